@@ -1,0 +1,82 @@
+/** A control: what is promised, to whom it applies, and what it requires. Declared once; enforced, cited and reported on. */
+
+export type Strategy = 'redact' | 'last4' | 'null'
+
+export interface Control {
+  readonly id: string
+  readonly title: string
+  readonly owner?: string
+  /** Trust Services Criteria ids, from the closed list of 61. */
+  readonly criteria: readonly string[]
+  readonly covers: {
+    /** A glob: `*` within a segment, `**` across; segments end at `/` and `.`. */
+    readonly resource: string
+    readonly actions?: readonly string[]
+    readonly risk?: 'low' | 'high'
+  }
+  readonly require?: {
+    readonly grant?: { readonly longestMs: number; readonly reason: boolean; readonly from?: string }
+    readonly approval?: {
+      readonly people: number
+      /** A role that each approver must hold. */
+      readonly from?: string
+      readonly withinMs: number
+      readonly waitMs: number
+    }
+  }
+  /** Field (column, or JSON pointer) to strategy. */
+  readonly mask?: Readonly<Record<string, Strategy>>
+  readonly record?: { readonly request?: 'digest' | 'masked'; readonly response?: 'digest' | 'masked' }
+  readonly durability?: 'strict' | 'written'
+  /** `observe`: decided and recorded as "would have refused", until a date at most 90 days ahead. */
+  readonly mode: 'enforce' | { readonly observeUntil: string }
+  readonly tests: 'auto' | readonly ControlTest[]
+  readonly effective?: { readonly from: string }
+}
+
+export interface ControlTest {
+  readonly population: string
+  readonly exceptions: string
+}
+
+/** What a decision obliges the guard to do: the union of every matching control, the strictest of each. */
+export interface Obligations {
+  /** Ids of all controls that matched, sorted. */
+  readonly controls: readonly string[]
+  readonly grant?: {
+    readonly longestMs: number
+    readonly reason: boolean
+    /** Roles every one of which an approver of the grant must hold. */
+    readonly roles: readonly string[]
+    /** Ids of the controls that ask for it. */
+    readonly controls: readonly string[]
+    /** The accesses that must lie within the grant's scope. */
+    readonly accesses: readonly { readonly action: string; readonly resource: string }[]
+  }
+  readonly approval?: {
+    readonly people: number
+    readonly roles: readonly string[]
+    readonly withinMs: number
+    readonly waitMs: number
+    readonly controls: readonly string[]
+  }
+  readonly masks: readonly MaskRule[]
+  readonly durability: 'durable' | 'written'
+  /** Controls in observe mode whose requirement would have refused. Masks have no observe mode. */
+  readonly observed: readonly ObservedRequirement[]
+}
+
+export interface MaskRule {
+  readonly control: string
+  /** The control's resource glob. */
+  readonly resource: string
+  /** A column's name, a JSON pointer, or `*`. */
+  readonly field: string
+  readonly strategy: Strategy
+}
+
+export interface ObservedRequirement {
+  readonly control: string
+  readonly grant: boolean
+  readonly approval: boolean
+}

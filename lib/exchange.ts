@@ -1,0 +1,105 @@
+/** One operation in flight: what is asked, who asks, and facts that are learned once on the way. */
+import type { Obligations } from './control.ts'
+import { Misuse } from './errors.ts'
+import type { Credential, Subject } from './identity/subject.ts'
+import type { DraftOf } from './ledger/ledger.ts'
+import type { Operation } from './operation.ts'
+
+/** A connection or login under which exchanges happen: its subject is verified once, and it is cut as a whole. */
+export interface Session {
+  readonly id: string
+  readonly subject: Subject
+  /** Aborts when the session must end; its reason is the Refusal or Fault to show. */
+  readonly signal: AbortSignal
+}
+
+export interface Facts {
+  subject: Subject
+  /** Pseudonyms of those who act, as entries name them. */
+  actors: { readonly subject: string; readonly principal?: string; readonly owner?: string }
+  /** Digest of the policy that decided. */
+  policy: string
+  obligations: Obligations
+  grant: { readonly id: string; readonly until: number }
+  approval: { readonly id: string }
+  /** The commitment to the exact action and its salt: an approval's own where one is used. */
+  commitment: { readonly action: string; readonly salt: string }
+  /** The decision: durable already, or still to be appended together with the outcome (a proven read). */
+  decision: { readonly draft: DraftOf<'decision'>; readonly durable: boolean }
+  /** Selectors that were masked, never values. */
+  masked: ReadonlySet<string>
+}
+
+/** What the subject should be told while an exchange is held. */
+export interface Held {
+  readonly approval: string
+  /** Unix milliseconds until which it is held. */
+  readonly until: number
+}
+
+export interface ExchangeParts {
+  readonly id: string
+  readonly operation: Operation
+  readonly session?: Session
+  /** Where there is no session: what the subject presented, for `identify` to verify. */
+  readonly credential?: Credential
+  /** Where there is no session: a subject that the embedding application has verified itself. */
+  readonly subject?: Subject
+  /** Where it came from: `127.0.0.1`. Normalised: no `::ffff:`. */
+  readonly address?: string
+  /** Called when the exchange starts to wait for an approval. */
+  readonly onHeld?: (held: Held) => void
+  /** Aborts when the subject hangs up. */
+  readonly signal?: AbortSignal
+}
+
+export class Exchange {
+  readonly id: string
+  readonly operation: Operation
+  readonly session: Session | undefined
+  readonly credential: Credential | undefined
+  readonly subject: Subject | undefined
+  readonly address: string | undefined
+  readonly onHeld: ((held: Held) => void) | undefined
+  /** Every wait in a stage or origin races this: see `run.ts`, `race`. */
+  readonly signal: AbortSignal
+  readonly #controller = new AbortController()
+  readonly #facts = new Map<keyof Facts, unknown>()
+
+  constructor(parts: ExchangeParts) {
+    this.id = parts.id
+    this.operation = parts.operation
+    this.session = parts.session
+    this.credential = parts.credential
+    this.subject = parts.subject
+    this.address = parts.address
+    this.onHeld = parts.onHeld
+    const outside = [parts.session?.signal, parts.signal].filter(signal => signal !== undefined)
+    this.signal = AbortSignal.any([this.#controller.signal, ...outside])
+  }
+
+  abort(reason: unknown): void {
+    this.#controller.abort(reason)
+  }
+
+  /** Write-once. @throws Misuse ERR_FACT on a second write: two stages claim the same fact */
+  learn<F extends keyof Facts>(name: F, value: Facts[F]): void {
+    if (this.#facts.has(name)) throw new Misuse('ERR_FACT', `the fact ${name} is known already`, { fact: name })
+    this.#facts.set(name, value)
+  }
+
+  /** @throws Misuse ERR_FACT where it is not known: a stage is out of order */
+  fact<F extends keyof Facts>(name: F): Facts[F] {
+    if (!this.#facts.has(name)) throw new Misuse('ERR_FACT', `the fact ${name} is not known yet`, { fact: name })
+    return this.#facts.get(name) as Facts[F]
+  }
+
+  knows(name: keyof Facts): boolean {
+    return this.#facts.has(name)
+  }
+
+  /** The fact, or undefined where no stage has learned it (yet). */
+  perhaps<F extends keyof Facts>(name: F): Facts[F] | undefined {
+    return this.#facts.get(name) as Facts[F] | undefined
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * The entries of a ledger, version 1: every kind as a table of its members in clear. Whatever could name a person or quote
+ * data is disclosed by salted digest (`sd`) instead; who acts stands here only as a pseudonym.
+ */
+import { randomBytes } from 'node:crypto'
+import { LedgerError } from '../errors.ts'
+import { canonical, type Json, parseCanonical } from './canonical.ts'
+import { check, type Field, type FieldsOf, jsonSchema, list, oneOf, optional, record } from './shape.ts'
+import { longestEntry } from './tile.ts'
+
+export const formatVersion = 1
+
+const access = record({ action: 'word', resource: 'word' })
+
+/** Who acts. `principal`: on whose behalf an agent acts now. `owner`: who is accountable for the agent. */
+const actors = {
+  subject: 'pseudonym',
+  principal: optional('pseudonym'),
+  owner: optional('pseudonym'),
+} as const
+
+/** What is asked, alike in a decision and in an approval for it. */
+const asked = {
+  /** Commitment to the exact action: see disclosure.ts, actionCommitment. */
+  action: 'digest',
+  accesses: list(access, 256),
+  controls: list('word', 256),
+} as const
+
+const head = {
+  v: 'count',
+  id: 'uuid',
+  time: 'time',
+  /** Who appended: a writer's name, and its own gap-free counter from 1. */
+  writer: 'word',
+  seq: 'count',
+  /** Digests of the entry's disclosures, sorted. */
+  sd: optional(list('digest', 64)),
+} as const
+
+// Table: kind -> members in clear, beside those of `head`. Disclosed names are listed behind each kind.
+// biome-ignore format: a table
+export const kinds = {
+  /** Entry 0. The note key is certified by the OpenPGP key, whose certificate travels out of band. */
+  opened: { origin: 'word', format: 'count', noteKey: 'word', sealKey: optional('word'), certification: optional('text') },
+  started: { software: 'word', placement: oneOf('gateway', 'embedded'), epoch: 'count', interval: 'count' },
+  /** `open`: exchanges in flight. `interval`: seconds until the next one is due. */
+  heartbeat: { open: 'count', interval: 'count' },
+  stopped: {},
+  /** A torn tail of `torn` bytes was set aside; what was open before is closed as unknown. */
+  recovered: { epoch: 'count', torn: 'count' },
+  /** disclosed: name, issuer */
+  principal: { subject: 'pseudonym', type: oneOf('person', 'agent', 'service'), owner: optional('pseudonym') },
+  /** disclosed: model, rules, controls (the texts) */
+  policy: { digest: 'digest', model: 'digest', rules: 'digest', controls: 'digest', by: optional('pseudonym') },
+  /** disclosed: address, client, issuer */
+  'session-opened': {
+    session: 'uuid', ...actors, protocol: 'word', target: 'word', method: 'word', strength: optional('word'), credential: optional('word'), tls: 'flag',
+  },
+  'session-closed': { session: 'uuid', reason: 'word', grant: optional('grant') },
+  /** disclosed: action, actionSalt, address, reason */
+  decision: {
+    exchange: 'uuid', session: optional('uuid'), subject: optional('pseudonym'), principal: optional('pseudonym'), owner: optional('pseudonym'),
+    protocol: 'word', target: 'word', method: optional('word'), ...asked, risk: oneOf('low', 'high'), read: 'flag',
+    verdict: oneOf('permit', 'deny'), code: optional('word'), policy: optional('digest'),
+    /** Controls in observe mode that would have refused. */
+    observed: optional(list('word', 256)), grant: optional('grant'), approval: optional('approval'),
+    durability: oneOf('durable', 'written'),
+  },
+  /** `offered`: commitment to the bytes given to the client, after masking. disclosed: offeredSalt */
+  outcome: {
+    exchange: 'uuid', result: oneOf('completed', 'failed', 'aborted', 'unknown'), code: optional('word'),
+    /** Rows, lines or body parts; and bytes, as offered. */
+    items: 'count', bytes: 'count', offered: optional('digest'), masked: optional(list('word', 1024)),
+    settled: optional(oneOf('committed', 'rolled-back', 'unknown', 'nothing')),
+  },
+  /** What became of changes whose outcome could not know it. */
+  settled: { exchanges: list('uuid', 512), result: oneOf('committed', 'rolled-back', 'unknown') },
+  /** disclosed: reason */
+  'grant-requested': { grant: 'grant', ...actors, resource: 'word', actions: list('word', 64), seconds: 'count', longest: 'count', controls: list('word', 256) },
+  'grant-decided': { grant: 'grant', approver: 'pseudonym', verdict: oneOf('approve', 'deny'), from: optional('time'), until: optional('time') },
+  /** disclosed: reason */
+  'grant-revoked': { grant: 'grant', by: 'pseudonym' },
+  /** `people`: distinct approvers needed. `roles`: every one of which each approver must hold. disclosed: action, actionSalt */
+  'approval-requested': { approval: 'approval', exchange: 'uuid', ...actors, ...asked, people: 'count', roles: list('word', 64), until: 'time' },
+  'approval-decided': { approval: 'approval', approver: 'pseudonym', verdict: oneOf('approve', 'deny') },
+  /** An attempt to approve, deny or revoke that was refused. `of`: the grant's or approval's id. */
+  'attempt-refused': { verb: oneOf('approve', 'deny', 'revoke'), of: 'word', subject: 'pseudonym', code: 'word', why: 'word' },
+} as const satisfies Record<string, Record<string, Field>>
+
+export type Kind = keyof typeof kinds
+export const kindNames = Object.keys(kinds) as readonly Kind[]
+
+type Head = FieldsOf<typeof head>
+export type Clear<K extends Kind> = FieldsOf<(typeof kinds)[K]>
+export type EntryOf<K extends Kind> = { readonly kind: K } & Head & Clear<K>
+export type Entry = { [K in Kind]: EntryOf<K> }[Kind]
+export interface Access {
+  readonly action: string
+  readonly resource: string
+}
+
+const shapeOf = (kind: Kind) => record({ kind: oneOf(kind), ...head, ...kinds[kind] })
+const shapes = new Map<string, ReturnType<typeof shapeOf>>(kindNames.map(kind => [kind, shapeOf(kind)]))
+
+/** @returns the entry's canonical bytes. @throws LedgerError ERR_ENTRY_MALFORMED: another kind, version, member or size */
+export function encodeEntry(entry: Entry): Buffer {
+  checkEntry(entry as unknown as Json)
+  const bytes = Buffer.from(canonical(entry as unknown as Json))
+  if (bytes.length > longestEntry) {
+    throw new LedgerError('ERR_ENTRY_MALFORMED', `an entry of ${bytes.length} bytes, over ${longestEntry}`)
+  }
+  return bytes
+}
+
+/** Reads stored bytes strictly. @throws LedgerError ERR_ENTRY_MALFORMED */
+export function parseEntry(bytes: Uint8Array): Entry {
+  const value = parseCanonical(bytes)
+  checkEntry(value)
+  return Object.freeze(value) as unknown as Entry
+}
+
+function checkEntry(value: Json): void {
+  const { kind, v, sd } = (value ?? {}) as { kind?: string; v?: number; sd?: readonly string[] }
+  if (v !== formatVersion)
+    throw new LedgerError('ERR_ENTRY_MALFORMED', `an entry of another version than ${formatVersion}`)
+  const shape = shapes.get(String(kind))
+  if (shape === undefined) throw new LedgerError('ERR_ENTRY_MALFORMED', 'an entry of an unknown kind')
+  check(shape, value)
+  if (sd?.some((digest, i) => i > 0 && sd[i - 1]! >= digest)) {
+    throw new LedgerError('ERR_ENTRY_MALFORMED', '/sd must be sorted, without repeats')
+  }
+}
+
+/** JSON Schema (2020-12) of every entry kind. */
+export function entrySchema(): { [name: string]: Json } {
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'A Counterfoil ledger entry, version 1',
+    oneOf: kindNames.map(kind => {
+      const schema = jsonSchema(shapeOf(kind)) as { properties: { [name: string]: Json } }
+      return { title: kind, ...schema, properties: { ...schema.properties, v: { const: formatVersion } } }
+    }),
+  }
+}
+
+/** RFC 9562, 5.7: 48 bits of Unix milliseconds, then random bits. */
+export function uuidv7(now: number): string {
+  const bytes = randomBytes(16)
+  bytes.writeUIntBE(now, 0, 6)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = bytes.toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+/** RFC 3339, UTC, milliseconds. @param now Unix milliseconds */
+export const timestamp = (now: number): string => new Date(now).toISOString()

@@ -1,0 +1,47 @@
+/** The port that every store of a ledger implements: append durably, read back, sign. */
+import type { Json } from '../format/canonical.ts'
+import type { SignedCheckpoint } from '../format/checkpoint.ts'
+import type { Clear, Entry, Kind } from '../format/entry.ts'
+
+/** What a caller wants recorded; the ledger adds id, time, writer and sequence, salts and seals what is disclosed. */
+export type DraftOf<K extends Kind> = { readonly kind: K } & Clear<K> & {
+    /** Values that stand in the entry as salted digests only. */
+    readonly disclose?: Readonly<Record<string, Json | undefined>>
+    /** Which key they are sealed under, so that one can be erased alone: `session:ID`, `principal:PSEUDONYM`. */
+    readonly slot?: string
+  }
+export type Draft = { [K in Kind]: DraftOf<K> }[Kind]
+
+export interface Stored {
+  readonly index: number
+  readonly entry: Entry
+}
+
+export interface Ledger {
+  readonly origin: string
+  /** Durable entries. */
+  readonly size: number
+  /**
+   * Appends all of the drafts, in order, adjacent, or none; resolves when they are durable.
+   * @throws LedgerError ERR_ENTRY_MALFORMED where a draft is not an entry: the ledger is unharmed
+   * @throws Fault ERR_LEDGER_UNAVAILABLE after any write error: nothing more is accepted until it is opened again
+   */
+  append(drafts: readonly Draft[], options?: AppendOptions): Promise<readonly Stored[]>
+  /** Durable entries from an index on, in order. */
+  entries(from?: number): AsyncIterable<Stored>
+  /** Opens an entry's disclosures. Names whose slot was erased are absent. */
+  disclosures(index: number): Promise<Readonly<Record<string, Json>>>
+  /** Calls back with each entry, in index order, as soon as it is durable. @returns a function that ends it. */
+  follow(listener: (stored: Stored) => void): () => void
+  /** Signs what is durable with the note key, and publishes it. */
+  publish(): Promise<SignedCheckpoint>
+  /** Publishes, signed with the OpenPGP key too, and kept for good. */
+  seal(): Promise<SignedCheckpoint>
+  /** Appends `stopped`, seals, and releases everything. */
+  close(): Promise<void>
+}
+
+export interface AppendOptions {
+  /** `written`: resolve after the write, sync behind it. Survives a killed process, not a power cut. */
+  readonly level?: 'durable' | 'written'
+}

@@ -1,0 +1,26 @@
+/** What is asked of a target, in words that every protocol shares. Adapters make these; policy and controls judge them. */
+import type { Json } from './format/canonical.ts'
+import type { Access } from './format/entry.ts'
+
+export type { Access }
+
+export interface Operation {
+  /** http, postgres, ... */
+  readonly protocol: string
+  /** The listener's or application's name; the first segment of every resource. */
+  readonly target: string
+  /** Everything that it does: all must be permitted. At least one. `crm/public.customers`, `select`. */
+  readonly accesses: readonly Access[]
+  /** Resources that its reply can show data of, beyond those accessed: the tables under a view, a partition's parent. */
+  readonly reaches: readonly string[]
+  /** It may reach anything in the target (an unknown function, code): every mask of the target applies. */
+  readonly opaque: boolean
+  /** By the protocol's documented table. */
+  readonly risk: 'low' | 'high'
+  /** Proved to change nothing: it may be forwarded before the record of it is durable; its reply may not leave. */
+  readonly read: boolean
+  /** The exact action, as an approver sees it and an approval binds it: statement and bound values, method and path and body. */
+  readonly action: Json
+  /** May wait for an approval where it stands. False inside an open transaction, whose locks it would keep. */
+  readonly holdable: boolean
+}

@@ -1,0 +1,69 @@
+/**
+ * What an upstream answers: a head, data, an end. Lazy: the upstream starts when the first frame is pulled, and back-pressure
+ * is the language's own. A frame carries what one read delivered, never one row.
+ */
+
+export type Frame = Head | Data | End
+
+export interface Head {
+  readonly type: 'head'
+  /** What the data is made of, and so how it can be masked. */
+  readonly form: Form
+  /** The head as it goes on the wire, where the protocol has one. */
+  readonly bytes?: Uint8Array
+}
+
+export interface Data {
+  readonly type: 'data'
+  /** What it belongs to: rows, body, stdout, stderr, copy. */
+  readonly channel: string
+  readonly bytes: Uint8Array
+  /** Rows, lines or body parts in it. */
+  readonly items: number
+}
+
+export interface End {
+  readonly type: 'end'
+  /** `failed`: the upstream itself answered with an error, passed on to the subject. */
+  readonly result: 'completed' | 'failed'
+  readonly code?: string
+  /** What is known already of whether a change stands; absent for what will be settled later. */
+  readonly settled?: 'committed' | 'rolled-back' | 'unknown' | 'nothing'
+  readonly bytes?: Uint8Array
+}
+
+export type Form =
+  /** Bytes that no mask can be applied to: under a mask, refused. */
+  | { readonly kind: 'opaque' }
+  /** Certainly no data of the target in it: a command's tag, an empty body. Passes under any mask. */
+  | { readonly kind: 'empty' }
+  /** One JSON document, in UTF-8. */
+  | { readonly kind: 'json' }
+  | RowsForm
+
+export interface RowsForm {
+  readonly kind: 'rows'
+  readonly columns: readonly Column[]
+  /**
+   * Replaces cells in a chunk of whole rows, staying valid in the wire's format and the column's type; where the mask's text
+   * would not be valid for the type, the cell becomes NULL.
+   * @param masks one for each column; undefined leaves the cell as it is
+   */
+  rewrite(chunk: Uint8Array, masks: readonly (CellMask | undefined)[]): Uint8Array
+}
+
+export interface Column {
+  /** As the reply names it: an alias, maybe. */
+  readonly name: string
+  /** The field it comes from, as its table names it; undefined where the origin is unknown. */
+  readonly field?: string
+  /** The resources that this field may be masked under: the table and its ancestors. Empty where the origin is unknown. */
+  readonly resources: readonly string[]
+  /** Unknown origin, and yet proved to show no data of a masked field, as `count(*)`. */
+  readonly harmless?: boolean
+}
+
+/** @returns what is shown instead of the cell's text; null for no value. */
+export type CellMask = (text: string) => string | null
+
+export type Reply = AsyncIterable<Frame>
