@@ -26,8 +26,10 @@ export interface Facts {
   commitment: { readonly action: string; readonly salt: string }
   /** The decision: durable already, or still to be appended together with the outcome (a proven read). */
   decision: { readonly draft: DraftOf<'decision'>; readonly durable: boolean }
+  /** Controls in observe mode that would have refused. */
+  observed: readonly string[]
   /** Selectors that were masked, never values. */
-  masked: ReadonlySet<string>
+  masked: Set<string>
 }
 
 /** What the subject should be told while an exchange is held. */
@@ -65,6 +67,7 @@ export class Exchange {
   readonly signal: AbortSignal
   readonly #controller = new AbortController()
   readonly #facts = new Map<keyof Facts, unknown>()
+  readonly #undo: (() => void)[] = []
 
   constructor(parts: ExchangeParts) {
     this.id = parts.id
@@ -80,6 +83,16 @@ export class Exchange {
 
   abort(reason: unknown): void {
     this.#controller.abort(reason)
+  }
+
+  /** Registers what must be undone when the exchange is over, however it ended. */
+  defer(undo: () => void): void {
+    this.#undo.push(undo)
+  }
+
+  /** Undoes, last first. Called once, by the guard. */
+  finish(): void {
+    for (const undo of this.#undo.splice(0).reverse()) undo()
   }
 
   /** Write-once. @throws Misuse ERR_FACT on a second write: two stages claim the same fact */

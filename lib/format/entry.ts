@@ -76,8 +76,11 @@ export const kinds = {
   },
   /** What became of changes whose outcome could not know it. */
   settled: { exchanges: list('uuid', 512), result: oneOf('committed', 'rolled-back', 'unknown') },
-  /** disclosed: reason */
-  'grant-requested': { grant: 'grant', ...actors, resource: 'word', actions: list('word', 64), seconds: 'count', longest: 'count', controls: list('word', 256) },
+  /** `longest`: seconds that the controls allow. `roles`: every one of which the approver must hold. disclosed: reason */
+  'grant-requested': {
+    grant: 'grant', ...actors, resource: 'word', actions: list('word', 64), seconds: 'count', longest: 'count',
+    roles: list('word', 64), controls: list('word', 256),
+  },
   'grant-decided': { grant: 'grant', approver: 'pseudonym', verdict: oneOf('approve', 'deny'), from: optional('time'), until: optional('time') },
   /** disclosed: reason */
   'grant-revoked': { grant: 'grant', by: 'pseudonym' },
