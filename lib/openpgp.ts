@@ -1,0 +1,220 @@
+/**
+ * The one door to OpenPGP: v4 ed25519Legacy keys that gpg 2.2, sqv and rnp read, detached binary signatures, and their
+ * verification against a fingerprint that comes from outside. Seals only: a signature costs about a millisecond.
+ */
+import * as openpgp from 'openpgp'
+import { LedgerError, Misuse } from './errors.ts'
+
+export interface KeyFiles {
+  /** Armored, encrypted where a passphrase was given. */
+  readonly privateKey: string
+  /** Armored. */
+  readonly certificate: string
+  /** Armored; published when the key is lost or no longer trusted. */
+  readonly revocation: string
+  /** 40 upper-case hex digits. */
+  readonly fingerprint: string
+}
+
+export interface NewKey {
+  readonly name: string
+  readonly email?: string
+  readonly passphrase?: string
+  /** The time of creation; now, where absent. */
+  readonly date?: Date
+  /** Seconds until it expires; never, where absent. */
+  readonly lifetime?: number
+}
+
+/** An unlocked private key. */
+export interface SigningKey {
+  readonly fingerprint: string
+  /** Armored. */
+  readonly certificate: string
+  readonly key: openpgp.PrivateKey
+}
+
+export interface Certificate {
+  /** 40 upper-case hex digits. */
+  readonly fingerprint: string
+  readonly userIds: readonly string[]
+  readonly created: Date
+  /** Undefined: it does not expire. */
+  readonly expires: Date | undefined
+  readonly revoked: boolean
+}
+
+export interface DetachedSignature {
+  readonly data: Uint8Array
+  /** Binary packets, or armored. */
+  readonly signature: Uint8Array | string
+  /** Armored. */
+  readonly certificate: string
+  /** Pinned: 40 hex digits, from outside the thing that is verified. */
+  readonly fingerprint: string
+  /** The key must have been valid at this time; now, where absent. Revocation counts whenever it was made. */
+  readonly at?: Date
+}
+
+const unsigned = (what: string, cause?: unknown) => new LedgerError('ERR_CHECKPOINT_SIGNATURE', what, {}, cause)
+const unusable = (what: string, cause?: unknown) => new Misuse('ERR_OPTION_INVALID', what, {}, cause)
+const printed = (fingerprint: string) => fingerprint.toUpperCase()
+
+/** @returns 40 upper-case hex digits; spaces are taken out. @throws Misuse ERR_OPTION_INVALID */
+export function parseFingerprint(text: string): string {
+  const fingerprint = text.replaceAll(/\s/g, '').toUpperCase()
+  if (!/^[0-9A-F]{40}$/.test(fingerprint)) throw unusable('an OpenPGP fingerprint is 40 hex digits')
+  return fingerprint
+}
+
+/** A v4 key that can certify and sign, with no encryption subkey. */
+export async function generateKey({ name, email, passphrase, date, lifetime }: NewKey): Promise<KeyFiles> {
+  const made = await openpgp.generateKey({
+    // Set explicitly: algorithm 27 and v6 keys verify in none of gpg 2.2, sqv, rnp.
+    type: 'ecc',
+    curve: 'ed25519Legacy',
+    userIDs: [email === undefined ? { name } : { name, email }],
+    subkeys: [],
+    format: 'armored',
+    ...(passphrase === undefined ? {} : { passphrase }),
+    ...(date === undefined ? {} : { date }),
+    ...(lifetime === undefined ? {} : { keyExpirationTime: lifetime }),
+  })
+  const { fingerprint } = await readCertificate(made.publicKey)
+  return {
+    privateKey: made.privateKey,
+    certificate: made.publicKey,
+    revocation: made.revocationCertificate,
+    fingerprint,
+  }
+}
+
+/** @throws Misuse ERR_OPTION_INVALID: no private key, or the passphrase is missing or wrong */
+export async function readPrivateKey(armored: string, passphrase?: string): Promise<SigningKey> {
+  let key: openpgp.PrivateKey
+  try {
+    key = await openpgp.readPrivateKey({ armoredKey: armored })
+  } catch (cause) {
+    throw unusable('not an armored OpenPGP private key', cause)
+  }
+  if (!key.isDecrypted()) {
+    if (passphrase === undefined) throw unusable('the OpenPGP private key needs its passphrase')
+    try {
+      key = await openpgp.decryptKey({ privateKey: key, passphrase })
+    } catch {
+      throw unusable('the passphrase does not open the OpenPGP private key')
+    }
+  }
+  return { fingerprint: printed(key.getFingerprint()), certificate: key.toPublic().armor(), key }
+}
+
+/** @returns the binary packets of a signature over exactly these bytes (signature type 0x00). */
+export async function signDetached({ key }: SigningKey, data: Uint8Array, date?: Date): Promise<Uint8Array> {
+  const message = await openpgp.createMessage({ binary: data })
+  return openpgp.sign({
+    message,
+    signingKeys: key,
+    detached: true,
+    format: 'binary',
+    ...(date === undefined ? {} : { date }),
+  })
+}
+
+/** The same packets in ASCII armor, as gpg and sqv read them from a file. */
+export function armorSignature(packets: Uint8Array): string {
+  return openpgp.armor(openpgp.enums.armor.signature, packets).replaceAll('\r\n', '\n')
+}
+
+/** @throws LedgerError ERR_CHECKPOINT_SIGNATURE where it is no certificate */
+export async function readCertificate(armored: string): Promise<Certificate> {
+  const key = await parseCertificate(armored)
+  let expires: Date | number | null
+  try {
+    expires = await key.getExpirationTime()
+  } catch (cause) {
+    throw unsigned('an OpenPGP certificate without a valid user id', cause)
+  }
+  return {
+    fingerprint: printed(key.getFingerprint()),
+    userIds: key.getUserIDs(),
+    created: key.getCreationTime(),
+    // A revoked key has no expiration time (null), and neither has one that never expires (Infinity).
+    expires: expires instanceof Date ? expires : undefined,
+    revoked: await key.isRevoked(),
+  }
+}
+
+/** Merges a revocation certificate into a certificate, for publication. @throws LedgerError ERR_CHECKPOINT_SIGNATURE */
+export async function revoke(certificate: string, revocation: string): Promise<string> {
+  const key = await parseCertificate(certificate)
+  try {
+    const revoked = await openpgp.revokeKey({ key, revocationCertificate: revocation, format: 'armored' })
+    return revoked.publicKey
+  } catch (cause) {
+    throw unsigned('the revocation certificate is not for this key', cause)
+  }
+}
+
+/**
+ * Every signature given must be a good one, over the bytes as they are, by the pinned key or a signing subkey of it.
+ * @throws LedgerError ERR_CHECKPOINT_SIGNATURE: another key, revoked, expired, malformed, or a false signature
+ */
+export async function verifyDetached({
+  data,
+  signature,
+  certificate,
+  fingerprint,
+  at,
+}: DetachedSignature): Promise<void> {
+  const pinned = parseFingerprint(fingerprint)
+  const key = await parseCertificate(certificate)
+  if (printed(key.getFingerprint()) !== pinned) throw unsigned('the certificate is not of the pinned fingerprint')
+  if (await key.isRevoked()) throw unsigned('the signing key is revoked')
+  try {
+    await key.verifyPrimaryKey(at ?? new Date())
+  } catch (cause) {
+    throw unsigned('the signing key is expired or not valid', cause)
+  }
+  const parsed = await parseSignature(signature)
+  const message = await openpgp.createMessage({ binary: data })
+  const { signatures } = await openpgp.verify({
+    message,
+    signature: parsed,
+    verificationKeys: key,
+    format: 'binary',
+    ...(at === undefined ? {} : { date: at }),
+  })
+  if (signatures.length === 0) throw unsigned('no OpenPGP signature')
+  for (const one of signatures) {
+    const packets = (await one.signature.catch(rejected)).packets
+    // A text signature (0x01) also fits the same text with other line ends: bytes are what is signed here.
+    if (packets.some(packet => packet.signatureType !== openpgp.enums.signature.binary)) {
+      throw unsigned('an OpenPGP signature that is not over binary data')
+    }
+    await one.verified.catch(rejected)
+  }
+}
+
+const rejected = (cause: unknown): never => {
+  throw unsigned('a false OpenPGP signature', cause)
+}
+
+async function parseCertificate(armored: string): Promise<openpgp.Key> {
+  try {
+    const key = await openpgp.readKey({ armoredKey: armored })
+    if (!key.isPrivate()) return key
+  } catch (cause) {
+    throw unsigned('not an armored OpenPGP certificate', cause)
+  }
+  throw unsigned('a private key stands where a certificate is expected')
+}
+
+async function parseSignature(signature: Uint8Array | string): Promise<openpgp.Signature> {
+  try {
+    return typeof signature === 'string'
+      ? await openpgp.readSignature({ armoredSignature: signature })
+      : await openpgp.readSignature({ binarySignature: signature })
+  } catch (cause) {
+    throw unsigned('not an OpenPGP signature', cause)
+  }
+}
