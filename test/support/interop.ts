@@ -17,7 +17,7 @@ const elsewhere = [
 
 /** @returns the program's path, or undefined where it is not installed */
 export function findTool(tool: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...elsewhere]
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...elsewhere]
   return folders
     .filter(folder => folder !== '')
     .map(folder => join(folder, tool))
@@ -33,7 +33,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-export const interopRequired = (): boolean => process.env['COUNTERFOIL_INTEROP'] === 'required'
+export const interopRequired = (): boolean => process.env.COUNTERFOIL_INTEROP === 'required'
 
 /**
  * Registers one test that needs `tool`, or several (`['go', 'flock']`: all of them).
