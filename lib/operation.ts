@@ -15,12 +15,18 @@ export interface Operation {
   readonly reaches: readonly string[]
   /** It may reach anything in the target (an unknown function, code): every mask of the target applies. */
   readonly opaque: boolean
+  /** Resources that a writing operation reads as a source: under a mask, the copy would be readable in clear. */
+  readonly copies?: readonly string[]
   /** By the protocol's documented table. */
   readonly risk: 'low' | 'high'
   /** Proved to change nothing: it may be forwarded before the record of it is durable; its reply may not leave. */
   readonly read: boolean
   /** The exact action, as an approver sees it and an approval binds it: statement and bound values, method and path and body. */
   readonly action: Json
+  /** What is disclosed of the action where it holds secrets; the commitment is over the whole. Absent: the action itself. */
+  readonly shown?: Json
+  /** The action is not wholly known (a body still to be streamed): no approval can bind it, so none may be given. */
+  readonly unbound?: boolean
   /** May wait for an approval where it stands. False inside an open transaction, whose locks it would keep. */
   readonly holdable: boolean
 }
