@@ -38,6 +38,8 @@ export interface Gate {
   /** Appends a denied `decision` for a login that failed; resolves when durable. */
   recordFailedLogin(login: FailedLogin): Promise<void>
   exchange(parts: Omit<ExchangeParts, 'id'>): Exchange
+  /** Appends a denied `decision` for an exchange that the adapter itself refused, before it could be judged. */
+  refuse(exchange: Exchange, error: unknown): Promise<void>
   /**
    * Runs the exchange through the whole stack; frames reach the sink masked, and only when they may.
    * @throws Refusal where the subject must act, Fault where the guard could not do its work; both are recorded by then

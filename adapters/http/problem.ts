@@ -1,0 +1,42 @@
+/** How a refusal or fault stands on an HTTP wire: the status for each code, and a problem document (RFC 9457). */
+import { type ErrorCode, isOurs } from '../../lib/errors.ts'
+
+// biome-ignore format: a table
+export const statusOf: Readonly<Partial<Record<ErrorCode, number>>> = {
+  ERR_UNIDENTIFIED:          401,
+  ERR_ACCESS_DENIED:         403,
+  ERR_GRANT_REQUIRED:        403,
+  ERR_GRANT_EXPIRED:         403,
+  ERR_APPROVAL_PENDING:      403,
+  ERR_APPROVAL_REJECTED:     403,
+  ERR_OBLIGATION_UNMET:      403,
+  ERR_LEDGER_UNAVAILABLE:    503,
+  ERR_POLICY_UNAVAILABLE:    503,
+  ERR_MASK_FAILED:           502,
+  ERR_UPSTREAM:              502,
+}
+
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: string
+  /** The exchange, to ask about and to find in the ledger. */
+  readonly instance: string
+}
+
+/** What the subject may know: for a refusal what to do, for anything else only that it did not happen. */
+export function problemOf(error: unknown, exchange: string): Problem {
+  const ours = isOurs(error) ? error : undefined
+  const refusal = ours?.name === 'Refusal'
+  const code = ours?.code ?? 'ERR_INTERNAL'
+  return {
+    type: `urn:counterfoil:error:${code}`,
+    title: refusal ? 'Refused' : 'Not done: a control could not do its work',
+    status: statusOf[code as ErrorCode] ?? 500,
+    detail: refusal ? ours.message : 'ask the operator, naming the instance',
+    code,
+    instance: `urn:uuid:${exchange}`,
+  }
+}

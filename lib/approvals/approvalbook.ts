@@ -1,0 +1,96 @@
+/** The live view of approvals: follows the ledger, matches exact actions, lets one be taken once, and wakes those who wait. */
+import { type Clock, systemClock } from '../clock.ts'
+import type { Json } from '../format/canonical.ts'
+import { actionCommitment } from '../format/disclosure.ts'
+import type { Ledger, Stored } from '../ledger/ledger.ts'
+import type { Actors } from '../principals.ts'
+import { type Approval, type Approvals, foldApproval } from './approval.ts'
+
+export interface Commitment {
+  readonly action: string
+  readonly salt: string
+}
+
+export class Approvalbook {
+  readonly #approvals: Approvals = new Map()
+  readonly #bySubject = new Map<string, Set<string>>()
+  readonly #taken = new Set<string>()
+  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #ledger: Ledger
+  readonly #clock: Clock
+
+  constructor(ledger: Ledger, clock: Clock = systemClock) {
+    this.#ledger = ledger
+    this.#clock = clock
+  }
+
+  fold({ entry, index }: Stored): void {
+    foldApproval(this.#approvals, entry, index)
+    if (entry.kind === 'approval-requested') {
+      const ids = this.#bySubject.get(entry.subject) ?? new Set()
+      this.#bySubject.set(entry.subject, ids.add(entry.approval))
+    }
+    if (entry.kind === 'approval-decided' && this.get(entry.approval)?.status !== 'pending') {
+      for (const wake of this.#waiting.get(entry.approval) ?? []) wake()
+      this.#waiting.delete(entry.approval)
+    }
+  }
+
+  get(id: string): Approval | undefined {
+    return this.#approvals.get(id)
+  }
+
+  all(): readonly Approval[] {
+    return [...this.#approvals.values()]
+  }
+
+  /**
+   * The subject's latest approval, still within its time and not used, for exactly this action: found by recomputing its
+   * commitment, so that nothing about the action need stand in clear.
+   */
+  async find(actors: Actors, action: Json): Promise<{ approval: Approval; commitment: Commitment } | undefined> {
+    const now = this.#clock.now()
+    const mine = [...(this.#bySubject.get(actors.subject) ?? [])]
+      .map(id => this.#approvals.get(id)!)
+      .filter(a => a.principal === actors.principal && a.status !== 'used' && a.until > now && !this.#taken.has(a.id))
+    for (const approval of mine.reverse()) {
+      const { actionSalt: salt } = await this.#ledger.disclosures(approval.index)
+      if (typeof salt === 'string' && actionCommitment(salt, action) === approval.action) {
+        return { approval, commitment: { action: approval.action, salt } }
+      }
+    }
+    return undefined
+  }
+
+  /**
+   * Takes an approval for one execution: compare-and-set, synchronous, so of two racing executions one wins.
+   * @returns false where it is not approved, over, used, or taken; else the caller must use it or give it back
+   */
+  take(id: string): boolean {
+    const approval = this.#approvals.get(id)
+    if (approval?.status !== 'approved' || approval.until <= this.#clock.now() || this.#taken.has(id)) return false
+    this.#taken.add(id)
+    return true
+  }
+
+  giveBack(id: string): void {
+    this.#taken.delete(id)
+  }
+
+  /** Resolves when the approval is decided, or at `until` at the latest. */
+  async decided(id: string, until: number, signal: AbortSignal): Promise<void> {
+    if (this.get(id)?.status !== 'pending' || signal.aborted) return
+    await new Promise<void>(resolve => {
+      const waiting = this.#waiting.get(id) ?? new Set()
+      const done = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        waiting.delete(done)
+        resolve()
+      }
+      const timer = setTimeout(done, Math.max(0, until - this.#clock.now()))
+      signal.addEventListener('abort', done, { once: true })
+      this.#waiting.set(id, waiting.add(done))
+    })
+  }
+}

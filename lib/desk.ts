@@ -1,0 +1,243 @@
+/**
+ * The desk where rights for a while are asked for and decided: one verb for grants (`g-...`) and approvals (`a-...`). Every
+ * attempt is an entry, the refused ones too, and nobody is exempt from separation of duties.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Approvalbook } from './approvals/approvalbook.ts'
+import type { Clock } from './clock.ts'
+import { Refusal } from './errors.ts'
+import type { Json } from './format/canonical.ts'
+import { type Access, timestamp } from './format/entry.ts'
+import type { Grant } from './grants/grant.ts'
+import type { Grantbook } from './grants/grantbook.ts'
+import type { Subject } from './identity/subject.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import type { Policy } from './policy/policy.ts'
+import type { Actors, Principals } from './principals.ts'
+
+export interface GrantRequest {
+  /** A resource or a glob of resources: `crm/public.customers`. */
+  readonly resource: string
+  readonly actions: readonly string[]
+  readonly seconds: number
+  readonly reason?: string
+}
+
+export interface Pending {
+  readonly id: string
+  readonly kind: 'grant' | 'approval'
+  readonly subject: string
+  readonly principal?: string
+  readonly owner?: string
+  readonly accesses: readonly Access[]
+  readonly roles: readonly string[]
+  /** Disclosed to those who may decide: the exact action, or the reason for the grant. */
+  readonly action?: Json
+  readonly reason?: string
+  readonly seconds?: number
+  /** RFC 3339; for approvals. */
+  readonly until?: string
+}
+
+interface Item {
+  readonly id: string
+  readonly index?: number
+  readonly subject: string
+  readonly principal: string | undefined
+  readonly owner: string | undefined
+  readonly accesses: readonly Access[]
+  readonly roles: readonly string[]
+}
+
+interface Parts {
+  readonly ledger: Ledger
+  readonly grants: Grantbook
+  readonly approvals: Approvalbook
+  readonly principals: Principals
+  readonly policy: Policy
+  readonly clock: Clock
+}
+
+type Verb = 'approve' | 'deny' | 'revoke'
+
+export class Desk {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Asks for a grant. The right must exist already: a grant makes it live for a while.
+   * @returns its id. @throws Refusal ERR_ACCESS_DENIED, ERR_OBLIGATION_UNMET (too long, no reason)
+   */
+  async request(subject: Subject, request: GrantRequest): Promise<string> {
+    const { ledger, principals, policy } = this.#parts
+    const accesses = request.actions.map(action => ({ action, resource: request.resource }))
+    if (accesses.length === 0 || !policy.decide(subject, accesses).permit) {
+      throw new Refusal('ERR_ACCESS_DENIED', `no right to ${request.actions.join(', ')} on ${request.resource}`)
+    }
+    const terms = policy.grantTerms(accesses)
+    if (terms === undefined) {
+      throw new Refusal('ERR_OBLIGATION_UNMET', `no control asks for a grant on ${request.resource}: it needs none`)
+    }
+    const longest = Math.floor(terms.longestMs / 1000)
+    if (!Number.isSafeInteger(request.seconds) || request.seconds <= 0 || request.seconds > longest) {
+      throw new Refusal('ERR_OBLIGATION_UNMET', `a grant here lasts at most ${longest} s`, { longest })
+    }
+    if (terms.reason && !request.reason?.trim()) {
+      throw new Refusal(
+        'ERR_OBLIGATION_UNMET',
+        'a reason is required: say why, for those who approve and those who read',
+      )
+    }
+    const grant = newId('g')
+    const actors = await principals.actors(subject)
+    await ledger.append([
+      {
+        kind: 'grant-requested',
+        grant,
+        ...actors,
+        resource: request.resource,
+        actions: [...request.actions].sort(),
+        seconds: request.seconds,
+        longest,
+        roles: terms.roles,
+        controls: terms.controls,
+        disclose: { reason: request.reason },
+        slot: `principal:${actors.subject}`,
+      },
+    ])
+    return grant
+  }
+
+  /** @throws Refusal; the attempt is recorded either way. */
+  async approve(approver: Subject, id: string): Promise<void> {
+    await this.#decide(approver, id, 'approve')
+  }
+
+  async deny(approver: Subject, id: string): Promise<void> {
+    await this.#decide(approver, id, 'deny')
+  }
+
+  async #decide(approver: Subject, id: string, verdict: 'approve' | 'deny'): Promise<void> {
+    const { ledger, principals, clock } = this.#parts
+    const actors = await principals.actors(approver)
+    const item = this.#open(id)
+    if (item === undefined) throw await this.#refused(actors, verdict, id, 'nothing-to-decide')
+    const why = this.#objection(approver, actors, item)
+    if (why !== undefined) throw await this.#refused(actors, verdict, id, why)
+    const decided = { approver: actors.subject, verdict }
+    const grant = this.#parts.grants.get(id)
+    if (grant === undefined) {
+      await ledger.append([{ kind: 'approval-decided', approval: id, ...decided }])
+    } else {
+      const from = clock.now()
+      const window = { from: timestamp(from), until: timestamp(from + grant.seconds * 1000) }
+      await ledger.append([{ kind: 'grant-decided', grant: id, ...decided, ...(verdict === 'approve' ? window : {}) }])
+    }
+  }
+
+  /** By whoever holds the grant, its principal or owner, or anybody with the right `revoke` on its resource. */
+  async revoke(by: Subject, id: string, reason?: string): Promise<void> {
+    const { ledger, principals, grants } = this.#parts
+    const actors = await principals.actors(by)
+    const grant = grants.get(id)
+    if (grant === undefined || grant.status === 'denied' || grant.status === 'revoked') {
+      throw await this.#refused(actors, 'revoke', id, 'nothing-to-revoke')
+    }
+    const own = [grant.subject, grant.principal, grant.owner].includes(actors.subject)
+    const may = this.#parts.policy.decide(by, [{ action: 'revoke', resource: grant.resource }]).permit
+    if (!own && !may) throw await this.#refused(actors, 'revoke', id, 'no-right')
+    await ledger.append([
+      {
+        kind: 'grant-revoked',
+        grant: id,
+        by: actors.subject,
+        disclose: { reason },
+        slot: `principal:${actors.subject}`,
+      },
+    ])
+  }
+
+  /** What waits for a decision that this person may take; each with what they need to judge it. */
+  async pending(approver: Subject): Promise<readonly Pending[]> {
+    const { grants, approvals, principals, ledger } = this.#parts
+    const actors = await principals.actors(approver)
+    const ids = [...grants.all(), ...approvals.all()].map(item => item.id)
+    const found: Pending[] = []
+    for (const id of ids) {
+      const item = this.#open(id)
+      if (item === undefined || this.#objection(approver, actors, item) !== undefined) continue
+      const name = (pseudonym: string | undefined) => pseudonym && (principals.nameOf(pseudonym) ?? pseudonym)
+      const approval = approvals.get(id)
+      const grant = grants.get(id)
+      const opened = approval === undefined ? {} : await ledger.disclosures(approval.index)
+      found.push({
+        id,
+        kind: approval === undefined ? 'grant' : 'approval',
+        subject: name(item.subject)!,
+        ...(item.principal === undefined ? {} : { principal: name(item.principal)! }),
+        ...(item.owner === undefined ? {} : { owner: name(item.owner)! }),
+        accesses: item.accesses,
+        roles: item.roles,
+        ...(opened.action === undefined ? {} : { action: opened.action }),
+        ...(grant === undefined ? {} : { seconds: grant.seconds }),
+        ...(approval === undefined ? {} : { until: timestamp(approval.until) }),
+      })
+    }
+    return found
+  }
+
+  /** The item behind an id while it can still be decided. */
+  #open(id: string): Item | undefined {
+    const { grants, approvals, clock } = this.#parts
+    const approval = approvals.get(id)
+    if (approval !== undefined) {
+      return approval.status === 'pending' && clock.now() < approval.until ? approval : undefined
+    }
+    const grant = grants.get(id)
+    return grant?.status === 'requested' ? { ...grant, accesses: accessesOf(grant) } : undefined
+  }
+
+  /** Why this person may not decide this item, as a word for the record; undefined where they may. */
+  #objection(approver: Subject, actors: Actors, item: Item): string | undefined {
+    const { policy, approvals } = this.#parts
+    if (approver.type !== 'person') return 'not-a-person'
+    if (actors.subject === item.subject) return 'own-request'
+    if (actors.subject === item.principal) return 'principal-of-request'
+    if (actors.subject === item.owner) return 'owner-of-agent'
+    if (approvals.get(item.id)?.approvers.includes(actors.subject)) return 'decided-already'
+    if (!item.roles.every(role => policy.hasRole(approver.id, role))) return 'role-missing'
+    const rights = item.accesses.map(({ resource }) => ({ action: 'approve', resource }))
+    return policy.decide(approver, rights).permit ? undefined : 'no-right'
+  }
+
+  async #refused(actors: Actors, verb: Verb, of: string, why: string): Promise<Refusal> {
+    const code = 'ERR_ACCESS_DENIED'
+    const known = /^[ag]-[0-9a-z]{8,26}$/.test(of) ? of : 'unknown'
+    await this.#parts.ledger.append([{ kind: 'attempt-refused', verb, of: known, subject: actors.subject, code, why }])
+    return new Refusal(code, explain[why] ?? 'not permitted', { of: known, why })
+  }
+}
+
+const explain: Readonly<Record<string, string>> = {
+  'not-a-person': 'only a person may decide this; agents and services may not',
+  'own-request': 'nobody decides their own request',
+  'principal-of-request': 'this was asked for on your behalf: another person must decide it',
+  'owner-of-agent': 'you are accountable for the agent that asks: another person must decide it',
+  'decided-already': 'you have decided this already: another person is needed',
+  'role-missing': 'a role that this decision requires is missing',
+  'no-right': 'no right to decide this: policy must permit it',
+  'nothing-to-decide': 'nothing under that id waits for a decision',
+  'nothing-to-revoke': 'no grant under that id can be revoked',
+}
+
+const accessesOf = (grant: Grant): Access[] => grant.actions.map(action => ({ action, resource: grant.resource }))
+
+const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
+
+/** 60 random bits in Crockford's base 32: short enough to read out, too many to guess. */
+export function newId(kind: 'a' | 'g'): string {
+  return `${kind}-${[...randomBytes(12)].map(byte => alphabet[byte % 32]).join('')}`
+}

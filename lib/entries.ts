@@ -1,0 +1,61 @@
+/** How an exchange becomes entries: the decision, with what is disclosed of it, and the outcome. */
+import { describe, isOurs } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import { actionCommitment, randomSalt } from './format/disclosure.ts'
+import type { DraftOf } from './ledger/ledger.ts'
+
+type Verdict = { readonly verdict: 'permit' } | { readonly verdict: 'deny'; readonly error: unknown }
+
+/** A decision as far as the exchange got: a refusal may come before anything is known. */
+export function decisionDraft(exchange: Exchange, verdict: Verdict): DraftOf<'decision'> {
+  const { operation, session } = exchange
+  const obligations = exchange.perhaps('obligations')
+  const actors = exchange.perhaps('actors')
+  const subject = exchange.perhaps('subject')
+  const observed = exchange.perhaps('observed') ?? []
+  const salt = exchange.perhaps('commitment')?.salt ?? randomSalt()
+  const action = exchange.perhaps('commitment')?.action ?? actionCommitment(salt, operation.action)
+  return {
+    kind: 'decision',
+    exchange: exchange.id,
+    session: session?.id,
+    subject: actors?.subject,
+    principal: actors?.principal,
+    owner: actors?.owner,
+    protocol: operation.protocol,
+    target: operation.target,
+    method: subject?.method,
+    action,
+    accesses: operation.accesses,
+    controls: obligations?.controls ?? [],
+    risk: operation.risk,
+    read: operation.read,
+    verdict: verdict.verdict,
+    code: verdict.verdict === 'deny' ? codeOf(verdict.error) : undefined,
+    policy: exchange.perhaps('policy'),
+    observed: observed.length > 0 ? observed : undefined,
+    grant: exchange.perhaps('grant')?.id,
+    approval: exchange.perhaps('approval')?.id,
+    durability: durabilityOf(exchange),
+    disclose: { action: operation.shown ?? operation.action, actionSalt: salt, address: exchange.address },
+    slot: slotOf(exchange),
+  }
+}
+
+/** Reads alone may be released before the sync, and only where a control says so. */
+export function durabilityOf(exchange: Exchange): 'durable' | 'written' {
+  return exchange.operation.read ? (exchange.perhaps('obligations')?.durability ?? 'durable') : 'durable'
+}
+
+/** Statements and arguments are erased by session, names by principal: erasing a customer is not erasing who asked. */
+export function slotOf(exchange: Exchange): string {
+  if (exchange.session !== undefined) return `session:${exchange.session.id}`
+  const subject = exchange.perhaps('actors')?.subject
+  return subject === undefined ? 'unidentified' : `principal:${subject}`
+}
+
+/** A word for the record: our stable code, else the class of the error, never its text. */
+export function codeOf(error: unknown): string {
+  if (isOurs(error)) return error.code
+  return describe(error).replaceAll(/[^\x21-\x7e]+/g, '-')
+}

@@ -1,0 +1,99 @@
+/** The live view of grants: follows the ledger, finds the grant that covers an exchange, and cuts what outlives it. */
+import { type Clock, systemClock } from '../clock.ts'
+import { Refusal } from '../errors.ts'
+import type { Access } from '../format/entry.ts'
+import type { Stored } from '../ledger/ledger.ts'
+import type { Actors } from '../principals.ts'
+import { covers, foldGrant, type Grant, type Grants, isLive } from './grant.ts'
+
+/** setTimeout holds no more than this; longer waits are taken in turns. */
+const longestTimer = 2 ** 31 - 1
+
+export class Grantbook {
+  readonly #grants: Grants = new Map()
+  readonly #bySubject = new Map<string, Set<string>>()
+  readonly #watchers = new Map<string, Set<(reason: Refusal) => void>>()
+  readonly #clock: Clock
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock
+  }
+
+  fold({ entry }: Stored): void {
+    foldGrant(this.#grants, entry)
+    if (entry.kind === 'grant-requested') {
+      const ids = this.#bySubject.get(entry.subject) ?? new Set()
+      this.#bySubject.set(entry.subject, ids.add(entry.grant))
+    }
+    if (entry.kind === 'grant-revoked') this.#cut(entry.grant, 'revoked')
+  }
+
+  get(id: string): Grant | undefined {
+    return this.#grants.get(id)
+  }
+
+  all(): readonly Grant[] {
+    return [...this.#grants.values()]
+  }
+
+  /** The live grant of exactly these actors that covers every access and lasts longest. */
+  find(actors: Actors, accesses: readonly Access[]): Grant | undefined {
+    const now = this.#clock.now()
+    return this.#of(actors)
+      .filter(grant => isLive(grant, now) && covers(grant, accesses))
+      .sort((a, b) => b.until! - a.until!)[0]
+  }
+
+  /** A grant that would have covered it, had it not ended: so that the refusal can say so. */
+  ended(actors: Actors, accesses: readonly Access[]): Grant | undefined {
+    return this.#of(actors).find(
+      grant => grant.until !== undefined && !isLive(grant, this.#clock.now()) && covers(grant, accesses),
+    )
+  }
+
+  #of(actors: Actors): Grant[] {
+    return [...(this.#bySubject.get(actors.subject) ?? [])]
+      .map(id => this.#grants.get(id)!)
+      .filter(grant => grant.principal === actors.principal)
+  }
+
+  /** Calls `cut` once, when the grant lapses or is revoked. @returns a function that ends the watch */
+  watch(id: string, cut: (reason: Refusal) => void): () => void {
+    const grant = this.#grants.get(id)
+    if (grant === undefined || !isLive(grant, this.#clock.now())) {
+      cut(ending(id, grant?.status === 'revoked' ? 'revoked' : 'lapsed'))
+      return () => undefined
+    }
+    const watchers = this.#watchers.get(id) ?? new Set()
+    this.#watchers.set(id, watchers.add(cut))
+    let timer: NodeJS.Timeout | undefined
+    const arm = () => {
+      const left = grant.until! - this.#clock.now()
+      if (left <= 0) {
+        watchers.delete(cut)
+        cut(ending(id, 'lapsed'))
+      } else {
+        timer = setTimeout(arm, Math.min(left, longestTimer))
+        timer.unref()
+      }
+    }
+    arm()
+    return () => {
+      clearTimeout(timer)
+      watchers.delete(cut)
+      if (watchers.size === 0) this.#watchers.delete(id)
+    }
+  }
+
+  #cut(id: string, how: 'revoked' | 'lapsed'): void {
+    const watchers = this.#watchers.get(id)
+    this.#watchers.delete(id)
+    for (const cut of watchers ?? []) cut(ending(id, how))
+  }
+}
+
+const ending = (grant: string, how: 'revoked' | 'lapsed') =>
+  new Refusal('ERR_GRANT_EXPIRED', `the grant ${grant} ${how === 'revoked' ? 'was revoked' : 'has lapsed'}`, {
+    grant,
+    how,
+  })

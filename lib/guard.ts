@@ -1,0 +1,141 @@
+/** Builds the guard: the books folded from the ledger, the stack of stages, and the gate that adapters go through. */
+import { Approvalbook } from './approvals/approvalbook.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { compose, type Stage } from './compose.ts'
+import { Desk } from './desk.ts'
+import { decisionDraft } from './entries.ts'
+import { Fault } from './errors.ts'
+import { Exchange } from './exchange.ts'
+import { uuidv7 } from './format/entry.ts'
+import type { Gate } from './gate.ts'
+import { Grantbook } from './grants/grantbook.ts'
+import type { Credential, Subject } from './identity/subject.ts'
+import type { Ledger, Stored } from './ledger/ledger.ts'
+import type { Policy } from './policy/policy.ts'
+import { Principals } from './principals.ts'
+import { run } from './run.ts'
+import { Sessions } from './sessions.ts'
+import { approve } from './stages/approve.ts'
+import { authorize } from './stages/authorize.ts'
+import { grant } from './stages/grant.ts'
+import { identify } from './stages/identify.ts'
+import { mask } from './stages/mask.ts'
+import { record } from './stages/record.ts'
+import { seal } from './stages/seal.ts'
+
+export interface GuardParts {
+  readonly name: string
+  readonly ledger: Ledger
+  readonly policy: Policy
+  /** @throws Refusal ERR_UNIDENTIFIED */
+  readonly identify: (credential: Credential) => Promise<Subject>
+  readonly clock?: Clock
+  /** Extra stages, run between `approve` and `record`. */
+  readonly stages?: readonly Stage[]
+}
+
+export interface Guard extends Gate {
+  readonly ledger: Ledger
+  readonly policy: Policy
+  readonly principals: Principals
+  readonly desk: Desk
+  /** Cuts live sessions, waits for what is in flight, and closes the ledger. */
+  close(): Promise<void>
+}
+
+export async function guard(parts: GuardParts): Promise<Guard> {
+  const { name, ledger, policy, clock = systemClock } = parts
+  const principals = new Principals(ledger)
+  const grants = new Grantbook(clock)
+  const approvals = new Approvalbook(ledger, clock)
+  await replay(ledger, policy, stored => {
+    grants.fold(stored)
+    approvals.fold(stored)
+    return principals.fold(stored)
+  })
+  ledger.follow(stored => {
+    grants.fold(stored)
+    approvals.fold(stored)
+  })
+  const sessions = new Sessions({ ledger, principals, grants, clock })
+
+  // biome-ignore format: a table
+  const stack: readonly Stage[] = [
+    seal({ ledger }),                                                        // out: the outcome, and every refusal
+    identify({ identify: parts.identify, principals, clock }),               // in:  subject, actors
+    authorize({ policy }),                                                   // in:  policy, obligations
+    grant({ grants, bind: (session, id) => sessions.bind(session, id) }),    // in:  grant, observed
+    approve({ approvals, ledger, clock }),                                   // in:  approval, commitment
+    ...(parts.stages ?? []),
+    record({ ledger }),                                                      // in:  decision
+    mask(),                                                                  // out: masked
+  ]
+  const enter = compose(stack)
+  const inFlight = new Set<Promise<unknown>>()
+  const newExchange: Gate['exchange'] = of => new Exchange({ ...of, id: uuidv7(clock.now()) })
+
+  return {
+    name,
+    ledger,
+    policy,
+    principals,
+    desk: new Desk({ ledger, grants, approvals, principals, policy, clock }),
+    identify: parts.identify,
+    openSession: session => sessions.open(session),
+    exchange: newExchange,
+
+    async handle(exchange, origin, sink) {
+      const work = (async () => {
+        try {
+          return await run(exchange, await enter(exchange, origin), sink)
+        } finally {
+          exchange.finish()
+        }
+      })()
+      inFlight.add(work)
+      const done = () => inFlight.delete(work)
+      work.then(done, done)
+      return work
+    },
+
+    async recordFailedLogin({ protocol, target, address, error }) {
+      const operation = {
+        ...{ protocol, target, action: { login: protocol }, accesses: [{ action: 'connect', resource: target }] },
+        ...{ reaches: [], opaque: false, risk: 'low' as const, read: false, holdable: false },
+      }
+      const exchange = newExchange({ operation, ...(address === undefined ? {} : { address }) })
+      await ledger.append([decisionDraft(exchange, { verdict: 'deny', error })])
+    },
+
+    async refuse(exchange, error) {
+      await ledger.append([decisionDraft(exchange, { verdict: 'deny', error })])
+    },
+
+    async settle(exchanges, result) {
+      const most = 512
+      for (let at = 0; at < exchanges.length; at += most) {
+        await ledger.append([{ kind: 'settled', exchanges: exchanges.slice(at, at + most), result }])
+      }
+    },
+
+    async close() {
+      sessions.cut(new Fault('ERR_UPSTREAM', 'the guard is stopping'))
+      await Promise.allSettled(inFlight)
+      await ledger.close()
+    },
+  }
+}
+
+/** Folds the ledger's past, then records the policy in force if it is not the one recorded last. */
+async function replay(ledger: Ledger, policy: Policy, fold: (stored: Stored) => void | Promise<void>): Promise<void> {
+  let recorded: string | undefined
+  for await (const stored of ledger.entries()) {
+    await fold(stored)
+    if (stored.entry.kind === 'policy') recorded = stored.entry.digest
+  }
+  if (recorded === policy.digest) return
+  const { model, rules, controls } = policy.digests
+  await ledger.append([
+    { kind: 'policy', digest: policy.digest, model, rules, controls, disclose: { ...policy.texts }, slot: 'policy' },
+  ])
+}

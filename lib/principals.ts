@@ -1,0 +1,101 @@
+/**
+ * Who is who: the pseudonym of each principal, folded from the ledger's `principal` entries. Entries speak in pseudonyms only; the names
+ * are disclosed once, sealed under a slot of their own, so that forgetting a person leaves every other entry readable.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Subject } from './identity/subject.ts'
+import type { Ledger, Stored } from './ledger/ledger.ts'
+
+export interface Actors {
+  readonly subject: string
+  readonly principal?: string
+  readonly owner?: string
+}
+
+interface Known {
+  readonly pseudonym: string
+  readonly type: Subject['type']
+  readonly owner: string | undefined
+}
+
+export class Principals {
+  readonly #ledger: Ledger
+  readonly #byName = new Map<string, Promise<Known>>()
+  readonly #names = new Map<string, string>()
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger
+  }
+
+  /** For entries of before: what this process appends itself, it knows. */
+  async fold({ index, entry }: Stored): Promise<void> {
+    if (entry.kind !== 'principal') return
+    const { name } = await this.#ledger.disclosures(index)
+    // Erased: whoever comes back under that name is a new principal.
+    if (typeof name !== 'string') return
+    this.#names.set(entry.subject, name)
+    this.#byName.set(name, Promise.resolve({ pseudonym: entry.subject, type: entry.type, owner: entry.owner }))
+  }
+
+  /** Pseudonyms of a subject, its principal and its owner; those never seen before are recorded first. */
+  async actors(subject: Subject): Promise<Actors> {
+    const owner = subject.owner === undefined ? undefined : await this.#person(subject.owner, subject.issuer)
+    const principal =
+      subject.principal === undefined ? undefined : await this.#person(subject.principal, subject.issuer)
+    const own = await this.#pseudonym(subject.id, subject.type, subject.issuer, owner)
+    return {
+      subject: own,
+      ...(principal === undefined ? {} : { principal }),
+      ...(owner === undefined ? {} : { owner }),
+    }
+  }
+
+  /** The name behind a pseudonym, for those who may see it; undefined where unknown or erased. */
+  nameOf(pseudonym: string): string | undefined {
+    return this.#names.get(pseudonym)
+  }
+
+  #person(name: string, issuer: string): Promise<string> {
+    return this.#pseudonym(name, undefined, issuer, undefined)
+  }
+
+  /** @param type undefined where the name is only referred to: a person, unless known otherwise. */
+  async #pseudonym(
+    name: string,
+    type: Subject['type'] | undefined,
+    issuer: string,
+    owner: string | undefined,
+  ): Promise<string> {
+    const known = await this.#byName.get(name)
+    if (known !== undefined && (type === undefined || (known.type === type && known.owner === owner))) {
+      return known.pseudonym
+    }
+    // Two exchanges may meet the same new name at once: the second waits for the first's entry.
+    if (this.#byName.has(name) && known === undefined) return this.#pseudonym(name, type, issuer, owner)
+    const entry = this.#append(name, type ?? 'person', issuer, owner, known?.pseudonym)
+    this.#byName.set(name, entry)
+    entry.catch(() => this.#byName.delete(name))
+    return (await entry).pseudonym
+  }
+
+  async #append(
+    name: string,
+    type: Subject['type'],
+    issuer: string,
+    owner: string | undefined,
+    pseudonym = randomBytes(16).toString('base64url'),
+  ): Promise<Known> {
+    await this.#ledger.append([
+      {
+        kind: 'principal',
+        subject: pseudonym,
+        type,
+        owner,
+        disclose: { name, issuer },
+        slot: `principal:${pseudonym}`,
+      },
+    ])
+    this.#names.set(pseudonym, name)
+    return { pseudonym, type, owner }
+  }
+}

@@ -1,0 +1,86 @@
+/** In: another person's approval of this exact action, where a control asks for one; held for a while, then refused with its id. */
+import type { Approvalbook } from '../approvals/approvalbook.ts'
+import type { Clock } from '../clock.ts'
+import type { Stage } from '../compose.ts'
+import type { Obligations } from '../control.ts'
+import { newId } from '../desk.ts'
+import { Refusal } from '../errors.ts'
+import type { Exchange } from '../exchange.ts'
+import { actionCommitment, randomSalt } from '../format/disclosure.ts'
+import { timestamp } from '../format/entry.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+
+interface Parts {
+  readonly approvals: Approvalbook
+  readonly ledger: Ledger
+  readonly clock: Clock
+}
+
+type Terms = NonNullable<Obligations['approval']>
+
+export function approve({ approvals, ledger, clock }: Parts): Stage {
+  return async (exchange, next) => {
+    const { action } = exchange.operation
+    const { approval: terms } = exchange.fact('obligations')
+    if (terms === undefined) {
+      const salt = randomSalt()
+      exchange.learn('commitment', { salt, action: actionCommitment(salt, action) })
+      return next()
+    }
+    if (exchange.operation.unbound) {
+      throw new Refusal(
+        'ERR_OBLIGATION_UNMET',
+        'an approval binds the whole action, and a part of this one is not known yet',
+      )
+    }
+    const actors = exchange.fact('actors')
+    const asked = (await approvals.find(actors, action)) ?? (await ask(exchange, terms))
+    const { id } = asked.approval
+    if (approvals.get(id)?.status === 'pending' && exchange.operation.holdable) {
+      const until = Math.min(clock.now() + terms.waitMs, asked.approval.until)
+      exchange.onHeld?.({ approval: id, until })
+      await approvals.decided(id, until, exchange.signal)
+      exchange.signal.throwIfAborted()
+    }
+    if (!approvals.take(id)) throw refusal(id, approvals.get(id)?.status)
+    // Taken, but not used unless the decision that cites it is written.
+    exchange.defer(() => approvals.giveBack(id))
+    exchange.learn('commitment', asked.commitment)
+    exchange.learn('approval', { id })
+    return next()
+  }
+
+  async function ask(exchange: Exchange, terms: Terms) {
+    const salt = randomSalt()
+    const commitment = { salt, action: actionCommitment(salt, exchange.operation.action) }
+    const id = newId('a')
+    const actors = exchange.fact('actors')
+    await ledger.append([
+      {
+        kind: 'approval-requested',
+        approval: id,
+        exchange: exchange.id,
+        ...actors,
+        action: commitment.action,
+        accesses: exchange.operation.accesses,
+        controls: terms.controls,
+        people: terms.people,
+        roles: terms.roles,
+        until: timestamp(clock.now() + terms.withinMs),
+        disclose: { action: exchange.operation.shown ?? exchange.operation.action, actionSalt: salt },
+        slot: exchange.session === undefined ? `principal:${actors.subject}` : `session:${exchange.session.id}`,
+      },
+    ])
+    return { approval: approvals.get(id)!, commitment }
+  }
+}
+
+function refusal(id: string, status: string | undefined): Refusal {
+  return status === 'pending'
+    ? new Refusal(
+        'ERR_APPROVAL_PENDING',
+        `another person must approve this first: ${id}; send the same again once it is approved (counterfoil approve ${id})`,
+        { approval: id },
+      )
+    : new Refusal('ERR_APPROVAL_REJECTED', `the approval ${id} was denied, or is used or over`, { approval: id })
+}

@@ -1,0 +1,32 @@
+/** In: who asks, verified; and by which pseudonyms the entries will know them. */
+
+import type { Clock } from '../clock.ts'
+import type { Stage } from '../compose.ts'
+import { Refusal } from '../errors.ts'
+import type { Credential, Subject } from '../identity/subject.ts'
+import type { Principals } from '../principals.ts'
+
+interface Parts {
+  readonly identify: (credential: Credential) => Promise<Subject>
+  readonly principals: Principals
+  readonly clock: Clock
+}
+
+export function identify({ identify: verify, principals, clock }: Parts): Stage {
+  return async (exchange, next) => {
+    const given = exchange.session?.subject ?? exchange.subject
+    if (given === undefined && exchange.credential === undefined) {
+      throw new Refusal('ERR_UNIDENTIFIED', 'no credential: present a token or a key')
+    }
+    const subject = given ?? (await verify(exchange.credential!))
+    if (subject.expires !== undefined && subject.expires <= clock.now()) {
+      throw new Refusal('ERR_UNIDENTIFIED', 'the identification has expired: log in again')
+    }
+    if (subject.type === 'agent' && subject.owner === undefined) {
+      throw new Refusal('ERR_UNIDENTIFIED', 'an agent without an accountable owner is nobody')
+    }
+    exchange.learn('subject', subject)
+    exchange.learn('actors', await principals.actors(subject))
+    return next()
+  }
+}

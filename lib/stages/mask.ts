@@ -1,0 +1,104 @@
+/** Out: masks frames before they leave, nearest the upstream. What cannot be masked under a mask is refused. */
+import type { Stage } from '../compose.ts'
+import type { MaskRule } from '../control.ts'
+import { Fault, Refusal } from '../errors.ts'
+import type { Exchange } from '../exchange.ts'
+import { matches } from '../glob.ts'
+import { maskJson } from '../masking/json.ts'
+import { planRows, type RowPlan } from '../masking/rows.ts'
+import type { Data, Frame, Head, Reply, RowsForm } from '../reply.ts'
+
+/** A JSON document is masked whole, so it is held in memory: beyond this it is refused. */
+const longestDocument = 8 * 1024 * 1024
+
+export function mask(): Stage {
+  return async (exchange, next) => {
+    const { masks } = exchange.fact('obligations')
+    const applied = new Set<string>()
+    exchange.learn('masked', applied)
+    if (masks.length === 0) return next()
+    refuseCopies(exchange, masks)
+    return masked(await next(), masks, applied)
+  }
+}
+
+/** What the server copies from a masked field into another place would be read there in clear. */
+function refuseCopies(exchange: Exchange, masks: readonly MaskRule[]): void {
+  const copied = exchange.operation.copies?.find(source => masks.some(rule => matches(rule.resource, source)))
+  if (copied !== undefined) {
+    throw new Refusal('ERR_OBLIGATION_UNMET', `${copied} is under a mask: its data may not be copied on the server`)
+  }
+}
+
+async function* masked(reply: Reply, rules: readonly MaskRule[], applied: Set<string>): AsyncGenerator<Frame> {
+  let transform: Transform = passes
+  for await (const frame of reply) {
+    if (frame.type === 'data') {
+      yield* transform.data(frame)
+      continue
+    }
+    // A head may follow another (several results in one reply), and an end follows all: the document before it is whole.
+    yield* transform.flush()
+    transform = passes
+    if (frame.type === 'head') transform = transformFor(frame, rules, applied)
+    yield frame
+  }
+}
+
+interface Transform {
+  data(frame: Data): Iterable<Data>
+  flush(): Iterable<Data>
+}
+
+const passes: Transform = { data: frame => [frame], flush: () => [] }
+
+function transformFor({ form }: Head, rules: readonly MaskRule[], applied: Set<string>): Transform {
+  switch (form.kind) {
+    case 'empty':
+      return passes
+    case 'rows':
+      return rows(form, planRows(form.columns, rules), applied)
+    case 'json':
+      return document(rules, applied)
+    case 'opaque':
+      throw new Refusal('ERR_OBLIGATION_UNMET', 'this reply is under a mask, and in a form that cannot be masked')
+  }
+}
+
+function rows(form: RowsForm, plan: RowPlan, applied: Set<string>): Transform {
+  for (const word of plan.applied) applied.add(word)
+  if (plan.masks.every(cell => cell === undefined)) return passes
+  return {
+    data: frame => {
+      try {
+        return [{ ...frame, bytes: form.rewrite(frame.bytes, plan.masks) }]
+      } catch (error) {
+        throw new Fault('ERR_MASK_FAILED', 'a row could not be masked', {}, error)
+      }
+    },
+    flush: () => [],
+  }
+}
+
+function document(rules: readonly MaskRule[], applied: Set<string>): Transform {
+  const parts: Uint8Array[] = []
+  let length = 0
+  let channel = 'body'
+  return {
+    data: frame => {
+      length += frame.bytes.length
+      if (length > longestDocument) {
+        throw new Fault('ERR_MASK_FAILED', `a document of over ${longestDocument} bytes is too long to be masked`)
+      }
+      channel = frame.channel
+      parts.push(frame.bytes)
+      return []
+    },
+    flush: () => {
+      if (length === 0) return []
+      const result = maskJson(Buffer.concat(parts), rules)
+      for (const word of result.applied) applied.add(word)
+      return [{ type: 'data', channel, bytes: result.bytes, items: 1 }]
+    },
+  }
+}

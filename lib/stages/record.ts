@@ -1,0 +1,17 @@
+/** In: the decision, written ahead. No receipt, no operation; only a proven read may go before its record is durable. */
+import type { Stage } from '../compose.ts'
+import { decisionDraft } from '../entries.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+
+export function record({ ledger }: { readonly ledger: Ledger }): Stage {
+  return async (exchange, next) => {
+    const draft = decisionDraft(exchange, { verdict: 'permit' })
+    if (exchange.operation.read) {
+      exchange.learn('decision', { draft, durable: false })
+    } else {
+      await ledger.append([draft])
+      exchange.learn('decision', { draft, durable: true })
+    }
+    return next()
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Out: appends what happened, before the end is shown and on every failure. Outermost, so that refusals are sealed too. Nothing
+ * of a reply leaves before the decision is durable; a short reply of a proven read is held back, so that one sync releases all.
+ */
+import type { Next, Stage } from '../compose.ts'
+import { codeOf, decisionDraft, durabilityOf, slotOf } from '../entries.ts'
+import { isOurs } from '../errors.ts'
+import type { Exchange } from '../exchange.ts'
+import { type CommitmentStream, commitmentStream, randomSalt } from '../format/disclosure.ts'
+import type { DraftOf, Ledger } from '../ledger/ledger.ts'
+import type { End, Frame } from '../reply.ts'
+
+const holdBack = 64 * 1024
+
+export function seal({ ledger }: { readonly ledger: Ledger }): Stage {
+  return (exchange, next) => sealed(ledger, exchange, next)
+}
+
+async function* sealed(ledger: Ledger, exchange: Exchange, next: Next): AsyncGenerator<Frame> {
+  const tally = new Tally()
+  const append = async (...drafts: (DraftOf<'decision'> | DraftOf<'outcome'>)[]) => {
+    await ledger.append(drafts, { level: durabilityOf(exchange) })
+  }
+  /** The decision of a read, until it has been appended. */
+  const owed = () => {
+    const decision = exchange.perhaps('decision')
+    return decision === undefined || decision.durable || tally.decided ? [] : [decision.draft]
+  }
+  try {
+    const reply = await next()
+    const held: Frame[] | undefined = owed().length > 0 ? [] : undefined
+    let holding = held !== undefined
+    let heldBytes = 0
+    for await (const frame of reply) {
+      if (frame.type === 'end') {
+        if (holding) for (const kept of held!) tally.add(kept)
+        tally.closed = true
+        await append(...owed(), outcome(exchange, tally, frame))
+        if (holding) yield* held!
+        yield frame
+        return
+      }
+      if (!holding) {
+        tally.add(frame)
+        yield frame
+        continue
+      }
+      held!.push(frame)
+      heldBytes += frame.bytes?.length ?? 0
+      if (heldBytes > holdBack) {
+        await append(...owed())
+        tally.decided = true
+        holding = false
+        for (const kept of held!.splice(0)) {
+          tally.add(kept)
+          yield kept
+        }
+      }
+    }
+  } catch (error) {
+    if (!tally.closed) {
+      tally.closed = true
+      const decided = exchange.knows('decision')
+      const drafts = decided
+        ? [...owed(), failure(exchange, tally, error)]
+        : [decisionDraft(exchange, { verdict: 'deny', error })]
+      await append(...drafts)
+    }
+    throw error
+  } finally {
+    // The subject hung up between two frames: return() was called on us.
+    if (!tally.closed && exchange.knows('decision')) {
+      await append(...owed(), failure(exchange, tally, exchange.signal.reason))
+    }
+  }
+}
+
+/** What has been given to the client so far. */
+class Tally {
+  items = 0
+  bytes = 0
+  decided = false
+  closed = false
+  readonly salt = randomSalt()
+  #offered: CommitmentStream | undefined
+
+  add(frame: Frame): void {
+    if (frame.type !== 'data') return
+    this.items += frame.items
+    this.bytes += frame.bytes.length
+    this.#offered ??= commitmentStream(this.salt)
+    this.#offered.update(frame.bytes)
+  }
+
+  offered(): string | undefined {
+    return this.#offered?.digest()
+  }
+}
+
+function outcome(exchange: Exchange, tally: Tally, end: Pick<End, 'result' | 'code' | 'settled'>): DraftOf<'outcome'> {
+  return { ...common(exchange, tally), result: end.result, code: end.code, settled: end.settled }
+}
+
+function failure(exchange: Exchange, tally: Tally, error: unknown): DraftOf<'outcome'> {
+  const result = exchange.signal.aborted && !isFault(error) ? 'aborted' : 'failed'
+  return { ...common(exchange, tally), result, code: error === undefined ? undefined : codeOf(error) }
+}
+
+const isFault = (error: unknown) => isOurs(error) && error.name === 'Fault'
+
+function common(exchange: Exchange, tally: Tally) {
+  const masked = [...(exchange.perhaps('masked') ?? [])].sort()
+  const offered = tally.offered()
+  return {
+    kind: 'outcome' as const,
+    exchange: exchange.id,
+    items: tally.items,
+    bytes: tally.bytes,
+    offered,
+    masked: masked.length > 0 ? masked : undefined,
+    disclose: offered === undefined ? {} : { offeredSalt: tally.salt },
+    slot: slotOf(exchange),
+  }
+}
