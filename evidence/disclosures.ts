@@ -1,0 +1,143 @@
+/**
+ * Opens the disclosures of a ledger's vault, and matches each with the digest in its entry's `sd`: one that is missing or does
+ * not match is a failure, since no entry of this version says that it was erased.
+ */
+import { isOurs } from '../lib/errors.ts'
+import type { Json } from '../lib/format/canonical.ts'
+import { decodeDisclosure, disclosureDigest } from '../lib/format/disclosure.ts'
+import type { Entry } from '../lib/format/entry.ts'
+import { tileFill, tileWidth, vaultBundle } from '../lib/format/layout.ts'
+import { decodeSealed, openDisclosure, openSlot, type SealedDisclosure } from '../lib/format/vault.ts'
+import type { Finding } from './finding.ts'
+import type { LedgerFiles } from './ledger-files.ts'
+import { unreadable } from './tree.ts'
+
+/** What an entry committed to, opened: name to value, and the encoded disclosure that proves it. */
+export interface Opened {
+  readonly values: Readonly<Record<string, Json>>
+  readonly encoded: Readonly<Record<string, string>>
+}
+
+export const nothingOpened: Opened = Object.freeze({ values: Object.freeze({}), encoded: Object.freeze({}) })
+
+interface Bundle {
+  readonly file: string
+  /** By position in the bundle; shorter where the file is cut. */
+  readonly sealed: readonly (readonly SealedDisclosure[])[]
+}
+
+export class Vault {
+  readonly findings: Finding[] = []
+  readonly #files: LedgerFiles
+  readonly #wrapping: Uint8Array
+  readonly #origin: string
+  readonly #size: number
+  readonly #keys = new Map<number, Promise<Uint8Array | undefined>>()
+  #bundle: { n: number; bundle: Promise<Bundle> } | undefined
+
+  /** @param wrapping 32 bytes, from configuration. @param size of the ledger. */
+  constructor(files: LedgerFiles, wrapping: Uint8Array, origin: string, size: number) {
+    this.#files = files
+    this.#wrapping = wrapping
+    this.#origin = origin
+    this.#size = size
+  }
+
+  /** In index order, for the sake of the one bundle kept. */
+  async open(index: number, entry: Entry): Promise<Opened> {
+    const n = Math.floor(index / tileWidth)
+    if (this.#bundle?.n !== n) this.#bundle = { n, bundle: this.#read(n) }
+    const { file, sealed } = await this.#bundle.bundle
+    const values: Record<string, Json> = {}
+    const encoded: Record<string, string> = {}
+    const wanted = new Set(entry.sd ?? [])
+    for (const one of sealed[index % tileWidth] ?? []) {
+      try {
+        const text = await this.#openOne(one, entry.id, index)
+        if (text === undefined) continue
+        const digest = disclosureDigest(text)
+        const { name, value } = decodeDisclosure(text)
+        if (!wanted.delete(digest) || Object.hasOwn(values, name)) {
+          const what = `entry ${index} has a disclosure that it never committed to`
+          this.findings.push({ code: 'DISCLOSURE_MISMATCH', what, index, actual: digest, file })
+          continue
+        }
+        define(values, name, value)
+        define(encoded, name, text)
+      } catch (error) {
+        if (!isOurs(error)) throw error
+        this.findings.push({
+          code: 'DISCLOSURE_MISMATCH',
+          what: `a disclosure of entry ${index}: ${error.message}`,
+          index,
+          file,
+        })
+      }
+    }
+    for (const digest of wanted) {
+      const what = `a disclosure of entry ${index} is missing, and no entry says that it was erased`
+      this.findings.push({ code: 'DISCLOSURE_MISSING', what, index, expected: digest, file })
+    }
+    return { values, encoded }
+  }
+
+  async #openOne({ slot, box }: SealedDisclosure, entry: string, index: number): Promise<string | undefined> {
+    let key = this.#keys.get(slot)
+    if (key === undefined) {
+      key = this.#key(slot, index)
+      this.#keys.set(slot, key)
+    }
+    const opened = await key
+    return opened === undefined ? undefined : openDisclosure(opened, this.#origin, entry, box)
+  }
+
+  async #key(slot: number, index: number): Promise<Uint8Array | undefined> {
+    const { file, bytes } = await this.#files.slot(slot)
+    try {
+      return bytes === undefined ? undefined : openSlot(this.#wrapping, this.#origin, slot, bytes)
+    } catch (error) {
+      if (!isOurs(error)) throw error
+      const what = `slot ${slot}, first used by entry ${index}: ${error.message}`
+      this.findings.push({ code: 'DISCLOSURE_MISMATCH', what, index, file })
+      return undefined
+    }
+  }
+
+  async #read(n: number): Promise<Bundle> {
+    const fill = tileFill(this.#size, 0, n)
+    const expected = vaultBundle(n, fill)
+    const sealed: SealedDisclosure[][] = []
+    try {
+      const { file, bytes } = await this.#files.vault(n, this.#size)
+      try {
+        let at = 0
+        for (let i = 0; i < fill; i += 1) {
+          const one = decodeSealed(bytes, at)
+          sealed.push(one.sealed)
+          at = one.end
+        }
+        if (file === expected && at !== bytes.length) {
+          this.findings.push({ code: 'DISCLOSURE_MISMATCH', what: `${bytes.length - at} bytes too many`, file })
+        }
+      } catch (error) {
+        if (!isOurs(error)) throw error
+        const index = n * tileWidth + sealed.length
+        this.findings.push({
+          code: 'DISCLOSURE_MISMATCH',
+          what: `from entry ${index} on: ${error.message}`,
+          index,
+          file,
+        })
+      }
+      return { file, sealed }
+    } catch (error) {
+      this.findings.push(unreadable(error, expected))
+      return { file: expected, sealed }
+    }
+  }
+}
+
+// A name is chosen by who wrote the vault: `__proto__` must become a member like any other.
+function define(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, enumerable: true })
+}

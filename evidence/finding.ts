@@ -1,0 +1,79 @@
+/** What a verification says: findings with their evidence, named steps, and two verdicts that are never merged. */
+
+export type FindingCode =
+  // Integrity: what was recorded is not what stands here.
+  | 'KEY_SUBSTITUTED'
+  | 'CERTIFICATION_INVALID'
+  | 'CHECKPOINT_SIGNATURE'
+  | 'CHECKPOINT_MALFORMED'
+  | 'ORIGIN'
+  | 'ROLLBACK'
+  | 'FORK'
+  | 'FILE_MISSING'
+  | 'FILE_UNREADABLE'
+  | 'ENTRY_ALTERED'
+  | 'ENTRY_MOVED'
+  | 'ENTRY_MALFORMED'
+  | 'TILE_ALTERED'
+  | 'LEDGER_ROOT'
+  | 'SEAL_INVALID'
+  | 'DISCLOSURE_MISSING'
+  | 'DISCLOSURE_MISMATCH'
+  // Not told: the verification could not know.
+  | 'LEDGER_MISSING'
+  | 'PIN_MISSING'
+  | 'PIN_UNREADABLE'
+  // Completeness: what was never recorded.
+  | 'SEQUENCE_GAP'
+  | 'SEQUENCE_REPEATED'
+  | 'SILENCE'
+  | 'TIME_ORDER'
+  | 'ENTRY_REPEATED'
+  | 'OUTCOME_ORPHAN'
+
+export interface Finding {
+  readonly code: FindingCode
+  readonly what: string
+  /** The entry's index in the tree. */
+  readonly index?: number
+  readonly expected?: string
+  readonly actual?: string
+  /** Relative to the ledger's directory. */
+  readonly file?: string
+}
+
+export type StepStatus = 'ok' | 'failed' | 'not-examined'
+
+export interface Step {
+  readonly name: string
+  readonly status: StepStatus
+  readonly detail: string
+}
+
+export type Verdict = 'OK' | 'TAMPERED' | 'INCOMPLETE'
+
+export interface Integrity {
+  /** `undetermined`: something needed to tell is missing; what was looked at holds. */
+  readonly verdict: 'whole' | 'broken' | 'undetermined'
+  readonly detail: string
+}
+
+export interface Completeness {
+  readonly verdict: 'continuous' | 'gaps' | 'undetermined'
+  readonly detail: string
+}
+
+const untold: ReadonlySet<FindingCode> = new Set<FindingCode>(['LEDGER_MISSING', 'PIN_MISSING', 'PIN_UNREADABLE'])
+const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
+  'SEQUENCE_GAP',
+  'SEQUENCE_REPEATED',
+  'SILENCE',
+  'TIME_ORDER',
+  'ENTRY_REPEATED',
+  'OUTCOME_ORPHAN',
+])
+
+export type Family = 'integrity' | 'untold' | 'completeness'
+
+export const familyOf = (code: FindingCode): Family =>
+  untold.has(code) ? 'untold' : unrecorded.has(code) ? 'completeness' : 'integrity'

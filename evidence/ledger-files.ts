@@ -1,0 +1,117 @@
+/** The files of a ledger directory, by what they hold: checkpoint, seals, tiles, entry bundles, and the vault. */
+import { LedgerError } from '../lib/errors.ts'
+import { type Checkpoint, parseCheckpoint, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
+import {
+  certificateFile,
+  checkpointFile,
+  entryBundle,
+  hashTile,
+  sealFile,
+  slotFile,
+  slotsInFile,
+  tileFill,
+  tileWidth,
+  vaultBundle,
+} from '../lib/format/layout.ts'
+import { type HashReader, sameHash } from '../lib/format/merkle.ts'
+import { longestEntry, tileReader } from '../lib/format/tile.ts'
+import { slotBytes } from '../lib/format/vault.ts'
+import { type DirectoryReader, openDirectory } from './read.ts'
+
+const mostBundle = tileWidth * (2 + longestEntry)
+// An entry has at most 64 disclosures; a value fits an entry many times over. Beyond this a bundle is no bundle.
+const mostVault = 256 * 1024 * 1024
+const mostCertificate = 256 * 1024
+const mostCheckpoint = 1_000_000
+
+export interface FoundFile {
+  /** The path that was read: a fuller tile may stand where a partial one was asked for. */
+  readonly file: string
+  readonly bytes: Buffer
+}
+
+export class LedgerFiles {
+  readonly #directory: DirectoryReader
+
+  private constructor(directory: DirectoryReader) {
+    this.#directory = directory
+  }
+
+  static async open(directory: string): Promise<LedgerFiles> {
+    return new LedgerFiles(await openDirectory(directory))
+  }
+
+  async checkpoint(): Promise<SignedCheckpoint> {
+    return parseCheckpoint(await this.#directory.read(checkpointFile, mostCheckpoint))
+  }
+
+  async certificate(): Promise<string | undefined> {
+    return (await this.#directory.readIfThere(certificateFile, mostCertificate))?.toString('utf8')
+  }
+
+  /** Sizes in checkpoint.d, ascending, and the names there that are no sizes. */
+  async sealSizes(): Promise<{ sizes: number[]; strange: string[] }> {
+    const names = await this.#directory.list('checkpoint.d')
+    const isSize = (name: string) => /^(0|[1-9][0-9]{0,15})$/.test(name)
+    return {
+      sizes: names
+        .filter(isSize)
+        .map(Number)
+        .sort((a, b) => a - b),
+      strange: names.filter(name => !isSize(name)),
+    }
+  }
+
+  async seal(size: number): Promise<SignedCheckpoint> {
+    return parseCheckpoint(await this.#directory.read(sealFile(size), mostCheckpoint))
+  }
+
+  /** Entries n * 256 on, of a ledger of `size`. @throws LedgerError ERR_LEDGER_MISSING */
+  entries(n: number, size: number): Promise<FoundFile> {
+    return this.#tiled(width => entryBundle(n, width), tileFill(size, 0, n), mostBundle)
+  }
+
+  hashes(level: number, n: number, size: number): Promise<FoundFile> {
+    return this.#tiled(width => hashTile(level, n, width), tileFill(size, level, n), tileWidth * 32)
+  }
+
+  vault(n: number, size: number): Promise<FoundFile> {
+    return this.#tiled(width => vaultBundle(n, width), tileFill(size, 0, n), mostVault)
+  }
+
+  /** The 64 bytes of one slot, or undefined where there is none. */
+  async slot(slot: number): Promise<{ file: string; bytes: Buffer | undefined }> {
+    const file = slotFile(slot)
+    const all = await this.#directory.readIfThere(file, slotsInFile * slotBytes)
+    const at = (slot % slotsInFile) * slotBytes
+    return {
+      file,
+      bytes: all === undefined || at + slotBytes > all.length ? undefined : all.subarray(at, at + slotBytes),
+    }
+  }
+
+  /** A reader of hashes out of the tiles, for proofs within a tree of `size`. */
+  hashReader(size: number): HashReader {
+    return tileReader(size, async (level, n, width) =>
+      (await this.hashes(level, n, size)).bytes.subarray(0, width * 32),
+    )
+  }
+
+  // tlog-tiles, "Partial Tiles": a client that misses a partial tile may read the full one; a live log replaces them.
+  async #tiled(path: (width: number) => string, width: number, most: number): Promise<FoundFile> {
+    const exact = path(width)
+    const found = await this.#directory.readIfThere(exact, most)
+    if (found !== undefined) return { file: exact, bytes: found }
+    const full = path(tileWidth)
+    const fuller = width === tileWidth ? [] : await this.#directory.list(`${full}.p`)
+    const wider = fuller.map(Number).filter(w => Number.isInteger(w) && w > width && w < tileWidth)
+    for (const file of [full, ...wider.sort((a, b) => a - b).map(path)]) {
+      const bytes = await this.#directory.readIfThere(file, most)
+      if (bytes !== undefined) return { file, bytes }
+    }
+    throw new LedgerError('ERR_LEDGER_MISSING', `${exact} is missing`, { file: exact })
+  }
+}
+
+export const sameTree = (a: Checkpoint, b: Checkpoint): boolean =>
+  a.origin === b.origin && a.size === b.size && sameHash(a.root, b.root)

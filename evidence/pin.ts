@@ -1,0 +1,63 @@
+/** The checkpoint that a verifier keeps where the ledger's operators cannot write: what makes a rewritten history show. */
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { LedgerError, Misuse } from '../lib/errors.ts'
+import { canonical, parseJson } from '../lib/format/canonical.ts'
+import type { Checkpoint } from '../lib/format/checkpoint.ts'
+import { check, record } from '../lib/format/shape.ts'
+
+export interface Pin extends Checkpoint {
+  /** 40 upper-case hex digits. */
+  readonly fingerprint: string
+  /** RFC 3339, when it was verified. */
+  readonly time: string
+}
+
+const shape = record({ origin: 'word', size: 'count', root: 'word', fingerprint: 'word', time: 'time' })
+
+/** @returns undefined where there is no such file. @throws LedgerError ERR_CHECKPOINT_ROLLBACK where it is no pin */
+export async function readPin(file: string): Promise<Pin | undefined> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new LedgerError('ERR_CHECKPOINT_ROLLBACK', 'the pin cannot be read', {}, error)
+  }
+  try {
+    const value = parseJson(text)
+    check(shape, value)
+    const { root, ...rest } = value as unknown as Omit<Pin, 'root'> & { root: string }
+    const hash = Buffer.from(root, 'base64')
+    if (hash.length === 32 && hash.toString('base64') === root) return { ...rest, root: hash }
+  } catch (error) {
+    throw new LedgerError('ERR_CHECKPOINT_ROLLBACK', 'the pin is malformed', {}, error)
+  }
+  throw new LedgerError('ERR_CHECKPOINT_ROLLBACK', 'the pin is malformed')
+}
+
+export function formatPin({ origin, size, root, fingerprint, time }: Pin): string {
+  return `${canonical({ origin, size, root: Buffer.from(root).toString('base64'), fingerprint, time })}\n`
+}
+
+/** Replaced as a whole or not at all. @throws Misuse ERR_OPTION_INVALID where it cannot be written */
+export async function writePin(file: string, pin: Pin): Promise<void> {
+  const beside = `${file}.${randomBytes(6).toString('hex')}`
+  try {
+    await mkdir(dirname(file), { recursive: true })
+    const handle = await open(beside, 'wx', 0o644)
+    try {
+      await handle.writeFile(formatPin(pin))
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(beside, file)
+    const folder = await open(dirname(file), 'r')
+    await folder.sync().finally(() => folder.close())
+  } catch (error) {
+    await rm(beside, { force: true })
+    throw new Misuse('ERR_OPTION_INVALID', 'the pin cannot be written', {}, error)
+  }
+}

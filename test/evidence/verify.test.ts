@@ -1,0 +1,266 @@
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type VerifyOptions, verifyLedger } from '../../evidence/verify.ts'
+import { parseEntry } from '../../lib/format/entry.ts'
+import { type BuilderKeys, builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
+
+let keys: BuilderKeys
+let scratch: string
+let count = 0
+
+beforeAll(async () => {
+  keys = await builderKeys()
+  scratch = await mkdtemp(join(tmpdir(), 'verify-'))
+})
+afterAll(() => rm(scratch, { recursive: true, force: true }))
+
+const folder = () => {
+  count += 1
+  return join(scratch, String(count))
+}
+
+async function build(heartbeats: number): Promise<LedgerBuilder> {
+  const builder = await new LedgerBuilder({ keys }).open()
+  builder.principal('dba@crm.example', 'person')
+  for (let i = 0; i < heartbeats; i += 1) builder.add('heartbeat', { open: 0, interval: 60 })
+  return builder
+}
+
+const options = (builder: LedgerBuilder, directory: string, more: Partial<VerifyOptions> = {}): VerifyOptions => ({
+  directory,
+  fingerprint: builder.fingerprint,
+  now: Date.parse('2026-08-01T00:00:00Z'),
+  ...more,
+})
+const codes = ({ findings }: { findings: readonly { code: string }[] }) => findings.map(finding => finding.code)
+
+async function files(directory: string): Promise<string[]> {
+  const all = await readdir(directory, { recursive: true, withFileTypes: true })
+  return all.filter(f => f.isFile()).map(f => join(f.parentPath, f.name).slice(directory.length + 1))
+}
+
+describe('verifyLedger', () => {
+  test.each([1, 253, 254, 255, 600])('accepts a whole ledger of 3 + %i entries, vault included', async heartbeats => {
+    const builder = await build(heartbeats)
+    const directory = folder()
+    await builder.write(directory, { seals: [2, builder.entries.length] })
+    const result = await verifyLedger(options(builder, directory, { wrappingKey: builder.wrappingKey }))
+    expect(result.findings).toEqual([])
+    expect(result.verdict).toBe('OK')
+    expect(result.size).toBe(3 + heartbeats)
+    expect(result.seal?.size).toBe(3 + heartbeats)
+    expect(result.undetectable).toContain('could have rewritten all of it')
+  })
+
+  test('names the file of one changed byte, whichever it is', async () => {
+    const builder = await build(2)
+    const directory = folder()
+    await builder.write(directory)
+    const given = options(builder, directory, { wrappingKey: builder.wrappingKey })
+    for (const file of await files(directory)) {
+      const whole = await readFile(join(directory, file))
+      // Slots that were never used are zeros, and stand for nothing.
+      const length = file.startsWith('vault/slots') ? 64 : whole.length
+      for (let at = 0; at < length; at += Math.max(1, Math.floor(length / 37))) {
+        const changed = Buffer.from(whole)
+        changed[at] = changed[at]! ^ 0x01
+        await writeFile(join(directory, file), changed)
+        const result = await verifyLedger(given)
+        // The armor of a certificate has bytes that stand for nothing: its comment lines and line ends.
+        if (file === 'keys/seal.pub.asc') expect(['OK', 'TAMPERED']).toContain(result.verdict)
+        else {
+          expect(result.verdict, `${file} at ${at}`).toBe('TAMPERED')
+          const named = result.findings.some(finding => finding.file === file || finding.index === 0)
+          expect(named, `${file} at ${at}: ${JSON.stringify(result.findings)}`).toBe(true)
+        }
+      }
+      await writeFile(join(directory, file), whole)
+    }
+    expect((await verifyLedger(given)).verdict).toBe('OK')
+  })
+
+  test('names the missing file, whichever it is', async () => {
+    const builder = await build(300)
+    const directory = folder()
+    await builder.write(directory)
+    for (const file of await files(directory)) {
+      const whole = await readFile(join(directory, file))
+      await rm(join(directory, file))
+      const given = options(builder, directory, { wrappingKey: builder.wrappingKey })
+      const result = await verifyLedger(given)
+      const optional = file.startsWith('checkpoint.d/')
+      expect(result.verdict, file).toBe(optional ? 'OK' : file === 'checkpoint' ? 'INCOMPLETE' : 'TAMPERED')
+      await writeFile(join(directory, file), whole)
+    }
+  })
+
+  test('names the entry that was altered, and the two that changed places', async () => {
+    const builder = await build(4)
+    const directory = folder()
+    const [four, five] = [builder.entries[4]!, builder.entries[5]!]
+    await builder.write(directory)
+    const { encodeBundle } = await import('../../lib/format/tile.ts')
+    const bundle = join(directory, 'tile/entries/000.p/7')
+    const altered = Buffer.from(four.toString().replace('"open":0', '"open":1'))
+    await writeFile(bundle, encodeBundle(builder.entries.with(4, altered)))
+    const result = await verifyLedger(options(builder, directory))
+    expect(result.findings[0]).toMatchObject({ code: 'ENTRY_ALTERED', index: 4, file: 'tile/entries/000.p/7' })
+    expect(codes(result)).toContain('LEDGER_ROOT')
+    await writeFile(bundle, encodeBundle(builder.entries.with(4, five).with(5, four)))
+    const moved = await verifyLedger(options(builder, directory))
+    expect(moved.findings.slice(0, 2)).toMatchObject([
+      { code: 'ENTRY_MOVED', index: 4 },
+      { code: 'ENTRY_MOVED', index: 5 },
+    ])
+  })
+
+  test('a rewritten history passes without a pin, which is said, and is a fork with one', async () => {
+    const [honest, rewritten] = [await build(6), await build(6)]
+    const [directory, pin] = [folder(), join(scratch, 'pins', 'fork.json')]
+    await honest.write(directory)
+    const given = options(honest, directory, { pin })
+    expect((await verifyLedger({ ...given, first: true })).verdict).toBe('OK')
+    const kept = await readFile(pin, 'utf8')
+    const entry = parseEntry(rewritten.entries[5]!)
+    rewritten.replace(5, Buffer.from(JSON.stringify({ ...entry, open: 7 })))
+    rewritten.add('heartbeat', { open: 0, interval: 60 })
+    await rewritten.write(directory)
+    const plain = await verifyLedger(options(honest, directory))
+    expect(plain.verdict).toBe('OK')
+    expect(plain.undetectable).toContain('could have rewritten all of it')
+    const pinned = await verifyLedger(given)
+    expect(pinned.verdict).toBe('TAMPERED')
+    expect(codes(pinned)).toContain('FORK')
+    expect(await readFile(pin, 'utf8')).toBe(kept)
+  })
+
+  test('a ledger that grew in order replaces the pin; a shorter one is a rollback and does not', async () => {
+    const builder = await build(3)
+    const [directory, pin] = [folder(), join(scratch, 'pins', 'grow.json')]
+    await builder.write(directory)
+    const given = options(builder, directory, { pin })
+    await verifyLedger({ ...given, first: true })
+    for (let i = 0; i < 5; i += 1) builder.add('heartbeat', { open: 0, interval: 60 })
+    await builder.write(directory)
+    const grown = await verifyLedger(given)
+    expect(grown.verdict).toBe('OK')
+    const kept = await readFile(pin, 'utf8')
+    expect(JSON.parse(kept).size).toBe(11)
+    await builder.write(directory, { size: 8 })
+    const cut = await verifyLedger(given)
+    expect(cut.verdict).toBe('TAMPERED')
+    expect(codes(cut)).toContain('ROLLBACK')
+    expect(await readFile(pin, 'utf8')).toBe(kept)
+  })
+
+  test('a pin that is gone is no first run, and a pin that is garbage is not one to compare with', async () => {
+    const builder = await build(1)
+    const [directory, pin] = [folder(), join(scratch, 'gone.json')]
+    await builder.write(directory)
+    const gone = await verifyLedger(options(builder, directory, { pin }))
+    expect([gone.verdict, gone.integrity.verdict]).toEqual(['INCOMPLETE', 'undetermined'])
+    expect(codes(gone)).toEqual(['PIN_MISSING'])
+    await writeFile(pin, '{"size":')
+    expect(codes(await verifyLedger(options(builder, directory, { pin })))).toEqual(['PIN_UNREADABLE'])
+    expect(await readFile(pin, 'utf8')).toBe('{"size":')
+  })
+
+  test('another key than the pinned one is a substitution, also where it signed everything anew', async () => {
+    const builder = await build(1)
+    const other = new LedgerBuilder({ keys: await builderKeys('another') })
+    const directory = folder()
+    await (await other.open()).write(directory)
+    const result = await verifyLedger(options(builder, directory))
+    expect(result.verdict).toBe('TAMPERED')
+    expect(codes(result)).toContain('KEY_SUBSTITUTED')
+    expect(codes(await verifyLedger(options(other, directory, { origin: 'other.example' })))).toContain('ORIGIN')
+  })
+
+  test('a gap in a counter and a silence are completeness, and leave integrity whole', async () => {
+    const builder = await build(1)
+    builder.add('heartbeat', { open: 0, interval: 60 }, {}, { seq: 9 })
+    builder.now += 600_000
+    builder.add('heartbeat', { open: 0, interval: 60 }, {}, { seq: 10 })
+    builder.now -= 900_000
+    builder.add('heartbeat', { open: 0, interval: 60 }, {}, { seq: 11 })
+    const directory = folder()
+    await builder.write(directory)
+    const result = await verifyLedger(options(builder, directory))
+    expect(codes(result)).toEqual(['SEQUENCE_GAP', 'SILENCE', 'TIME_ORDER'])
+    expect([result.verdict, result.integrity.verdict, result.completeness.verdict]).toEqual([
+      'INCOMPLETE',
+      'whole',
+      'gaps',
+    ])
+    expect(result.gaps.map(gap => gap.kind)).toEqual(['sequence', 'silence'])
+  })
+
+  test('a stop in order is no silence, an outcome of nothing and a repeated id are named', async () => {
+    const builder = await build(1)
+    builder.add('stopped', {})
+    builder.now += 3_600_000
+    builder.add('started', { software: 'builder', placement: 'gateway', epoch: 2, interval: 60 })
+    const directory = folder()
+    await builder.write(directory)
+    const stopped = await verifyLedger(options(builder, directory))
+    expect([stopped.verdict, stopped.gaps.map(gap => gap.kind)]).toEqual(['OK', ['stopped']])
+    const outcome = { exchange: builder.uuid(), result: 'completed', items: 0, bytes: 0 } as const
+    builder.add('outcome', outcome, {}, { id: parseEntry(builder.entries[3]!).id })
+    await builder.write(directory)
+    expect(codes(await verifyLedger(options(builder, directory)))).toEqual(['ENTRY_REPEATED', 'OUTCOME_ORPHAN'])
+  })
+
+  test('a seal that disagrees with the entries is a fork, and one by another key is no seal', async () => {
+    const [honest, rewritten] = [await build(6), await build(6)]
+    const directory = folder()
+    rewritten.replace(3, Buffer.from(JSON.stringify({ ...parseEntry(rewritten.entries[3]!), open: 7 })))
+    await honest.write(directory, { seals: [5] })
+    const seal = await readFile(join(directory, 'checkpoint.d/5'))
+    await rewritten.write(directory)
+    await writeFile(join(directory, 'checkpoint.d/5'), seal)
+    expect(codes(await verifyLedger(options(honest, directory)))).toEqual(['FORK'])
+    await writeFile(join(directory, 'checkpoint.d/6'), seal)
+    await rm(join(directory, 'checkpoint.d/5'))
+    expect(codes(await verifyLedger(options(honest, directory)))).toEqual(['SEAL_INVALID'])
+  })
+
+  test('an erased slot without an entry that says so is a missing disclosure', async () => {
+    const builder = await build(1)
+    const directory = folder()
+    await builder.write(directory)
+    await writeFile(join(directory, 'vault/slots/000'), Buffer.alloc(4096))
+    const given = options(builder, directory, { wrappingKey: builder.wrappingKey })
+    expect(codes(await verifyLedger(given))).toEqual(['DISCLOSURE_MISSING', 'DISCLOSURE_MISSING'])
+    const envelopes = await verifyLedger({ ...given, depth: 'envelopes' })
+    expect(envelopes.steps.find(step => step.name === 'disclosures')?.detail).toBe('disclosures: not examined')
+    await builder.write(directory)
+    const wrong = await verifyLedger({ ...given, wrappingKey: Buffer.alloc(32, 7) })
+    expect(wrong.findings[0]).toMatchObject({ code: 'DISCLOSURE_MISMATCH', file: 'vault/slots/000' })
+    expect(wrong.findings[0]?.what).toContain('another key')
+  })
+
+  test('reads no link that leads out of the directory, nothing oversized, and no directory that is none', async () => {
+    const builder = await build(1)
+    const directory = folder()
+    await builder.write(directory)
+    await rm(join(directory, 'tile/0/000.p/4'))
+    await symlink('/etc/hostname', join(directory, 'tile/0/000.p/4'))
+    expect((await verifyLedger(options(builder, directory))).findings[0]).toMatchObject({
+      code: 'FILE_UNREADABLE',
+      file: 'tile/0/000.p/4',
+    })
+    await writeFile(join(directory, 'checkpoint'), Buffer.alloc(2_000_000))
+    const oversized = await verifyLedger(options(builder, directory))
+    expect(oversized.findings[0]?.what).toContain('larger than')
+    expect(codes(await verifyLedger(options(builder, join(scratch, 'nowhere'))))).toEqual(['LEDGER_MISSING'])
+  })
+
+  test('options that do not make sense are refused', async () => {
+    const builder = await build(1)
+    await expect(verifyLedger(options(builder, 'x', { fingerprint: 'abc' }))).rejects.toThrow('40 hex digits')
+    await expect(verifyLedger(options(builder, 'x', { depth: 'all' }))).rejects.toThrow('wrapping key')
+    await expect(verifyLedger(options(builder, 'x', { first: true }))).rejects.toThrow('pin')
+  })
+})
