@@ -1,0 +1,216 @@
+/**
+ * Masks one JSON document (RFC 8259) without building it: what is masked is replaced, everything else is copied as it stands, so
+ * that no number loses a digit. What two readers could read differently (a member named twice) is refused.
+ */
+import type { MaskRule, Strategy } from '../control.ts'
+import { Fault } from '../errors.ts'
+import { appliedWord, parseSelector, type Selector } from './selector.ts'
+import { maskFor, redacted, strictest } from './strategies.ts'
+
+export interface MaskedJson {
+  readonly bytes: Uint8Array
+  /** Sorted words `CONTROL:FIELD:STRATEGY`; `CONTROL:FIELD:absent` for a field that the document does not contain. */
+  readonly applied: readonly string[]
+}
+
+const deepest = 128
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** @throws Fault ERR_MASK_FAILED where it is no JSON document, or one that could be read in two ways */
+export function maskJson(bytes: Uint8Array, rules: readonly MaskRule[]): MaskedJson {
+  const masker = new Masker(decode(bytes), rules.map(select))
+  masker.document()
+  return { bytes: Buffer.from(masker.output), applied: masker.applied() }
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    throw failed('it is not UTF-8')
+  }
+}
+
+// Where, never what: the text is what must not be shown.
+const failed = (what: string) => new Fault('ERR_MASK_FAILED', `the JSON to be masked cannot be read: ${what}`)
+
+interface Selection {
+  readonly rule: MaskRule
+  readonly selector: Selector
+  readonly won: Set<Strategy>
+}
+
+function select(rule: MaskRule): Selection {
+  const selector = parseSelector(rule.field)
+  if (selector === undefined) throw new Fault('ERR_MASK_FAILED', 'a mask that names no field')
+  return { rule, selector, won: new Set() }
+}
+
+/** A pointer on its way down: how many of its segments have been matched. */
+interface Path {
+  readonly selection: Selection
+  readonly segments: readonly string[]
+  readonly matched: number
+}
+
+const space = new Set([' ', '\t', '\n', '\r'])
+const scalar = /(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?![\w.+-])/y
+
+class Masker {
+  output = ''
+  readonly #text: string
+  readonly #selections: readonly Selection[]
+  readonly #all: readonly Selection[]
+  #at = 0
+  /** Up to where the text is in the output already. */
+  #copied = 0
+
+  constructor(text: string, selections: readonly Selection[]) {
+    this.#text = text
+    this.#selections = selections
+    this.#all = selections.filter(({ selector }) => selector.kind === 'all')
+  }
+
+  document(): void {
+    const paths = this.#selections.flatMap(selection =>
+      selection.selector.kind === 'pointer' ? [{ selection, segments: selection.selector.segments, matched: 0 }] : [],
+    )
+    this.#skipSpace()
+    this.#value([], paths, 0)
+    this.#skipSpace()
+    if (this.#at !== this.#text.length) throw this.#failed('there is text after its end')
+    this.output += this.#text.slice(this.#copied)
+  }
+
+  applied(): string[] {
+    const words = this.#selections.flatMap(({ rule, won }) =>
+      won.size === 0 ? [appliedWord(rule, 'absent')] : [...won].map(strategy => appliedWord(rule, strategy)),
+    )
+    return [...new Set(words)].sort()
+  }
+
+  /** @param hits the selections that mean this very value. @param paths pointers that may mean something below it */
+  #value(hits: readonly Selection[], paths: readonly Path[], depth: number): void {
+    if (depth > deepest) throw this.#failed(`it is nested over ${deepest} deep`)
+    const from = this.#at
+    const first = this.#text[from]
+    if (first !== '{' && first !== '[') {
+      const text = first === '"' ? this.#string() : this.#scalar()
+      const by = [...hits, ...this.#all]
+      const strategy = this.#win(by)
+      if (strategy !== undefined && text !== null) this.#replace(from, maskFor(strategy)(text))
+      return
+    }
+    // A whole object or list under a mask: its parts are read on, for what is found in them, and then replaced.
+    const strategy = strictest(hits.map(({ rule }) => (rule.strategy === 'last4' ? 'redact' : rule.strategy)))
+    if (strategy !== undefined) for (const { won } of hits) won.add(strategy)
+    const output = this.output
+    const copied = this.#copied
+    if (first === '{') this.#object(paths, depth)
+    else this.#array(paths, depth)
+    if (strategy === undefined) return
+    this.output = output
+    this.#copied = copied
+    this.#replace(from, strategy === 'null' ? null : redacted)
+  }
+
+  #win(by: readonly Selection[]): Strategy | undefined {
+    const strategy = strictest(by.map(({ rule }) => rule.strategy))
+    if (strategy !== undefined) for (const { won } of by) won.add(strategy)
+    return strategy
+  }
+
+  #replace(from: number, value: string | null): void {
+    this.output += this.#text.slice(this.#copied, from) + JSON.stringify(value)
+    this.#copied = this.#at
+  }
+
+  #object(paths: readonly Path[], depth: number): void {
+    const names = new Set<string>()
+    this.#list('}', () => {
+      if (this.#text[this.#at] !== '"') throw this.#failed('a member without a name')
+      const name = this.#string()
+      if (names.has(name)) throw this.#failed('a member is named twice')
+      names.add(name)
+      this.#skipSpace()
+      this.#expect(':')
+      this.#skipSpace()
+      const named = this.#selections.filter(({ selector }) => selector.kind === 'name' && selector.name === name)
+      this.#below(name, named, paths, depth)
+    })
+  }
+
+  #array(paths: readonly Path[], depth: number): void {
+    let index = 0
+    this.#list(']', () => {
+      this.#below(String(index), [], paths, depth)
+      index += 1
+    })
+  }
+
+  #below(segment: string, named: readonly Selection[], paths: readonly Path[], depth: number): void {
+    const next = paths
+      .filter(({ segments, matched }) => segments[matched] === '*' || segments[matched] === segment)
+      .map(path => ({ ...path, matched: path.matched + 1 }))
+    const pointed = next
+      .filter(({ segments, matched }) => matched === segments.length)
+      .map(({ selection }) => selection)
+    const open = next.filter(({ segments, matched }) => matched < segments.length)
+    this.#value([...named, ...pointed], open, depth + 1)
+  }
+
+  #list(end: string, item: () => void): void {
+    this.#at += 1
+    this.#skipSpace()
+    if (this.#text[this.#at] === end) {
+      this.#at += 1
+      return
+    }
+    for (;;) {
+      item()
+      this.#skipSpace()
+      if (this.#text[this.#at] === end) break
+      this.#expect(',')
+      this.#skipSpace()
+    }
+    this.#at += 1
+  }
+
+  /** @returns the literal as written, or null for null: there is nothing to mask in it. */
+  #scalar(): string | null {
+    scalar.lastIndex = this.#at
+    const [literal] = scalar.exec(this.#text) ?? []
+    if (literal === undefined) throw this.#failed('a value that is none')
+    this.#at += literal.length
+    return literal === 'null' ? null : literal
+  }
+
+  #string(): string {
+    const from = this.#at
+    for (this.#at += 1; ; this.#at += 1) {
+      const character = this.#text[this.#at]
+      if (character === undefined || character < ' ') throw this.#failed('a string that does not end')
+      if (character === '"') break
+      if (character === '\\') this.#at += 1
+    }
+    this.#at += 1
+    try {
+      return JSON.parse(this.#text.slice(from, this.#at)) as string
+    } catch {
+      throw this.#failed('a malformed string')
+    }
+  }
+
+  #expect(character: string): void {
+    if (this.#text[this.#at] !== character) throw this.#failed(`no ${character} where one must be`)
+    this.#at += 1
+  }
+
+  #skipSpace(): void {
+    while (space.has(this.#text[this.#at] ?? '')) this.#at += 1
+  }
+
+  #failed(what: string): Fault {
+    return failed(`${what}, at character ${this.#at}`)
+  }
+}

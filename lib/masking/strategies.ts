@@ -1,0 +1,34 @@
+/** What is shown instead of a value. As data: each strategy with its strictness. */
+import type { Strategy } from '../control.ts'
+import type { CellMask } from '../reply.ts'
+
+/** Stands for a value, and says that there is one. */
+export const redacted = '[redacted]'
+
+/** Fewer significant characters than this, and the last four would be half of the secret. */
+const shortestShown = 8
+
+// From the most lenient to the strictest: `null` hides even that there is a value.
+const strategies: readonly (readonly [Strategy, CellMask])[] = [
+  ['last4', last4],
+  ['redact', () => redacted],
+  ['null', () => null],
+]
+
+export const strategyNames: readonly Strategy[] = strategies.map(([name]) => name)
+
+const masks: ReadonlyMap<Strategy, CellMask> = new Map(strategies)
+
+/** The same length always, so as not to tell the value's. Spaces and punctuation are no part of the four. */
+function last4(text: string): string {
+  const significant = text.match(/[\p{L}\p{N}]/gu) ?? []
+  return significant.length < shortestShown ? redacted : `****${significant.slice(-4).join('')}`
+}
+
+/** An unknown strategy redacts: only code without types could name one. */
+export const maskFor = (strategy: Strategy): CellMask => masks.get(strategy) ?? (() => redacted)
+
+export function strictest(names: readonly Strategy[]): Strategy | undefined {
+  if (names.length === 0) return undefined
+  return strategyNames[Math.max(...names.map(name => strategyNames.indexOf(name)))] ?? 'redact'
+}

@@ -1,0 +1,59 @@
+/** Strategies and selectors: what is left of a value, and which fields are meant. */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parseSelector } from '../../lib/masking/selector.ts'
+import { maskFor, strategyNames, strictest } from '../../lib/masking/strategies.ts'
+
+describe('last4', () => {
+  // biome-ignore format: a table
+  const table: [string, string][] = [
+    ['123-45-6789',         '****6789'],
+    ['123456789',           '****6789'],
+    ['4111 1111 1111 1234', '****1234'],
+    ['1234567',             '[redacted]'],
+    ['1-2-3-4-5-6-7',       '[redacted]'],
+    ['',                    '[redacted]'],
+    ['.........6789',       '[redacted]'],
+    ['DE89 3704 0044 0532 0130 00', '****3000'],
+    ['１２３４５６７８９',     '****６７８９'],
+  ]
+  it.each(table)('shows of %j just %j', (value, expected) => {
+    expect(maskFor('last4')(value)).toBe(expected)
+  })
+
+  it('lets no five digits in a row survive, nor the length', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('1', '7', '-', ' ', 'a', '٣'), maxLength: 40 }), value => {
+        const shown = maskFor('last4')(value)!
+        expect(shown).toMatch(/^(\[redacted\]|\*{4}[\p{L}\p{N}]{4})$/u)
+      }),
+    )
+  })
+})
+
+describe('strictness', () => {
+  it('goes from last4 to redact to null, in any order of asking', () => {
+    expect(strategyNames).toEqual(['last4', 'redact', 'null'])
+    expect(strictest(['redact', 'last4'])).toBe('redact')
+    expect(strictest(['null', 'last4', 'redact'])).toBe('null')
+    expect(strictest([])).toBeUndefined()
+  })
+
+  it('redacts under a strategy that nobody knows', () => {
+    expect(maskFor('shuffle' as 'redact')('123456789')).toBe('[redacted]')
+  })
+})
+
+describe('selectors', () => {
+  it('are a name, a pointer, or all', () => {
+    expect(parseSelector('*')).toEqual({ kind: 'all' })
+    expect(parseSelector('ssn')).toEqual({ kind: 'name', name: 'ssn' })
+    expect(parseSelector('/a~1b/*/m~0n')).toEqual({ kind: 'pointer', segments: ['a/b', '*', 'm~n'] })
+    // RFC 6901, 4: ~01 is ~1, not a slash.
+    expect(parseSelector('/~01')).toEqual({ kind: 'pointer', segments: ['~1'] })
+  })
+
+  it.each(['', '/a~', '/a~2', '\ud800', 'x'.repeat(300)])('are not %j', field => {
+    expect(parseSelector(field)).toBeUndefined()
+  })
+})
