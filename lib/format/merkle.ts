@@ -174,9 +174,21 @@ export class Frontier {
 
   /** @param completed called with (level, index, hash) for the leaf and every subtree that it completes, upwards. */
   append(leaf: Hash, completed?: (level: number, index: number, hash: Hash) => void): void {
-    let level = 0
-    let at = this.#size
-    let node = leaf
+    this.appendSubtree(0, leaf, completed)
+  }
+
+  /** Appends a complete subtree of 2^level leaves, as read back from a tile; the size must be a multiple of that. */
+  appendSubtree(
+    level: number,
+    subtree: Hash,
+    completed?: (level: number, index: number, hash: Hash) => void,
+  ): void {
+    if (this.#size % 2 ** level !== 0) {
+      throw new LedgerError('ERR_PROOF_INVALID', `a subtree of level ${level} cannot follow ${this.#size} leaves`)
+    }
+    let at = this.#size / 2 ** level
+    this.#size += 2 ** level
+    let node = subtree
     completed?.(level, at, node)
     while (this.#edge.at(-1)?.level === level) {
       node = nodeHash(this.#edge.pop()!.hash, node)
@@ -185,7 +197,6 @@ export class Frontier {
       completed?.(level, at, node)
     }
     this.#edge.push({ level, hash: node })
-    this.#size += 1
   }
 
   root(): Hash {

@@ -1,0 +1,267 @@
+/** A ledger in a directory that is open for appending: the parts of this folder, put together behind the port. */
+import { systemClock } from '../clock.ts'
+import { Fault, LedgerError } from '../errors.ts'
+import type { Json } from '../format/canonical.ts'
+import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
+import { type Entry, parseEntry } from '../format/entry.ts'
+import { tileWidth } from '../format/layout.ts'
+import type { NoteKey } from './checkpoint.ts'
+import { Followers } from './followers.ts'
+import { encodeFrame } from './frame.ts'
+import { type BuiltFrame, GroupCommit } from './group-commit.ts'
+import type { AppendOptions, Draft, Ledger, Stored } from './ledger.ts'
+import type { Lock } from './lock.ts'
+import { OpenExchanges } from './open-exchanges.ts'
+import type { DirectoryOptions } from './options.ts'
+import { Publisher } from './publisher.ts'
+import type { Recent } from './recent.ts'
+import { type Recovered, setAside } from './recovery.ts'
+import { type Prepared, Scribe } from './scribe.ts'
+import { readFullBundle, readVaultBundle } from './stored-tiles.ts'
+import type { Tree } from './tree.ts'
+import { openDisclosures, Vault } from './vault.ts'
+import { Wal } from './wal.ts'
+
+interface TreeFrame extends BuiltFrame {
+  readonly size: number
+  readonly root: Uint8Array
+}
+
+export interface StartParts {
+  readonly options: DirectoryOptions
+  readonly noteKey: NoteKey
+  readonly lock: Lock
+  readonly recovered: Recovered
+  readonly epoch: number
+  readonly seq: number
+}
+
+export class DirectoryLedger implements Ledger {
+  readonly origin: string
+  readonly #options: DirectoryOptions
+  readonly #epoch: number
+  readonly #lock: Lock
+  readonly #wal: Wal
+  readonly #vault: Vault
+  readonly #scribe: Scribe
+  readonly #tree: Tree
+  readonly #recent: Recent
+  readonly #commit: GroupCommit<Prepared, TreeFrame>
+  readonly #publisher: Publisher
+  readonly #followers = new Followers()
+  readonly #open = new OpenExchanges()
+  #durable: Checkpoint
+  /** Index of the next entry to be appended: those before it may not be durable yet. */
+  #next: number
+  #closing: Promise<void> | undefined
+  #heartbeat: NodeJS.Timeout | undefined
+  #publication: NodeJS.Timeout | undefined
+
+  private constructor({ options, noteKey, lock, recovered, epoch, seq }: StartParts, wal: Wal, vault: Vault) {
+    const { origin, writer, directory, sealer, clock = systemClock } = options
+    const { tree, recent, published } = recovered
+    this.origin = origin
+    this.#options = options
+    this.#epoch = epoch
+    this.#lock = lock
+    this.#wal = wal
+    this.#vault = vault
+    this.#tree = tree
+    this.#recent = recent
+    this.#durable = { origin, size: tree.size, root: tree.root() }
+    this.#next = tree.size
+    this.#scribe = new Scribe({ origin, writer, clock, seq, slot: name => vault.names.get(name) })
+    this.#commit = new GroupCommit({
+      medium: wal,
+      sizeOf: ({ bytes, sealed }) => bytes.length + sealed.length,
+      build: items => this.#frame(items),
+      onDurable: (items, frame) => this.#accept(items, frame),
+    })
+    this.#publisher = new Publisher({
+      directory,
+      noteKey,
+      sealer,
+      tree,
+      recent,
+      published,
+      epoch,
+      durable: () => this.#durable,
+    })
+  }
+
+  static async start(parts: StartParts): Promise<DirectoryLedger> {
+    const { options, recovered } = parts
+    const { directory, origin, wrappingKey, segmentBytes = 64 * 1024 * 1024 } = options
+    const segments = [...recovered.segments]
+    if (recovered.torn !== undefined) segments.splice(-1, 1, await setAside(recovered.torn))
+    let ledger: DirectoryLedger | undefined
+    const onFault = (error: unknown) => ledger?.poison(error)
+    const vault = await Vault.open({ directory, origin, wrappingKey, onFault })
+    const wal = await Wal.open({ directory, segmentBytes }, segments, recovered.tree.size)
+    ledger = new DirectoryLedger(parts, wal, vault)
+    return ledger
+  }
+
+  get size(): number {
+    return this.#durable.size
+  }
+
+  /** Appends what the opening owes, publishes, and starts the heartbeat. */
+  async begin(opening: readonly Draft[]): Promise<void> {
+    const { software, placement, heartbeatMs = 60_000 } = this.#options
+    const interval = Math.ceil(heartbeatMs / 1000)
+    await this.append([...opening, { kind: 'started', software, placement, epoch: this.#epoch, interval }])
+    await this.publish()
+    this.#heartbeat = setInterval(() => {
+      // A ledger that is poisoned says so to whoever appends; here nobody waits.
+      this.append([{ kind: 'heartbeat', open: this.#open.size, interval }]).catch(() => undefined)
+    }, heartbeatMs).unref()
+  }
+
+  async append(drafts: readonly Draft[], { level = 'durable' }: AppendOptions = {}): Promise<readonly Stored[]> {
+    if (this.#closing !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+    return this.#append(drafts, level)
+  }
+
+  async *entries(from = 0): AsyncGenerator<Stored> {
+    const end = this.size
+    for (let index = from; index < end; ) {
+      const held = this.#recent.get(index)
+      if (held !== undefined) {
+        yield { index, entry: held.entry }
+        index += 1
+        continue
+      }
+      const n = Math.floor(index / tileWidth)
+      const bundle = await readFullBundle(this.#options.directory, n, this.#tree)
+      for (; index < (n + 1) * tileWidth; index += 1) {
+        yield { index, entry: parseEntry(bundle[index % tileWidth]!) }
+      }
+    }
+  }
+
+  async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
+    if (!Number.isSafeInteger(index) || index < 0 || index >= this.size) {
+      throw new LedgerError('ERR_LEDGER_MISSING', `no entry ${index} in a ledger of ${this.size}`)
+    }
+    const { entry, sealed } = this.#recent.get(index) ?? (await this.#read(index))
+    return openDisclosures(this.origin, entry, sealed, slot => this.#vault.key(slot))
+  }
+
+  follow(listener: (stored: Stored) => void): () => void {
+    return this.#followers.add(listener)
+  }
+
+  publish(): Promise<SignedCheckpoint> {
+    return this.#publish(false)
+  }
+
+  async seal(): Promise<SignedCheckpoint> {
+    const sealed = await this.#publish(true)
+    await this.#guarded(() => this.#wal.release(sealed.size))
+    return sealed
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  poison(cause: unknown): void {
+    this.#commit.poison(cause)
+    this.#stopTimers()
+  }
+
+  /** Releases everything and appends nothing: the opening itself failed. */
+  async abandon(): Promise<void> {
+    this.poison(undefined)
+    await this.#release(false)
+  }
+
+  async #append(drafts: readonly Draft[], level: 'durable' | 'written'): Promise<readonly Stored[]> {
+    if (this.#commit.fault !== undefined) throw this.#commit.fault
+    if (drafts.length === 0) return []
+    const items = this.#scribe.prepare(drafts)
+    const first = this.#next
+    this.#next += items.length
+    await this.#commit.append(items, level)
+    return items.map(({ entry }, i) => ({ index: first + i, entry }))
+  }
+
+  #frame(items: readonly Prepared[]): TreeFrame {
+    const first = this.#tree.size
+    for (const { leaf } of items) this.#tree.append(leaf)
+    const root = this.#tree.root()
+    const bytes = encodeFrame(
+      { epoch: this.#epoch, first, durable: this.#durable.size, root },
+      items.map(item => item.bytes),
+      items.map(item => item.sealed),
+    )
+    return { bytes, first, size: this.#tree.size, root }
+  }
+
+  #accept(items: readonly Prepared[], { first, size, root }: TreeFrame): void {
+    this.#recent.add(items)
+    this.#durable = { origin: this.origin, size, root }
+    this.#publication ??= setTimeout(() => {
+      this.#publication = undefined
+      this.publish().catch(() => undefined)
+    }, this.#options.publishMs ?? 1000).unref()
+    for (const [i, { entry }] of items.entries()) {
+      this.#open.see(entry)
+      this.#followers.tell({ index: first + i, entry })
+    }
+  }
+
+  async #read(index: number): Promise<{ entry: Entry; sealed: Uint8Array }> {
+    const n = Math.floor(index / tileWidth)
+    const bundle = await readFullBundle(this.#options.directory, n, this.#tree)
+    const sealed = await readVaultBundle(this.#options.directory, n, tileWidth)
+    return { entry: parseEntry(bundle[index % tileWidth]!), sealed: sealed[index % tileWidth]! }
+  }
+
+  async #publish(seal: boolean): Promise<SignedCheckpoint> {
+    if (this.#commit.fault !== undefined) throw this.#commit.fault
+    return this.#guarded(() => this.#publisher.publish(seal))
+  }
+
+  /** Any error of ours stops the ledger, but for a Fault: then a key did not sign, and nothing was written. */
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof Fault) throw error
+      this.poison(error)
+      throw this.#commit.fault
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#stopTimers()
+    let sealed = false
+    try {
+      if (this.#commit.fault === undefined) {
+        await this.#append([{ kind: 'stopped' }], 'durable')
+        sealed = (await this.seal()).size === this.size
+      }
+    } finally {
+      await this.#release(sealed)
+    }
+  }
+
+  async #release(sealed: boolean): Promise<void> {
+    this.#stopTimers()
+    try {
+      // Nothing may still be writing when descriptors are closed and the lock is given up.
+      await Promise.all([this.#publisher.idle(), this.#commit.idle(), this.#vault.close()])
+      await this.#wal.close(sealed)
+    } finally {
+      this.#lock.release()
+    }
+  }
+
+  #stopTimers(): void {
+    clearInterval(this.#heartbeat)
+    clearTimeout(this.#publication)
+  }
+}

@@ -1,0 +1,107 @@
+/** Opens the ledger in a directory: judges what is there, locks it, and appends what the opening owes. */
+import { describe, Fault, isOurs, LedgerError } from '../errors.ts'
+import { type Entry, formatVersion, parseEntry } from '../format/entry.ts'
+import { certificateFile, tileWidth } from '../format/layout.ts'
+import { type NoteKey, noteKeyOf } from './checkpoint.ts'
+import { DirectoryLedger } from './directory-ledger.ts'
+import { epochFile, readEpoch, writeEpoch } from './epoch.ts'
+import { makeFolder, namesIn, replaceFiles } from './files.ts'
+import type { Draft, Ledger } from './ledger.ts'
+import { type Lock, lockDirectory, lockFile } from './lock.ts'
+import { recoveryDrafts, requireOpened, standing } from './opening.ts'
+import { checkOptions, type DirectoryOptions } from './options.ts'
+import { type Recovered, recover } from './recovery.ts'
+import { certifyNoteKey } from './sealer.ts'
+import { readFullBundle } from './stored-tiles.ts'
+
+export type { DirectoryOptions } from './options.ts'
+
+/** What a ledger that is being created may have left, had it been killed: nothing was acknowledged by then. */
+const unfinished = new Set([lockFile, epochFile, `${epochFile}.tmp`, 'keys', 'vault', 'wal'])
+
+/**
+ * Opens a ledger for appending; there is one writer at a time.
+ * @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_LEDGER_INCONSISTENT (another origin or key),
+ *   ERR_LEDGER_ROOT, ERR_CHECKPOINT_ROLLBACK, ERR_CHECKPOINT_SIGNATURE: then nothing was changed
+ * @throws Misuse ERR_OPTION_UNKNOWN, ERR_OPTION_INVALID, ERR_PACKAGE_MISSING
+ */
+export async function openDirectoryLedger(options: DirectoryOptions): Promise<Ledger> {
+  checkOptions(options)
+  const noteKey = noteKeyOf(options.noteKey, options.origin)
+  await requireDirectory(options)
+  const lock = lockDirectory(options.directory)
+  try {
+    return await openLocked(options, noteKey, lock)
+  } catch (error) {
+    lock.release()
+    throw isOurs(error)
+      ? error
+      : new Fault('ERR_LEDGER_UNAVAILABLE', `the ledger could not be opened: ${describe(error)}`, {}, error)
+  }
+}
+
+/** Nothing is written where no ledger is, and none is meant to be. */
+async function requireDirectory({ directory, create }: DirectoryOptions): Promise<void> {
+  const names = await namesIn(directory)
+  if (names.includes('checkpoint') || (names.includes('wal') && names.includes(epochFile))) return
+  if (names.includes('tile')) throw new LedgerError('ERR_LEDGER_CORRUPT', 'the ledger has lost its checkpoint')
+  if (names.some(name => !unfinished.has(name))) {
+    throw new LedgerError('ERR_LEDGER_MISSING', 'the directory is not empty, and holds no ledger')
+  }
+  if (create !== true) throw new LedgerError('ERR_LEDGER_MISSING', 'the directory holds no ledger')
+  await makeFolder(directory)
+}
+
+async function openLocked(options: DirectoryOptions, noteKey: NoteKey, lock: Lock): Promise<Ledger> {
+  const { directory, origin, sealer, create } = options
+  const before = await readEpoch(directory)
+  const recovered = await recover(directory, noteKey.verifierKey, before ?? 0)
+  const isNew = recovered.tree.size === 0
+  if (isNew && create !== true) throw new LedgerError('ERR_LEDGER_MISSING', 'the directory holds no ledger')
+  if (!isNew) {
+    if (before === undefined) throw new LedgerError('ERR_LEDGER_CORRUPT', 'the epoch file is missing')
+    requireOpened(await entryAt(directory, recovered, 0), {
+      origin,
+      noteKey: noteKey.verifierKey,
+      sealKey: sealer?.fingerprint,
+    })
+  }
+  const stands = await standing(backwards(directory, recovered), options.writer)
+  const { torn } = recovered
+  const epoch = (before ?? 0) + 1
+  await writeEpoch(directory, epoch)
+  if (sealer !== undefined) await replaceFiles(directory, [[certificateFile, sealer.certificate]])
+  const ledger = await DirectoryLedger.start({ options, noteKey, lock, recovered, epoch, seq: stands.seq })
+  try {
+    const opening: Draft[] = isNew
+      ? [await openedDraft(options, noteKey)]
+      : recoveryDrafts(stands, epoch, torn?.bytes.length ?? 0)
+    await ledger.begin(opening)
+  } catch (error) {
+    await ledger.abandon()
+    throw error
+  }
+  return ledger
+}
+
+async function openedDraft({ origin, sealer }: DirectoryOptions, { verifierKey }: NoteKey): Promise<Draft> {
+  const opened = { kind: 'opened', origin, format: formatVersion, noteKey: verifierKey } as const
+  if (sealer === undefined) return opened
+  const certification = await certifyNoteKey(sealer, origin, verifierKey)
+  return { ...opened, sealKey: sealer.fingerprint, certification }
+}
+
+async function entryAt(directory: string, { recent, tree }: Recovered, index: number): Promise<Entry> {
+  const held = recent.get(index)
+  if (held !== undefined) return held.entry
+  const bundle = await readFullBundle(directory, Math.floor(index / tileWidth), tree)
+  return parseEntry(bundle[index % tileWidth]!)
+}
+
+async function* backwards(directory: string, { recent, tree }: Recovered): AsyncGenerator<Entry> {
+  for (let index = recent.end - 1; index >= recent.base; index -= 1) yield recent.get(index)!.entry
+  for (let n = recent.base / tileWidth - 1; n >= 0; n -= 1) {
+    const bundle = await readFullBundle(directory, n, tree)
+    for (const bytes of bundle.toReversed()) yield parseEntry(bytes)
+  }
+}

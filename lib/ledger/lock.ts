@@ -1,0 +1,55 @@
+/**
+ * One writer for each directory, with no native module: a child `flock -xn 3` locks a descriptor that it inherits. The lock
+ * belongs to the open file description, so it survives the child, and dies with this process, SIGKILL included. A second open in
+ * the same process has a description of its own, and is refused as well.
+ */
+import { spawnSync } from 'node:child_process'
+import { closeSync, ftruncateSync, openSync, readFileSync, statfsSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { LedgerError, Misuse } from '../errors.ts'
+
+export const lockFile = 'LOCK'
+
+/** File systems where flock is advisory at best between hosts (statfs f_type): NFS, SMB, CIFS, SMB2, AFS, Ceph, Lustre, GPFS. */
+const networked = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400, 0x0bd00bd0, 0x47504653])
+
+export interface Lock {
+  release(): void
+}
+
+/**
+ * @throws LedgerError ERR_LEDGER_LOCKED where another process, or this one, holds it; `data.pid` says who, where known
+ * @throws Misuse ERR_PACKAGE_MISSING without the program `flock`, ERR_OPTION_INVALID on a network file system
+ */
+export function lockDirectory(directory: string): Lock {
+  if (networked.has(statfsSync(directory).type >>> 0)) {
+    throw new Misuse('ERR_OPTION_INVALID', 'a ledger cannot live on a network file system: its lock would not hold')
+  }
+  const path = join(directory, lockFile)
+  const descriptor = openSync(path, 'a+', 0o644)
+  try {
+    const child = spawnSync('flock', ['-xn', '3'], { stdio: ['ignore', 'ignore', 'ignore', descriptor] })
+    if (child.error !== undefined) {
+      throw new Misuse(
+        'ERR_PACKAGE_MISSING',
+        'the program flock (package util-linux) is needed to lock a ledger',
+        {},
+        child.error,
+      )
+    }
+    if (child.status !== 0) throw locked(path)
+    ftruncateSync(descriptor)
+    writeSync(descriptor, `${process.pid}\n`)
+  } catch (error) {
+    closeSync(descriptor)
+    throw error
+  }
+  return { release: () => closeSync(descriptor) }
+}
+
+function locked(path: string): LedgerError {
+  const pid = Number(/^\d{1,10}\n$/.exec(readFileSync(path, 'latin1'))?.[0] ?? Number.NaN)
+  const known = Number.isNaN(pid) ? {} : { pid }
+  const who = Number.isNaN(pid) ? 'another process' : `process ${pid}`
+  return new LedgerError('ERR_LEDGER_LOCKED', `the ledger is open already, by ${who}`, known)
+}

@@ -1,0 +1,116 @@
+/** A ledger in memory, behind the same port: the same entries and tree, and nothing that survives the process. For tests, and to try. */
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { type Clock, systemClock } from '../clock.ts'
+import { Fault, LedgerError } from '../errors.ts'
+import type { Json } from '../format/canonical.ts'
+import type { SignedCheckpoint } from '../format/checkpoint.ts'
+import { formatVersion } from '../format/entry.ts'
+import { type NoteKey, noteKeyOf, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
+import { Followers } from './followers.ts'
+import type { Draft, Ledger, Stored } from './ledger.ts'
+import { type Prepared, Scribe } from './scribe.ts'
+import { certifyNoteKey, type Sealer } from './sealer.ts'
+import { Tree } from './tree.ts'
+import { openDisclosures, SlotNames } from './vault.ts'
+
+export interface MemoryOptions {
+  readonly origin: string
+  readonly writer: string
+  /** Ed25519, private; a fresh one unless given. */
+  readonly noteKey?: KeyObject
+  readonly sealer?: Sealer
+  readonly software?: string
+  readonly placement?: 'gateway' | 'embedded'
+  readonly clock?: Clock
+}
+
+/** Opens with the same entries as a directory does: `opened`, `started`. */
+export async function openMemoryLedger(options: MemoryOptions): Promise<Ledger> {
+  const { origin, sealer, software = 'counterfoil/memory', placement = 'embedded' } = options
+  const noteKey = noteKeyOf(options.noteKey ?? generateKeyPairSync('ed25519').privateKey, origin)
+  const ledger = new MemoryLedger(options, noteKey)
+  const opened = { kind: 'opened', origin, format: formatVersion, noteKey: noteKey.verifierKey } as const
+  const certified =
+    sealer === undefined
+      ? {}
+      : { sealKey: sealer.fingerprint, certification: await certifyNoteKey(sealer, origin, noteKey.verifierKey) }
+  await ledger.append([
+    { ...opened, ...certified },
+    { kind: 'started', software, placement, epoch: 1, interval: 0 },
+  ])
+  return ledger
+}
+
+class MemoryLedger implements Ledger {
+  readonly origin: string
+  readonly #noteKey: NoteKey
+  readonly #sealer: Sealer | undefined
+  readonly #scribe: Scribe
+  readonly #tree = new Tree()
+  readonly #items: Prepared[] = []
+  readonly #keys: Uint8Array[] = []
+  readonly #followers = new Followers()
+  #closed: Promise<void> | undefined
+
+  constructor({ origin, writer, sealer, clock = systemClock }: MemoryOptions, noteKey: NoteKey) {
+    this.origin = origin
+    this.#noteKey = noteKey
+    this.#sealer = sealer
+    const names = new SlotNames(() => {
+      const key = randomBytes(32)
+      return { slot: this.#keys.push(key) - 1, key }
+    })
+    this.#scribe = new Scribe({ origin, writer, clock, seq: 0, slot: name => names.get(name) })
+  }
+
+  get size(): number {
+    return this.#items.length
+  }
+
+  async append(drafts: readonly Draft[]): Promise<readonly Stored[]> {
+    if (this.#closed !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+    return this.#append(drafts)
+  }
+
+  async *entries(from = 0): AsyncGenerator<Stored> {
+    const end = this.size
+    for (let index = from; index < end; index += 1) yield { index, entry: this.#items[index]!.entry }
+  }
+
+  async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
+    const item = this.#items[index]
+    if (item === undefined) {
+      throw new LedgerError('ERR_LEDGER_MISSING', `no entry ${index} in a ledger of ${this.size}`)
+    }
+    return openDisclosures(this.origin, item.entry, item.sealed, slot => this.#keys[slot])
+  }
+
+  follow(listener: (stored: Stored) => void): () => void {
+    return this.#followers.add(listener)
+  }
+
+  async publish(): Promise<SignedCheckpoint> {
+    return signCheckpoint({ origin: this.origin, size: this.size, root: this.#tree.root() }, this.#noteKey)
+  }
+
+  async seal(): Promise<SignedCheckpoint> {
+    const published = await this.publish()
+    return this.#sealer === undefined ? published : sealCheckpoint(published, this.#sealer)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= (async () => void this.#append([{ kind: 'stopped' }]))()
+    return this.#closed
+  }
+
+  #append(drafts: readonly Draft[]): Stored[] {
+    const items = this.#scribe.prepare(drafts)
+    const stored = items.map((item, i) => ({ index: this.size + i, entry: item.entry }))
+    for (const item of items) {
+      this.#tree.append(item.leaf)
+      this.#items.push(item)
+    }
+    for (const each of stored) this.#followers.tell(each)
+    return stored
+  }
+}

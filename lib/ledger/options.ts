@@ -1,0 +1,66 @@
+/** How a ledger directory is opened, and that the options are usable. */
+import type { KeyObject } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import { Misuse } from '../errors.ts'
+import { scalars } from '../format/shape.ts'
+import type { Sealer } from './sealer.ts'
+
+export interface DirectoryOptions {
+  readonly directory: string
+  /** Names the ledger in every checkpoint: no white space, no plus. `crm.example/counterfoil` */
+  readonly origin: string
+  /** Names who appends: each writer has a gap-free counter of its own. */
+  readonly writer: string
+  /** Ed25519, private. */
+  readonly noteKey: KeyObject
+  /** Without one, seals carry the note signature only. */
+  readonly sealer?: Sealer
+  /** 32 bytes, from configuration, never in the directory: wraps the keys of the vault. */
+  readonly wrappingKey: Uint8Array
+  /** Name and version, as entries name them: `counterfoil/0.1.0`. */
+  readonly software: string
+  readonly placement: 'gateway' | 'embedded'
+  /** Milliseconds between heartbeat entries. 60,000 unless said otherwise. */
+  readonly heartbeatMs?: number
+  /** Milliseconds within which what is durable is published. 1,000 unless said otherwise. */
+  readonly publishMs?: number
+  /** A segment of the write-ahead log is followed by another at this size. 64 MiB unless said otherwise. */
+  readonly segmentBytes?: number
+  readonly clock?: Clock
+  /** Make a new ledger where there is none. Otherwise an empty folder is refused: a volume may not be mounted. */
+  readonly create?: boolean
+}
+
+const known = new Set<string>([
+  'directory',
+  'origin',
+  'writer',
+  'noteKey',
+  'sealer',
+  'wrappingKey',
+  'software',
+  'placement',
+  'heartbeatMs',
+  'publishMs',
+  'segmentBytes',
+  'clock',
+  'create',
+] satisfies (keyof DirectoryOptions)[])
+
+/** @throws Misuse ERR_OPTION_UNKNOWN, ERR_OPTION_INVALID */
+export function checkOptions(options: DirectoryOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!known.has(name)) throw new Misuse('ERR_OPTION_UNKNOWN', `a ledger has no option ${name}`, { option: name })
+  }
+  const wrong = (option: string, expected: string) =>
+    new Misuse('ERR_OPTION_INVALID', `the ledger's ${option} must be ${expected}`, { option })
+  for (const option of ['origin', 'writer', 'software'] as const) {
+    if (!scalars.word.test(options[option])) throw wrong(option, 'a word without white space')
+  }
+  if (options.wrappingKey.length !== 32) throw wrong('wrappingKey', '32 bytes')
+  for (const option of ['heartbeatMs', 'publishMs', 'segmentBytes'] as const) {
+    const value = options[option]
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
+      throw wrong(option, 'a positive whole number')
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Publication: tiles first, durable; then the checkpoint that needs them, signed only for what is durable; then what they
+ * supersede is removed. A reader at any moment finds every tile of the checkpoint that it read a moment ago.
+ */
+import { promises as fs } from 'node:fs'
+import { join } from 'node:path'
+import { LedgerError } from '../errors.ts'
+import { type Checkpoint, formatCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
+import { checkpointFile, sealFile, tileWidth } from '../format/layout.ts'
+import { type NoteKey, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
+import { readEpoch } from './epoch.ts'
+import { namesIn, replaceFiles } from './files.ts'
+import { type Recent, tilesBetween } from './recent.ts'
+import type { Sealer } from './sealer.ts'
+import type { Tree } from './tree.ts'
+
+export interface PublisherParts {
+  readonly directory: string
+  readonly noteKey: NoteKey
+  readonly sealer: Sealer | undefined
+  readonly tree: Tree
+  readonly recent: Recent
+  /** Size whose tiles are known to be on disk; recovery says a smaller one, so that they are derived again. */
+  readonly published: number
+  readonly epoch: number
+  /** What is durable now. */
+  readonly durable: () => Checkpoint
+}
+
+export class Publisher {
+  readonly #parts: PublisherParts
+  #published: number
+  #latest: SignedCheckpoint | undefined
+  #sealed = -1
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts
+    this.#published = parts.published
+  }
+
+  /** Size of the latest seal made here; -1 before the first. */
+  get sealed(): number {
+    return this.#sealed
+  }
+
+  /** One publication at a time. @param seal also sign with the OpenPGP key, and keep it for good */
+  publish(seal: boolean): Promise<SignedCheckpoint> {
+    const turn = this.#turn.then(() => this.#publish(seal))
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Resolves when no publication is under way. */
+  async idle(): Promise<void> {
+    await this.#turn
+  }
+
+  async #publish(seal: boolean): Promise<SignedCheckpoint> {
+    const { directory, noteKey, sealer, recent, durable } = this.#parts
+    const { size, root, origin } = durable()
+    if (this.#latest?.size === size && (!seal || this.#sealed === size)) return this.#latest
+    await this.#fence()
+    const grown = await this.#tiles(size)
+    let signed = signCheckpoint({ origin, size, root }, noteKey)
+    if (seal && sealer !== undefined) signed = await sealCheckpoint(signed, sealer)
+    const text = formatCheckpoint(signed)
+    if (seal) await this.#keep(size, text)
+    await replaceFiles(directory, [[checkpointFile, text]])
+    await this.#removeSuperseded(grown)
+    recent.drop(size)
+    this.#published = size
+    this.#latest = signed
+    if (seal) this.#sealed = size
+    return signed
+  }
+
+  /** Another writer took over, whatever became of the lock: what we would sign now could be a fork. */
+  async #fence(): Promise<void> {
+    const { directory, epoch } = this.#parts
+    if ((await readEpoch(directory)) !== epoch) {
+      throw new LedgerError('ERR_LEDGER_LOCKED', 'another writer has opened this ledger since')
+    }
+  }
+
+  async #tiles(size: number): Promise<readonly { readonly full: string; readonly width: number }[]> {
+    const { directory, recent, tree } = this.#parts
+    const files = tilesBetween(this.#published, size, recent, tree)
+    await replaceFiles(directory, files.vault, 'closed')
+    await replaceFiles(directory, files.open)
+    return files.grown
+  }
+
+  /** A seal is never replaced: one of this size is of this tree, or recovery would have refused. */
+  async #keep(size: number, text: string): Promise<void> {
+    const { directory } = this.#parts
+    if ((await namesIn(join(directory, sealFile(0), '..'))).includes(String(size))) return
+    await replaceFiles(directory, [[sealFile(size), text]])
+  }
+
+  async #removeSuperseded(grown: readonly { readonly full: string; readonly width: number }[]): Promise<void> {
+    for (const { full, width } of grown) {
+      const folder = join(this.#parts.directory, `${full}.p`)
+      const superseded = (await namesIn(folder)).filter(name => name !== String(width))
+      for (const name of superseded) await fs.unlink(join(folder, name))
+      if (width === tileWidth && superseded.length > 0) await fs.rmdir(folder)
+    }
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * Opens what a directory holds, and judges it, as named steps. Reads only: what it finds torn is set aside by `setAside`, once
+ * every step has passed, so that a ledger that is refused stays as it was found.
+ */
+import { promises as fs } from 'node:fs'
+import { basename, join } from 'node:path'
+import { LedgerError } from '../errors.ts'
+import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
+import { parseEntry } from '../format/entry.ts'
+import { checkpointFile, sealFile, segmentFile, tileFill, tileWidth } from '../format/layout.ts'
+import { sameHash, treeRoot } from '../format/merkle.ts'
+import { parseVerifierKey, requireSignature } from '../format/note.ts'
+import { decodeBundle, tileReader } from '../format/tile.ts'
+import { namesIn, readIfThere, syncFolder } from './files.ts'
+import { decodeFrame, type Frame, findFrame } from './frame.ts'
+import { Recent } from './recent.ts'
+import { leafOf, type Prepared } from './scribe.ts'
+import { readBundle, readTile, readVaultBundle, splitSealed } from './stored-tiles.ts'
+import { Tree } from './tree.ts'
+import type { SegmentState } from './wal.ts'
+
+export interface Torn {
+  readonly segment: SegmentState
+  readonly bytes: Buffer
+}
+
+export interface Recovered {
+  readonly tree: Tree
+  readonly recent: Recent
+  /** Size whose tiles are surely on disk: those after it are derived again from the write-ahead log. */
+  readonly published: number
+  readonly checkpoint: SignedCheckpoint | undefined
+  readonly segments: readonly SegmentState[]
+  readonly torn: Torn | undefined
+}
+
+/** @throws LedgerError ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_SIGNATURE, ERR_CHECKPOINT_ROLLBACK, ERR_LEDGER_ROOT */
+export async function recover(directory: string, verifierKey: string, epoch: number): Promise<Recovered> {
+  const checkpoint = await readCheckpoint(directory, verifierKey)
+  const files = await segmentFiles(directory)
+  const base = files[0]?.first ?? checkpoint?.size ?? 0
+  const { tree, recent } = await restore(directory, base)
+  const replay = new Replay(tree, recent, epoch, checkpoint?.size)
+  const segments: SegmentState[] = []
+  let torn: Torn | undefined
+  for (const [i, file] of files.entries()) {
+    const bytes = await fs.readFile(file.path)
+    const position = replay.segment(file.first, bytes)
+    const segment = { ...file, position, allocated: bytes.length }
+    segments.push(segment)
+    const tail = bytes.subarray(position)
+    if (isZero(tail)) continue
+    requireTorn(tail, i === files.length - 1, tree.size)
+    torn = { segment, bytes: Buffer.from(tail) }
+  }
+  await requireCheckpoint(directory, checkpoint, replay)
+  await requireSeals(directory, tree.size)
+  return { tree, recent, published: base - (base % tileWidth), checkpoint, segments, torn }
+}
+
+/** The last checkpoint, signed by this ledger's note key. */
+async function readCheckpoint(directory: string, verifierKey: string): Promise<SignedCheckpoint | undefined> {
+  const bytes = await readIfThere(join(directory, checkpointFile))
+  if (bytes === undefined) return undefined
+  const checkpoint = parseCheckpoint(bytes)
+  const verifier = parseVerifierKey(verifierKey)
+  requireSignature(checkpoint.note, verifier)
+  if (checkpoint.origin !== verifier.name) throw corrupt('the checkpoint is of another ledger')
+  return checkpoint
+}
+
+async function segmentFiles(directory: string): Promise<{ path: string; first: number }[]> {
+  const folder = join(directory, segmentFile(0), '..')
+  return (await namesIn(folder)).flatMap(name => {
+    const [, digits] = /^(\d{16})\.seg$/.exec(name) ?? []
+    return digits === undefined ? [] : [{ path: join(folder, name), first: Number(digits) }]
+  })
+}
+
+/** The tree of `base` leaves, from tiles: nothing of it stands in the write-ahead log any more. */
+async function restore(directory: string, base: number): Promise<{ tree: Tree; recent: Recent }> {
+  const tree = new Tree()
+  const full = Math.floor(base / tileWidth)
+  for (let n = 0; n * tileWidth < full; n += 1) {
+    for (const hash of await readTile(directory, 1, n, Math.min(tileWidth, full - n * tileWidth))) tree.appendTile(hash)
+  }
+  const recent = new Recent(full * tileWidth)
+  const width = base - full * tileWidth
+  if (width === 0) return { tree, recent }
+  const entries = await readBundle(directory, full, width)
+  const sealed = await readVaultBundle(directory, full, width)
+  const items = entries.map((bytes, i) => item(bytes, sealed[i]!))
+  for (const { leaf } of items) tree.append(leaf)
+  recent.add(items)
+  return { tree, recent }
+}
+
+const item = (bytes: Uint8Array, sealed: Uint8Array): Prepared => ({
+  entry: parseEntry(bytes),
+  bytes,
+  leaf: leafOf(bytes),
+  sealed,
+})
+
+/** Accepts frames one after the other, each contiguous with the last, and giving the root that it says. */
+class Replay {
+  readonly tree: Tree
+  readonly base: number
+  /** The root at the checkpoint's size, where the replay went through it. */
+  rootAtCheckpoint: Uint8Array | undefined
+  readonly #recent: Recent
+  readonly #latestEpoch: number
+  readonly #checkpointSize: number | undefined
+  #epoch = 0
+
+  constructor(tree: Tree, recent: Recent, latestEpoch: number, checkpointSize: number | undefined) {
+    this.tree = tree
+    this.base = tree.size
+    this.#recent = recent
+    this.#latestEpoch = latestEpoch
+    this.#checkpointSize = checkpointSize
+    this.#note()
+  }
+
+  /** @returns where the segment's valid frames end */
+  segment(first: number, bytes: Buffer): number {
+    if (first !== this.tree.size) throw corrupt('a segment of the write-ahead log is missing')
+    let at = 0
+    for (let next = decodeFrame(bytes, at); next !== undefined; next = decodeFrame(bytes, at)) {
+      this.#accept(next.frame)
+      at = next.end
+    }
+    return at
+  }
+
+  // A frame whose checksum is right was written whole: what does not fit in it was not torn, but made.
+  #accept(frame: Frame): void {
+    if (frame.first !== this.tree.size) throw corrupt('a frame of the write-ahead log is out of place')
+    if (frame.epoch < this.#epoch || frame.epoch > this.#latestEpoch)
+      throw corrupt('a frame of an epoch that was not its turn')
+    this.#epoch = frame.epoch
+    const sealed = splitSealed(frame.sealed, frame.count)
+    const items = decodeBundle(frame.bundle, frame.count).map((bytes, i) => item(bytes, sealed[i]!))
+    for (const { leaf } of items) {
+      this.tree.append(leaf)
+      this.#note()
+    }
+    this.#recent.add(items)
+    if (!sameHash(this.tree.root(), frame.root)) throw corrupt('a frame of the write-ahead log does not give its root')
+  }
+
+  #note(): void {
+    if (this.tree.size === this.#checkpointSize) this.rootAtCheckpoint = this.tree.root()
+  }
+}
+
+/** Bytes behind the last valid frame are a torn write, unless a later frame shows that they were durable once. */
+function requireTorn(tail: Buffer, last: boolean, size: number): void {
+  if (!last) throw corrupt('bytes that are no frame within the write-ahead log')
+  const later = findFrame(tail, 0)
+  if (later !== undefined && later.durable > size) {
+    throw corrupt('a frame of the write-ahead log was altered: a later one was written when it was durable')
+  }
+}
+
+/** What was signed must still be there, and be the same. */
+async function requireCheckpoint(
+  directory: string,
+  checkpoint: SignedCheckpoint | undefined,
+  replay: Replay,
+): Promise<void> {
+  if (checkpoint === undefined) {
+    if (replay.base > 0) throw corrupt('the checkpoint is missing')
+    return
+  }
+  const { size, root } = checkpoint
+  if (size > replay.tree.size) throw rollback(`${replay.tree.size} entries are left of ${size} that a checkpoint signs`)
+  const own = replay.rootAtCheckpoint ?? (await rootBefore(directory, size, replay.base))
+  if (!sameHash(own, root)) {
+    throw new LedgerError('ERR_LEDGER_ROOT', 'the entries do not give the root that the checkpoint signs', {
+      size,
+      expected: Buffer.from(root).toString('base64'),
+      actual: Buffer.from(own).toString('base64'),
+    })
+  }
+}
+
+const rootBefore = (directory: string, size: number, base: number) =>
+  treeRoot(
+    size,
+    tileReader(size, async (level, n, width) =>
+      Buffer.concat(await readTile(directory, level, n, Math.min(width, tileFill(base, level, n)))),
+    ),
+  )
+
+/** An older checkpoint, put back, is betrayed by a seal of more. */
+async function requireSeals(directory: string, size: number): Promise<void> {
+  const seals = (await namesIn(join(directory, sealFile(0), '..'))).filter(name => /^\d{1,16}$/.test(name)).map(Number)
+  const largest = Math.max(0, ...seals)
+  if (largest > size) throw rollback(`${size} entries are left of ${largest} that a seal signs`)
+}
+
+/** Copies the torn tail beside the segment, and cuts it off: nothing is overwritten that was not kept. */
+export async function setAside({ segment, bytes }: Torn): Promise<SegmentState> {
+  const { path, position } = segment
+  const folder = join(path, '..')
+  const copy = await fs.open(join(folder, `torn-${basename(path, '.seg')}-${position}`), 'w', 0o600)
+  try {
+    await copy.writeFile(trimZeros(bytes))
+    await copy.sync()
+  } finally {
+    await copy.close()
+  }
+  const file = await fs.open(path, 'r+')
+  try {
+    await file.truncate(position)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await syncFolder(folder)
+  return { ...segment, allocated: position }
+}
+
+/** Bytes of a torn tail, less the zeros behind it. */
+export function trimZeros(bytes: Buffer): Buffer {
+  let end = bytes.length
+  while (end > 0 && bytes[end - 1] === 0) end -= 1
+  return bytes.subarray(0, end)
+}
+
+const isZero = (bytes: Buffer) => trimZeros(bytes).length === 0
+const corrupt = (what: string) => new LedgerError('ERR_LEDGER_CORRUPT', what)
+const rollback = (what: string) => new LedgerError('ERR_CHECKPOINT_ROLLBACK', what)

@@ -1,0 +1,102 @@
+/** One file of the write-ahead log: zeros laid down ahead and synced, so that a write through O_DSYNC touches data only. */
+import { close, constants, fdatasync, open, write } from 'node:fs'
+import { promisify } from 'node:util'
+
+const { O_RDWR, O_CREAT, O_DSYNC } = constants
+const openFile = promisify(open)
+const closeFile = promisify(close)
+const syncData = promisify(fdatasync)
+
+/** How much is laid down at a time. */
+export const step = 1024 * 1024
+const zeros = Buffer.alloc(step)
+
+export class Segment {
+  readonly path: string
+  readonly first: number
+  readonly #synced: number
+  readonly #plain: number
+  #position: number
+  #allocated: number
+  #reserving: Promise<void> | undefined
+
+  private constructor(parts: {
+    path: string
+    first: number
+    synced: number
+    plain: number
+    position: number
+    allocated: number
+  }) {
+    this.path = parts.path
+    this.first = parts.first
+    this.#synced = parts.synced
+    this.#plain = parts.plain
+    this.#position = parts.position
+    this.#allocated = parts.allocated
+  }
+
+  /** @param position where the next frame goes. @param allocated bytes of the file, zeros from `position` on */
+  static async open(path: string, first: number, position = 0, allocated = 0): Promise<Segment> {
+    const plain = await openFile(path, O_RDWR | O_CREAT, 0o600)
+    const synced = await openFile(path, O_RDWR | O_DSYNC)
+    const segment = new Segment({ path, first, synced, plain, position, allocated })
+    await segment.#reserve(position + 1)
+    return segment
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  /** @param durable whether to resolve only when the bytes are durable */
+  async write(bytes: Uint8Array, durable: boolean): Promise<void> {
+    const at = this.#position
+    this.#position += bytes.length
+    if (this.#position > this.#allocated) await this.#reserve(this.#position)
+    await writeAll(durable ? this.#synced : this.#plain, bytes, at)
+    // Ahead of need, while nobody waits for it. A failure is met again by the write that needs the room.
+    if (this.#allocated - this.#position < step / 2) this.#reserve(this.#position + step / 2).catch(() => undefined)
+  }
+
+  sync(): Promise<void> {
+    return syncData(this.#plain)
+  }
+
+  async close(): Promise<void> {
+    await this.#reserving?.catch(() => undefined)
+    await closeFile(this.#plain)
+    await closeFile(this.#synced)
+  }
+
+  async #reserve(until: number): Promise<void> {
+    await this.#reserving
+    if (until <= this.#allocated) return
+    this.#reserving = this.#extend(until).finally(() => {
+      this.#reserving = undefined
+    })
+    await this.#reserving
+  }
+
+  async #extend(until: number): Promise<void> {
+    let end = this.#allocated
+    for (; end < until; end += step) await writeAll(this.#plain, zeros, end)
+    await syncData(this.#plain)
+    this.#allocated = end
+  }
+}
+
+/** write(2) may take less than it was given. */
+function writeAll(descriptor: number, bytes: Uint8Array, position: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const rest = (from: number) => {
+      write(descriptor, bytes, from, bytes.length - from, position + from, (error, written) => {
+        if (error !== null) reject(error)
+        else if (from + written === bytes.length) resolve()
+        else if (written === 0) reject(new Error('a write that wrote nothing'))
+        else rest(from + written)
+      })
+    }
+    rest(0)
+  })
+}

@@ -1,0 +1,74 @@
+/** Reads back what was published: tiles and bundles, whole or the prefix of a partial one, authenticated by their tree. */
+import { join } from 'node:path'
+import { LedgerError } from '../errors.ts'
+import { entryBundle, hashTile, tileWidth, vaultBundle } from '../format/layout.ts'
+import { type Hash, sameHash } from '../format/merkle.ts'
+import { decodeBundle, decodeTile } from '../format/tile.ts'
+import { decodeSealed } from '../format/vault.ts'
+import { namesIn, readIfThere } from './files.ts'
+import { leafOf } from './scribe.ts'
+import { type Tree, tileHash } from './tree.ts'
+
+type PathOf = (n: number, width: number) => string
+
+/**
+ * Reads a tile that holds at least `width` items: the full one, or the narrowest partial one that is wide enough.
+ * @throws LedgerError ERR_LEDGER_CORRUPT where there is none
+ */
+async function readAtLeast(
+  directory: string,
+  pathOf: PathOf,
+  n: number,
+  width: number,
+): Promise<{ bytes: Buffer; width: number }> {
+  const full = pathOf(n, tileWidth)
+  const partials = (await namesIn(join(directory, `${full}.p`))).filter(name => /^[1-9]\d{0,2}$/.test(name)).map(Number)
+  const candidates = [...partials.filter(w => w >= width && w < tileWidth).sort((a, b) => a - b), tileWidth]
+  for (const candidate of candidates) {
+    const bytes = await readIfThere(join(directory, pathOf(n, candidate)))
+    if (bytes !== undefined) return { bytes, width: candidate }
+  }
+  throw new LedgerError('ERR_LEDGER_CORRUPT', `${full} is missing`, { file: full })
+}
+
+/** The first `width` hashes of a tile. */
+export async function readTile(directory: string, level: number, n: number, width: number): Promise<Hash[]> {
+  const found = await readAtLeast(directory, (at, w) => hashTile(level, at, w), n, width)
+  return decodeTile(found.bytes, found.width).slice(0, width)
+}
+
+/** The first `width` entries of a bundle, not authenticated yet. */
+export async function readBundle(directory: string, n: number, width: number): Promise<Uint8Array[]> {
+  const found = await readAtLeast(directory, entryBundle, n, width)
+  return decodeBundle(found.bytes, found.width).slice(0, width)
+}
+
+/** A full bundle whose leaves give the hash that the tree holds for them. @throws LedgerError ERR_LEDGER_CORRUPT */
+export async function readFullBundle(directory: string, n: number, tree: Tree): Promise<Uint8Array[]> {
+  const entries = await readBundle(directory, n, tileWidth)
+  const [expected] = tree.row(1, n, n + 1)
+  if (expected === undefined || !sameHash(tileHash(entries.map(leafOf)), expected)) {
+    throw new LedgerError('ERR_LEDGER_CORRUPT', `${entryBundle(n)} is not what its tree holds`, {
+      file: entryBundle(n),
+    })
+  }
+  return entries
+}
+
+/** The encoded sealed disclosures of the first `width` entries of a bundle. */
+export async function readVaultBundle(directory: string, n: number, width: number): Promise<Uint8Array[]> {
+  const found = await readAtLeast(directory, vaultBundle, n, width)
+  return splitSealed(found.bytes, width)
+}
+
+/** @returns each entry's part of a run of sealed disclosures. @throws LedgerError ERR_LEDGER_CORRUPT */
+export function splitSealed(bytes: Uint8Array, count: number): Uint8Array[] {
+  const parts: Uint8Array[] = []
+  let at = 0
+  for (let i = 0; i < count; i += 1) {
+    const { end } = decodeSealed(bytes, at)
+    parts.push(bytes.subarray(at, end))
+    at = end
+  }
+  return parts
+}

@@ -1,0 +1,169 @@
+/** Where disclosures' keys live: slots, generated and synced ahead in batches of one small file, erasable in place. */
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { LedgerError } from '../errors.ts'
+import type { Json } from '../format/canonical.ts'
+import { decodeDisclosure, disclosureDigest } from '../format/disclosure.ts'
+import type { Entry } from '../format/entry.ts'
+import { slotFile, slotsInFile } from '../format/layout.ts'
+import { createSlot, decodeSealed, openDisclosure, openSlot, slotBytes } from '../format/vault.ts'
+import { readIfThere, replaceFiles } from './files.ts'
+
+export interface SlotKey {
+  readonly slot: number
+  readonly key: Uint8Array
+}
+
+/** Gives each name a slot, and remembers the latest. An evicted name gets a new one: entries name their slots themselves. */
+export class SlotNames {
+  readonly #names = new Map<string, SlotKey>()
+  readonly #take: () => SlotKey
+  static readonly most = 10_000
+
+  constructor(take: () => SlotKey) {
+    this.#take = take
+  }
+
+  get(name: string): SlotKey {
+    let found = this.#names.get(name)
+    if (found === undefined) {
+      if (this.#names.size >= SlotNames.most) this.#names.delete(this.#names.keys().next().value!)
+      found = this.#take()
+      this.#names.set(name, found)
+    }
+    return found
+  }
+}
+
+export interface VaultParts {
+  readonly directory: string
+  readonly origin: string
+  readonly wrappingKey: Uint8Array
+  /** A batch could not be written: the ledger must stop. */
+  readonly onFault: (error: unknown) => void
+}
+
+/** The slots of one directory. Each opening starts at a fresh batch, so that no slot is ever given out twice. */
+export class Vault {
+  readonly #parts: VaultParts
+  readonly #free: SlotKey[] = []
+  #next: number
+  #ahead: Promise<void> | undefined
+  readonly names = new SlotNames(() => this.#take())
+
+  private constructor(parts: VaultParts, next: number) {
+    this.#parts = parts
+    this.#next = next
+  }
+
+  static async open(parts: VaultParts): Promise<Vault> {
+    const vault = new Vault(parts, firstUnused(parts.directory) * slotsInFile)
+    await vault.#generate()
+    return vault
+  }
+
+  /** @returns the key, or undefined where the slot was erased. @throws LedgerError ERR_DISCLOSURE_MISMATCH */
+  async key(slot: number): Promise<Uint8Array | undefined> {
+    const { directory, origin, wrappingKey } = this.#parts
+    const file = await readIfThere(join(directory, slotFile(slot)))
+    const at = (slot % slotsInFile) * slotBytes
+    if (file === undefined || file.length < at + slotBytes) throw mismatch('a slot of the vault is missing')
+    return openSlot(wrappingKey, origin, slot, file.subarray(at, at + slotBytes))
+  }
+
+  /** Waits for a batch that is being written. */
+  async close(): Promise<void> {
+    await this.#ahead
+  }
+
+  #take(): SlotKey {
+    // Seldom: names came faster than a batch could be synced. An append may not wait here, or it would lose its place.
+    if (this.#free.length === 0) this.#generateNow()
+    const taken = this.#free.shift()!
+    if (this.#free.length < slotsInFile / 2 && this.#ahead === undefined) {
+      this.#ahead = this.#generate()
+        .catch(this.#parts.onFault)
+        .finally(() => {
+          this.#ahead = undefined
+        })
+    }
+    return taken
+  }
+
+  #batch(): { path: string; bytes: Buffer; slots: SlotKey[] } {
+    const { origin, wrappingKey } = this.#parts
+    const first = this.#next
+    this.#next += slotsInFile
+    const made = Array.from({ length: slotsInFile }, (_, i) => createSlot(wrappingKey, origin, first + i))
+    return {
+      path: slotFile(first),
+      bytes: Buffer.concat(made.map(({ bytes }) => bytes)),
+      slots: made.map(({ key }, i) => ({ slot: first + i, key })),
+    }
+  }
+
+  async #generate(): Promise<void> {
+    const { path, bytes, slots } = this.#batch()
+    await replaceFiles(this.#parts.directory, [[path, bytes]], 'closed')
+    this.#free.push(...slots)
+  }
+
+  #generateNow(): void {
+    const { path, bytes, slots } = this.#batch()
+    const whole = join(this.#parts.directory, path)
+    mkdirSync(dirname(whole), { recursive: true, mode: 0o700 })
+    for (const write of [
+      { path: whole, flags: 'wx', bytes },
+      { path: dirname(whole), flags: 'r', bytes: undefined },
+    ]) {
+      const descriptor = openSync(write.path, write.flags, 0o600)
+      try {
+        if (write.bytes !== undefined) writeSync(descriptor, write.bytes)
+        fsyncSync(descriptor)
+      } finally {
+        closeSync(descriptor)
+      }
+    }
+    this.#free.push(...slots)
+  }
+}
+
+/** The first batch with no file: found by doubling, then halving, since batches leave no gap. */
+function firstUnused(directory: string): number {
+  const used = (batch: number) => existsSync(join(directory, slotFile(batch * slotsInFile)))
+  let above = 1
+  if (!used(0)) return 0
+  while (used(above)) above *= 2
+  let below = above / 2
+  while (above - below > 1) {
+    const middle = Math.floor((above + below) / 2)
+    if (used(middle)) below = middle
+    else above = middle
+  }
+  return above
+}
+
+/**
+ * Opens one entry's disclosures; names whose slot was erased are absent.
+ * @param at where they begin in `sealed`
+ * @throws LedgerError ERR_DISCLOSURE_MISMATCH: not what the entry committed to
+ */
+export async function openDisclosures(
+  origin: string,
+  entry: Entry,
+  sealed: Uint8Array,
+  key: (slot: number) => Promise<Uint8Array | undefined> | Uint8Array | undefined,
+): Promise<Record<string, Json>> {
+  const opened: Record<string, Json> = {}
+  for (const { slot, box } of decodeSealed(sealed).sealed) {
+    const slotKey = await key(slot)
+    if (slotKey === undefined) continue
+    const encoded = openDisclosure(slotKey, origin, entry.id, box)
+    if (!entry.sd?.includes(disclosureDigest(encoded))) throw mismatch('a disclosure that its entry does not commit to')
+    const { name, value } = decodeDisclosure(encoded)
+    Object.defineProperty(opened, name, { value, enumerable: true, configurable: true, writable: true })
+  }
+  return opened
+}
+
+const mismatch = (what: string) => new LedgerError('ERR_DISCLOSURE_MISMATCH', what)

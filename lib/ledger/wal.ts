@@ -1,0 +1,93 @@
+/** The write-ahead log: segments in turn, the source of truth for all that stands in no sealed tile yet. */
+import { promises as fs } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { segmentFile } from '../format/layout.ts'
+import { makeFolder, syncFolder } from './files.ts'
+import type { Medium } from './group-commit.ts'
+import { Segment } from './segment.ts'
+
+export interface WalState {
+  readonly directory: string
+  /** A new segment is begun at this size, in bytes. */
+  readonly segmentBytes: number
+}
+
+/** A segment as recovery left it. */
+export interface SegmentState {
+  readonly path: string
+  readonly first: number
+  /** Where its frames end. */
+  readonly position: number
+  readonly allocated: number
+}
+
+export class Wal implements Medium {
+  readonly #state: WalState
+  /** Older segments, kept until what they hold is sealed: path and the first index behind them. */
+  #older: { readonly path: string; readonly end: number }[]
+  #current: Segment
+
+  private constructor(state: WalState, older: { path: string; end: number }[], current: Segment) {
+    this.#state = state
+    this.#older = older
+    this.#current = current
+  }
+
+  /** @param next index of the next entry, which names a segment that is begun now */
+  static async open(state: WalState, segments: readonly SegmentState[], next: number): Promise<Wal> {
+    const older = segments.slice(0, -1).map(({ path }, i) => ({ path, end: segments[i + 1]!.first }))
+    const last = segments.at(-1)
+    const current =
+      last === undefined
+        ? await begin(state, next)
+        : await Segment.open(last.path, last.first, last.position, last.allocated)
+    return new Wal(state, older, current)
+  }
+
+  async writeSynced(bytes: Uint8Array, first: number): Promise<void> {
+    if (this.#current.position >= this.#state.segmentBytes) await this.#rotate(first)
+    await this.#current.write(bytes, true)
+  }
+
+  async write(bytes: Uint8Array, first: number): Promise<void> {
+    if (this.#current.position >= this.#state.segmentBytes) await this.#rotate(first)
+    await this.#current.write(bytes, false)
+  }
+
+  sync(): Promise<void> {
+    return this.#current.sync()
+  }
+
+  /** Removes segments all of whose entries are below `size`: sealed, and their tiles durable. */
+  async release(size: number): Promise<void> {
+    const gone = this.#older.filter(({ end }) => end <= size)
+    this.#older = this.#older.filter(({ end }) => end > size)
+    for (const { path } of gone) await fs.unlink(path)
+    if (gone.length > 0) await syncFolder(dirname(gone[0]!.path))
+  }
+
+  /** @param sealed whether every entry is sealed, its tiles durable: then nothing is left that the log is needed for */
+  async close(sealed: boolean): Promise<void> {
+    await this.#current.close()
+    if (!sealed) return
+    for (const { path } of [...this.#older, this.#current]) await fs.unlink(path)
+    await syncFolder(dirname(this.#current.path))
+  }
+
+  async #rotate(first: number): Promise<void> {
+    const full = this.#current
+    // What was written without a sync is covered by no sync of the next segment.
+    await full.sync()
+    this.#current = await begin(this.#state, first)
+    this.#older.push({ path: full.path, end: first })
+    await full.close()
+  }
+}
+
+async function begin({ directory }: WalState, first: number): Promise<Segment> {
+  const path = join(directory, segmentFile(first))
+  await makeFolder(dirname(path), 'closed')
+  const segment = await Segment.open(path, first)
+  await syncFolder(dirname(path))
+  return segment
+}
