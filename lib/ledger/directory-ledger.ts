@@ -119,7 +119,7 @@ export class DirectoryLedger implements Ledger {
   }
 
   async append(drafts: readonly Draft[], { level = 'durable' }: AppendOptions = {}): Promise<readonly Stored[]> {
-    if (this.#closing !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+    this.#requireOpen()
     return this.#append(drafts, level)
   }
 
@@ -152,14 +152,14 @@ export class DirectoryLedger implements Ledger {
     return this.#followers.add(listener)
   }
 
-  publish(): Promise<SignedCheckpoint> {
+  async publish(): Promise<SignedCheckpoint> {
+    this.#requireOpen()
     return this.#publish(false)
   }
 
   async seal(): Promise<SignedCheckpoint> {
-    const sealed = await this.#publish(true)
-    await this.#guarded(() => this.#wal.release(sealed.size))
-    return sealed
+    this.#requireOpen()
+    return this.#seal()
   }
 
   close(): Promise<void> {
@@ -176,6 +176,10 @@ export class DirectoryLedger implements Ledger {
   async abandon(): Promise<void> {
     this.poison(undefined)
     await this.#release(false)
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
   }
 
   async #append(drafts: readonly Draft[], level: 'durable' | 'written'): Promise<readonly Stored[]> {
@@ -225,7 +229,13 @@ export class DirectoryLedger implements Ledger {
     return this.#guarded(() => this.#publisher.publish(seal))
   }
 
-  /** Any error of ours stops the ledger, but for a Fault: then a key did not sign, and nothing was written. */
+  async #seal(): Promise<SignedCheckpoint> {
+    const sealed = await this.#publish(true)
+    await this.#guarded(() => this.#wal.release(sealed.size))
+    return sealed
+  }
+
+  /** Any error here stops the ledger, but for a Fault: a key did not sign, and no checkpoint was replaced. */
   async #guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
@@ -242,7 +252,7 @@ export class DirectoryLedger implements Ledger {
     try {
       if (this.#commit.fault === undefined) {
         await this.#append([{ kind: 'stopped' }], 'durable')
-        sealed = (await this.seal()).size === this.size
+        sealed = (await this.#seal()).size === this.size
       }
     } finally {
       await this.#release(sealed)
