@@ -172,7 +172,7 @@ export class Desk {
       const name = (pseudonym: string | undefined) => pseudonym && (principals.nameOf(pseudonym) ?? pseudonym)
       const approval = approvals.get(id)
       const grant = grants.get(id)
-      const opened = approval === undefined ? {} : await ledger.disclosures(approval.index)
+      const opened = await ledger.disclosures((approval ?? grant)!.index)
       found.push({
         id,
         kind: approval === undefined ? 'grant' : 'approval',
@@ -182,6 +182,7 @@ export class Desk {
         accesses: item.accesses,
         roles: item.roles,
         ...(opened.action === undefined ? {} : { action: opened.action }),
+        ...(typeof opened.reason === 'string' ? { reason: opened.reason } : {}),
         ...(grant === undefined ? {} : { seconds: grant.seconds }),
         ...(approval === undefined ? {} : { until: timestamp(approval.until) }),
       })

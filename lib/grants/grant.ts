@@ -4,6 +4,8 @@ import { matches } from '../glob.ts'
 
 export interface Grant {
   readonly id: string
+  /** Index of the entry that asked for it, whose disclosures hold the reason. */
+  readonly index: number
   /** Pseudonyms. */
   readonly subject: string
   readonly principal: string | undefined
@@ -23,13 +25,14 @@ export interface Grant {
 
 export type Grants = Map<string, Grant>
 
-export function foldGrant(grants: Grants, entry: Entry): void {
+export function foldGrant(grants: Grants, entry: Entry, index: number): void {
   switch (entry.kind) {
     case 'grant-requested': {
       const { grant: id, subject, principal, owner, resource, actions, seconds, roles } = entry
       const requested = Date.parse(entry.time)
       grants.set(id, {
         id,
+        index,
         subject,
         principal,
         owner,

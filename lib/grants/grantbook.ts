@@ -19,8 +19,8 @@ export class Grantbook {
     this.#clock = clock
   }
 
-  fold({ entry }: Stored): void {
-    foldGrant(this.#grants, entry)
+  fold({ entry, index }: Stored): void {
+    foldGrant(this.#grants, entry, index)
     if (entry.kind === 'grant-requested') {
       const ids = this.#bySubject.get(entry.subject) ?? new Set()
       this.#bySubject.set(entry.subject, ids.add(entry.grant))

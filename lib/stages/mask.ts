@@ -5,7 +5,7 @@ import { Fault, Refusal } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { matches } from '../glob.ts'
 import { maskJson } from '../masking/json.ts'
-import { planRows, type RowPlan } from '../masking/rows.ts'
+import { planRows, type RowsPlan } from '../masking/rows.ts'
 import type { Data, Frame, Head, Reply, RowsForm } from '../reply.ts'
 
 /** A JSON document is masked whole, so it is held in memory: beyond this it is refused. */
@@ -65,7 +65,7 @@ function transformFor({ form }: Head, rules: readonly MaskRule[], applied: Set<s
   }
 }
 
-function rows(form: RowsForm, plan: RowPlan, applied: Set<string>): Transform {
+function rows(form: RowsForm, plan: RowsPlan, applied: Set<string>): Transform {
   for (const word of plan.applied) applied.add(word)
   if (plan.masks.every(cell => cell === undefined)) return passes
   return {

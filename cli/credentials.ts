@@ -1,0 +1,96 @@
+/** Where `login` keeps what later commands call the guard with: one file, readable by its owner alone. */
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { type AdminClient, adminClient } from '../adapters/admin/client.ts'
+import { isOurs, Misuse } from '../lib/errors.ts'
+import { parseJson } from '../lib/format/canonical.ts'
+
+interface Login {
+  readonly server: string
+  readonly secret: string
+}
+
+/** `COUNTERFOIL_HOME`, else the XDG base directory, else `~/.config`. */
+function file(): string {
+  const home =
+    process.env.COUNTERFOIL_HOME ?? join(process.env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'counterfoil')
+  return join(home, 'login.json')
+}
+
+export async function saveLogin(login: Login): Promise<string> {
+  const path = file()
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const temporary = `${path}.${process.pid}`
+  await writeFile(temporary, `${JSON.stringify(login)}\n`, { mode: 0o600 })
+  await chmod(temporary, 0o600)
+  await rename(temporary, path)
+  return path
+}
+
+/** The guard that was logged in to. @throws Misuse ERR_OPTION_INVALID where there was no login */
+export async function savedClient(): Promise<AdminClient> {
+  const login = await readLogin()
+  return adminClient(login.server, login.secret)
+}
+
+async function readLogin(): Promise<Login> {
+  try {
+    const value = parseJson(await readFile(file(), 'utf8')) as unknown as Partial<Login>
+    if (typeof value.server === 'string' && typeof value.secret === 'string') return value as Login
+  } catch (error) {
+    if (!isOurs(error) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  throw new Misuse('ERR_OPTION_INVALID', 'not logged in: run counterfoil login --server URL first')
+}
+
+/** A secret from where it was said to be, from a pipe, or typed without echo; never from the command line itself. */
+export async function readSecret(from: string | undefined, prompt: string): Promise<string> {
+  const [, kind, name] = /^(env|file):(.+)$/.exec(from ?? '') ?? []
+  if (kind === 'env') return nonEmpty(process.env[name!], `the environment variable ${name} is not set`)
+  if (kind === 'file') {
+    const text = await readFile(name!, 'utf8').catch(() => undefined)
+    return nonEmpty(text?.trim(), `${name} cannot be read, or is empty`)
+  }
+  if (from !== undefined) {
+    throw new Misuse(
+      'ERR_OPTION_INVALID',
+      'a secret on the command line is seen by everybody: use env:NAME or file:PATH',
+    )
+  }
+  return nonEmpty(process.stdin.isTTY ? await typed(prompt) : await piped(), 'no key was given')
+}
+
+function nonEmpty(text: string | undefined, complaint: string): string {
+  if (!text) throw new Misuse('ERR_OPTION_INVALID', complaint)
+  return text
+}
+
+async function piped(): Promise<string> {
+  let text = ''
+  for await (const part of process.stdin.setEncoding('utf8')) {
+    text += part
+    if (text.length > 64 * 1024) break
+  }
+  return text.trim()
+}
+
+async function typed(prompt: string): Promise<string> {
+  process.stderr.write(`${prompt}: `)
+  process.stdin.setRawMode(true)
+  try {
+    let text = ''
+    for await (const part of process.stdin.setEncoding('utf8')) {
+      for (const character of String(part)) {
+        if (character === '\r' || character === '\n') return text
+        if (character === '\u0003') throw new Misuse('ERR_OPTION_INVALID', 'interrupted')
+        text = character === '\u007f' ? text.slice(0, -1) : text + character
+      }
+    }
+    return text
+  } finally {
+    process.stdin.setRawMode(false)
+    process.stdin.pause()
+    process.stderr.write('\n')
+  }
+}

@@ -1,0 +1,442 @@
+import { describe, expect, it } from 'vitest'
+import { Fault } from '../../lib/errors.ts'
+import { actionCommitment } from '../../lib/format/disclosure.ts'
+import type { Ledger } from '../../lib/ledger/ledger.ts'
+import { openMemoryLedger } from '../../lib/ledger/memory.ts'
+import type { Frame } from '../../lib/reply.ts'
+import { race } from '../../lib/run.ts'
+import {
+  agent,
+  approvalControl,
+  ask,
+  dba,
+  fixture,
+  grantControl,
+  json,
+  maskControl,
+  operation,
+  owner,
+  person,
+  requester,
+} from '../support/guard.ts'
+
+const update = { accesses: [{ action: 'update', resource: 'crm/public.customers' }] }
+const drop = { accesses: [{ action: 'drop', resource: 'crm/public.legacy' }], risk: 'high' as const }
+
+describe('what is recorded', () => {
+  it('a permitted read leaves a decision and an outcome that commits to what was offered', async () => {
+    const at = await fixture()
+    await ask(at, requester, {}, () => json('{"a":1}'))
+    const [decision] = await at.of('decision')
+    const [outcome] = await at.of('outcome')
+    expect(decision).toMatchObject({ verdict: 'permit', read: true, method: 'key' })
+    expect(outcome).toMatchObject({ exchange: decision!.exchange, result: 'completed', bytes: 7, items: 1 })
+    expect(outcome!.offered).toMatch(/^[\w-]{43}$/)
+  })
+
+  it('a denied operation leaves one entry, and never reaches the upstream', async () => {
+    const at = await fixture()
+    let reached = false
+    const stranger = person('stranger@crm.example')
+    const asked = ask(at, stranger, {}, () => {
+      reached = true
+      return json('{}')
+    })
+    await expect(asked).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+    expect(reached).toBe(false)
+    expect(await at.of('decision')).toMatchObject([{ verdict: 'deny', code: 'ERR_ACCESS_DENIED' }])
+    expect(await at.of('outcome')).toEqual([])
+  })
+
+  it('no entry holds a name, an address or an action in clear', async () => {
+    const at = await fixture()
+    await ask(at, requester, { action: { statement: 'select canary-4711' } })
+    const text = JSON.stringify(await at.entries())
+    for (const secret of ['requester@', '127.0.0.1', 'canary-4711']) expect(text).not.toContain(secret)
+  })
+
+  it('whoever opens the disclosures can recompute the commitment to the action', async () => {
+    const at = await fixture()
+    await ask(at, requester, { action: { statement: 'select 1' } })
+    for await (const { index, entry } of at.ledger.entries()) {
+      if (entry.kind !== 'decision') continue
+      const opened = await at.ledger.disclosures(index)
+      expect(opened).toMatchObject({ address: '127.0.0.1', action: { statement: 'select 1' } })
+      expect(actionCommitment(opened.actionSalt as string, opened.action!)).toBe(entry.action)
+    }
+  })
+
+  it('the decision of a change is durable before the upstream is asked', async () => {
+    const at = await fixture([])
+    let decisionsSeen = -1
+    await ask(at, requester, update, () =>
+      (async function* () {
+        decisionsSeen = (await at.of('decision')).length
+        yield* json('{}')
+      })(),
+    )
+    expect(decisionsSeen).toBe(1)
+  })
+
+  it('no byte of a long read leaves before its decision is durable', async () => {
+    const at = await fixture([])
+    const chunk = Buffer.alloc(40_000, 'x')
+    const seen: number[] = []
+    const exchange = at.guard.exchange({ operation: operation(), subject: requester })
+    const reply = async function* (): AsyncGenerator<Frame> {
+      yield { type: 'head', form: { kind: 'opaque' } }
+      for (let i = 0; i < 4; i += 1) yield { type: 'data', channel: 'rows', bytes: chunk, items: 1 }
+      yield { type: 'end', result: 'completed' }
+    }
+    await at.guard.handle(exchange, reply, async frame => {
+      if (frame.type === 'data') seen.push((await at.of('decision')).length)
+    })
+    expect(seen).toEqual([1, 1, 1, 1])
+    expect(await at.of('outcome')).toMatchObject([{ bytes: 160_000, items: 4 }])
+  })
+
+  it('an upstream that fails leaves an outcome, and nothing that was held back counts as offered', async () => {
+    const at = await fixture([])
+    const failing = async function* (): AsyncGenerator<Frame> {
+      yield { type: 'head', form: { kind: 'opaque' } }
+      yield { type: 'data', channel: 'rows', bytes: Buffer.from('held'), items: 1 }
+      throw new Fault('ERR_UPSTREAM', 'gone')
+    }
+    await expect(ask(at, requester, {}, failing)).rejects.toMatchObject({ code: 'ERR_UPSTREAM' })
+    expect(await at.of('outcome')).toMatchObject([{ result: 'failed', code: 'ERR_UPSTREAM', bytes: 0, items: 0 }])
+  })
+
+  it('a reply without an end is an error, and is recorded as one', async () => {
+    const at = await fixture([])
+    const cut = async function* (): AsyncGenerator<Frame> {
+      yield { type: 'head', form: { kind: 'empty' } }
+    }
+    await expect(ask(at, requester, update, cut)).rejects.toMatchObject({ code: 'ERR_REPLY_TRUNCATED' })
+    expect(await at.of('outcome')).toMatchObject([{ result: 'failed' }])
+  })
+})
+
+describe('a ledger that cannot be written', () => {
+  async function failing() {
+    const ledger = await openMemoryLedger({ origin: 'crm.example/test', writer: 'test' })
+    let broken = false
+    const proxy: Ledger = Object.assign(Object.create(ledger), {
+      append: async (...given: Parameters<Ledger['append']>) => {
+        if (broken) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the disk is full')
+        return ledger.append(...given)
+      },
+      entries: ledger.entries.bind(ledger),
+      disclosures: ledger.disclosures.bind(ledger),
+      follow: ledger.follow.bind(ledger),
+    })
+    const at = await fixture([], { ledger: proxy })
+    await ask(at, requester)
+    broken = true
+    return at
+  }
+
+  it('forwards no change', async () => {
+    const at = await failing()
+    let reached = false
+    const asked = ask(at, requester, update, () => {
+      reached = true
+      return json('{}')
+    })
+    await expect(asked).rejects.toMatchObject({ code: 'ERR_LEDGER_UNAVAILABLE' })
+    expect(reached).toBe(false)
+  })
+
+  it('lets no byte of a read leave', async () => {
+    const at = await failing()
+    const frames: Frame[] = []
+    const exchange = at.guard.exchange({ operation: operation(), subject: requester })
+    const handled = at.guard.handle(
+      exchange,
+      () => json('{"a":1}'),
+      frame => void frames.push(frame),
+    )
+    await expect(handled).rejects.toMatchObject({ code: 'ERR_LEDGER_UNAVAILABLE' })
+    expect(frames).toEqual([])
+  })
+})
+
+describe('a grant', () => {
+  it('is required, asked for, approved by another person, and then lets the operation run', async () => {
+    const at = await fixture()
+    await expect(ask(at, agent, update)).rejects.toMatchObject({ code: 'ERR_GRANT_REQUIRED' })
+    const id = await at.guard.desk.request(agent, {
+      resource: 'crm/public.customers',
+      actions: ['update'],
+      seconds: 30,
+      reason: 'ticket 7',
+    })
+    await expect(ask(at, agent, update)).rejects.toMatchObject({ code: 'ERR_GRANT_REQUIRED' })
+    await at.guard.desk.approve(dba, id)
+    await ask(at, agent, update)
+    expect((await at.of('decision')).at(-1)).toMatchObject({ verdict: 'permit', grant: id })
+  })
+
+  it.each([
+    ['the agent itself', agent, 'not-a-person'],
+    ['the person it acts for', requester, 'principal-of-request'],
+    ['the person accountable for it', owner, 'owner-of-agent'],
+  ])('cannot be approved by %s, and the attempt is recorded', async (_, approver, why) => {
+    const at = await fixture()
+    const id = await at.guard.desk.request(agent, {
+      resource: 'crm/public.customers',
+      actions: ['update'],
+      seconds: 30,
+      reason: 'ticket 7',
+    })
+    await expect(at.guard.desk.approve(approver, id)).rejects.toMatchObject({
+      code: 'ERR_ACCESS_DENIED',
+      data: { why },
+    })
+    expect(await at.of('attempt-refused')).toMatchObject([{ verb: 'approve', of: id, why }])
+  })
+
+  it('cannot be approved by the person who asked for it', async () => {
+    const at = await fixture()
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 30, reason: 'ticket 7' }
+    const id = await at.guard.desk.request(requester, request)
+    const refused = at.guard.desk.approve(requester, id)
+    await expect(refused).rejects.toMatchObject({ data: { why: 'own-request' } })
+  })
+
+  it('of an agent for one person is not live when it acts for another', async () => {
+    const at = await fixture()
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 30, reason: 'ticket 7' }
+    const id = await at.guard.desk.request(agent, request)
+    await at.guard.desk.approve(dba, id)
+    const alone = { ...agent, principal: undefined } as unknown as typeof agent
+    await expect(ask(at, alone, update)).rejects.toMatchObject({ code: 'ERR_GRANT_REQUIRED' })
+  })
+
+  it('is refused where it is longer than the controls allow, has no reason, or no right behind it', async () => {
+    const at = await fixture()
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 30, reason: 'ticket 7' }
+    const { desk } = at.guard
+    await expect(desk.request(agent, { ...request, seconds: 61 })).rejects.toMatchObject({
+      code: 'ERR_OBLIGATION_UNMET',
+    })
+    await expect(desk.request(agent, { ...request, reason: ' ' })).rejects.toMatchObject({
+      code: 'ERR_OBLIGATION_UNMET',
+    })
+    await expect(desk.request(dba, request)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+  })
+
+  it('cuts a silent reply the moment it is revoked', async () => {
+    const at = await fixture()
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 30, reason: 'ticket 7' }
+    const id = await at.guard.desk.request(agent, request)
+    await at.guard.desk.approve(dba, id)
+    const silent = (signal: AbortSignal) =>
+      (async function* (): AsyncGenerator<Frame> {
+        yield { type: 'head', form: { kind: 'empty' } }
+        await race(new Promise(() => undefined), signal)
+      })()
+    const session = await at.guard.openSession({ subject: agent, protocol: 'test', target: 'crm', tls: false })
+    const exchange = at.guard.exchange({ operation: operation(update), session })
+    const handled = at.guard.handle(
+      exchange,
+      () => silent(exchange.signal),
+      () => undefined,
+    )
+    setTimeout(() => void at.guard.desk.revoke(dba, id, 'enough'), 20)
+    await expect(handled).rejects.toMatchObject({ code: 'ERR_GRANT_EXPIRED' })
+    expect(session.signal.aborted).toBe(true)
+    await session.close('client')
+    expect(await at.of('outcome')).toMatchObject([{ result: 'aborted', code: 'ERR_GRANT_EXPIRED' }])
+    expect(await at.of('session-closed')).toMatchObject([{ reason: 'grant-revoked', grant: id }])
+  })
+
+  it('lapses at its absolute end: the session that used it is cut', async () => {
+    const at = await fixture()
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 1, reason: 'ticket 7' }
+    const id = await at.guard.desk.request(agent, request)
+    await at.guard.desk.approve(dba, id)
+    const session = await at.guard.openSession({ subject: agent, protocol: 'test', target: 'crm', tls: false })
+    const exchange = at.guard.exchange({ operation: operation(update), session })
+    await at.guard.handle(
+      exchange,
+      () => json('{}'),
+      () => undefined,
+    )
+    await new Promise(resolve => session.signal.addEventListener('abort', resolve))
+    expect(session.signal.reason).toMatchObject({ code: 'ERR_GRANT_EXPIRED', data: { how: 'lapsed' } })
+    await expect(ask(at, agent, update)).rejects.toMatchObject({ code: 'ERR_GRANT_EXPIRED' })
+  })
+
+  it('survives a restart: what is live is folded from the ledger', async () => {
+    const at = await fixture()
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 30, reason: 'ticket 7' }
+    const id = await at.guard.desk.request(agent, request)
+    await at.guard.desk.approve(dba, id)
+    const again = await fixture(undefined, { ledger: at.ledger })
+    await ask(again, agent, update)
+    expect((await again.of('decision')).at(-1)).toMatchObject({ grant: id })
+  })
+})
+
+describe('an approval', () => {
+  it('is asked for by the exact action, given by another person, and lets it run once', async () => {
+    const at = await fixture()
+    const refused = await ask(at, agent, { ...drop, holdable: false }).catch(error => error)
+    expect(refused).toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
+    const id = refused.data.approval as string
+    await at.guard.desk.approve(dba, id)
+    await ask(at, agent, { ...drop, holdable: false })
+    expect((await at.of('decision')).at(-1)).toMatchObject({ verdict: 'permit', approval: id })
+    const second = ask(at, agent, { ...drop, holdable: false })
+    await expect(second).rejects.toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
+  })
+
+  it('does not hold for another action', async () => {
+    const at = await fixture()
+    const first = await ask(at, agent, { ...drop, holdable: false, action: { statement: 'drop table a' } }).catch(
+      e => e,
+    )
+    await at.guard.desk.approve(dba, first.data.approval)
+    const other = await ask(at, agent, { ...drop, holdable: false, action: { statement: 'drop table b' } }).catch(
+      e => e,
+    )
+    expect(other).toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
+    expect(other.data.approval).not.toBe(first.data.approval)
+  })
+
+  it('releases what is held as soon as it is given', async () => {
+    const at = await fixture()
+    const exchange = at.guard.exchange({
+      operation: operation(drop),
+      subject: agent,
+      onHeld: ({ approval }) => void at.guard.desk.approve(dba, approval),
+    })
+    const end = await at.guard.handle(
+      exchange,
+      () => json('{}'),
+      () => undefined,
+    )
+    expect(end.result).toBe('completed')
+  })
+
+  it('taken by one of two racing executions is not there for the other', async () => {
+    const at = await fixture([
+      { ...approvalControl, require: { approval: { people: 1, withinMs: 60_000, waitMs: 300 } } },
+    ])
+    const asked = await ask(at, agent, { ...drop, holdable: false }).catch(error => error)
+    await at.guard.desk.approve(dba, asked.data.approval)
+    const both = await Promise.allSettled([ask(at, agent, drop), ask(at, agent, drop)])
+    expect(both.map(one => one.status).sort()).toEqual(['fulfilled', 'rejected'])
+    const used = (await at.of('decision')).filter(d => d.approval === asked.data.approval)
+    expect(used).toHaveLength(1)
+  })
+
+  it('counts distinct people: the same person twice is one', async () => {
+    const at = await fixture([
+      { ...approvalControl, require: { approval: { people: 2, withinMs: 60_000, waitMs: 50 } } },
+    ])
+    const asked = await ask(at, agent, { ...drop, holdable: false }).catch(error => error)
+    await at.guard.desk.approve(dba, asked.data.approval)
+    const twice = at.guard.desk.approve(dba, asked.data.approval)
+    await expect(twice).rejects.toMatchObject({ data: { why: 'decided-already' } })
+    await expect(ask(at, agent, { ...drop, holdable: false })).rejects.toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
+  })
+
+  it('needs the role that the control names', async () => {
+    const at = await fixture()
+    const asked = await ask(at, { ...agent, owner: dba.id }, { ...drop, holdable: false }).catch(error => error)
+    const refused = at.guard.desk.approve(owner, asked.data.approval)
+    await expect(refused).rejects.toMatchObject({ data: { why: 'role-missing' } })
+  })
+
+  it('that was denied stays denied', async () => {
+    const at = await fixture()
+    const asked = await ask(at, agent, { ...drop, holdable: false }).catch(error => error)
+    await at.guard.desk.deny(dba, asked.data.approval)
+    await expect(ask(at, agent, { ...drop, holdable: false })).rejects.toMatchObject({ code: 'ERR_APPROVAL_REJECTED' })
+  })
+
+  it('is never asked for an action that is not wholly known', async () => {
+    const at = await fixture()
+    await expect(ask(at, agent, { ...drop, unbound: true })).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+    expect(await at.of('approval-requested')).toEqual([])
+  })
+
+  it('shows its exact action to those who may decide, and to nobody else', async () => {
+    const at = await fixture()
+    await ask(at, agent, { ...drop, holdable: false, action: { statement: 'drop table a' } }).catch(() => undefined)
+    expect(await at.guard.desk.pending(dba)).toMatchObject([
+      { action: { statement: 'drop table a' }, subject: agent.id },
+    ])
+    expect(await at.guard.desk.pending(requester)).toEqual([])
+  })
+})
+
+describe('masking', () => {
+  it('masks a document before it leaves, and says by which control', async () => {
+    const at = await fixture([maskControl])
+    const { text } = await ask(at, agent, {}, () =>
+      json('{"ssn":"900-12-3456","email":"a@b.example","name":"Customer 0001"}'),
+    )
+    expect(text).not.toContain('900-12')
+    expect(JSON.parse(text)).toMatchObject({ email: '[redacted]', name: 'Customer 0001' })
+    expect((await at.of('outcome'))[0]!.masked).toEqual(['CF-01:email:redact', 'CF-01:ssn:last4'])
+  })
+
+  it('refuses what it cannot mask, and nothing leaves', async () => {
+    const at = await fixture([maskControl])
+    const opaque = async function* (): AsyncGenerator<Frame> {
+      yield { type: 'head', form: { kind: 'opaque' } }
+      yield { type: 'data', channel: 'body', bytes: Buffer.from('900-12-3456'), items: 1 }
+      yield { type: 'end', result: 'completed' }
+    }
+    await expect(ask(at, agent, {}, opaque)).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+  })
+
+  it('refuses a write that would copy masked data where it could be read in clear', async () => {
+    const at = await fixture([maskControl])
+    const copy = { accesses: [{ action: 'insert', resource: 'crm/public.copy' }], copies: ['crm/public.customers'] }
+    await expect(ask(at, agent, copy)).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+  })
+})
+
+describe('observe mode', () => {
+  it('lets an operation run, and records that the control would have refused it', async () => {
+    const until = new Date(Date.now() + 86_400_000).toISOString()
+    const at = await fixture([{ ...grantControl, mode: { observeUntil: until } }])
+    await ask(at, agent, update)
+    expect((await at.of('decision'))[0]).toMatchObject({ verdict: 'permit', observed: ['AC-03'] })
+  })
+})
+
+describe('identification', () => {
+  it('is refused and recorded where there is no credential, or an unknown one', async () => {
+    const at = await fixture()
+    const handle = (credential?: { kind: 'bearer'; secret: string }) =>
+      at.guard.handle(
+        at.guard.exchange({ operation: operation(), ...(credential === undefined ? {} : { credential }) }),
+        () => json('{}'),
+        () => undefined,
+      )
+    await expect(handle()).rejects.toMatchObject({ code: 'ERR_UNIDENTIFIED' })
+    await expect(handle({ kind: 'bearer', secret: 'wrong' })).rejects.toMatchObject({ code: 'ERR_UNIDENTIFIED' })
+    expect((await at.of('decision')).map(d => [d.verdict, d.subject])).toEqual([
+      ['deny', undefined],
+      ['deny', undefined],
+    ])
+  })
+
+  it('of an agent without an owner is none', async () => {
+    const at = await fixture()
+    const ownerless = { ...agent, owner: undefined } as unknown as typeof agent
+    await expect(ask(at, ownerless)).rejects.toMatchObject({ code: 'ERR_UNIDENTIFIED' })
+  })
+
+  it('that has expired cuts the session', async () => {
+    const at = await fixture()
+    const subject = { ...requester, expires: Date.now() + 30 }
+    const session = await at.guard.openSession({ subject, protocol: 'test', target: 'crm', tls: false })
+    await new Promise(resolve => session.signal.addEventListener('abort', resolve))
+    expect(session.signal.reason).toMatchObject({ code: 'ERR_UNIDENTIFIED' })
+  })
+})
