@@ -44,7 +44,7 @@ export async function openDirectoryLedger(options: DirectoryOptions): Promise<Le
 async function requireDirectory({ directory, create }: DirectoryOptions): Promise<void> {
   const names = await namesIn(directory)
   if (names.includes('checkpoint') || (names.includes('wal') && names.includes(epochFile))) return
-  if (names.includes('tile')) throw new LedgerError('ERR_LEDGER_CORRUPT', 'the ledger has lost its checkpoint')
+  requireNoTiles(names)
   if (names.some(name => !unfinished.has(name))) {
     throw new LedgerError('ERR_LEDGER_MISSING', 'the directory is not empty, and holds no ledger')
   }
@@ -52,11 +52,17 @@ async function requireDirectory({ directory, create }: DirectoryOptions): Promis
   await makeFolder(directory)
 }
 
+/** Tiles come after entries: with the ones and without the others, it is no new ledger. */
+function requireNoTiles(names: readonly string[]): void {
+  if (names.includes('tile')) throw new LedgerError('ERR_LEDGER_CORRUPT', 'the ledger has lost its checkpoint')
+}
+
 async function openLocked(options: DirectoryOptions, noteKey: NoteKey, lock: Lock): Promise<Ledger> {
   const { directory, origin, sealer, create } = options
   const before = await readEpoch(directory)
   const recovered = await recover(directory, noteKey.verifierKey, before ?? 0)
   const isNew = recovered.tree.size === 0
+  if (isNew) requireNoTiles(await namesIn(directory))
   if (isNew && create !== true) throw new LedgerError('ERR_LEDGER_MISSING', 'the directory holds no ledger')
   if (!isNew) {
     if (before === undefined) throw new LedgerError('ERR_LEDGER_CORRUPT', 'the epoch file is missing')

@@ -48,8 +48,8 @@ export async function recover(directory: string, verifierKey: string, epoch: num
     const position = replay.segment(file.first, bytes)
     const segment = { ...file, position, allocated: bytes.length }
     segments.push(segment)
-    const tail = bytes.subarray(position)
-    if (isZero(tail)) continue
+    const tail = trimZeros(bytes.subarray(position))
+    if (tail.length === 0) continue
     requireTorn(tail, i === files.length - 1, tree.size)
     torn = { segment, bytes: Buffer.from(tail) }
   }
@@ -206,7 +206,7 @@ export async function setAside({ segment, bytes }: Torn): Promise<SegmentState> 
   const folder = join(path, '..')
   const copy = await fs.open(join(folder, `torn-${basename(path, '.seg')}-${position}`), 'w', 0o600)
   try {
-    await copy.writeFile(trimZeros(bytes))
+    await copy.writeFile(bytes)
     await copy.sync()
   } finally {
     await copy.close()
@@ -222,13 +222,12 @@ export async function setAside({ segment, bytes }: Torn): Promise<SegmentState> 
   return { ...segment, allocated: position }
 }
 
-/** Bytes of a torn tail, less the zeros behind it. */
+/** What is left without the zeros that were laid down ahead. */
 export function trimZeros(bytes: Buffer): Buffer {
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === 0) end -= 1
   return bytes.subarray(0, end)
 }
 
-const isZero = (bytes: Buffer) => trimZeros(bytes).length === 0
 const corrupt = (what: string) => new LedgerError('ERR_LEDGER_CORRUPT', what)
 const rollback = (what: string) => new LedgerError('ERR_CHECKPOINT_ROLLBACK', what)
