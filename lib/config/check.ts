@@ -1,0 +1,115 @@
+/** Checks a YAML file against its schema: every issue as a problem with its place, what is expected, and what was meant. */
+import type { z } from 'zod'
+import { nearest } from '../options.ts'
+import type { Problem } from '../problem.ts'
+import { later, schemaOf } from './schema.ts'
+import type { Path, YamlFile } from './yaml.ts'
+
+/** @returns the value, or undefined where there are problems, which are reported in the order of the file. */
+export function checkShape<S extends z.ZodType>(
+  source: YamlFile,
+  schema: S,
+  report: (problem: Problem) => void,
+): z.infer<S> | undefined {
+  const result = source.problems.length > 0 ? undefined : schema.safeParse(source.value)
+  if (result?.success) return result.data
+  const problems = [...source.problems]
+  const issues = flatten((result?.error?.issues ?? []) as readonly Issue[], [])
+  // Where a key is unknown and near to a missing one, the second is not said as well.
+  const slips = new Set<string>()
+  for (const { path, keys } of issues) {
+    if (keys !== undefined) problems.push(...unknownKeys(keys, path, source, schema, slips))
+  }
+  for (const issue of issues) {
+    if (issue.keys === undefined && !slips.has(JSON.stringify(issue.path))) problems.push(explain(issue, source))
+  }
+  for (const problem of problems.sort((a, b) => a.line - b.line || a.column - b.column)) report(problem)
+  return undefined
+}
+
+/** The parts of zod's issues that are used here. */
+interface Issue {
+  readonly code: string
+  readonly path: Path
+  readonly message: string
+  readonly expected?: string
+  readonly keys?: readonly string[]
+  readonly errors?: readonly (readonly Issue[])[]
+}
+
+/** With every union replaced by the issues of the alternative that was meant: the one of the kind that was written. */
+function flatten(issues: readonly Issue[], above: Path): Issue[] {
+  return issues.flatMap(issue => {
+    const path = [...above, ...issue.path]
+    if (issue.code !== 'invalid_union') return [{ ...issue, path }]
+    const meant = issue.errors?.find(errors => !errors.some(e => e.path.length === 0 && e.code === 'invalid_type'))
+    return meant === undefined ? [{ ...issue, path }] : flatten(meant, path)
+  })
+}
+
+function unknownKeys(
+  keys: readonly string[],
+  path: Path,
+  source: YamlFile,
+  schema: z.ZodType,
+  slips: Set<string>,
+): Problem[] {
+  const known = knownKeys(schemaOf(schema), path)
+  return keys.map(key => {
+    const meant = later.has(key) ? undefined : nearest(key, known)
+    if (meant !== undefined) slips.add(JSON.stringify([...path, meant]))
+    const hint = later.has(key) ? 'not supported by this version' : `known are ${known.join(', ')}`
+    return {
+      file: source.file,
+      ...source.placeOfKey(path, key),
+      message: `unknown key ${JSON.stringify(key.slice(0, 64))}`,
+      hint: meant === undefined ? hint : `did you mean "${meant}"?`,
+    }
+  })
+}
+
+function explain({ code, path, message, expected }: Issue, source: YamlFile): Problem {
+  const { file } = source
+  const name = path.at(-1)
+  if (typeof name === 'string' && valueAt(source.value, path) === undefined) {
+    return { file, ...source.placeOf(path.slice(0, -1)), message: `missing key ${JSON.stringify(name)}` }
+  }
+  const place = { file, ...source.placeOf(path) }
+  if (code === 'invalid_union') return { ...place, message: 'expected something else here' }
+  return {
+    ...place,
+    message: code === 'invalid_type' && expected !== undefined ? `expected ${kinds[expected] ?? expected}` : message,
+  }
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  string: 'text',
+  object: 'a map',
+  record: 'a map',
+  array: 'a list',
+  number: 'a number',
+  int: 'a whole number',
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let found = value
+  for (const step of path) found = (found as Record<string | number, unknown> | null | undefined)?.[step]
+  return found
+}
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly items?: JsonSchema
+  readonly anyOf?: readonly JsonSchema[]
+}
+
+/** The keys that may stand in the map at the path. */
+function knownKeys(schema: JsonSchema, path: Path): string[] {
+  const options = schema.anyOf ?? [schema]
+  const [step, ...rest] = path
+  if (step === undefined) return options.flatMap(option => Object.keys(option.properties ?? {}))
+  return options.flatMap(option => {
+    const below = typeof step === 'number' ? option.items : option.properties?.[step]
+    return below === undefined ? [] : knownKeys(below, rest)
+  })
+}
