@@ -44,6 +44,14 @@ export class Continuity {
     this.#whole = whole
   }
 
+  /** Takes up a writer's counter and clock where an earlier ledger or period left them. */
+  resume(last: Entry, heartbeat: Entry | undefined): void {
+    const promised = heartbeat?.kind === 'started' || heartbeat?.kind === 'heartbeat' ? heartbeat.interval * 1000 : 0
+    const interval = promised === 0 ? undefined : promised
+    this.#writers.set(last.writer, { seq: last.seq, time: last.time, interval, stopped: last.kind === 'stopped' })
+    if (last.time > this.#latest) this.#latest = last.time
+  }
+
   add(index: number, entry: Entry): void {
     this.#checkTime(index, entry)
     const writer = this.#writers.get(entry.writer)

@@ -170,6 +170,10 @@ export class LedgerBuilder {
     return { salt, digest: actionCommitment(salt, action) }
   }
 
+  disclosuresOf(index: number): readonly string[] {
+    return this.#disclosed[index]!.texts
+  }
+
   /** Entries replaced as they are, with nothing made to fit: what an intruder without keys can do. */
   replace(index: number, bytes: Buffer): void {
     this.entries[index] = bytes
