@@ -15,6 +15,37 @@ export interface Mapping {
   readonly unreadable: readonly string[]
 }
 
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isTexts = (value: unknown) => Array.isArray(value) && value.every(isText)
+const isCount = (value: unknown) => typeof value === 'number' && Number.isFinite(value)
+type Fields = Record<string, unknown>
+const isRecord = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const optional = (value: unknown, holds: (value: unknown) => boolean) => value === undefined || holds(value)
+
+/** Whether a value read from a bundle is a control, as far as the tests and the report read it. */
+export function isControl(value: unknown): value is Control {
+  if (!isRecord(value) || !isRecord(value.covers)) return false
+  const { covers, require = {}, mode, tests, effective, mask } = value
+  const { grant, approval } = require as Fields
+  return (
+    [value.id, value.title, covers.resource].every(isText) &&
+    optional(value.owner, isText) &&
+    isTexts(value.criteria) &&
+    optional(covers.actions, isTexts) &&
+    optional(covers.risk, isText) &&
+    isRecord(require) &&
+    optional(grant, it => isRecord(it) && isCount(it.longestMs)) &&
+    optional(approval, it => isRecord(it) && isCount(it.people)) &&
+    optional(mask, it => isRecord(it) && Object.values(it).every(isText)) &&
+    (mode === 'enforce' || (isRecord(mode) && isText(mode.observeUntil))) &&
+    (tests === 'auto' || (Array.isArray(tests) && tests.every(isTest))) &&
+    optional(effective, it => isRecord(it) && isText(it.from))
+  )
+}
+
+const isTest = (value: unknown) => isRecord(value) && isText(value.population) && isText(value.exceptions)
+
 export function requirementRows({ versions }: Mapping): Row[] {
   return versions.flatMap(({ policy, controls }) =>
     controls.map(

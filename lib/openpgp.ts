@@ -122,7 +122,8 @@ export async function signDetached({ key }: SigningKey, data: Uint8Array, date?:
 
 /** The same packets in ASCII armor, as gpg and sqv read them from a file. */
 export function armorSignature(packets: Uint8Array): string {
-  return openpgp.armor(openpgp.enums.armor.signature, packets).replaceAll('\r\n', '\n')
+  // With its CRC: without one, gpg 2.2 fails on text that ends with no padding (https://dev.gnupg.org/T7071).
+  return openpgp.armor(openpgp.enums.armor.signature, packets, undefined, undefined, undefined, true)
 }
 
 /** @throws LedgerError ERR_CHECKPOINT_SIGNATURE where it is no certificate */

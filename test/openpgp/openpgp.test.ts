@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import {
@@ -9,6 +13,7 @@ import {
   signDetached,
   verifyDetached,
 } from '../../lib/openpgp.ts'
+import { interop } from '../support/interop.ts'
 
 const data = Buffer.from('ledger.example\n3\nroot\n')
 const make = async () => {
@@ -73,4 +78,60 @@ describe('openpgp', () => {
     const [one, two] = [await make(), await make()]
     await expect(revoke(one.files.certificate, two.files.revocation)).rejects.toThrow(LedgerError)
   })
+})
+
+/** Runs in a directory of its own, with certificate, revoked certificate, data, and signatures of many lengths. */
+async function withFiles(run: (cwd: string, fingerprint: string) => void | Promise<void>): Promise<void> {
+  const cwd = await mkdtemp(join(tmpdir(), 'openpgp-'))
+  try {
+    const { files, key } = await make()
+    await writeFile(join(cwd, 'key.asc'), files.certificate)
+    await writeFile(join(cwd, 'revoked.asc'), await revoke(files.certificate, files.revocation))
+    await writeFile(join(cwd, 'data'), data)
+    for (let i = 0; i < 6; i += 1) {
+      const signature = await signDetached(key, data)
+      await writeFile(join(cwd, `data.${i}.sig`), signature)
+      await writeFile(join(cwd, `data.${i}.asc`), armorSignature(signature))
+    }
+    await run(cwd, files.fingerprint)
+  } finally {
+    await rm(cwd, { recursive: true, force: true })
+  }
+}
+
+const signatures = [0, 1, 2, 3, 4, 5].flatMap(i => [`data.${i}.sig`, `data.${i}.asc`])
+
+describe('other programs', () => {
+  interop(
+    'gpg',
+    'gpg reads keys and signatures: GOODSIG and VALIDSIG with the fingerprint, REVKEYSIG once revoked',
+    gpg =>
+      withFiles((cwd, fingerprint) => {
+        const run = (...args: string[]) =>
+          execFileSync(gpg, ['--homedir', cwd, '--batch', '--no-autostart', ...args], {
+            cwd,
+            encoding: 'utf8',
+            stdio: 'pipe',
+          })
+        run('--import', 'key.asc')
+        for (const signature of signatures) {
+          const status = run('--status-fd', '1', '--verify', signature, 'data')
+          expect(status, signature).toContain('[GNUPG:] GOODSIG')
+          expect(status, signature).toContain(`[GNUPG:] VALIDSIG ${fingerprint}`)
+        }
+        run('--import', 'revoked.asc')
+        const status = run('--status-fd', '1', '--verify', 'data.0.asc', 'data')
+        expect(status).toContain('[GNUPG:] REVKEYSIG')
+        expect(status).not.toContain('[GNUPG:] GOODSIG')
+      }),
+  )
+
+  interop('sqv', 'sqv accepts signatures, and refuses them once the key is revoked', sqv =>
+    withFiles((cwd, fingerprint) => {
+      const run = (keyring: string, signature: string) =>
+        execFileSync(sqv, ['--keyring', keyring, signature, 'data'], { cwd, encoding: 'utf8', stdio: 'pipe' }).trim()
+      for (const signature of signatures) expect(run('key.asc', signature), signature).toBe(fingerprint)
+      expect(() => run('revoked.asc', 'data.0.asc')).toThrow()
+    }),
+  )
 })

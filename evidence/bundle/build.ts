@@ -1,0 +1,247 @@
+/**
+ * Builds the evidence bundle of a period from a ledger that it verifies first. The same ledger, controls, period and as-of give the
+ * same bytes, the signature apart.
+ */
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Control } from '../../lib/control.ts'
+import { LedgerError, Misuse } from '../../lib/errors.ts'
+import { formatCheckpoint, parseCheckpoint } from '../../lib/format/checkpoint.ts'
+import { consistencyProof, inclusionProof } from '../../lib/format/merkle.ts'
+import type { TestResult } from '../control-test.ts'
+import type { ControlVersion, Mapping } from '../mapping.ts'
+import { type ImportOptions, type Reconciliation, readImport } from '../reconcile.ts'
+import { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions } from '../verify.ts'
+import { derive, stampsOf } from './derive.ts'
+import {
+  formatManifest,
+  formatSums,
+  listFiles,
+  type Manifest,
+  manifestFile,
+  sha256,
+  signatureFile,
+  sumsFile,
+} from './manifest.ts'
+import { type Material, paths, type Scope, writeMaterial } from './material.ts'
+import { compactNodes } from './range.ts'
+import { chooseBounds, isShown, openingState } from './select.ts'
+
+export interface BundleOptions {
+  /** How the ledger is verified first; with a wrapping key, names and texts can be disclosed. */
+  readonly ledger: VerifyOptions
+  /** Must not exist, or be empty. */
+  readonly out: string
+  readonly organisation: string
+  /** What it is collected for; part of the seed of every sample. Default: the organisation and the period. */
+  readonly engagement?: string
+  /** RFC 3339 or a date, UTC; included. */
+  readonly from: string
+  /** Excluded. */
+  readonly to: string
+  /** Unix milliseconds; later than this is the future. Default: now. */
+  readonly asOf?: number
+  /** The controls, where they were the same all the time; or a reader of the texts that the ledger's policy entries disclose. */
+  readonly controls: readonly Control[] | ((text: string) => readonly Control[])
+  /** Signs SHA256SUMS. @returns the armored detached signature */
+  readonly sign: (bytes: Uint8Array) => Promise<string>
+  readonly identities?: 'identified' | 'pseudonyms'
+  /** Which exact actions are disclosed. Default: those that were approved. */
+  readonly actions?: 'none' | 'approved' | 'all'
+  readonly imports?: readonly ImportOptions[]
+  /** Entries drawn from each population. Default: 5. */
+  readonly samples?: number
+  readonly software?: string
+  readonly demo?: boolean
+}
+
+export interface BundleResult {
+  readonly directory: string
+  readonly files: ReadonlyMap<string, string>
+  readonly manifest: Manifest
+  readonly results: readonly TestResult[]
+  readonly reconciliations: readonly Reconciliation[]
+  readonly verification: Verification
+  /** Whether any test or reconciliation noted an exception: exit status 1. */
+  readonly exceptions: boolean
+}
+
+/**
+ * @throws LedgerError ERR_LEDGER_INCONSISTENT where the ledger is not whole: from such a one nothing is evidence
+ * @throws Misuse ERR_OPTION_INVALID, ERR_PACKAGE_MISSING
+ */
+export async function buildBundle(options: BundleOptions): Promise<BundleResult> {
+  const scope = scopeOf(options)
+  await requireEmpty(options.out)
+  const inspection = await inspectLedger(options.ledger)
+  const { verification, records, files: ledger, checkpoint, seals, trust } = inspection
+  if (
+    verification.integrity.verdict === 'broken' ||
+    ledger === undefined ||
+    checkpoint === undefined ||
+    trust === undefined
+  ) {
+    throw new LedgerError(
+      'ERR_LEDGER_INCONSISTENT',
+      `no bundle: the ledger is not whole: ${verification.integrity.detail}`,
+      {
+        findings: verification.findings,
+      },
+    )
+  }
+  const { opening, closing } = chooseBounds(records, seals, checkpoint, scope.period)
+  const openingSize = opening?.size ?? 0
+  const read = ledger.hashReader(checkpoint.size)
+  const frontier = await Promise.all(
+    compactNodes(openingSize).map(async ({ level, index }) => ({
+      level,
+      index,
+      hash: Buffer.from(await read(level, index)),
+    })),
+  )
+  const state = await Promise.all(
+    openingState(records, openingSize).map(async ({ index, bytes }) => ({
+      index,
+      bytes,
+      proof: await inclusionProof(index, openingSize, ledger.hashReader(checkpoint.size)),
+    })),
+  )
+  const range = records.filter(({ index }) => index >= openingSize && index < closing.size)
+  const shown = [...openingState(records, openingSize), ...range]
+  const material: Material = {
+    scope,
+    opening: opening === undefined ? undefined : formatCheckpoint(opening),
+    openingSize,
+    closing: formatCheckpoint(closing),
+    consistency: await consistencyProof(openingSize, closing.size, read),
+    frontier,
+    envelopes: range.map(({ bytes }) => bytes),
+    state,
+    disclosures: disclosuresOf(shown, scope.identities, options.actions ?? 'approved'),
+    mapping: mappingOf(shown, options.controls),
+    imports: (options.imports ?? []).map(readImport),
+    ledger: {
+      verdict: verification.verdict,
+      integrity: verification.integrity.verdict,
+      completeness: verification.completeness.verdict,
+      size: verification.size,
+      root: verification.root,
+      findings: verification.findings.map(finding => `${finding.code}: ${finding.what}`),
+      pinned: options.ledger.pin !== undefined,
+      undetectable: verification.undetectable,
+    },
+  }
+  const derived = await derive(material)
+  const files = new Map([...writeMaterial(material), ...derived.files])
+  files.set('log/ledger.pub.asc', trust.seal.certificate)
+  const manifest = manifestOf(material, trust.seal.fingerprint, files)
+  files.set(manifestFile, formatManifest(manifest))
+  const sums = formatSums([...manifest.files, { path: manifestFile, sha256: sha256(files.get(manifestFile)!) }])
+  files.set(sumsFile, sums)
+  files.set(signatureFile, await options.sign(Buffer.from(sums)))
+  await write(options.out, files)
+  const results = derived.runs.map(run => run.result)
+  const { reconciliations } = derived
+  const exceptions = [...results, ...reconciliations].some(({ word }) => word === 'exceptions-noted')
+  return { directory: options.out, files, manifest, results, reconciliations, verification, exceptions }
+}
+
+function scopeOf(options: BundleOptions): Scope {
+  const time = (name: string, text: string) => {
+    const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+    if (Number.isNaN(at)) throw new Misuse('ERR_OPTION_INVALID', `${name} is no date or RFC 3339 time`)
+    return new Date(at).toISOString()
+  }
+  const period = { from: time('from', options.from), to: time('to', options.to) }
+  if (period.from >= period.to) throw new Misuse('ERR_OPTION_INVALID', 'the period ends before it begins')
+  const { organisation, samples = 5 } = options
+  if (!/^[\x20-\x7e]{1,200}$/.test(organisation))
+    throw new Misuse('ERR_OPTION_INVALID', 'the organisation is printable ASCII')
+  if (!Number.isSafeInteger(samples) || samples < 0) throw new Misuse('ERR_OPTION_INVALID', 'samples is a count')
+  const identified = options.ledger.wrappingKey !== undefined
+  return {
+    organisation,
+    engagement: options.engagement ?? `${organisation} ${period.from} ${period.to}`,
+    period,
+    asOf: new Date(options.asOf ?? Date.now()).toISOString(),
+    demo: options.demo ?? false,
+    software: options.software ?? 'counterfoil',
+    identities: options.identities ?? (identified ? 'identified' : 'pseudonyms'),
+    samples,
+  }
+}
+
+function disclosuresOf(
+  records: readonly LedgerRecord[],
+  identities: Scope['identities'],
+  actions: 'none' | 'approved' | 'all',
+) {
+  return records.flatMap(({ index, entry, opened }) =>
+    Object.keys(opened.encoded)
+      .sort()
+      .filter(name => isShown(entry, name, { identities, actions }))
+      .map(name => ({ index, encoded: opened.encoded[name]! })),
+  )
+}
+
+function mappingOf(records: readonly LedgerRecord[], controls: BundleOptions['controls']): Mapping {
+  const versions: ControlVersion[] = []
+  const unreadable: string[] = []
+  const seen = new Set<string>()
+  for (const { entry, opened } of records) {
+    if (entry.kind !== 'policy' || seen.has(entry.digest)) continue
+    seen.add(entry.digest)
+    const text = opened.values.controls
+    if (typeof controls !== 'function') versions.push({ policy: entry.digest, controls })
+    else if (typeof text === 'string') versions.push({ policy: entry.digest, controls: controls(text) })
+    else unreadable.push(entry.digest)
+  }
+  return { versions, unreadable }
+}
+
+function manifestOf(material: Material, fingerprint: string, files: ReadonlyMap<string, string>): Manifest {
+  const { scope, opening, closing } = material
+  const { origin, size, root } = parseCheckpoint(Buffer.from(closing))
+  const head = (note: string | undefined) => {
+    const at = note === undefined ? undefined : parseCheckpoint(Buffer.from(note))
+    return { size: at?.size ?? 0, root: at === undefined ? '' : Buffer.from(at.root).toString('base64') }
+  }
+  return {
+    format: 1,
+    organisation: scope.organisation,
+    engagement: scope.engagement,
+    period: scope.period,
+    asOf: scope.asOf,
+    stamps: stampsOf(material),
+    software: scope.software,
+    identities: scope.identities,
+    samples: scope.samples,
+    ledger: {
+      origin,
+      fingerprint,
+      opening: head(opening),
+      closing: { size, root: Buffer.from(root).toString('base64') },
+    },
+    mapping: sha256(files.get(paths.mapping)!),
+    files: listFiles(files),
+  }
+}
+
+async function requireEmpty(out: string): Promise<void> {
+  let names: string[] = []
+  try {
+    names = await readdir(out)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw new Misuse('ERR_OPTION_INVALID', 'the place for the bundle cannot be used', {}, error)
+  }
+  if (names.length > 0) throw new Misuse('ERR_OPTION_INVALID', 'the place for the bundle is not empty')
+}
+
+async function write(out: string, files: ReadonlyMap<string, string>): Promise<void> {
+  for (const [path, content] of files) {
+    const file = join(out, path)
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, content, { flag: 'wx', mode: 0o644 })
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * Everything in a bundle that follows from its material: views, populations, results, samples, proofs, statements, report. Building
+ * and verifying call the same function, so a result that cannot be derived again is none.
+ */
+import { formatTlogProof, parseCheckpoint } from '../../lib/format/checkpoint.ts'
+import type { EntryOf } from '../../lib/format/entry.ts'
+import { inclusionProof } from '../../lib/format/merkle.ts'
+import { runControlTests, type TestRun } from '../control-test.ts'
+import { criteria } from '../criteria.ts'
+import { toCsv } from '../csv.ts'
+import { requirementRows } from '../mapping.ts'
+import { bypassColumns, type Reconciliation, reconcile } from '../reconcile.ts'
+import { renderReport } from '../report/report.ts'
+import { views as columnsOf, openSql, type Row, toNdjson, viewNames } from '../view-columns.ts'
+import { type Disclosed, deriveViews, type Views } from '../views.ts'
+import { sha256 } from './manifest.ts'
+import { disclose, type Material } from './material.ts'
+import { rangeReader } from './range.ts'
+import { byTime, select } from './sample.ts'
+import { readme, statements, verifyInclusion, verifyText } from './texts.ts'
+
+export interface Derived {
+  readonly files: ReadonlyMap<string, string>
+  readonly runs: readonly TestRun[]
+  readonly reconciliations: readonly Reconciliation[]
+  readonly views: Views
+}
+
+/** @throws LedgerError where the material contradicts itself, Misuse ERR_PACKAGE_MISSING without DuckDB */
+export async function derive(material: Material): Promise<Derived> {
+  const { scope, mapping } = material
+  const { before, entries } = disclose(material)
+  const checkpoints = checkpointRows(material)
+  const views = deriveViews({
+    before,
+    entries,
+    period: scope.period,
+    checkpoints,
+    requirements: requirementRows(mapping),
+  })
+  const runs = await runControlTests(views, mapping, scope.period)
+  const reconciliations = material.imports.map(source => reconcile(source, views, scope.period))
+  const files = new Map<string, string>()
+  for (const name of viewNames) files.set(`views/${name}.jsonl`, toNdjson(columnsOf[name], views[name]))
+  files.set('views/open.sql', openSql('views'))
+  files.set('log/heartbeats.csv', csvOf('heartbeats', views))
+  files.set('log/gaps.csv', csvOf('gaps', views))
+  const opened = [...before, ...entries].find(one => one.entry.kind === 'opened')?.entry as
+    | EntryOf<'opened'>
+    | undefined
+  if (opened !== undefined) files.set('log/note.key', `${opened.noteKey}\n`)
+  const cited = writeTests(files, material, runs)
+  writeReconciliations(files, reconciliations)
+  await writeProofs(files, material, cited)
+  writeConfiguration(files, [...before, ...entries])
+  const criteriaRows = criteria.map((criterion): Row => ({ ...criterion }))
+  files.set('mapping/criteria.csv', toCsv(['id', 'paraphrase', 'strength', 'evidence'], criteriaRows))
+  const times = entries.map(one => one.entry.time).sort()
+  const provisional = scope.period.to > scope.asOf
+  const shown = {
+    material,
+    runs,
+    reconciliations,
+    views,
+    origin: parseCheckpoint(Buffer.from(material.closing)).origin,
+    fingerprint: opened?.sealKey ?? '',
+    stamps: stampsOf(material),
+    coverage: { first: times[0] ?? '-', last: times.at(-1) ?? '-', provisional },
+  }
+  for (const [path, text] of statements(shown)) files.set(path, text)
+  files.set('report/report.html', renderReport(shown))
+  files.set('README.html', readme(shown))
+  files.set('VERIFY.txt', verifyText(shown))
+  files.set('verify-inclusion.sh', verifyInclusion)
+  return { files, runs, reconciliations, views }
+}
+
+export const stampsOf = ({ scope }: Material): ('DEMO' | 'PROVISIONAL')[] => [
+  ...(scope.demo ? (['DEMO'] as const) : []),
+  ...(scope.period.to > scope.asOf ? (['PROVISIONAL'] as const) : []),
+]
+
+const csvOf = (name: 'heartbeats' | 'gaps', views: Views) =>
+  toCsv(
+    columnsOf[name].map(([column]) => column),
+    views[name],
+  )
+
+function checkpointRows({ opening, closing }: Material): Row[] {
+  const row = (note: string, role: string): Row => {
+    const { size, root } = parseCheckpoint(Buffer.from(note))
+    return { size, root: Buffer.from(root).toString('base64'), role }
+  }
+  return [...(opening === undefined ? [] : [row(opening, 'opening')]), row(closing, 'closing')]
+}
+
+/** Populations, samples and results. @returns the indices of entries that samples and exceptions cite */
+function writeTests(
+  files: Map<string, string>,
+  { scope, openingSize, envelopes }: Material,
+  runs: readonly TestRun[],
+): Set<number> {
+  const cited = new Set<number>()
+  const selections: Record<string, unknown> = {}
+  const exceptions: Row[] = []
+  const exceptionColumns = ['control', 'test', 'index', 'exchange', 'time', 'subject', 'reasons']
+  for (const { result, sql, population, exceptions: failed } of runs) {
+    const name = `${result.control}.${result.test}`
+    for (const row of failed.rows) exceptions.push({ ...row, control: result.control, test: result.test })
+    if (sql === undefined) continue
+    files.set(`populations/${name}.sql`, `${sql.population}\n`)
+    files.set(`results/${name}.sql`, `${sql.exceptions}\n`)
+    const ordered = byTime(population.rows)
+    const csv = toCsv(population.columns, ordered)
+    files.set(`populations/${name}.csv`, csv)
+    const meta = {
+      query: { file: `populations/${name}.sql`, sha256: sha256(`${sql.population}\n`) },
+      parameters: { period: scope.period },
+      run: { asOf: scope.asOf, software: scope.software },
+      rows: population.rows.length,
+      sha256: sha256(csv),
+      entries: { from: openingSize, before: openingSize + envelopes.length },
+    }
+    files.set(`populations/${name}.meta.json`, pretty(meta))
+    const selection = select(scope.engagement, name, csv, ordered.length, scope.samples)
+    const chosen = selection.positions.map(position => ordered[position]!)
+    files.set(`samples/${name}.csv`, toCsv(population.columns, chosen))
+    selections[name] = selection
+    for (const row of [...chosen, ...failed.rows]) {
+      if (row.index !== undefined && row.index !== null) cited.add(Number(row.index))
+    }
+  }
+  files.set('samples/selection.json', pretty(selections))
+  for (const control of new Set(runs.map(run => run.result.control))) {
+    files.set(
+      `results/${control}.json`,
+      pretty(runs.map(run => run.result).filter(result => result.control === control)),
+    )
+  }
+  const rows = runs.map(({ result }): Row => {
+    const { unable, ...rest } = result
+    return { ...rest, why: result.why ?? null, unable: unable.map(({ from, to, why }) => `${from} to ${to}: ${why}`) }
+  })
+  files.set(
+    'results/results.csv',
+    toCsv(['control', 'test', 'word', 'population', 'exceptions', 'why', 'unable'], rows),
+  )
+  files.set('results/exceptions.csv', toCsv(exceptionColumns, exceptions))
+  return cited
+}
+
+function writeReconciliations(files: Map<string, string>, reconciliations: readonly Reconciliation[]): void {
+  if (reconciliations.length === 0) return
+  files.set('results/reconciliation.json', pretty(reconciliations.map(({ bypasses: _, ...counts }) => counts)))
+  files.set(
+    'results/bypasses.csv',
+    toCsv(
+      bypassColumns,
+      reconciliations.flatMap(one => one.bypasses),
+    ),
+  )
+}
+
+async function writeProofs(files: Map<string, string>, material: Material, cited: ReadonlySet<number>): Promise<void> {
+  const { openingSize, frontier, envelopes, closing } = material
+  const size = openingSize + envelopes.length
+  const read = rangeReader(openingSize, frontier, envelopes)
+  for (const index of [...cited].sort((a, b) => a - b)) {
+    if (index < openingSize || index >= size) continue
+    const hashes = await inclusionProof(index, size, read)
+    files.set(`proofs/${index}.tlog-proof`, formatTlogProof({ index, hashes, checkpoint: closing }))
+  }
+}
+
+/** The policy at the opening, every change of it, and the texts as far as they are disclosed. */
+function writeConfiguration(files: Map<string, string>, entries: readonly Disclosed[]): void {
+  const columns = ['index', 'time', 'digest', 'model', 'rules', 'controls', 'changed_by', 'texts']
+  const rows: Row[] = []
+  for (const { index, entry, values } of entries) {
+    if (entry.kind !== 'policy') continue
+    const texts = ['model', 'rules', 'controls'].filter(name => typeof values[name] === 'string')
+    for (const name of texts) files.set(`config/${index}.${name}.txt`, values[name] as string)
+    const { time, digest, model, rules, controls } = entry
+    rows.push({ index, time, digest, model, rules, controls, changed_by: entry.by ?? null, texts })
+  }
+  files.set('config/changes.csv', toCsv(columns, rows))
+}
+
+const pretty = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`

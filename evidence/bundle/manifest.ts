@@ -1,0 +1,101 @@
+/** MANIFEST.json and SHA256SUMS: every file of a bundle, by path, length and digest. */
+import { createHash } from 'node:crypto'
+import { LedgerError } from '../../lib/errors.ts'
+import { type Json, parseJson } from '../../lib/format/canonical.ts'
+import { check, list, oneOf, record, type TypeOf } from '../../lib/format/shape.ts'
+
+export const manifestFile = 'MANIFEST.json'
+export const sumsFile = 'SHA256SUMS'
+export const signatureFile = 'SHA256SUMS.asc'
+
+const head = record({ size: 'count', root: 'text' })
+const shape = record({
+  format: 'count',
+  organisation: 'text',
+  engagement: 'text',
+  period: record({ from: 'time', to: 'time' }),
+  asOf: 'time',
+  stamps: list(oneOf('DEMO', 'PROVISIONAL'), 2),
+  software: 'text',
+  identities: oneOf('identified', 'pseudonyms'),
+  samples: 'count',
+  ledger: record({ origin: 'word', fingerprint: 'word', opening: head, closing: head }),
+  /** SHA-256, hex, of mapping/controls.json. */
+  mapping: 'word',
+  files: list(record({ path: 'word', bytes: 'count', sha256: 'word', rows: 'count' }), 1_000_000),
+})
+
+export type Manifest = TypeOf<typeof shape>
+
+export const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex')
+
+export interface ListedFile {
+  readonly path: string
+  readonly bytes: number
+  readonly sha256: string
+  /** Lines, less the header of a CSV; 0 for what has no rows. */
+  readonly rows: number
+}
+
+export function listFiles(files: ReadonlyMap<string, string>): ListedFile[] {
+  return [...files]
+    .map(([path, content]) => ({
+      path,
+      bytes: Buffer.byteLength(content),
+      sha256: sha256(content),
+      rows: rowsOf(path, content),
+    }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+function rowsOf(path: string, content: string): number {
+  const header = path.endsWith('.csv') ? 1 : 0
+  if (header === 0 && !path.endsWith('.jsonl')) return 0
+  return Math.max(0, content.split('\n').length - 1 - header)
+}
+
+export const formatManifest = (manifest: Manifest): string => `${JSON.stringify(manifest, undefined, 2)}\n`
+
+/** @throws LedgerError ERR_BUNDLE_MANIFEST */
+export function parseManifest(text: string): Manifest {
+  try {
+    const value = parseJson(text)
+    check(shape, value as Json)
+    const manifest = value as unknown as Manifest
+    for (const { path } of manifest.files) requirePath(path)
+    return manifest
+  } catch (error) {
+    throw new LedgerError('ERR_BUNDLE_MANIFEST', 'MANIFEST.json is malformed', { file: manifestFile }, error)
+  }
+}
+
+/** `sha256sum` writes and checks these lines. */
+export const formatSums = (files: readonly { readonly path: string; readonly sha256: string }[]): string =>
+  [...files]
+    .sort((a, b) => (a.path < b.path ? -1 : 1))
+    .map(({ path, sha256: digest }) => `${digest}  ${path}\n`)
+    .join('')
+
+/** @throws LedgerError ERR_BUNDLE_MANIFEST */
+export function parseSums(text: string): Map<string, string> {
+  const sums = new Map<string, string>()
+  for (const line of text.split('\n').slice(0, -1)) {
+    const [, digest, path] = /^([0-9a-f]{64}) {2}(\S+)$/.exec(line) ?? []
+    if (digest === undefined || path === undefined || sums.has(path)) {
+      throw new LedgerError('ERR_BUNDLE_MANIFEST', 'SHA256SUMS is malformed', { file: sumsFile })
+    }
+    requirePath(path)
+    sums.set(path, digest)
+  }
+  return sums
+}
+
+/** Relative, forward slashes, no way out. */
+function requirePath(path: string): void {
+  if (
+    !/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/.test(path) ||
+    path.split('/').some(part => part === '.' || part === '..')
+  ) {
+    throw new LedgerError('ERR_BUNDLE_MANIFEST', 'a path that leads elsewhere', {})
+  }
+}

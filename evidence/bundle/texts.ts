@@ -1,0 +1,190 @@
+/** The plain texts of a bundle: what is in it, how to check it with stock tools, what it covers and what it does not. */
+import { criteria } from '../criteria.ts'
+import { html } from '../report/html.ts'
+import type { Shown } from '../report/report.ts'
+
+/** Recomputes the root from one entry and its proof: RFC 9162, 2.1.3.2, in POSIX sh over coreutils. */
+export const verifyInclusion = `#!/bin/sh
+# usage: sh verify-inclusion.sh INDEX    exit 0: the entry is in the tree that log/checkpoint.closing signs
+set -eu; cd "$(dirname "$0")"; p=proofs/$1.tlog-proof; o=0; [ ! -f log/checkpoint.opening ] || o=$(sed -n 2p log/checkpoint.opening)
+hex() { base64 -d | od -An -v -tx1 | tr -d ' \\n' | tr a-f A-F; }; sum() { sha256sum | cut -c1-64 | tr a-f A-F; }
+node() { { printf '\\001'; printf %s "$1$2" | basenc --base16 -d; } | sum; }
+fn=$1; sn=$(($(sed -n 2p log/checkpoint.closing) - 1)); want=$(sed -n 3p log/checkpoint.closing | hex)
+r=$({ printf '\\000'; sed -n "$(($1 - o + 1))p" log/entries.jsonl | tr -d '\\n'; } | sum)
+for h in $(sed -n '3,/^$/p' "$p"); do
+  if [ $((fn % 2)) = 1 ] || [ "$fn" = "$sn" ]; then r=$(node "$(echo "$h" | hex)" "$r"); while [ $((fn % 2)) = 0 ] && [ "$fn" != 0 ]; do fn=$((fn / 2)); sn=$((sn / 2)); done
+  else r=$(node "$r" "$(echo "$h" | hex)"); fi; fn=$((fn / 2)); sn=$((sn / 2)); done
+[ "$sn" = 0 ] && [ "$r" = "$want" ] && echo "entry $1: included" || { echo "entry $1: NOT included"; exit 1; }
+`
+
+export function verifyText({ material, fingerprint, origin }: Shown): string {
+  return `HOW TO CHECK THIS BUNDLE
+
+You need the fingerprint of the signing key from its owner, by another way than this bundle. It should be
+
+    ${fingerprint}
+
+A key that you find only here proves nothing.
+
+1. The signature, with GnuPG. Its exit status is no verdict: it is 0 also for keys that were revoked. Look for both of these
+   lines, with that fingerprint, and for no line with REVKEYSIG, EXPKEYSIG or BADSIG:
+
+    gpg --import CERTIFICATE-FROM-ITS-OWNER.asc
+    gpg --status-fd 1 --verify SHA256SUMS.asc SHA256SUMS | grep -E '^\\[GNUPG:\\] (GOODSIG|VALIDSIG|REVKEYSIG|EXPKEYSIG|BADSIG)'
+
+   Or: sqv --keyring CERTIFICATE-FROM-ITS-OWNER.asc SHA256SUMS.asc SHA256SUMS
+
+2. The files: that each is what was signed, and that there is none more.
+
+    sha256sum --check --strict SHA256SUMS
+    { cut -c67- SHA256SUMS; printf 'SHA256SUMS\\nSHA256SUMS.asc\\n'; } | sort > /tmp/listed
+    find . -type f | cut -c3- | sort | diff - /tmp/listed
+
+3. One entry: that it is in the tree that log/checkpoint.closing signs. Those with a proof are in proofs/. An entry's own text is
+   line INDEX - OPENING + 1 of log/entries.jsonl, where OPENING is line 2 of log/checkpoint.opening, or 0 where there is none.
+
+    sh verify-inclusion.sh INDEX
+
+4. A test, run again: load the views into stock DuckDB, and paste the population and the query of its exceptions.
+
+    duckdb
+    .read views/open.sql
+    create table population as (the text of populations/CONTROL.TEST.sql);
+    (the text of results/CONTROL.TEST.sql)
+
+5. Everything, the completeness of the period included: that all of its envelopes are here, between two signed checkpoints of ${origin},
+   and that every view, population and result follows from them:
+
+    counterfoil verify-bundle . --key FINGERPRINT
+
+Entries ${material.openingSize} to ${material.openingSize + material.envelopes.length - 1} of the ledger are in this bundle.
+`
+}
+
+export function statements(shown: Shown): [path: string, text: string][] {
+  return [
+    ['statements/completeness.txt', completeness(shown)],
+    [
+      'statements/limitations.txt',
+      `LIMITATIONS\n\n${limitations(shown)
+        .map(line => `- ${line}\n`)
+        .join('')}`,
+    ],
+    ['statements/representation.txt', representation(shown)],
+  ]
+}
+
+function completeness({ material, views, reconciliations, coverage }: Shown): string {
+  const { ledger, openingSize, envelopes, scope } = material
+  const gaps = views.gaps.filter(gap => gap.kind !== 'stopped')
+  const compared = reconciliations.map(
+    one =>
+      `- ${one.name}: ${one.statements} statements in the server's log of ${one.target}, ${one.throughGateway} through the gateway, ` +
+      `${one.explained} by ways that were explained, ${one.bypasses.length} by another way; ${one.operations} operations in the ledger: ${one.word}\n`,
+  )
+  return `COMPLETENESS
+
+Retrieval: all ${envelopes.length} envelopes from entry ${openingSize} on, up to the closing checkpoint, are in log/entries.jsonl. The opening root, with
+these entries appended, gives the closing root: none is left out, none is put in.
+
+Period: ${scope.period.from} to ${scope.period.to}. The entries here lie between ${coverage.first} and ${coverage.last}.
+Of the time before the first and after the last of them, this bundle says nothing.
+
+Recording: ${gaps.length === 0 ? "no gap in the writers' counters and heartbeats" : `${gaps.length} gaps: log/gaps.csv`}. What a writer never appended shows only in a second source.
+
+Second sources: ${compared.length === 0 ? 'none was given; the completeness of the recording rests on the representation of management.' : `\n${compared.join('')}`}
+
+The ledger when this was made: ${ledger.verdict}. Integrity: ${ledger.integrity}. Completeness: ${ledger.completeness}.
+${ledger.undetectable}
+`
+}
+
+/** Everything that the reader must know that this bundle does not show. Also in the report. */
+export function limitations({ material, views, runs, coverage }: Shown): string[] {
+  const { scope, imports, mapping } = material
+  const placements = new Set(
+    views.heartbeats.map(row => row.placement).filter(placement => placement !== undefined && placement !== null),
+  )
+  const none = criteria.filter(criterion => criterion.strength === 'none').length
+  return [
+    `${none} of the 61 criteria have no evidence from this product; each is listed in the report and in mapping/criteria.csv.`,
+    'All of this holds for traffic that went through the guard, and for no other.',
+    imports.length === 0
+      ? 'Ways around the guard were not looked for: no log of an upstream server was compared.'
+      : `Ways around the guard were looked for in: ${imports.map(one => one.name).join(', ')}; in no other place.`,
+    ...(placements.has('embedded')
+      ? [
+          'A guard embedded in an application shows cooperation, not containment: the application could open its own connection.',
+        ]
+      : []),
+    material.ledger.undetectable,
+    "Times are those of the recording machine's clock; there is no external time stamp.",
+    'state/opening.json holds entries from before the opening checkpoint, each proved to be in the ledger. That none which matters is left out there is for the ledger itself to show.',
+    'That an approver held the required role is decided by the guard when it happens, and is not tested here again.',
+    ...(scope.identities === 'pseudonyms'
+      ? ['People appear as stable pseudonyms; their names and the rules that name them are withheld.']
+      : []),
+    ...(mapping.unreadable.length > 0
+      ? [
+          `The controls of ${mapping.unreadable.length} versions of the policy could not be read: what they decided is not tested.`,
+        ]
+      : []),
+    ...(runs.length === 0 ? ['No control is declared: nothing was tested.'] : []),
+    ...(coverage.provisional
+      ? ['PROVISIONAL: the period had not ended when this was made, so no population is final.']
+      : []),
+    ...(scope.demo ? ['DEMO: made by a demonstration with invented data.'] : []),
+    'Not produced by this version: OSCAL documents (oscal/), the report as PDF, recordings of sessions (recordings/), waivers.',
+    'Samples are a parameter of this bundle, for running a test again; no size is prescribed by anybody.',
+  ]
+}
+
+function representation({ material }: Shown): string {
+  const { organisation, period } = material.scope
+  return `REPRESENTATION OF MANAGEMENT (a template; not signed)
+
+To be completed by ${organisation}, for the period ${period.from} to ${period.to}:
+
+1. All access of people and AI agents to the systems named in the controls went through the guard, but for: ______________________
+2. The controls in mapping/controls.json were those in force, and nobody held two of: writing the policy, approving, operating the
+   ledger, holding its signing key; but for: ______________________
+3. The signing key was held by ______________________ and its fingerprint was handed over on ______________________
+
+Name, function, date: ______________________
+`
+}
+
+export function readme(shown: Shown): string {
+  const { scope } = shown.material
+  // biome-ignore format: a table
+  const folders: [string, string][] = [
+    ['report/report.html', 'one page: what was tested, and what came out'],
+    ['VERIFY.txt', 'how to check all of this with stock tools'],
+    ['verify-inclusion.sh', 'one entry, with sh and coreutils'],
+    ['MANIFEST.json', 'scope, and every file with its digest'],
+    ['SHA256SUMS', 'the same for sha256sum; SHA256SUMS.asc is the signature over it'],
+    ['statements/completeness.txt', 'how complete this is'],
+    ['statements/limitations.txt', 'what this does not show'],
+    ['statements/representation.txt', 'for management to complete'],
+    ['mapping/controls.json', 'the controls, for each version of the policy'],
+    ['mapping/criteria.csv', 'all 61 criteria, those without evidence too'],
+    ['log/entries.jsonl', 'every envelope of the period; checkpoints, proof, heartbeats and gaps beside it'],
+    ['views/open.sql', 'makes the views tables in DuckDB'],
+    ['disclosures/disclosures.jsonl', 'what is opened of the envelopes'],
+    ['state/opening.json', 'entries from before the period that still matter'],
+    ['results/results.csv', 'a line for each test; exceptions in results/exceptions.csv'],
+    ['samples/selection.json', 'how the samples were chosen'],
+    ['config/changes.csv', 'the policy, and every change of it'],
+  ]
+  const rows = folders.map(([path, what]) => html`<tr><td><a href="${path}">${path}</a></td><td>${what}</td></tr>\n`)
+  return html`<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${scope.organisation}: evidence</title>
+<style>body{font:16px/1.5 Georgia,serif;max-width:52rem;margin:2rem auto;padding:0 1rem}td{padding:.2rem .8rem .2rem 0;vertical-align:top}</style>
+<h1>${scope.organisation}</h1>
+<p>${scope.period.from} to ${scope.period.to}. ${shown.stamps.join(', ')}</p>
+<table>
+${rows}</table>
+<p>Besides: populations/ (each with its query), samples/, proofs/, imports/ where a second source was compared.</p>
+</html>
+`.html
+}

@@ -1,0 +1,17 @@
+/** The public face of `counterfoil/evidence`: verify a ledger, build a bundle of a period, verify a bundle. */
+export { tarGz } from './bundle/archive.ts'
+export { type BundleOptions, type BundleResult, buildBundle } from './bundle/build.ts'
+export type { Manifest } from './bundle/manifest.ts'
+export {
+  type BundleFinding,
+  type BundleVerification,
+  type VerifyBundleOptions,
+  verifyBundle,
+} from './bundle/verify-bundle.ts'
+export type { Gap } from './continuity.ts'
+export type { Interval, ResultWord, TestResult } from './control-test.ts'
+export { type Criterion, criteria, isCriterion } from './criteria.ts'
+export type { Completeness, Finding, FindingCode, Integrity, Step, Verdict } from './finding.ts'
+export { formatPin, type Pin, readPin } from './pin.ts'
+export type { Explained, Import, ImportOptions, Reconciliation } from './reconcile.ts'
+export { type Verification, type VerifyOptions, verifyLedger } from './verify.ts'

@@ -1,0 +1,410 @@
+import { execFileSync } from 'node:child_process'
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tarGz } from '../../evidence/bundle/archive.ts'
+import { type BundleOptions, type BundleResult, buildBundle } from '../../evidence/bundle/build.ts'
+import { verifyBundle } from '../../evidence/bundle/verify-bundle.ts'
+import type { Control } from '../../lib/control.ts'
+import { armorSignature, signDetached } from '../../lib/openpgp.ts'
+import { interop } from '../support/interop.ts'
+import { type BuilderKeys, builderKeys } from '../support/ledger-builder.ts'
+import { controls, Story } from './support.ts'
+
+let keys: BuilderKeys
+let scratch: string
+let story: Story
+let ledger: string
+let built: BundleResult
+let count = 0
+
+const readControls = (text: string) => JSON.parse(text) as Control[]
+const folder = () => {
+  count += 1
+  return join(scratch, `b${count}`)
+}
+
+function options(more: Partial<BundleOptions> = {}): BundleOptions {
+  return {
+    ledger: {
+      directory: ledger,
+      fingerprint: keys.seal.fingerprint,
+      wrappingKey: story.builder.wrappingKey,
+      now: Date.parse('2026-10-02'),
+    },
+    out: folder(),
+    organisation: 'CRM Example',
+    from: '2026-07-01',
+    to: '2026-10-01',
+    asOf: Date.parse('2026-10-02'),
+    controls: readControls,
+    sign: async bytes => armorSignature(await signDetached(keys.seal, bytes)),
+    ...more,
+  }
+}
+
+beforeAll(async () => {
+  keys = await builderKeys()
+  scratch = await mkdtemp(join(tmpdir(), 'bundle-'))
+  ledger = join(scratch, 'ledger')
+  // June: what stands before the period. A grant from then is used in July, and its session is still open.
+  story = await Story.begin({ keys, start: Date.parse('2026-06-30T23:50:00Z') })
+  story.inOrder()
+  story.grant('g-00000005')
+  const opening = story.builder.entries.length
+  story.builder.add('heartbeat', { open: 0, interval: 3600 })
+  story.builder.now = Date.parse('2026-07-01T00:00:00Z') - 2000
+  story.builder.add('heartbeat', { open: 0, interval: 3600 })
+  story.builder.now = Date.parse('2026-07-01T00:00:01Z')
+  story.update('g-00000005')
+  story.approval('a-00000007', 'drop table old')
+  story.drop('a-00000007')
+  story.read()
+  story.update(undefined, { verdict: 'deny', code: 'ERR_GRANT_REQUIRED' })
+  const sealed = story.builder.entries.length
+  story.builder.now = Date.parse('2026-07-01T00:59:00Z')
+  story.drop(undefined)
+  story.builder.add('stopped', {})
+  await story.builder.write(ledger, { seals: [opening, sealed, story.builder.entries.length] })
+  built = await buildBundle(options())
+})
+afterAll(() => rm(scratch, { recursive: true, force: true }))
+
+const verify = (directory: string) => verifyBundle({ directory, fingerprint: keys.seal.fingerprint, readControls })
+
+describe('a bundle', () => {
+  test('says what came out, and verifies by itself', async () => {
+    expect(built.results.map(r => [r.control, r.word, r.population, r.exceptions])).toEqual([
+      ['AC-03', 'no-exceptions-noted', 1, 0],
+      ['AC-07', 'exceptions-noted', 2, 1],
+      ['CF-01', 'no-exceptions-noted', 1, 0],
+    ])
+    expect(built.exceptions).toBe(true)
+    const result = await verify(built.directory)
+    expect(result.findings).toEqual([])
+    expect(result.verdict).toBe('OK')
+    expect(result.results).toEqual(built.results)
+    expect(built.manifest.ledger.opening.size).toBeGreaterThan(0)
+  })
+
+  test('is the same to the byte when it is built again, the signature apart', async () => {
+    const again = await buildBundle(options())
+    const differing = [...built.files]
+      .filter(([path, content]) => again.files.get(path) !== content)
+      .map(([path]) => path)
+    expect(differing.filter(path => path !== 'SHA256SUMS.asc')).toEqual([])
+    expect([...again.files.keys()]).toEqual([...built.files.keys()])
+    const time = Date.parse(built.manifest.asOf) / 1000
+    expect(tarGz('crm', again.files, time).length).toBeGreaterThan(1000)
+    expect(tarGz('crm', built.files, time).equals(tarGz('crm', built.files, time))).toBe(true)
+  })
+
+  test('names the changed byte, the missing file and the extra file, whichever it is', async () => {
+    const directory = folder()
+    await cp(built.directory, directory, { recursive: true })
+    for (const [path, content] of built.files) {
+      const bytes = Buffer.from(content)
+      const file = join(directory, path)
+      if (bytes.length === 0) continue
+      const changed = Buffer.from(bytes)
+      const at = Math.floor(bytes.length / 2)
+      changed[at] = changed[at]! ^ 1
+      await writeFile(file, changed)
+      const result = await verify(directory)
+      expect(result.verdict, path).toBe('TAMPERED')
+      const named = result.findings.some(finding => finding.file === path) || path === 'SHA256SUMS'
+      expect(named, `${path}: ${JSON.stringify(result.findings[0])}`).toBe(true)
+      await rm(file)
+      const missing = await verify(directory)
+      expect(
+        missing.findings.some(finding => finding.file === path),
+        path,
+      ).toBe(true)
+      await writeFile(file, bytes)
+    }
+    for (const path of ['log/entries.jsonl', 'report/report.html', 'SHA256SUMS', 'SHA256SUMS.asc', 'MANIFEST.json']) {
+      const file = join(directory, path)
+      await rm(file)
+      const missing = await verify(directory)
+      expect(
+        missing.findings.some(finding => finding.file === path),
+        path,
+      ).toBe(true)
+      await writeFile(file, built.files.get(path)!)
+    }
+    await writeFile(join(directory, 'views/extra.jsonl'), '{}\n')
+    await symlink('/etc/hostname', join(directory, 'link'))
+    const extra = (await verify(directory)).findings.filter(finding => finding.code === 'FILE_EXTRA')
+    expect(extra.map(finding => finding.file)).toEqual(['link', 'views/extra.jsonl'])
+  }, 300_000)
+
+  test('an entry that is left out, and everything signed anew, does not lead to the closing root', async () => {
+    const forged = await forge(files => {
+      const lines = files.get('log/entries.jsonl')!.split('\n')
+      lines.splice(3, 1)
+      files.set('log/entries.jsonl', lines.join('\n'))
+    })
+    expect((await verify(forged)).findings.map(finding => finding.code)).toContain('LOG')
+    const altered = await forge(files => {
+      files.set('log/entries.jsonl', files.get('log/entries.jsonl')!.replace('"risk":"high"', '"risk":"low"'))
+    })
+    expect((await verify(altered)).findings.map(finding => finding.code)).toContain('LOG')
+  })
+
+  test('a result that does not follow from the envelopes is named, though everything is signed anew', async () => {
+    const forged = await forge(files => {
+      files.set(
+        'results/AC-07.json',
+        files.get('results/AC-07.json')!.replace('exceptions-noted', 'no-exceptions-noted'),
+      )
+      files.set('results/exceptions.csv', files.get('results/exceptions.csv')!.split('\n')[0]!.concat('\n'))
+      files.set(
+        'views/operations.jsonl',
+        files.get('views/operations.jsonl')!.split('\n').slice(0, -2).join('\n').concat('\n'),
+      )
+    })
+    const result = await verify(forged)
+    expect(result.findings).toMatchObject([
+      { code: 'NOT_DERIVED', file: 'views/operations.jsonl' },
+      { code: 'NOT_DERIVED', file: 'results/AC-07.json' },
+      { code: 'NOT_DERIVED', file: 'results/exceptions.csv' },
+    ])
+  })
+
+  test('a softened mapping, a disclosure of another name and a state that never was are named, though signed anew', async () => {
+    const softened = await forge(files => {
+      files.set('mapping/controls.json', files.get('mapping/controls.json')!.replace('"people":1', '"people":0'))
+    })
+    expect((await verify(softened)).findings.map(finding => finding.code)).toContain('MAPPING')
+    const renamed = await forge(files => {
+      const [first, ...rest] = files.get('disclosures/disclosures.jsonl')!.split('\n')
+      const { index, disclosure } = JSON.parse(first!)
+      const [salt, name] = JSON.parse(Buffer.from(disclosure, 'base64url').toString())
+      const other = Buffer.from(JSON.stringify([salt, name, 'somebody else'])).toString('base64url')
+      files.set('disclosures/disclosures.jsonl', [JSON.stringify({ disclosure: other, index }), ...rest].join('\n'))
+    })
+    expect((await verify(renamed)).findings.map(finding => finding.code)).toContain('DISCLOSURE')
+    const invented = await forge(files => {
+      files.set(
+        'state/opening.json',
+        files
+          .get('state/opening.json')!
+          .replace('"seconds\\":600', '"seconds\\":900')
+          .replace('\\"verdict\\":\\"approve\\"', '\\"verdict\\":\\"deny\\"'),
+      )
+    })
+    expect((await verify(invented)).findings.map(finding => finding.code)).toContain('STATE')
+  })
+
+  test('another key than the pinned one is refused, whatever the bundle says', async () => {
+    const other = await builderKeys('other')
+    const result = await verifyBundle({ directory: built.directory, fingerprint: other.seal.fingerprint })
+    expect(result.verdict).toBe('TAMPERED')
+    expect(result.findings.map(finding => finding.code)).toEqual(expect.arrayContaining(['SIGNATURE', 'TRUST']))
+    await expect(verifyBundle({ directory: built.directory, fingerprint: 'x' })).rejects.toThrow('40 hex digits')
+  })
+
+  test('garbage in any primary file is a finding, never a crash', async () => {
+    for (const path of [
+      'log/frontier.json',
+      'log/consistency.json',
+      'state/opening.json',
+      'mapping/controls.json',
+      'disclosures/disclosures.jsonl',
+      'log/entries.jsonl',
+      'log/checkpoint.closing',
+      'log/verification.json',
+    ]) {
+      for (const garbage of [
+        '',
+        '{',
+        'null\n',
+        '[]\n',
+        '{"size":-1}\n',
+        '{"versions":[{"policy":"x","controls":[null]}],"unreadable":[]}\n',
+        '\u0000\n',
+      ]) {
+        const forged = await forge(files => void files.set(path, garbage))
+        expect((await verify(forged)).verdict, `${path}: ${garbage}`).toBe('TAMPERED')
+      }
+    }
+  }, 300_000)
+
+  test('a period that has not ended is PROVISIONAL, and a demo says so', async () => {
+    const bundle = await buildBundle(options({ asOf: Date.parse('2026-07-02'), demo: true }))
+    expect(bundle.manifest.stamps).toEqual(['DEMO', 'PROVISIONAL'])
+    expect(bundle.files.get('report/report.html')).toContain('PROVISIONAL')
+    expect((await verify(bundle.directory)).verdict).toBe('OK')
+  })
+
+  test('the report states facts, and never concludes', () => {
+    const banned = /compliant|certified|\baudit|opinion|tamper-proof/i
+    for (const path of [
+      'report/report.html',
+      'README.html',
+      'VERIFY.txt',
+      'statements/completeness.txt',
+      'statements/limitations.txt',
+      'statements/representation.txt',
+    ]) {
+      expect(built.files.get(path), path).not.toMatch(banned)
+    }
+    const report = built.files.get('report/report.html')!
+    expect(report.match(/<tr class="none">/g)).toHaveLength(36)
+    expect(report.match(/<tr class="(none|partial|direct)">/g)).toHaveLength(61)
+    expect(report).not.toMatch(/<script|https?:|src=/)
+  })
+
+  test('what an attacker writes stays text', async () => {
+    const evil: Control[] = controls.map(control => ({ ...control, title: '<script>alert(1)</script>\u202e' }))
+    const bundle = await buildBundle(options({ controls: evil, organisation: '"><img src=x onerror=alert(1)>' }))
+    for (const path of ['report/report.html', 'README.html']) {
+      expect(bundle.files.get(path), path).not.toMatch(/<script>|<img|\u202e/)
+    }
+  })
+
+  test('pseudonyms withhold names and rules, and still join', async () => {
+    const bundle = await buildBundle(options({ identities: 'pseudonyms', actions: 'none' }))
+    const everything = [...bundle.files.values()].join('\n')
+    expect(everything).not.toContain('dba@crm.example')
+    expect(everything).not.toContain(Buffer.from('"dba@crm.example"').toString('base64url').slice(2, -2))
+    expect(bundle.results.map(result => result.word)).toEqual(built.results.map(result => result.word))
+    expect((await verify(bundle.directory)).verdict).toBe('OK')
+  })
+
+  test('a ledger that is not whole gives no bundle, and neither does a place that is taken', async () => {
+    const broken = folder()
+    await cp(ledger, broken, { recursive: true })
+    await writeFile(join(broken, 'checkpoint'), 'garbage')
+    const given = options()
+    await expect(buildBundle({ ...given, ledger: { ...given.ledger, directory: broken } })).rejects.toMatchObject({
+      code: 'ERR_LEDGER_INCONSISTENT',
+    })
+    await expect(buildBundle(options({ out: built.directory }))).rejects.toThrow('not empty')
+    await expect(buildBundle(options({ from: '2026-10-01' }))).rejects.toThrow('ends before it begins')
+  })
+
+  test('controls that no text discloses are unable to be tested, and the report says so', async () => {
+    const given = options()
+    const { wrappingKey: _, ...envelopes } = given.ledger
+    const bundle = await buildBundle({ ...given, ledger: envelopes })
+    expect(bundle.results).toEqual([])
+    expect(bundle.files.get('statements/limitations.txt')).toContain('could not be read')
+  })
+})
+
+describe('stock tools', () => {
+  interop(
+    ['sh', 'sha256sum', 'diff'],
+    'the commands of VERIFY.txt find nothing in a whole bundle, and the file that is too many',
+    async () => {
+      const directory = folder()
+      await cp(built.directory, directory, { recursive: true })
+      const text = built.files.get('VERIFY.txt')!
+      const listing = /( {4}\{ cut[^]*?listed\n[^]*?listed\n)/
+        .exec(text)![1]!
+        .replaceAll('/tmp/listed', join(scratch, 'listed'))
+      const run = () =>
+        execFileSync('sh', ['-c', listing], {
+          cwd: directory,
+          encoding: 'utf8',
+          stdio: 'pipe',
+          env: { ...process.env, LC_ALL: 'C' },
+        })
+      expect(run()).toBe('')
+      await writeFile(join(directory, 'views/extra.jsonl'), '{}\n')
+      expect(run).toThrow()
+    },
+  )
+
+  test('the queries, pasted into DuckDB over the files, give the results again', async () => {
+    const { DuckDBInstance } = await import('@duckdb/node-api')
+    const instance = await DuckDBInstance.create(':memory:', { file_search_path: built.directory })
+    const connection = await instance.connect()
+    await connection.run(built.files.get('views/open.sql')!)
+    for (const result of built.results) {
+      const name = `${result.control}.${result.test}`
+      await connection.run(`create or replace table population as ${built.files.get(`populations/${name}.sql`)}`)
+      const population = await connection.runAndReadAll('select * from population')
+      const exceptions = await connection.runAndReadAll(built.files.get(`results/${name}.sql`)!)
+      expect([population.currentRowCount, exceptions.currentRowCount]).toEqual([result.population, result.exceptions])
+    }
+    connection.closeSync()
+    instance.closeSync()
+  })
+
+  interop(['sha256sum', 'sh', 'basenc'], 'sha256sum accepts the files, and sh proves a single entry', () => {
+    const cwd = built.directory
+    execFileSync('sha256sum', ['--check', '--strict', '--quiet', 'SHA256SUMS'], { cwd })
+    const proofs = [...built.files.keys()].filter(path => path.startsWith('proofs/'))
+    expect(proofs.length).toBeGreaterThan(2)
+    for (const proof of proofs) {
+      const index = /\d+/.exec(proof)![0]
+      expect(execFileSync('sh', ['verify-inclusion.sh', index], { cwd, encoding: 'utf8' })).toBe(
+        `entry ${index}: included\n`,
+      )
+    }
+  })
+
+  interop(['sh', 'basenc'], 'sh refuses an entry that was changed', async () => {
+    const directory = folder()
+    await cp(built.directory, directory, { recursive: true })
+    const proof = [...built.files.keys()].find(path => path.startsWith('proofs/'))!
+    const index = /\d+/.exec(proof)![0]
+    const file = join(directory, 'log/entries.jsonl')
+    await writeFile(file, (await readFile(file, 'utf8')).replaceAll('crm', 'crn'))
+    expect(() => execFileSync('sh', ['verify-inclusion.sh', index], { cwd: directory, stdio: 'pipe' })).toThrow()
+  })
+
+  interop('gpg', 'gpg says GOODSIG and VALIDSIG with the fingerprint', async gpg => {
+    const home = await mkdtemp(join(tmpdir(), 'gpg-'))
+    try {
+      const run = (...args: string[]) =>
+        execFileSync(gpg, ['--homedir', home, '--batch', '--no-autostart', ...args], {
+          cwd: built.directory,
+          encoding: 'utf8',
+          stdio: 'pipe',
+        })
+      run('--import', 'log/ledger.pub.asc')
+      const status = run('--status-fd', '1', '--verify', 'SHA256SUMS.asc', 'SHA256SUMS')
+      expect(status).toContain('[GNUPG:] GOODSIG')
+      expect(status).toContain(`[GNUPG:] VALIDSIG ${keys.seal.fingerprint}`)
+    } finally {
+      await rm(home, { recursive: true, force: true })
+    }
+  })
+
+  interop('sqv', 'sqv accepts the signature', sqv => {
+    const printed = execFileSync(sqv, ['--keyring', 'log/ledger.pub.asc', 'SHA256SUMS.asc', 'SHA256SUMS'], {
+      cwd: built.directory,
+      encoding: 'utf8',
+    })
+    expect(printed.trim()).toBe(keys.seal.fingerprint)
+  })
+
+  interop('tar', 'tar lists the archive', async tar => {
+    const file = join(scratch, 'bundle.tar.gz')
+    await writeFile(file, tarGz('crm', built.files, 1_790_000_000))
+    const names = execFileSync(tar, ['-tzf', file], { encoding: 'utf8' }).trim().split('\n')
+    expect(names).toEqual([...built.files.keys()].sort().map(path => `crm/${path}`))
+  })
+})
+
+/** A forger who holds the bundle's signing key: changes files, lists and signs them anew. */
+async function forge(change: (files: Map<string, string>) => void): Promise<string> {
+  const { formatManifest, formatSums, listFiles, sha256 } = await import('../../evidence/bundle/manifest.ts')
+  const files = new Map(built.files)
+  change(files)
+  const outside = ['MANIFEST.json', 'SHA256SUMS', 'SHA256SUMS.asc']
+  const listed = new Map([...files].filter(([path]) => !outside.includes(path)))
+  const manifest = { ...built.manifest, mapping: sha256(files.get('mapping/controls.json')!), files: listFiles(listed) }
+  files.set('MANIFEST.json', formatManifest(manifest))
+  const sums = formatSums([...manifest.files, { path: 'MANIFEST.json', sha256: sha256(files.get('MANIFEST.json')!) }])
+  files.set('SHA256SUMS', sums)
+  files.set('SHA256SUMS.asc', armorSignature(await signDetached(keys.seal, Buffer.from(sums))))
+  const directory = folder()
+  await cp(built.directory, directory, { recursive: true })
+  for (const [path, content] of files) await writeFile(join(directory, path), content)
+  return directory
+}
