@@ -302,7 +302,7 @@ describe('stock tools', () => {
       const directory = folder()
       await cp(built.directory, directory, { recursive: true })
       const text = built.files.get('VERIFY.txt')!
-      const listing = /( {4}\{ cut[^]*?listed\n[^]*?listed\n)/
+      const listing = /( {4}\{ cut[\s\S]*?listed\n[\s\S]*?listed\n)/
         .exec(text)![1]!
         .replaceAll('/tmp/listed', join(scratch, 'listed'))
       const run = () =>
