@@ -60,6 +60,8 @@ function read(text: string, file: string): YamlFile {
     else if (isScalar(node) || isMap(node) || isSeq(node)) {
       if (node.anchor !== undefined) report(offsetOf(node), 'an anchor', 'write the value out where it is used')
       if (node.tag !== undefined && node.range) report(offsetOf(node), 'a tag', 'leave it out')
+      // As a member's name it would set the object's prototype, and be lost.
+      if (isScalar(node) && node.value === '__proto__') report(offsetOf(node), 'this name cannot be used')
       if (isScalar(node))
         checkScalar(node.type, node.source, message => report(offsetOf(node), message, 'put it in quotes'))
     }
