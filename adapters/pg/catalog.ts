@@ -1,0 +1,271 @@
+/** The upstream's catalog over a connection of our own: one snapshot of names, read again on a miss and after definitions change. */
+import pg from 'pg'
+import { Fault } from '../../lib/errors.ts'
+import { type Effect, effectOf, harmless, trustedExtensions } from './functions.ts'
+import { type Called, type Names, type Relation, resourceOf } from './names.ts'
+
+const relationsSql = `
+  select c.oid::int8::text as oid, n.nspname as schema, c.relname as name, c.relkind as kind,
+    (select json_agg(json_build_array(a.attnum, a.attname)) from pg_attribute a
+      where a.attrelid = c.oid and not a.attisdropped) as columns,
+    case when c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')
+      then pg_get_viewdef(c.oid) end as definition
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'v', 'm', 'p', 'f', 'S', 't')`
+
+const inheritsSql = `select inhrelid::int8::text as child, inhparent::int8::text as parent from pg_inherits`
+
+/** Whether a function (p) belongs to an extension that is trusted. */
+const trusted = `exists (select 1 from pg_depend d join pg_extension e on e.oid = d.refobjid
+  where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.refclassid = 'pg_extension'::regclass
+    and d.deptype = 'e' and e.extname = any($1))`
+
+const functionsSql = `
+  select n.nspname as schema, p.proname as name,
+    bool_and(p.provolatile <> 'v') as steady, bool_and(n.nspname = 'pg_catalog' or ${trusted}) as known,
+    bool_or(exists (select 1 from pg_type t where t.oid = p.proargtypes[0] and t.typtype in ('c', 'p', 'd'))) as row
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace group by 1, 2`
+
+const operatorsSql = `
+  select n.nspname as schema, o.oprname as name,
+    bool_and(f.nspname = 'pg_catalog' or (p.provolatile <> 'v' and ${trusted})) as harmless
+  from pg_operator o join pg_namespace n on n.oid = o.oprnamespace
+    join pg_proc p on p.oid = o.oprcode join pg_namespace f on f.oid = p.pronamespace
+  where n.nspname <> 'pg_catalog' group by 1, 2`
+
+/** A domain's checks, alone or inside a composite, and a base type's input function run code; an enum does not. */
+const typesSql = `
+  select n.nspname as schema, t.typname as name,
+    t.typtype = 'e' or (t.typtype = 'b' and ${trusted}) as harmless
+  from pg_type t join pg_namespace n on n.oid = t.typnamespace left join pg_proc p on p.oid = t.typinput
+  where n.nspname <> 'pg_catalog'`
+
+interface Rows {
+  readonly relations: readonly {
+    oid: string
+    schema: string
+    name: string
+    kind: string
+    columns: [number, string][] | null
+    definition: string | null
+  }[]
+  readonly inherits: readonly { child: string; parent: string }[]
+  readonly functions: readonly { schema: string; name: string; steady: boolean; known: boolean; row: boolean }[]
+  readonly operators: readonly { schema: string; name: string; harmless: boolean }[]
+  readonly types: readonly { schema: string; name: string; harmless: boolean }[]
+}
+
+/** One reading of the catalog. Immutable: statements analysed with it are as good as it is. */
+export class Snapshot implements Names {
+  readonly target: string
+  readonly version: number
+  readonly creationSchema: string
+  readonly #path: readonly string[]
+  readonly #relations = new Map<string, Relation>()
+  readonly #byOid = new Map<number, Relation>()
+  readonly #functions = new Map<string, Effect>()
+  readonly #rowFunctions = new Set<string>()
+  readonly #operators = new Map<string, boolean>()
+  readonly #types = new Map<string, boolean>()
+
+  constructor(target: string, searchPath: readonly string[], version: number, rows: Rows) {
+    this.target = target
+    this.version = version
+    this.creationSchema = searchPath[0] ?? 'public'
+    this.#path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath]
+    const kin = kinship(rows.inherits)
+    const resources = new Map(rows.relations.map(r => [r.oid, resourceOf(target, visible(r.schema), r.name)]))
+    for (const { oid, schema, name, kind, columns, definition } of rows.relations) {
+      const relation: Relation = {
+        oid: Number(oid),
+        schema: visible(schema),
+        name,
+        kind,
+        resource: resources.get(oid)!,
+        columns: new Map(columns ?? []),
+        kin: [...kin(oid)].map(other => resources.get(other)).filter(resource => resource !== undefined),
+        ...(definition === null ? {} : { definition }),
+      }
+      this.#byOid.set(relation.oid, relation)
+      // Each session has temporary relations of its own, which only the session can tell apart.
+      if (!isTemporary(schema)) this.#relations.set(key(schema, name), relation)
+    }
+    for (const { schema, name, steady, known, row } of rows.functions) {
+      const effect: Effect =
+        schema === 'pg_catalog'
+          ? effectOf(name, steady)
+          : known && steady
+            ? harmless
+            : { kind: 'unknown', risk: schema === 'information_schema' ? 'high' : 'low' }
+      this.#functions.set(key(schema, name), effect)
+      if (row && effect.kind !== 'harmless') this.#rowFunctions.add(name)
+    }
+    for (const { schema, name, harmless } of rows.operators) this.#operators.set(key(schema, name), harmless)
+    for (const { schema, name, harmless } of rows.types) {
+      const at = key(visible(schema), name)
+      this.#types.set(at, harmless && (this.#types.get(at) ?? true))
+    }
+  }
+
+  relation(schema: string | undefined, name: string): Relation | undefined {
+    for (const at of schema === undefined ? this.#path : [schema]) {
+      const found = this.#relations.get(key(at, name))
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  relationOf(oid: number): Relation | undefined {
+    return this.#byOid.get(oid)
+  }
+
+  /** The server picks among all schemas of the path by the arguments' types, so the worst of them counts. */
+  function(schema: string | undefined, name: string): Called | undefined {
+    let worst: Called | undefined
+    for (const at of schema === undefined ? this.#path : [schema]) {
+      const effect = this.#functions.get(key(at, name))
+      if (effect === undefined) continue
+      if (worst === undefined || severity(effect) > severity(worst.effect)) worst = { schema: at, effect }
+    }
+    return worst
+  }
+
+  isRowFunction(name: string): boolean {
+    return this.#rowFunctions.has(name)
+  }
+
+  operatorIsHarmless(schema: string | undefined, name: string): boolean {
+    if (schema === undefined) return this.#path.every(at => this.#operators.get(key(at, name)) ?? true)
+    return schema === 'pg_catalog' || (this.#operators.get(key(schema, name)) ?? false)
+  }
+
+  typeIsHarmless(schema: string | undefined, name: string): boolean {
+    // The server looks for types in the session's temporary schema first: any session's counts.
+    if (schema === undefined) return ['pg_temp', ...this.#path].every(at => this.#types.get(key(at, name)) ?? true)
+    return schema === 'pg_catalog' || (this.#types.get(key(schema, name)) ?? false)
+  }
+}
+
+const key = (schema: string, name: string) => `${schema}\0${name}`
+const isTemporary = (schema: string) => /^pg_temp_\d+$/.test(schema)
+const visible = (schema: string) => (isTemporary(schema) ? 'pg_temp' : schema)
+const severity = (effect: Effect) => ['harmless', 'writes', 'unknown'].indexOf(effect.kind)
+
+/** Ancestors and descendants of a relation, without itself. */
+function kinship(inherits: Rows['inherits']): (oid: string) => Set<string> {
+  const parents = new Map<string, string[]>()
+  const children = new Map<string, string[]>()
+  const add = (map: Map<string, string[]>, from: string, to: string) => map.set(from, [...(map.get(from) ?? []), to])
+  for (const { child, parent } of inherits) {
+    add(parents, child, parent)
+    add(children, parent, child)
+  }
+  const reach = (edges: Map<string, string[]>, from: string, into: Set<string>) => {
+    for (const next of edges.get(from) ?? []) {
+      if (into.has(next)) continue
+      into.add(next)
+      reach(edges, next, into)
+    }
+  }
+  return oid => {
+    const found = new Set<string>()
+    reach(parents, oid, found)
+    reach(children, oid, found)
+    return found
+  }
+}
+
+export interface CatalogOptions {
+  readonly target: string
+  readonly searchPath: readonly string[]
+  /** A client, not yet connected, for each connection that is needed. */
+  readonly connect: () => pg.Client
+}
+
+/** How long a snapshot is used before it is read again behind the scenes: definitions may change past the gateway. */
+const freshMs = 10_000
+
+export class Catalog {
+  readonly #options: CatalogOptions
+  #client: pg.Client | undefined
+  #snapshot: Snapshot | undefined
+  #reading: Promise<Snapshot> | undefined
+  #readAt = 0
+  #version = 0
+  #stale = false
+  #closed = false
+
+  constructor(options: CatalogOptions) {
+    this.#options = options
+  }
+
+  /** Definitions have changed: the next to ask waits for a new reading. */
+  invalidate(): void {
+    this.#stale = true
+  }
+
+  /** @throws Fault ERR_UPSTREAM where it cannot be read */
+  async current(): Promise<Snapshot> {
+    if (this.#snapshot === undefined || this.#stale) return this.refresh()
+    if (performance.now() - this.#readAt > freshMs) this.refresh().catch(() => this.invalidate())
+    return this.#snapshot
+  }
+
+  /** Reads anew. Those who ask while a reading has not begun share it. @throws Fault ERR_UPSTREAM */
+  async refresh(): Promise<Snapshot> {
+    const running = this.#reading
+    // A reading under way may have begun before the change that the caller knows of.
+    if (running !== undefined) await running.catch(() => undefined)
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  async #read(): Promise<Snapshot> {
+    this.#readAt = performance.now()
+    this.#stale = false
+    try {
+      const client = await this.#connected()
+      const ask = async <T>(sql: string, values: unknown[] = []) => (await client.query(sql, values)).rows as T
+      await client.query('begin isolation level repeatable read read only')
+      const extensions = [trustedExtensions]
+      const rows: Rows = {
+        relations: await ask(relationsSql),
+        inherits: await ask(inheritsSql),
+        functions: await ask(functionsSql, extensions),
+        operators: await ask(operatorsSql, extensions),
+        types: await ask(typesSql, extensions),
+      }
+      await client.query('commit')
+      this.#snapshot = new Snapshot(this.#options.target, this.#options.searchPath, ++this.#version, rows)
+      return this.#snapshot
+    } catch (error) {
+      this.#stale = true
+      this.#client?.end().catch(() => undefined)
+      this.#client = undefined
+      throw new Fault('ERR_UPSTREAM', 'the catalog of the upstream could not be read', {}, error)
+    }
+  }
+
+  async #connected(): Promise<pg.Client> {
+    if (this.#client !== undefined) return this.#client
+    if (this.#closed) throw new Fault('ERR_UPSTREAM', 'the gateway is closed')
+    const client = this.#options.connect()
+    client.on('error', () => {
+      if (this.#client === client) this.#client = undefined
+    })
+    await client.connect()
+    // So that views' definitions come with every name qualified.
+    await client.query(`set search_path = ''`)
+    this.#client = client
+    return client
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#reading?.catch(() => undefined)
+    await this.#client?.end().catch(() => undefined)
+    this.#client = undefined
+  }
+}
