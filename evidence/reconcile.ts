@@ -102,7 +102,8 @@ const column = {
   application: 22,
   backend: 23,
 } as const
-const executed = /^(?:duration: [0-9.]+ ms {2})?(?:statement|execute [^:]*|fastpath function call)[: ]/
+const executed =
+  /^(?:duration: [0-9.]+ ms {2})?(?:statement|execute [^:]*|fastpath function call)[: ]\s*([A-Za-z]{2,20})?/
 
 /** @throws Misuse ERR_OPTION_INVALID naming the line that cannot be read, LedgerError ERR_ENTRY_MALFORMED where it is no CSV */
 export function readImport(options: ImportOptions): Import {
@@ -146,17 +147,13 @@ function csvlogLine(cells: readonly string[], line: number, name: string): Line 
     throw new Misuse('ERR_OPTION_INVALID', `${name}:${line}: not a line of PostgreSQL's csvlog`, { line })
   const cell = (key: keyof typeof column) => cells[column[key]] ?? ''
   const time = utc(cell('time'), line, name)
-  const { user, database, session, number, tag, application } = {
-    user: cell('user'),
-    database: cell('database'),
-    session: cell('session'),
-    number: cell('number'),
-    tag: cell('tag'),
-    application: cell('application'),
-  }
   const byClient = cell('backend') === '' || cell('backend') === 'client backend'
-  const executes = byClient && executed.test(cell('message'))
-  return { time, executes, statement: { line, time, user, database, application, session, number, tag } }
+  const ran = byClient ? executed.exec(cell('message')) : null
+  const [user, database, application] = [cell('user'), cell('database'), cell('application')]
+  const [session, number] = [cell('session'), cell('number')]
+  // The server logs a simple query before it begins, as of an idle session: then its first word is the tag.
+  const tag = cell('tag') === 'idle' ? (ran?.[1]?.toUpperCase() ?? 'unknown') : cell('tag')
+  return { time, executes: ran !== null, statement: { line, time, user, database, application, session, number, tag } }
 }
 
 function genericLine(text: string): (cells: readonly string[], line: number, name: string) => Line {
