@@ -3,6 +3,7 @@
  * here; what a value means is for config.ts and controls.ts.
  */
 import { z } from 'zod'
+import { criteria } from '../criteria.ts'
 import { durationPattern } from '../duration.ts'
 
 const pattern = (regex: RegExp, error: string) => z.string().regex(regex, { error })
@@ -100,7 +101,7 @@ export const controlsFile = z
       title: line(200),
       owner: line(200).optional(),
       criteria: z
-        .array(z.string())
+        .array(z.string().meta({ enum: [...criteria] }))
         .min(1, { error: 'name one criterion at least' })
         .describe('Trust Services Criteria ids'),
       covers: z.strictObject({

@@ -91,7 +91,7 @@ const mostSignatures = 100
 /** @throws LedgerError ERR_CHECKPOINT_SIGNATURE */
 export function parseNote(bytes: Uint8Array): Note {
   if (bytes.length > longestNote) throw malformed('a note of over 1 MB')
-  const whole = utf8(bytes)
+  const whole = textOf(bytes)
   const at = whole.lastIndexOf('\n\n')
   // signed-note: no control characters below U+0020 but newline.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
@@ -100,6 +100,14 @@ export function parseNote(bytes: Uint8Array): Note {
   const lines = whole.slice(at + 2, -1).split('\n')
   if (lines.length > mostSignatures) throw malformed('a note with over 100 signatures')
   return { text: whole.slice(0, at + 1), signatures: lines.map(parseSignature) }
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return utf8(bytes)
+  } catch {
+    throw malformed('a note that is not UTF-8')
+  }
 }
 
 function parseSignature(line: string): NoteSignature {
