@@ -2,10 +2,11 @@
  * The entries of a ledger, version 1: every kind as a table of its members in clear. Whatever could name a person or quote
  * data is disclosed by salted digest (`sd`) instead; who acts stands here only as a pseudonym.
  */
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import { LedgerError } from '../errors.ts'
-import { canonical, type Json, parseCanonical } from './canonical.ts'
-import { check, type Field, type FieldsOf, jsonSchema, list, oneOf, optional, record } from './shape.ts'
+import { type Json, parseCanonical } from './canonical.ts'
+import { order } from './order.ts'
+import { check, type Field, type FieldsOf, jsonSchema, list, oneOf, optional, record, type Shape } from './shape.ts'
 import { longestEntry } from './tile.ts'
 
 export const formatVersion = 1
@@ -107,13 +108,18 @@ const shapeOf = (kind: Kind) => record({ kind: oneOf(kind), ...head, ...kinds[ki
 const shapes = new Map<string, ReturnType<typeof shapeOf>>(kindNames.map(kind => [kind, shapeOf(kind)]))
 
 /** @returns the entry's canonical bytes. @throws LedgerError ERR_ENTRY_MALFORMED: another kind, version, member or size */
-export function encodeEntry(entry: Entry): Buffer {
-  checkEntry(entry as unknown as Json)
-  const bytes = Buffer.from(canonical(entry as unknown as Json))
+export const encodeEntry = (entry: Entry): Buffer => composeEntry(entry).bytes
+
+/** @returns a frozen copy of the entry, in canonical order, and its bytes. @throws LedgerError ERR_ENTRY_MALFORMED */
+export function composeEntry(entry: Entry): { readonly entry: Entry; readonly bytes: Buffer } {
+  const value = entry as unknown as Json
+  const ordered = order(shapeFor(value), value) as unknown as Entry
+  requireSorted(ordered.sd)
+  const bytes = Buffer.from(JSON.stringify(ordered))
   if (bytes.length > longestEntry) {
     throw new LedgerError('ERR_ENTRY_MALFORMED', `an entry of ${bytes.length} bytes, over ${longestEntry}`)
   }
-  return bytes
+  return { entry: Object.freeze(ordered), bytes }
 }
 
 /** Reads stored bytes strictly. @throws LedgerError ERR_ENTRY_MALFORMED */
@@ -124,12 +130,20 @@ export function parseEntry(bytes: Uint8Array): Entry {
 }
 
 function checkEntry(value: Json): void {
-  const { kind, v, sd } = (value ?? {}) as { kind?: string; v?: number; sd?: readonly string[] }
+  check(shapeFor(value), value)
+  requireSorted((value as { sd?: readonly string[] }).sd)
+}
+
+function shapeFor(value: Json): Shape {
+  const { kind, v } = (value ?? {}) as { kind?: string; v?: number }
   if (v !== formatVersion)
     throw new LedgerError('ERR_ENTRY_MALFORMED', `an entry of another version than ${formatVersion}`)
   const shape = shapes.get(String(kind))
   if (shape === undefined) throw new LedgerError('ERR_ENTRY_MALFORMED', 'an entry of an unknown kind')
-  check(shape, value)
+  return shape
+}
+
+function requireSorted(sd: readonly string[] | undefined): void {
   if (sd?.some((digest, i) => i > 0 && sd[i - 1]! >= digest)) {
     throw new LedgerError('ERR_ENTRY_MALFORMED', '/sd must be sorted, without repeats')
   }
@@ -147,9 +161,18 @@ export function entrySchema(): { [name: string]: Json } {
   }
 }
 
+// Drawn ahead: one call for each id costs as much as the rest of an entry.
+const random = Buffer.alloc(16 * 256)
+let drawn = random.length
+
 /** RFC 9562, 5.7: 48 bits of Unix milliseconds, then random bits. */
 export function uuidv7(now: number): string {
-  const bytes = randomBytes(16)
+  if (drawn === random.length) {
+    randomFillSync(random)
+    drawn = 0
+  }
+  const bytes = random.subarray(drawn, drawn + 16)
+  drawn += 16
   bytes.writeUIntBE(now, 0, 6)
   bytes[6] = (bytes[6]! & 0x0f) | 0x70
   bytes[8] = (bytes[8]! & 0x3f) | 0x80

@@ -64,7 +64,7 @@ export type FieldsOf<R extends Record<string, Field>> = {
     | undefined
 }
 
-const isOptional = (field: Field): field is { readonly optional: Shape } =>
+export const isOptional = (field: Field): field is { readonly optional: Shape } =>
   typeof field === 'object' && 'optional' in field
 
 /** Checks a value strictly: no member more, none less. @throws LedgerError ERR_ENTRY_MALFORMED */
@@ -109,7 +109,7 @@ function checkScalar(shape: Scalar | 'count' | 'flag', value: Json | undefined, 
   throw wrong(path, shape)
 }
 
-const isCount = (value: Json | undefined) => Number.isSafeInteger(value) && (value as number) >= 0
+export const isCount = (value: Json | undefined) => Number.isSafeInteger(value) && (value as number) >= 0
 const matches = (shape: Scalar, value: Json | undefined) => typeof value === 'string' && scalars[shape].test(value)
 
 // The message names the place and the shape, never the value: it may be what must not be shown.

@@ -8,16 +8,21 @@ export const longestEntry = 65_535
 
 /** tlog-tiles, "Log Entries": each entry behind its length as a big-endian uint16. */
 export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
-  const parts: Uint8Array[] = []
+  let length = 0
   for (const entry of entries) {
     if (entry.length > longestEntry) {
       throw new LedgerError('ERR_ENTRY_MALFORMED', `an entry of ${entry.length} bytes, over ${longestEntry}`)
     }
-    const length = Buffer.allocUnsafe(2)
-    length.writeUInt16BE(entry.length)
-    parts.push(length, entry)
+    length += 2 + entry.length
   }
-  return Buffer.concat(parts)
+  const bundle = Buffer.allocUnsafe(length)
+  let at = 0
+  for (const entry of entries) {
+    bundle.writeUInt16BE(entry.length, at)
+    bundle.set(entry, at + 2)
+    at += 2 + entry.length
+  }
+  return bundle
 }
 
 /** @throws LedgerError ERR_ENTRY_MALFORMED unless the bytes are exactly `count` entries. */

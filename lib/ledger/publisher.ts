@@ -10,7 +10,7 @@ import { checkpointFile, sealFile, tileWidth } from '../format/layout.ts'
 import { type NoteKey, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
 import { readEpoch } from './epoch.ts'
 import { namesIn, replaceFiles } from './files.ts'
-import { type Recent, tilesBetween } from './recent.ts'
+import { type GrownTile, type Recent, tilesBetween } from './recent.ts'
 import type { Sealer } from './sealer.ts'
 import type { Tree } from './tree.ts'
 
@@ -83,9 +83,9 @@ export class Publisher {
     }
   }
 
-  async #tiles(size: number): Promise<readonly { readonly full: string; readonly width: number }[]> {
+  async #tiles(size: number): Promise<readonly GrownTile[]> {
     const { directory, recent, tree } = this.#parts
-    const files = tilesBetween(this.#published, size, recent, tree)
+    const files = tilesBetween(this.#published, size, { recent, tree, strays: this.#latest === undefined })
     await replaceFiles(directory, files.vault, 'closed')
     await replaceFiles(directory, files.open)
     return files.grown
@@ -98,7 +98,7 @@ export class Publisher {
     await replaceFiles(directory, [[sealFile(size), text]])
   }
 
-  async #removeSuperseded(grown: readonly { readonly full: string; readonly width: number }[]): Promise<void> {
+  async #removeSuperseded(grown: readonly GrownTile[]): Promise<void> {
     for (const { full, width } of grown) {
       const folder = join(this.#parts.directory, `${full}.p`)
       const superseded = (await namesIn(folder)).filter(name => name !== String(width))

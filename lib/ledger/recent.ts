@@ -46,36 +46,50 @@ export interface TileFiles {
   /** Relative path to bytes; all but the vault's. */
   readonly open: Map<string, Uint8Array>
   readonly vault: Map<string, Uint8Array>
-  /** Every tile made or grown: its path when full, and its width now. Whatever other partial of it there is, is superseded. */
-  readonly grown: { readonly full: string; readonly width: number }[]
+  /** Tiles that had begun before: any other partial of them is superseded. */
+  readonly grown: GrownTile[]
 }
 
-/** The tiles and bundles in which a tree of `size` differs from one of `published` leaves. */
-export function tilesBetween(published: number, size: number, recent: Recent, tree: Tree): TileFiles {
+export interface GrownTile {
+  /** Its path when full. */
+  readonly full: string
+  readonly width: number
+}
+
+/**
+ * The tiles and bundles in which a tree of `size` differs from one of `published` leaves.
+ * @param strays whether partials may lie about that a killed writer left, of any tile
+ */
+export function tilesBetween(
+  published: number,
+  size: number,
+  { recent, tree, strays }: { readonly recent: Recent; readonly tree: Tree; readonly strays: boolean },
+): TileFiles {
   const files: TileFiles = { open: new Map(), vault: new Map(), grown: [] }
-  for (const { n, width } of positions(published, size)) {
+  for (const { n, width, begun } of positions(published, size)) {
     const items = recent.range(n * tileWidth, n * tileWidth + width)
     files.open.set(entryBundle(n, width), encodeBundle(items.map(({ bytes }) => bytes)))
     files.open.set(hashTile(0, n, width), Buffer.concat(items.map(({ leaf }) => leaf)))
     files.vault.set(vaultBundle(n, width), Buffer.concat(items.map(({ sealed }) => sealed)))
-    files.grown.push(...[entryBundle(n), hashTile(0, n), vaultBundle(n)].map(full => ({ full, width })))
+    if (!begun && !strays) continue
+    for (const full of [entryBundle(n), hashTile(0, n), vaultBundle(n)]) files.grown.push({ full, width })
   }
   for (let level = 1, span = tileWidth; span <= size; level += 1, span *= tileWidth) {
-    for (const { n, width } of positions(Math.floor(published / span), Math.floor(size / span))) {
+    for (const { n, width, begun } of positions(Math.floor(published / span), Math.floor(size / span))) {
       const hashes = tree.row(level, n * tileWidth, n * tileWidth + width)
       files.open.set(hashTile(level, n, width), Buffer.concat(hashes))
-      files.grown.push({ full: hashTile(level, n), width })
+      if (begun || strays) files.grown.push({ full: hashTile(level, n), width })
     }
   }
   return files
 }
 
 /** Tiles of one level that change when its hashes grow from `before` to `now`. */
-function positions(before: number, now: number): { n: number; width: number }[] {
-  const changed: { n: number; width: number }[] = []
+function positions(before: number, now: number): { n: number; width: number; begun: boolean }[] {
+  const changed: { n: number; width: number; begun: boolean }[] = []
   if (now === before) return changed
   for (let n = Math.floor(before / tileWidth); n * tileWidth < now; n += 1) {
-    changed.push({ n, width: Math.min(tileWidth, now - n * tileWidth) })
+    changed.push({ n, width: Math.min(tileWidth, now - n * tileWidth), begun: n * tileWidth < before })
   }
   return changed
 }

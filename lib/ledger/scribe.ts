@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { LedgerError } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
 import { disclosureDigest, encodeDisclosure, randomSalt } from '../format/disclosure.ts'
-import { type Entry, encodeEntry, formatVersion, timestamp, uuidv7 } from '../format/entry.ts'
+import { composeEntry, type Entry, formatVersion, timestamp, uuidv7 } from '../format/entry.ts'
 import type { Hash } from '../format/merkle.ts'
 import { encodeSealed, type SealedDisclosure, sealDisclosure } from '../format/vault.ts'
 import { longestFrame } from './frame.ts'
@@ -57,19 +57,25 @@ export class Scribe {
     return prepared
   }
 
-  #entry({ disclose, slot, ...clear }: Draft, seq: number): Prepared {
+  #entry(draft: Draft, seq: number): Prepared {
+    const { disclose, slot } = draft
     const { origin, writer, clock } = this.#parts
     const now = clock.now()
     const id = uuidv7(now)
     const disclosed = disclose === undefined ? [] : encodeAll(disclose)
-    const head = { v: formatVersion, id, time: timestamp(now), writer, seq }
-    // The head comes last: no draft can set it.
-    const entry: Record<string, unknown> = { ...clear, ...head, sd: undefined }
-    if (disclosed.length > 0) entry.sd = disclosed.map(disclosureDigest).sort()
-    for (const name in entry) if (entry[name] === undefined) delete entry[name]
-    const bytes = encodeEntry(entry as unknown as Entry)
+    const value: Record<string, unknown> = {}
+    // Member by member: spreading a draft here costs more than all the rest of an entry.
+    for (const name in draft) if (name !== 'disclose' && name !== 'slot') value[name] = draft[name as keyof Draft]
+    // What the ledger says comes last: no draft can set it.
+    value.v = formatVersion
+    value.id = id
+    value.time = timestamp(now)
+    value.writer = writer
+    value.seq = seq
+    value.sd = disclosed.length === 0 ? undefined : disclosed.map(disclosureDigest).sort()
+    const { entry, bytes } = composeEntry(value as unknown as Entry)
     const sealed = disclosed.length === 0 ? noDisclosures : this.#seal(origin, id, slot ?? commonSlot, disclosed)
-    return { entry: Object.freeze(entry) as unknown as Entry, bytes, leaf: leafOf(bytes), sealed }
+    return { entry, bytes, leaf: leafOf(bytes), sealed }
   }
 
   #seal(origin: string, id: string, name: string, disclosed: readonly string[]): Buffer {

@@ -94,7 +94,7 @@ describe('golang.org/x/mod/sumdb', () => {
     const items = scribe.prepare([{ kind: 'opened', origin, format: 1, noteKey: key.verifierKey }])
     recent.add(items)
     for (const { leaf } of items) tree.append(leaf)
-    await replaceFiles(directory, tilesBetween(0, 1, recent, tree).open)
+    await replaceFiles(directory, tilesBetween(0, 1, { recent, tree, strays: false }).open)
     const checkpoint = formatCheckpoint(signCheckpoint({ origin, size: 1, root: tree.root() }, key))
     await replaceFiles(directory, [['checkpoint', checkpoint]])
     expect(judge(options)).toBe('1 leaves')

@@ -1,0 +1,164 @@
+/** How fast the directory ledger appends, against raw synced writes to the same kind of file on the same disk, in one run. */
+import { generateKeyPairSync, hash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { segmentFile } from '../../lib/format/layout.ts'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { decodeFrame } from '../../lib/ledger/frame.ts'
+import type { Draft, Ledger } from '../../lib/ledger/ledger.ts'
+import { Segment } from '../../lib/ledger/segment.ts'
+import { quantile, row } from './measure.ts'
+import type { Row } from './row.ts'
+
+const singles = 1500
+const concurrent = 64
+const burst = 40_000
+
+export async function suite(): Promise<Row[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'counterfoil-bench-'))
+  try {
+    const ledger = await openDirectoryLedger({
+      directory: join(directory, 'ledger'),
+      origin: 'bench.example/ledger',
+      writer: 'bench',
+      noteKey: generateKeyPairSync('ed25519').privateKey,
+      wrappingKey: new Uint8Array(32),
+      software: 'counterfoil/bench',
+      placement: 'embedded',
+      create: true,
+    })
+    const raw = await Segment.open(join(directory, 'raw'), 0)
+    const frame = await frameOf(ledger, join(directory, 'ledger'))
+    await ledger.append([draft(0)])
+    const single = await interleaved(ledger, raw, frame)
+    const many = await saturated(ledger)
+    const after = await rawSyncs(raw, frame)
+    await raw.close()
+    await ledger.close()
+    return rows(single, many, [...single.raw, ...after])
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+const draft = (i: number): Draft => ({
+  kind: 'decision',
+  exchange: `0190b0a0-0000-7000-8000-${i.toString(16).padStart(12, '0')}`,
+  session: '0190b0a0-0000-7000-8000-000000000000',
+  subject: 'AAAAAAAAAAAAAAAAAAAAAA',
+  protocol: 'postgres',
+  target: 'crm',
+  action: hash('sha256', String(i), 'base64url' as 'hex'),
+  accesses: [{ action: 'select', resource: 'crm/public.customers' }],
+  controls: ['AC-03', 'CF-01'],
+  risk: 'low',
+  read: true,
+  verdict: 'permit',
+  durability: 'durable',
+})
+
+/** Bytes of the frame that one such append makes. */
+async function frameOf(ledger: Ledger, directory: string): Promise<Uint8Array> {
+  await ledger.append([draft(0)])
+  const wal = readFileSync(join(directory, segmentFile(0)))
+  let at = 0
+  let last = 0
+  for (let next = decodeFrame(wal, 0); next !== undefined; next = decodeFrame(wal, at)) {
+    last = at
+    at = next.end
+  }
+  return wal.subarray(last, at)
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await work()
+  return performance.now() - start
+}
+
+interface Singles {
+  readonly raw: readonly number[]
+  readonly append: readonly number[]
+}
+
+/** One of the ones, one of the others, so that both meet the same disk. */
+async function interleaved(ledger: Ledger, raw: Segment, frame: Uint8Array): Promise<Singles> {
+  const samples = { raw: [] as number[], append: [] as number[] }
+  for (let i = 0; i < singles; i += 1) {
+    samples.raw.push(await timed(() => raw.write(frame, true)))
+    samples.append.push(await timed(() => ledger.append([draft(i)])))
+  }
+  return samples
+}
+
+async function rawSyncs(raw: Segment, frame: Uint8Array): Promise<number[]> {
+  const samples: number[] = []
+  for (let i = 0; i < singles / 3; i += 1) samples.push(await timed(() => raw.write(frame, true)))
+  return samples
+}
+
+interface Burst {
+  readonly perSecond: number
+  readonly latencies: readonly number[]
+  /** Microseconds of processor time an entry, all threads. */
+  readonly cpu: number
+}
+
+async function saturated(ledger: Ledger): Promise<Burst> {
+  const latencies: number[] = []
+  const drafts = Array.from({ length: burst }, (_, i) => [draft(i)])
+  let next = 0
+  const client = async () => {
+    while (next < burst) {
+      const i = next
+      next += 1
+      latencies.push(await timed(() => ledger.append(drafts[i]!)))
+    }
+  }
+  const cpu = process.cpuUsage()
+  const taken = await timed(() => Promise.all(Array.from({ length: concurrent }, client)))
+  const { user, system } = process.cpuUsage(cpu)
+  return { perSecond: (burst / taken) * 1000, latencies, cpu: (user + system) / burst }
+}
+
+/** Microseconds an event for what no ledger can do without: stringify, hash the leaf, hash one node. */
+function leastCpu(): number {
+  const events = Array.from({ length: 20_000 }, (_, i) => ({
+    ...draft(i),
+    v: 1,
+    id: 'x'.repeat(36),
+    time: 'x'.repeat(24),
+    writer: 'bench',
+    seq: i,
+  }))
+  const round = () => {
+    const start = process.cpuUsage()
+    for (const event of events) {
+      const leaf = hash('sha256', JSON.stringify(event), 'buffer' as 'hex')
+      hash('sha256', Buffer.concat([leaf as unknown as Buffer, leaf as unknown as Buffer]), 'buffer' as 'hex')
+    }
+    const { user, system } = process.cpuUsage(start)
+    return (user + system) / events.length
+  }
+  round()
+  return quantile([round(), round(), round()], 0.5)
+}
+
+function rows(single: Singles, many: Burst, raw: readonly number[]): Row[] {
+  const suite = 'ledger'
+  const us = 'us'
+  const rate = '1/s'
+  const beside = { what: 'a raw synced write', value: quantile(single.raw, 0.5) * 1000 }
+  const sync = { what: 'a raw synced write', value: quantile(raw, 0.5) * 1000 }
+  const syncs = { what: 'raw synced writes', value: 1e6 / sync.value }
+  const least = { what: 'stringify and two hashes, a core', value: 1e6 / leastCpu() }
+  const p50 = quantile(single.append, 0.5) * 1000
+  const p99 = quantile(many.latencies, 0.99) * 1000
+  return [
+    row({ suite, name: 'G1 one durable append, p50', value: p50, unit: us, against: beside }, { most: 1.3 }),
+    row({ suite, name: 'G2 entries a core', value: 1e6 / many.cpu, unit: rate, against: least }, { least: 0.5 }),
+    row({ suite, name: 'G3 64 in flight', value: many.perSecond, unit: rate, against: syncs }, { least: 10 }),
+    row({ suite, name: 'G3 64 in flight, p99', value: p99, unit: us, against: sync }, { most: 10 }),
+  ]
+}
