@@ -282,7 +282,11 @@ class Verifier {
       }
     })
     this.#findings.push(...findings, ...malformed)
-    for (const [size, root] of rootAt) this.#rootAt.set(size, root)
+    // Roots of altered entries show no fork: that is two signed trees that disagree. The alteration is named already.
+    const entire = rootAt.get(checkpoint.size)
+    if (entire !== undefined && sameHash(entire, checkpoint.root)) {
+      for (const [size, root] of rootAt) this.#rootAt.set(size, root)
+    }
     const pinned = this.#pin === undefined ? undefined : this.#rootAt.get(this.#pin.size)
     if (pinned !== undefined && !sameHash(pinned, this.#pin!.root) && !this.#findings.some(f => f.code === 'FORK')) {
       const what = `the first ${this.#pin!.size} entries are not those that were pinned`

@@ -58,6 +58,15 @@ export const pseudonym = (name: string): string => digestOf(`pseudonym ${name}`)
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64url')
 const saltOf = (text: string): string => digestOf(`salt ${text}`).slice(0, 22)
 
+export interface WriteOptions {
+  /** How many of the entries the ledger has. */
+  size?: number
+  /** Sizes at which it was sealed. */
+  seals?: number[]
+  /** Whether the disclosures are written too. */
+  vault?: boolean
+}
+
 export interface Written {
   readonly index: number
   readonly entry: Entry
@@ -204,10 +213,7 @@ export class LedgerBuilder {
   }
 
   /** Writes everything anew: the ledger as it stands at `size`, with seals at the sizes given. */
-  async write(
-    directory: string,
-    { size = this.entries.length, seals = [size] }: { size?: number; seals?: number[] } = {},
-  ) {
+  async write(directory: string, { size = this.entries.length, seals = [size], vault = true }: WriteOptions = {}) {
     await rm(directory, { recursive: true, force: true })
     const put = async (path: string, bytes: string | Uint8Array) => {
       const file = join(directory, path)
@@ -217,7 +223,7 @@ export class LedgerBuilder {
     const slots = Buffer.alloc(slotsInFile * slotBytes)
     const slot = createSlot(this.wrappingKey, this.origin, 0)
     slots.set(slot.bytes, 0)
-    await put(slotFile(0), slots)
+    if (vault) await put(slotFile(0), slots)
     const sealedOf = ({ id, texts }: { id: string; texts: readonly string[] }): SealedDisclosure[] =>
       texts.map(text => ({ slot: 0, box: sealDisclosure(slot.key, this.origin, id, text) }))
     for (let n = 0; n * tileWidth < size; n += 1) {
@@ -225,7 +231,7 @@ export class LedgerBuilder {
       const [from, to] = [n * tileWidth, n * tileWidth + width]
       await put(entryBundle(n, width), encodeBundle(this.entries.slice(from, to)))
       const sealed = this.#disclosed.slice(from, to).map(one => encodeSealed(sealedOf(one)))
-      await put(vaultBundle(n, width), Buffer.concat(sealed))
+      if (vault) await put(vaultBundle(n, width), Buffer.concat(sealed))
     }
     for (const [level, hashes] of this.tree(size).tiles.entries()) {
       for (let n = 0; tileFill(size, level, n) > 0; n += 1) {
