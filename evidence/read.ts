@@ -3,7 +3,7 @@
  * every failure a typed error that names the file.
  */
 import { constants } from 'node:fs'
-import { open, readdir, realpath } from 'node:fs/promises'
+import { lstat, open, readdir, realpath } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { LedgerError } from '../lib/errors.ts'
 
@@ -15,6 +15,8 @@ export interface DirectoryReader {
   readIfThere(path: string, most: number): Promise<Buffer | undefined>
   /** Names in a folder, sorted; none where there is no such folder. */
   list(path: string): Promise<string[]>
+  /** Every regular file under it, and whatever else is there that is no folder; relative, sorted. */
+  walk(): Promise<{ files: string[]; others: string[] }>
 }
 
 /** @throws LedgerError ERR_LEDGER_MISSING */
@@ -35,6 +37,7 @@ export async function openDirectory(directory: string): Promise<DirectoryReader>
     },
     readIfThere: (path, most) => readInside(root, path, most),
     list: path => listInside(root, path),
+    walk: () => walk(root),
   }
 }
 
@@ -95,4 +98,19 @@ async function listInside(root: string, path: string): Promise<string[]> {
     if (isAbsent(error)) return []
     throw corrupt(path, 'cannot be listed', error)
   }
+}
+
+async function walk(root: string, folder = ''): Promise<{ files: string[]; others: string[] }> {
+  const files: string[] = []
+  const others: string[] = []
+  for (const name of (await readdir(join(root, folder))).sort()) {
+    const path = folder === '' ? name : `${folder}/${name}`
+    const stat = await lstat(join(root, path))
+    if (stat.isDirectory()) {
+      const below = await walk(root, path)
+      files.push(...below.files)
+      others.push(...below.others)
+    } else (stat.isFile() ? files : others).push(path)
+  }
+  return { files, others }
 }

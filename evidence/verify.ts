@@ -2,65 +2,26 @@
  * Verifies a ledger directory in named steps, trusting nothing in it but what a key pinned from outside has signed. It shares
  * only the format with the code that wrote the ledger.
  */
+import { setTimeout } from 'node:timers/promises'
 import { isOurs, Misuse } from '../lib/errors.ts'
 import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type Entry, type EntryOf, parseEntry } from '../lib/format/entry.ts'
-import { certificateFile, checkpointFile, sealFile } from '../lib/format/layout.ts'
+import { certificateFile, checkpointFile } from '../lib/format/layout.ts'
 import { consistencyProof, type Hash, sameHash, verifyConsistency } from '../lib/format/merkle.ts'
 import { parseFingerprint } from '../lib/openpgp.ts'
-import { Continuity, type Gap } from './continuity.ts'
+import { Continuity } from './continuity.ts'
 import { nothingOpened, type Opened, Vault } from './disclosures.ts'
-import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
+import { type Finding, familyOf, type Step } from './finding.ts'
 import { LedgerFiles } from './ledger-files.ts'
+import { examineMeaning } from './meaning.ts'
 import { type Pin, readPin, writePin } from './pin.ts'
-import { examineTree } from './tree.ts'
+import { examineSeals } from './seals.ts'
+import { examineTree, unreadable } from './tree.ts'
+import { base64, conclude, type Verification, type VerifyOptions } from './verification.ts'
+
+export type { SealSummary, Verification, VerifyOptions } from './verification.ts'
+
 import { requireNoteSignature, requireSealSignature, sealSignatures, type Trust, trustEntryZero } from './trust.ts'
-
-export interface VerifyOptions {
-  readonly directory: string
-  /** The OpenPGP key, pinned from outside: 40 hex digits. */
-  readonly fingerprint: string
-  /** Armored, from outside; where absent, the ledger's own copy, which must have that fingerprint. */
-  readonly certificate?: string
-  /** The origin that is expected, where it is known. */
-  readonly origin?: string
-  /** The file where this verifier keeps its checkpoint, out of the reach of the ledger's operators. */
-  readonly pin?: string
-  /** There is no pin yet: write the first. */
-  readonly first?: boolean
-  /** 32 bytes: opens the vault, and so makes the depth `all` possible. */
-  readonly wrappingKey?: Uint8Array
-  /** `envelopes`: disclosures are not examined. Default: `all` where there is a wrapping key. */
-  readonly depth?: 'envelopes' | 'all'
-  /** Unix milliseconds. Default: now. */
-  readonly now?: number
-}
-
-export interface SealSummary {
-  readonly size: number
-  readonly root: string
-}
-
-export interface Verification {
-  readonly verdict: Verdict
-  readonly integrity: Integrity
-  readonly completeness: Completeness
-  readonly steps: readonly Step[]
-  readonly findings: readonly Finding[]
-  readonly origin: string | undefined
-  readonly size: number
-  /** Base64, as the checkpoint has it; empty where there is none. */
-  readonly root: string
-  /** The newest seal: a checkpoint that the pinned OpenPGP key signed. */
-  readonly seal: SealSummary | undefined
-  /** Time of the newest entry, by the writer's own clock. */
-  readonly latest: string
-  readonly gaps: readonly Gap[]
-  /** External anchors; this version writes none. */
-  readonly anchors: readonly never[]
-  /** What a verification such as this one cannot detect, said plainly. */
-  readonly undetectable: string
-}
 
 /** An entry of a verified ledger. */
 export interface LedgerRecord {
@@ -159,15 +120,23 @@ class Verifier {
         detail: failed ? this.#findings[before]!.what : detail,
       })
     } catch (error) {
-      if (!(error instanceof NotExamined)) throw error
-      this.#steps.push({ name, status: 'not-examined', detail: error.message })
+      if (error instanceof NotExamined) {
+        this.#steps.push({ name, status: 'not-examined', detail: error.message })
+        return
+      }
+      if (!isOurs(error) || error.name === 'Misuse') throw error
+      this.#steps.push({
+        name,
+        status: 'failed',
+        detail: this.#fail(unreadable(error, String(error.data.file ?? name))),
+      })
     }
   }
 
   async #openDirectory(): Promise<string> {
     try {
       this.#files = await LedgerFiles.open(this.#options.directory)
-      this.#checkpoint = await this.#files.checkpoint()
+      this.#checkpoint = await settledCheckpoint(this.#files)
       return `a checkpoint of ${this.#checkpoint.size} entries`
     } catch (error) {
       if (!isOurs(error)) throw error
@@ -297,72 +266,16 @@ class Verifier {
 
   async #checkSeals(): Promise<string> {
     const [files, checkpoint, trust] = this.#need(this.#files, this.#checkpoint, this.#trust)
-    const { sizes, strange } = await files.sealSizes()
-    for (const name of strange) {
-      this.#fail({ code: 'SEAL_INVALID', what: 'a file among the seals that is none', file: `checkpoint.d/${name}` })
-    }
-    for (const size of sizes) {
-      const file = sealFile(size)
-      try {
-        const seal = await files.seal(size)
-        requireNoteSignature(seal, trust)
-        await requireSealSignature(seal, trust)
-        const root = this.#rootAt.get(size)
-        if (seal.size !== size)
-          this.#fail({ code: 'SEAL_INVALID', what: 'a seal under the name of another size', file })
-        else if (size > checkpoint.size) {
-          const what = `the ledger has ${checkpoint.size} entries, and was sealed with ${size}`
-          this.#fail({ code: 'ROLLBACK', what, expected: String(size), actual: String(checkpoint.size), file })
-        } else if (root !== undefined && !sameHash(root, seal.root)) {
-          const what = `the first ${size} entries are not those that were sealed`
-          this.#fail({ code: 'FORK', what, expected: base64(seal.root), actual: base64(root), file })
-        } else this.#seals.push(seal)
-      } catch (error) {
-        if (!isOurs(error)) throw error
-        this.#fail({ code: 'SEAL_INVALID', what: error.message, file })
-      }
-    }
+    const { seals, findings } = await examineSeals(files, checkpoint, trust, this.#rootAt)
+    this.#seals.push(...seals)
+    this.#findings.push(...findings)
     const newest = this.#seals.at(-1)
     return newest === undefined ? 'none yet' : `${this.#seals.length}, the newest over ${newest.size} entries`
   }
 
   async #checkEntries(): Promise<string> {
     const [checkpoint] = this.#need(this.#checkpoint)
-    const ids = new Set<string>()
-    const decided = new Set<string>()
-    for (const { index, entry } of this.#records) {
-      if (ids.has(entry.id)) {
-        this.#fail({
-          code: 'ENTRY_REPEATED',
-          what: `entry ${index} has the id of an earlier one`,
-          index,
-          actual: entry.id,
-        })
-      }
-      ids.add(entry.id)
-      if (entry.kind === 'opened' && index > 0) {
-        this.#fail({ code: 'ENTRY_MALFORMED', what: `entry ${index} opens a ledger that is open`, index })
-      }
-      if (entry.kind === 'decision') {
-        if (decided.has(entry.exchange)) {
-          this.#fail({
-            code: 'ENTRY_REPEATED',
-            what: `entry ${index} decides an exchange again`,
-            index,
-            actual: entry.exchange,
-          })
-        }
-        decided.add(entry.exchange)
-      }
-      if (entry.kind === 'outcome' && !decided.has(entry.exchange)) {
-        this.#fail({
-          code: 'OUTCOME_ORPHAN',
-          what: `entry ${index} is the outcome of nothing decided`,
-          index,
-          actual: entry.exchange,
-        })
-      }
-    }
+    this.#findings.push(...examineMeaning(this.#records))
     return `${this.#records.length} of ${checkpoint.size} entries are in the strict format`
   }
 
@@ -401,37 +314,16 @@ class Verifier {
   }
 
   #conclude(): Verification {
-    const of = (family: string) => this.#findings.filter(finding => familyOf(finding.code) === family)
-    const [broken, untold, gaps] = [of('integrity'), of('untold'), of('completeness')]
-    const examined = this.#checkpoint !== undefined && this.#trust !== undefined
-    const integrity: Integrity =
-      broken.length > 0
-        ? { verdict: 'broken', detail: broken[0]!.what }
-        : untold.length > 0 || !examined
-          ? { verdict: 'undetermined', detail: untold[0]?.what ?? 'nothing signed to hold it against' }
-          : { verdict: 'whole', detail: 'every entry is the one that was signed' }
-    const completeness: Completeness =
-      gaps.length > 0
-        ? { verdict: 'gaps', detail: gaps[0]!.what }
-        : broken.length > 0 || !examined
-          ? { verdict: 'undetermined', detail: 'a ledger that is not whole cannot tell' }
-          : { verdict: 'continuous', detail: 'counters and heartbeats have no gap that the ledger itself can show' }
-    const seal = this.#seals.at(-1)
-    return {
-      verdict: broken.length > 0 ? 'TAMPERED' : untold.length > 0 || gaps.length > 0 || !examined ? 'INCOMPLETE' : 'OK',
-      integrity,
-      completeness,
-      steps: this.#steps,
+    return conclude({
       findings: this.#findings,
+      steps: this.#steps,
+      examined: this.#checkpoint !== undefined && this.#trust !== undefined,
       origin: this.#trust?.origin,
-      size: this.#checkpoint?.size ?? 0,
-      root: this.#checkpoint === undefined ? '' : base64(this.#checkpoint.root),
-      seal: seal === undefined ? undefined : { size: seal.size, root: base64(seal.root) },
-      latest: this.#continuity.latest,
-      gaps: this.#continuity.gaps,
-      anchors: [],
-      undetectable: undetectable(this.#pin),
-    }
+      checkpoint: this.#checkpoint,
+      seal: this.#seals.at(-1),
+      pin: this.#pin,
+      continuity: this.#continuity,
+    })
   }
 
   #fail(finding: Finding): string {
@@ -445,23 +337,18 @@ class Verifier {
   }
 }
 
+/** A live ledger keeps a seal first, and then replaces its checkpoint: one that is just between the two is waited for. */
+async function settledCheckpoint(files: LedgerFiles): Promise<SignedCheckpoint> {
+  for (let left = 10; ; left -= 1) {
+    const { sizes } = await files.sealSizes()
+    const checkpoint = await files.checkpoint()
+    if (left === 0 || (sizes.at(-1) ?? 0) <= checkpoint.size) return checkpoint
+    await setTimeout(50)
+  }
+}
+
 class NotExamined extends Error {}
 
 function skip(why: string): never {
   throw new NotExamined(why)
-}
-
-const base64 = (hash: Hash) => Buffer.from(hash).toString('base64')
-
-function undetectable(pin: Pin | undefined): string {
-  if (pin === undefined) {
-    return (
-      'No checkpoint held elsewhere was given, and there is no anchor: whoever operates this ledger and holds its keys ' +
-      'could have rewritten all of it, or have cut its end, undetected.'
-    )
-  }
-  return (
-    `Whoever operates this ledger and holds its keys could have rewritten, undetected, what was appended after the ${pin.size} ` +
-    `entries pinned at ${pin.time} and before now; there is no anchor. Before that, nothing can have changed since.`
-  )
 }

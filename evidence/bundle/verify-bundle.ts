@@ -2,9 +2,6 @@
  * Verifies a bundle by itself, against a fingerprint from outside: the files, the signature, both checkpoints, every envelope between
  * them, and that each view, population and result can be derived again from the envelopes alone.
  */
-import { lstat, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { Control } from '../../lib/control.ts'
 import { type AnyError, isOurs, LedgerError } from '../../lib/errors.ts'
 import { canonical, type Json } from '../../lib/format/canonical.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../../lib/format/checkpoint.ts'
@@ -12,61 +9,18 @@ import { type EntryOf, parseEntry } from '../../lib/format/entry.ts'
 import { leafHash, sameHash, treeRoot, verifyConsistency, verifyInclusion } from '../../lib/format/merkle.ts'
 import { parseFingerprint, verifyDetached } from '../../lib/openpgp.ts'
 import type { TestResult } from '../control-test.ts'
-import type { Step, Verdict } from '../finding.ts'
+import type { Step } from '../finding.ts'
 import { readPin } from '../pin.ts'
-import { type DirectoryReader, openDirectory } from '../read.ts'
+import { openDirectory } from '../read.ts'
 import type { Reconciliation } from '../reconcile.ts'
 import { requireNoteSignature, type Trust, trustEntryZero } from '../trust.ts'
+import type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
 import { derive, stampsOf } from './derive.ts'
 import { type Manifest, manifestFile, parseManifest, parseSums, sha256, signatureFile, sumsFile } from './manifest.ts'
 import { disclose, type Material, paths, primaryPaths, readMaterial } from './material.ts'
 import { rangeReader } from './range.ts'
 
-export interface VerifyBundleOptions {
-  readonly directory: string
-  /** The OpenPGP key, pinned from outside: 40 hex digits. */
-  readonly fingerprint: string
-  /** Armored, from outside; where absent, the bundle's copy, which must have that fingerprint. */
-  readonly certificate?: string
-  /** A checkpoint held elsewhere; compared where its size lies within the bundle. Never written. */
-  readonly pin?: string
-  /** Reads the disclosed texts of controls again, so that the mapping follows from the ledger too. */
-  readonly readControls?: (text: string) => readonly Control[]
-}
-
-export interface BundleFinding {
-  readonly code:
-    | 'FILE_EXTRA'
-    | 'FILE_MISSING'
-    | 'FILE_CHANGED'
-    | 'FILE_UNREADABLE'
-    | 'MANIFEST'
-    | 'SIGNATURE'
-    | 'TRUST'
-    | 'CHECKPOINT'
-    | 'PIN'
-    | 'LOG'
-    | 'STATE'
-    | 'DISCLOSURE'
-    | 'MAPPING'
-    | 'NOT_DERIVED'
-  readonly what: string
-  readonly file?: string
-  readonly index?: number
-}
-
-export interface BundleVerification {
-  readonly verdict: Verdict
-  readonly steps: readonly Step[]
-  readonly findings: readonly BundleFinding[]
-  readonly manifest: Manifest | undefined
-  readonly results: readonly TestResult[]
-  readonly reconciliations: readonly Reconciliation[]
-  /** Whether any test or reconciliation noted an exception: exit status 1 where the verdict is OK. */
-  readonly exceptions: boolean
-  /** What cannot be seen from a bundle alone. */
-  readonly undetectable: string
-}
+export type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
 
 const mostFile = 1024 * 1024 * 1024
 const unsummed: ReadonlySet<string> = new Set([sumsFile, signatureFile])
@@ -147,7 +101,8 @@ class BundleVerifier {
 
   async #checkFiles(): Promise<string> {
     const reader = await openDirectory(this.#options.directory)
-    const there = await filesUnder(reader, this.#findings)
+    const { files: there, others } = await reader.walk()
+    for (const path of others) this.#fail({ code: 'FILE_EXTRA', what: `${path} is no regular file`, file: path })
     for (const path of there) this.#files.set(path, await reader.read(path, mostFile))
     const sums = parseSums(this.#text(sumsFile))
     for (const path of there) {
@@ -422,17 +377,4 @@ function skip(why: string, needed = true): never {
 function placeOf({ data }: AnyError): { file?: string; index?: number } {
   const { file, index } = data
   return { ...(typeof file === 'string' ? { file } : {}), ...(typeof index === 'number' ? { index } : {}) }
-}
-
-/** Regular files, by path; anything else in a bundle is a finding. */
-async function filesUnder({ root }: DirectoryReader, findings: BundleFinding[], folder = ''): Promise<string[]> {
-  const found: string[] = []
-  for (const name of (await readdir(join(root, folder))).sort()) {
-    const path = folder === '' ? name : `${folder}/${name}`
-    const stat = await lstat(join(root, path))
-    if (stat.isDirectory()) found.push(...(await filesUnder({ root } as DirectoryReader, findings, path)))
-    else if (stat.isFile()) found.push(path)
-    else findings.push({ code: 'FILE_EXTRA', what: `${path} is no regular file`, file: path })
-  }
-  return found
 }

@@ -1,0 +1,52 @@
+/** What the verification of a bundle is asked, and what it answers. */
+import type { Control } from '../../lib/control.ts'
+import type { TestResult } from '../control-test.ts'
+import type { Step, Verdict } from '../finding.ts'
+import type { Reconciliation } from '../reconcile.ts'
+import type { Manifest } from './manifest.ts'
+
+export interface VerifyBundleOptions {
+  readonly directory: string
+  /** The OpenPGP key, pinned from outside: 40 hex digits. */
+  readonly fingerprint: string
+  /** Armored, from outside; where absent, the bundle's copy, which must have that fingerprint. */
+  readonly certificate?: string
+  /** A checkpoint held elsewhere; compared where its size lies within the bundle. Never written. */
+  readonly pin?: string
+  /** Reads the disclosed texts of controls again, so that the mapping follows from the ledger too. */
+  readonly readControls?: (text: string) => readonly Control[]
+}
+
+export interface BundleFinding {
+  readonly code:
+    | 'FILE_EXTRA'
+    | 'FILE_MISSING'
+    | 'FILE_CHANGED'
+    | 'FILE_UNREADABLE'
+    | 'MANIFEST'
+    | 'SIGNATURE'
+    | 'TRUST'
+    | 'CHECKPOINT'
+    | 'PIN'
+    | 'LOG'
+    | 'STATE'
+    | 'DISCLOSURE'
+    | 'MAPPING'
+    | 'NOT_DERIVED'
+  readonly what: string
+  readonly file?: string
+  readonly index?: number
+}
+
+export interface BundleVerification {
+  readonly verdict: Verdict
+  readonly steps: readonly Step[]
+  readonly findings: readonly BundleFinding[]
+  readonly manifest: Manifest | undefined
+  readonly results: readonly TestResult[]
+  readonly reconciliations: readonly Reconciliation[]
+  /** Whether any test or reconciliation noted an exception: exit status 1 where the verdict is OK. */
+  readonly exceptions: boolean
+  /** What cannot be seen from a bundle alone. */
+  readonly undetectable: string
+}

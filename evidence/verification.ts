@@ -1,0 +1,122 @@
+/** What a verification is asked and what it answers: two verdicts, each from its own findings, and what no such verification can see. */
+import type { Checkpoint } from '../lib/format/checkpoint.ts'
+import type { Hash } from '../lib/format/merkle.ts'
+import type { Continuity, Gap } from './continuity.ts'
+import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
+import type { Pin } from './pin.ts'
+
+export interface VerifyOptions {
+  readonly directory: string
+  /** The OpenPGP key, pinned from outside: 40 hex digits. */
+  readonly fingerprint: string
+  /** Armored, from outside; where absent, the ledger's own copy, which must have that fingerprint. */
+  readonly certificate?: string
+  /** The origin that is expected, where it is known. */
+  readonly origin?: string
+  /** The file where this verifier keeps its checkpoint, out of the reach of the ledger's operators. */
+  readonly pin?: string
+  /** There is no pin yet: write the first. */
+  readonly first?: boolean
+  /** 32 bytes: opens the vault, and so makes the depth `all` possible. */
+  readonly wrappingKey?: Uint8Array
+  /** `envelopes`: disclosures are not examined. Default: `all` where there is a wrapping key. */
+  readonly depth?: 'envelopes' | 'all'
+  /** Unix milliseconds. Default: now. */
+  readonly now?: number
+}
+
+export interface SealSummary {
+  readonly size: number
+  readonly root: string
+}
+
+export interface Verification {
+  readonly verdict: Verdict
+  readonly integrity: Integrity
+  readonly completeness: Completeness
+  readonly steps: readonly Step[]
+  readonly findings: readonly Finding[]
+  readonly origin: string | undefined
+  readonly size: number
+  /** Base64, as the checkpoint has it; empty where there is none. */
+  readonly root: string
+  /** The newest seal: a checkpoint that the pinned OpenPGP key signed. */
+  readonly seal: SealSummary | undefined
+  /** Time of the newest entry, by the writer's own clock. */
+  readonly latest: string
+  readonly gaps: readonly Gap[]
+  /** External anchors; this version writes none. */
+  readonly anchors: readonly never[]
+  /** What a verification such as this one cannot detect, said plainly. */
+  readonly undetectable: string
+}
+
+export const base64 = (hash: Hash): string => Buffer.from(hash).toString('base64')
+
+export interface Examined {
+  readonly findings: readonly Finding[]
+  readonly steps: readonly Step[]
+  /** Whether there was something signed, by a key that is trusted, to hold the ledger against. */
+  readonly examined: boolean
+  readonly origin: string | undefined
+  readonly checkpoint: Checkpoint | undefined
+  readonly seal: Checkpoint | undefined
+  readonly pin: Pin | undefined
+  readonly continuity: Continuity
+}
+
+export function conclude({
+  findings,
+  steps,
+  examined,
+  origin,
+  checkpoint,
+  seal,
+  pin,
+  continuity,
+}: Examined): Verification {
+  const of = (family: string) => findings.filter(finding => familyOf(finding.code) === family)
+  const [broken, untold, gaps] = [of('integrity'), of('untold'), of('completeness')]
+  const integrity: Integrity =
+    broken.length > 0
+      ? { verdict: 'broken', detail: broken[0]!.what }
+      : untold.length > 0 || !examined
+        ? { verdict: 'undetermined', detail: untold[0]?.what ?? 'nothing signed to hold it against' }
+        : { verdict: 'whole', detail: 'every entry is the one that was signed' }
+  const completeness: Completeness =
+    gaps.length > 0
+      ? { verdict: 'gaps', detail: gaps[0]!.what }
+      : broken.length > 0 || !examined
+        ? { verdict: 'undetermined', detail: 'a ledger that is not whole cannot tell' }
+        : { verdict: 'continuous', detail: 'counters and heartbeats have no gap that the ledger itself can show' }
+  const verdict: Verdict =
+    broken.length > 0 ? 'TAMPERED' : untold.length > 0 || gaps.length > 0 || !examined ? 'INCOMPLETE' : 'OK'
+  return {
+    verdict,
+    integrity,
+    completeness,
+    steps,
+    findings,
+    origin,
+    size: checkpoint?.size ?? 0,
+    root: checkpoint === undefined ? '' : base64(checkpoint.root),
+    seal: seal === undefined ? undefined : { size: seal.size, root: base64(seal.root) },
+    latest: continuity.latest,
+    gaps: continuity.gaps,
+    anchors: [],
+    undetectable: undetectable(pin),
+  }
+}
+
+function undetectable(pin: Pin | undefined): string {
+  if (pin === undefined) {
+    return (
+      'No checkpoint held elsewhere was given, and there is no anchor: whoever operates this ledger and holds its keys ' +
+      'could have rewritten all of it, or have cut its end, undetected.'
+    )
+  }
+  return (
+    `Whoever operates this ledger and holds its keys could have rewritten, undetected, what was appended after the ${pin.size} ` +
+    `entries pinned at ${pin.time} and before now; there is no anchor. Before that, nothing can have changed since.`
+  )
+}
