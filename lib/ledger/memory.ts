@@ -51,6 +51,7 @@ class MemoryLedger implements Ledger {
   readonly #keys: Uint8Array[] = []
   readonly #followers = new Followers()
   #closed: Promise<void> | undefined
+  #fault: Fault | undefined
 
   constructor({ origin, writer, sealer, clock = systemClock }: MemoryOptions, noteKey: NoteKey) {
     this.origin = origin
@@ -99,18 +100,25 @@ class MemoryLedger implements Ledger {
   }
 
   close(): Promise<void> {
-    this.#closed ??= (async () => void this.#append([{ kind: 'stopped' }]))()
+    this.#closed ??= (async () => {
+      if (this.#fault === undefined) this.#append([{ kind: 'stopped' }])
+    })()
     return this.#closed
   }
 
   #append(drafts: readonly Draft[]): Stored[] {
+    if (this.#fault !== undefined) throw this.#fault
     const items = this.#scribe.prepare(drafts)
     const stored = items.map((item, i) => ({ index: this.size + i, entry: item.entry }))
     for (const item of items) {
       this.#tree.append(item.leaf)
       this.#items.push(item)
     }
-    for (const each of stored) this.#followers.tell(each)
+    try {
+      for (const each of stored) this.#followers.tell(each)
+    } catch (error) {
+      this.#fault = new Fault('ERR_LEDGER_UNAVAILABLE', 'what follows the ledger failed', {}, error)
+    }
     return stored
   }
 }

@@ -7,9 +7,11 @@ const openFile = promisify(open)
 const closeFile = promisify(close)
 const syncData = promisify(fdatasync)
 
-/** How much is laid down at a time. */
-export const step = 1024 * 1024
+/** How much is laid down and synced at a time: a larger step would hold up the writes that share the disk with it. */
+const step = 128 * 1024
 const zeros = Buffer.alloc(step)
+/** How much is laid down ahead. */
+const ahead = 1024 * 1024
 
 export class Segment {
   readonly path: string
@@ -55,8 +57,10 @@ export class Segment {
     this.#position += bytes.length
     if (this.#position > this.#allocated) await this.#reserve(this.#position)
     await writeAll(durable ? this.#synced : this.#plain, bytes, at)
-    // Ahead of need, while nobody waits for it. A failure is met again by the write that needs the room.
-    if (this.#allocated - this.#position < step / 2) this.#reserve(this.#position + step / 2).catch(() => undefined)
+    // Ahead of need, a step after each write. A failure is met again by the write that needs the room.
+    if (this.#reserving === undefined && this.#allocated - this.#position < ahead) {
+      this.#reserve(this.#allocated + 1).catch(() => undefined)
+    }
   }
 
   sync(): Promise<void> {
@@ -69,20 +73,20 @@ export class Segment {
     await closeFile(this.#synced)
   }
 
+  /** Steps from different callers follow each other; each goes on as soon as its own room is there. */
   async #reserve(until: number): Promise<void> {
-    await this.#reserving
-    if (until <= this.#allocated) return
-    this.#reserving = this.#extend(until).finally(() => {
-      this.#reserving = undefined
-    })
-    await this.#reserving
+    while (this.#allocated < until) {
+      this.#reserving ??= this.#extend().finally(() => {
+        this.#reserving = undefined
+      })
+      await this.#reserving
+    }
   }
 
-  async #extend(until: number): Promise<void> {
-    let end = this.#allocated
-    for (; end < until; end += step) await writeAll(this.#plain, zeros, end)
+  async #extend(): Promise<void> {
+    await writeAll(this.#plain, zeros, this.#allocated)
     await syncData(this.#plain)
-    this.#allocated = end
+    this.#allocated += step
   }
 }
 

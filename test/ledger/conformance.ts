@@ -99,6 +99,16 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
       expect(told).toHaveLength(40)
     })
 
+    withLedger('accepts nothing more once a follower threw: what it folds would be wrong', async ledger => {
+      const stop = ledger.follow(() => {
+        throw new Error('a fold that fails')
+      })
+      await ledger.append([settled()])
+      stop()
+      await expect(ledger.append([settled()])).rejects.toMatchObject({ code: 'ERR_LEDGER_UNAVAILABLE' })
+      expect(ledger.size).toBe(3)
+    })
+
     withLedger('keeps concurrent appends in the order in which they were asked for', async ledger => {
       const ids = Array.from({ length: 50 }, exchangeId)
       await Promise.all(ids.map(id => ledger.append([settled(id)])))
