@@ -55,6 +55,9 @@ interface Path {
 
 const space = new Set([' ', '\t', '\n', '\r'])
 const scalar = /(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?![\w.+-])/y
+/** A string without escapes, as most are: read at once. One class, so nothing to backtrack into. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what JSON forbids in strings
+const plain = /"[^"\\\u0000-\u001f]*"/y
 
 class Masker {
   output = ''
@@ -187,6 +190,11 @@ class Masker {
 
   #string(): string {
     const from = this.#at
+    plain.lastIndex = from
+    if (plain.test(this.#text)) {
+      this.#at = plain.lastIndex
+      return this.#text.slice(from + 1, this.#at - 1)
+    }
     for (this.#at += 1; ; this.#at += 1) {
       const character = this.#text[this.#at]
       if (character === undefined || character < ' ') throw this.#failed('a string that does not end')
