@@ -1,5 +1,5 @@
 /** The upstream's catalog over a connection of our own: one snapshot of names, read again on a miss and after definitions change. */
-import pg from 'pg'
+import type pg from 'pg'
 import { Fault } from '../../lib/errors.ts'
 import { type Effect, effectOf, harmless, trustedExtensions } from './functions.ts'
 import { type Called, type Names, type Relation, resourceOf } from './names.ts'
@@ -184,6 +184,7 @@ export interface CatalogOptions {
 
 /** How long a snapshot is used before it is read again behind the scenes: definitions may change past the gateway. */
 const freshMs = 10_000
+const settledMs = 50
 
 export class Catalog {
   readonly #options: CatalogOptions
@@ -204,10 +205,17 @@ export class Catalog {
     this.#stale = true
   }
 
+  /** Whether a reading now could know more: not straight after the last, or unknown names would keep us reading. */
+  mayBeBehind(): boolean {
+    return performance.now() - this.#readAt > settledMs
+  }
+
   /** @throws Fault ERR_UPSTREAM where it cannot be read */
   async current(): Promise<Snapshot> {
     if (this.#snapshot === undefined || this.#stale) return this.refresh()
-    if (performance.now() - this.#readAt > freshMs) this.refresh().catch(() => this.invalidate())
+    if (performance.now() - this.#readAt > freshMs && this.#reading === undefined) {
+      this.refresh().catch(() => this.invalidate())
+    }
     return this.#snapshot
   }
 

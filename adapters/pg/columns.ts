@@ -55,7 +55,8 @@ function columnOf({ name, table, attribute }: Described, names: Names, harmless:
   if (table === 0) return { name, resources: [], ...(harmless ? { harmless } : {}) }
   const relation = names.relationOf(table)
   const field = attribute < 0 ? systemColumn : relation?.columns.get(attribute)
-  if (relation === undefined || field === undefined || leaks(relation.schema, relation.name)) return { name, resources: [] }
+  if (relation === undefined || field === undefined || leaks(relation.schema, relation.name))
+    return { name, resources: [] }
   const column = { name, field, resources: [relation.resource, ...relation.kin] }
   const view = analyseView(relation, names)
   if (view === undefined) return column
@@ -91,7 +92,8 @@ function rewriteRow(
   parts: Buffer[],
 ): void {
   const count = row.readInt16BE(5)
-  if (count !== described.length || masks.length !== count) throw new RangeError('a row with other columns than described')
+  if (count !== described.length || masks.length !== count)
+    throw new RangeError('a row with other columns than described')
   const header = Buffer.allocUnsafe(7)
   parts.push(header)
   let length = 6
@@ -134,9 +136,4 @@ function maskedCell(cell: Buffer, { type: of, format }: Described, mask: CellMas
   bytes.writeInt32BE(bytes.length - 4)
   bytes.write(shown, 4)
   return bytes
-}
-
-/** A description with the formats that a Bind asked for: none is text, one is for all. */
-export function withFormats(described: readonly Described[], formats: readonly number[]): readonly Described[] {
-  return described.map((field, i) => ({ ...field, format: formats.length === 1 ? formats[0]! : (formats[i] ?? 0) }))
 }

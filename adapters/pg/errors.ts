@@ -87,7 +87,24 @@ export function errorFields(bytes: Buffer): Map<string, string> {
 export const sqlstateOf = (bytes: Buffer): string => errorFields(bytes).get('C') ?? 'XX000'
 
 /** SQLSTATE classes whose primary message names objects and states of the server, and never a stored value. */
-const nameless = new Set(['08', '0A', '23', '25', '26', '2B', '34', '3B', '3D', '3F', '40', '42', '53', '54', '55', '57'])
+const nameless = new Set([
+  '08',
+  '0A',
+  '23',
+  '25',
+  '26',
+  '2B',
+  '34',
+  '3B',
+  '3D',
+  '3F',
+  '40',
+  '42',
+  '53',
+  '54',
+  '55',
+  '57',
+])
 
 /** Fields that never quote a stored value, unless code in the database chose them. */
 const structural = ['s', 't', 'c', 'd', 'n', 'P']

@@ -5,7 +5,18 @@
 import { resourceOf } from './names.ts'
 import { isSelective } from './predicate.ts'
 import type { Reading } from './statement.ts'
-import { constant, contains, isNode, listAt, type Node, nodeAt, qualified, strings, stringAt, type Tree } from './tree.ts'
+import {
+  constant,
+  contains,
+  isNode,
+  listAt,
+  type Node,
+  nodeAt,
+  qualified,
+  stringAt,
+  strings,
+  type Tree,
+} from './tree.ts'
 
 type Scope = ReadonlySet<string>
 type Reader = (reading: Reading, node: Node, scope: Scope) => void
@@ -114,7 +125,9 @@ function merge(reading: Reading, node: Node, scope: Scope): void {
   let target = reading.target('select', relation)
   for (const item of listAt(node, 'mergeWhenClauses')) {
     const clause = isNode(item) ? (nodeAt(item, 'MergeWhenClause') ?? {}) : {}
-    const action = { CMD_INSERT: 'insert', CMD_UPDATE: 'update', CMD_DELETE: 'delete' }[stringAt(clause, 'commandType') ?? '']
+    const action = { CMD_INSERT: 'insert', CMD_UPDATE: 'update', CMD_DELETE: 'delete' }[
+      stringAt(clause, 'commandType') ?? ''
+    ]
     if (action === undefined) continue
     target = reading.target(action, relation, everyRow && action !== 'insert' ? 'high' : 'low')
     if (action === 'insert') reading.copying()

@@ -4,7 +4,9 @@ import { isNode, listAt, type Node, nodeAt, qualified, strings, type Tree } from
 
 /** @returns one for each column; undefined where a star or a set operation leaves positions unknown */
 export function harmlessColumns(select: Node, names: Names): readonly boolean[] | undefined {
-  const targets = listAt(select, 'targetList').map(item => (isNode(item) ? nodeAt(item, 'ResTarget')?.['val'] : undefined))
+  const targets = listAt(select, 'targetList').map(item =>
+    isNode(item) ? nodeAt(item, 'ResTarget')?.['val'] : undefined,
+  )
   if (targets.length === 0 || nodeAt(select, 'larg') !== undefined) return undefined
   const star = targets.some(target => isNode(target) && JSON.stringify(target).includes('"A_Star"'))
   return star ? undefined : targets.map(target => isHarmless(target, names))

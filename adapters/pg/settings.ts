@@ -90,7 +90,10 @@ export function startupSettings(
   for (const [name, value] of asked) {
     const values = name === 'search_path' ? value.split(',').map(schema => schema.trim()) : [value]
     if (!maySet(name, values, searchPath)) {
-      throw new ProtocolViolation('42501', 'a startup option asks for a setting that this gateway does not let clients change')
+      throw new ProtocolViolation(
+        '42501',
+        'a startup option asks for a setting that this gateway does not let clients change',
+      )
     }
     if (free.has(name)) kept.set(name, value)
   }
@@ -103,7 +106,8 @@ function optionSettings(options: string): readonly (readonly [string, string])[]
   const found: (readonly [string, string])[] = []
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!
-    const setting = word === '-c' ? words[++at] : word.startsWith('-c') || word.startsWith('--') ? word.slice(2) : undefined
+    const setting =
+      word === '-c' ? words[++at] : word.startsWith('-c') || word.startsWith('--') ? word.slice(2) : undefined
     const cut = setting?.indexOf('=') ?? -1
     if (setting === undefined || cut < 1) {
       throw new ProtocolViolation('42501', 'a startup option that this gateway does not know')

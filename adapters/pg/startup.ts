@@ -72,7 +72,13 @@ export async function arrive(raw: Socket, door: Door): Promise<Arrival | undefin
   throw new ProtocolViolation('08P01', 'too many requests before a login')
 }
 
-async function login(socket: Duplex, tls: boolean, version: number, fields: Fields, door: Door): Promise<Arrival | undefined> {
+async function login(
+  socket: Duplex,
+  tls: boolean,
+  version: number,
+  fields: Fields,
+  door: Door,
+): Promise<Arrival | undefined> {
   if (version >>> 16 !== 3) throw new ProtocolViolation('0A000', 'only version 3 of the protocol is spoken here')
   const parameters = new Map<string, string>()
   for (let name = fields.string(); name !== ''; name = fields.string()) parameters.set(name, fields.string())
@@ -123,7 +129,8 @@ async function startupPacket(socket: Duplex): Promise<Buffer | undefined> {
   const header = await exactly(socket, 4)
   if (header === undefined) return undefined
   const length = header.readInt32BE() - 4
-  if (length < 4 || length > longestPacket) throw new ProtocolViolation('08P01', 'a startup packet of an impossible length')
+  if (length < 4 || length > longestPacket)
+    throw new ProtocolViolation('08P01', 'a startup packet of an impossible length')
   return exactly(socket, length)
 }
 

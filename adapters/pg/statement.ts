@@ -20,8 +20,8 @@ import {
   parseStatements,
   qualified,
   type Statement,
-  strings,
   stringAt,
+  strings,
   type Tree,
 } from './tree.ts'
 
@@ -31,6 +31,8 @@ export interface Analysis {
   /** Relations read inside a statement that writes what it reads. */
   readonly copies: readonly string[]
   readonly opaque: boolean
+  /** It runs code of the database's own, which may move what the session stands on. */
+  readonly code: boolean
   readonly risk: Risk
   readonly read: boolean
   /** Never forwarded: why not. */
@@ -107,6 +109,7 @@ export class Reading {
   readonly #reaches = new Set<string>()
   readonly #copies = new Set<string>()
   #opaque = false
+  #code = false
   #risk: Risk = 'low'
   #read = true
   #refused: string | undefined
@@ -131,6 +134,7 @@ export class Reading {
       reaches: [...this.#reaches],
       copies: [...this.#copies],
       opaque: this.#opaque,
+      code: this.#code,
       risk: this.#risk,
       read: this.#read,
       missed: this.#missed,
@@ -166,6 +170,7 @@ export class Reading {
 
   unknownCode(): void {
     this.#opaque = true
+    this.#code = true
     this.#read = false
   }
 
@@ -248,6 +253,7 @@ export class Reading {
     // A materialized view runs nothing when it is read; a view runs what it calls.
     if (relation.kind !== 'v' || action === 'drop') return
     if (view.opaque) this.#opaque = true
+    if (view.code) this.#code = true
     if (!view.read) this.#read = false
   }
 
@@ -368,7 +374,8 @@ export class Reading {
     if (node === undefined) return
     const name = stringAt(node, 'relname') ?? ''
     const asked = stringAt(node, 'schemaname')
-    const schema = node['relpersistence'] === 't' || asked === 'pg_temp' ? 'pg_temp' : (asked ?? this.names.creationSchema)
+    const schema =
+      node['relpersistence'] === 't' || asked === 'pg_temp' ? 'pg_temp' : (asked ?? this.names.creationSchema)
     this.#creates.push({ schema, name })
     this.#createdHere.set(name, schema)
     this.writes()
@@ -411,7 +418,8 @@ export class Reading {
   /** @param values undefined for a reset; a value that is no constant is refused */
   setting(name: string | undefined, values: readonly (string | undefined)[] | undefined): void {
     const known = values === undefined || values.every(value => value !== undefined)
-    const may = name !== undefined && known && maySet(name, values as readonly string[] | undefined, this.overlay.searchPath)
+    const may =
+      name !== undefined && known && maySet(name, values as readonly string[] | undefined, this.overlay.searchPath)
     if (may) return
     this.access('set', `${this.names.target}/setting`)
     this.writes('high')
@@ -469,6 +477,8 @@ function riskOf(name: string, node: Node, kind: Kind): Risk {
     return contains(node['options'], (_, option) => stringAt(option, 'defname') === 'full') ? 'high' : 'low'
   }
   if (name !== 'AlterTableStmt') return kind.risk
-  const parts = listAt(node, 'cmds').map(item => (isNode(item) ? nodeAt(item, 'AlterTableCmd')?.['subtype'] : undefined))
+  const parts = listAt(node, 'cmds').map(item =>
+    isNode(item) ? nodeAt(item, 'AlterTableCmd')?.['subtype'] : undefined,
+  )
   return parts.every(part => typeof part === 'string' && mildAlterations.has(part)) ? 'low' : 'high'
 }

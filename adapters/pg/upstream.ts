@@ -69,11 +69,6 @@ const pins = (searchPath: readonly string[]) =>
     ['backslash_quote', 'safe_encoding'],
   ])
 
-/** The same pins as a statement, for when code in the database may have moved them. */
-export const pinStatement = (searchPath: readonly string[]): string =>
-  `set search_path to ${searchPath.map(quoteIdentifier).join(', ')}; set standard_conforming_strings to on; ` +
-  `set backslash_quote to safe_encoding; set client_encoding to 'UTF8'`
-
 /** @throws Fault ERR_UPSTREAM */
 export async function connectUpstream(
   options: UpstreamOptions,
@@ -120,7 +115,12 @@ export async function connectUpstream(
 function cancel(of: Inside): void {
   const Connection = pg.Connection as unknown as new (
     config: object,
-  ) => NodeJS.EventEmitter & { connect(port: number, host: string): void; requestSsl(): void; cancel(pid: number, key: number): void; stream: Duplex }
+  ) => NodeJS.EventEmitter & {
+    connect(port: number, host: string): void
+    requestSsl(): void
+    cancel(pid: number, key: number): void
+    stream: Duplex
+  }
   const connection = new Connection({ ssl: of.ssl })
   const send = () => connection.cancel(of.processID, of.secretKey)
   connection.on('error', () => connection.stream.destroy())
@@ -130,4 +130,3 @@ function cancel(of: Inside): void {
     ;(connection as unknown as { connect(path: string): void }).connect(`${of.host}/.s.PGSQL.${of.port}`)
   } else connection.connect(of.port, of.host)
 }
-

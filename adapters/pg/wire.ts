@@ -80,7 +80,8 @@ export class Fields {
 
   #take(length: number): number {
     const at = this.#at
-    if (length < 0 || at + length > this.#bytes.length) throw new ProtocolViolation('08P01', 'a message cut inside a field')
+    if (length < 0 || at + length > this.#bytes.length)
+      throw new ProtocolViolation('08P01', 'a message cut inside a field')
     this.#at += length
     return at
   }

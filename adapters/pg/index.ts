@@ -1,0 +1,77 @@
+/** The PostgreSQL wire gateway: any client logs in with its credential as password, and every execution goes through the gate. */
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createSecureContext } from 'node:tls'
+import type { Gate } from '../../lib/gate.ts'
+import { Analyser } from './analyser.ts'
+import { Catalog } from './catalog.ts'
+import { serve } from './connection.ts'
+import { loadParser } from './tree.ts'
+import { newClient } from './upstream.ts'
+
+export interface PostgresOptions {
+  readonly gate: Gate
+  /** The listener's name, first segment of every resource. */
+  readonly target: string
+  /** A connection string, with the credential that subjects never see. A secret: never logged. */
+  readonly upstream: string
+  /** PEM, towards clients. Without it a credential is taken from loopback only. */
+  readonly tls?: { readonly key: string; readonly cert: string }
+  /** What names without a schema mean, for the server and for policy alike; sessions cannot change it. `['public']` */
+  readonly searchPath?: readonly string[]
+  /** Text of the notice shown while a statement waits for an approval. */
+  readonly holdNotice?: (approval: string) => string
+  /** How long a client may take to log in, in milliseconds: 10 000. */
+  readonly handshakeMs?: number
+}
+
+export interface PostgresGateway {
+  /** @param port 0 for any that is free */
+  listen(port: number, host: string): Promise<{ readonly port: number }>
+  /** Where it listens; undefined before. */
+  readonly address: { readonly host: string; readonly port: number } | undefined
+  /** Takes no more connections, closes those there are, and resolves when their ends are recorded. */
+  close(): Promise<void>
+}
+
+const defaultNotice = (approval: string) =>
+  `waiting for another person to approve this: ${approval} (counterfoil approve ${approval})`
+
+export async function postgresGateway(options: PostgresOptions): Promise<PostgresGateway> {
+  await loadParser()
+  const { gate, target, tls, searchPath = ['public'], holdNotice = defaultNotice, handshakeMs = 10_000 } = options
+  const upstream = { connectionString: options.upstream, target, searchPath, connectTimeoutMs: handshakeMs }
+  const catalog = new Catalog({ target, searchPath, connect: () => newClient(upstream) })
+  const parts = {
+    ...{ gate, target, searchPath, upstream, handshakeMs, holdNotice, catalog },
+    analyser: new Analyser(catalog),
+    secureContext: tls === undefined ? undefined : createSecureContext({ ...tls, minVersion: 'TLSv1.2' }),
+    cancels: new Map(),
+  }
+  const sockets = new Map<Socket, Promise<void>>()
+  const server = createServer({ noDelay: true }, socket => {
+    sockets.set(
+      socket,
+      serve(socket, parts).finally(() => sockets.delete(socket)),
+    )
+  })
+  return {
+    listen: (port, host) =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(port, host, () => {
+          server.off('error', reject)
+          resolve({ port: (server.address() as AddressInfo).port })
+        })
+      }),
+    get address() {
+      const address = server.address() as AddressInfo | null
+      return address === null ? undefined : { host: address.address, port: address.port }
+    },
+    async close() {
+      const closed = server.listening ? new Promise<void>(resolve => server.close(() => resolve())) : undefined
+      for (const socket of sockets.keys()) socket.destroy()
+      await Promise.all(sockets.values())
+      await Promise.all([catalog.close(), closed])
+    },
+  }
+}

@@ -1,0 +1,77 @@
+/** An execution as the core judges it: the analysis of its text, and of whatever the names in it stand for now. */
+import { Refusal } from '../../lib/errors.ts'
+import type { Json } from '../../lib/format/canonical.ts'
+import type { Access, Operation } from '../../lib/operation.ts'
+import type { Analysed } from './analyser.ts'
+import { type State, usedBy } from './state.ts'
+import type { Analysis } from './statement.ts'
+import { withoutLiterals } from './tree.ts'
+
+export interface Circumstances {
+  readonly target: string
+  /** Another statement of the same transaction has run, or it stands open. */
+  readonly inTransaction: boolean
+  /** Changes wait for this transaction's COMMIT. */
+  readonly unsettled: boolean
+}
+
+/** An analysis joined with those of the names that it uses, as one. */
+export interface Whole {
+  readonly operation: Operation
+  /** It runs code of the database's own. */
+  readonly code: boolean
+}
+
+/** As many accesses as an entry holds. */
+const mostAccesses = 256
+
+/**
+ * @param bound what a Bind gave, beside the text
+ * @throws Refusal where it does too many things at once to be recorded
+ */
+export function operationOf(
+  { text, analysis }: Pick<Analysed, 'text' | 'analysis'>,
+  bound: { readonly [name: string]: Json },
+  state: State,
+  { target, inTransaction, unsettled }: Circumstances,
+): Whole {
+  const used = usedBy(analysis, state, text)
+  const all: Analysis[] = [analysis, ...used.flatMap(meaning => (meaning === undefined ? [] : [meaning.analysis]))]
+  const unknown = used.includes(undefined)
+  const accesses = new Map<string, Access>()
+  for (const access of all.flatMap(one => one.accesses)) accesses.set(`${access.action} ${access.resource}`, access)
+  if (used.length > 0 && accesses.size > 1) accesses.delete(`session ${target}/session`)
+  if (unknown) accesses.set('execute', { action: 'execute', resource: `${target}/code` })
+  if (accesses.size > mostAccesses) {
+    throw new Refusal('ERR_ACCESS_DENIED', `a statement with more than ${mostAccesses} accesses: send it in parts`)
+  }
+  const commits = analysis.parts.some(({ transaction }) => transaction !== undefined && ends.has(transaction.kind))
+  const opaque = unknown || all.some(one => one.opaque)
+  const code = unknown || all.some(one => one.code)
+  const secret = all.some(one => one.secret)
+  const definitions = used.flatMap(meaning => (meaning === undefined || meaning.text === text ? [] : [meaning.text]))
+  const copies = [...new Set(all.flatMap(one => one.copies))]
+  const operation: Operation = {
+    protocol: 'postgres',
+    target,
+    accesses: [...accesses.values()],
+    reaches: [...new Set(all.flatMap(one => one.reaches))],
+    opaque,
+    ...(copies.length > 0 ? { copies } : {}),
+    risk: unknown || all.some(one => one.risk === 'high') ? 'high' : 'low',
+    // A COMMIT makes changes stand: the record of it is durable before it is forwarded.
+    read: !unknown && all.every(one => one.read) && !(commits && unsettled),
+    action: {
+      // A password in the text is nobody's to keep: with the literals gone, an approval binds the statement's shape alone.
+      statement: secret ? withoutLiterals(text) : text,
+      ...(definitions.length > 0 ? { definitions } : {}),
+      ...bound,
+    },
+    // The rows of COPY FROM are still to come.
+    ...(analysis.parts.some(part => part.copy === 'in') ? { unbound: true } : {}),
+    holdable: !inTransaction,
+  }
+  return { operation, code }
+}
+
+const ends = new Set(['commit', 'prepare', 'commit_prepared', 'rollback_prepared'])
