@@ -51,9 +51,10 @@ export async function runControlTests(views: Views, mapping: Mapping, period: Pe
     const unread = mapping.unreadable.map(policy =>
       inForce(views, policy, period, 'the controls in force could not be read'),
     )
+    const stray = strayOperations(views, mapping)
     for (const control of currentControls(mapping)) {
       const observed = observedIntervals(views, control.id, period)
-      runs.push(...(await runControl(database, control, [...silent, ...unread.flat(), ...observed])))
+      runs.push(...(await runControl(database, control, [...silent, ...unread.flat(), ...stray, ...observed])))
     }
     return runs
   } finally {
@@ -108,6 +109,18 @@ function logGaps(views: Views, period: Period): Interval[] {
   return views.gaps
     .filter(gap => gap.kind !== 'stopped')
     .flatMap(gap => clip({ from: text(gap.starts_at), to: text(gap.ends_at) }, period, text(gap.detail)))
+}
+
+/** What ran under a policy that is not known: no control's population can hold it, and it must not be passed over. */
+function strayOperations({ operations }: Views, { versions, unreadable }: Mapping): Interval[] {
+  const known = new Set<Row[string]>([...versions.map(({ policy }) => policy), ...unreadable])
+  return operations
+    .filter(row => row.in_period && row.verdict === 'permit' && !known.has(row.policy ?? null))
+    .map(row => ({
+      from: text(row.time),
+      to: text(row.time),
+      why: `entry ${text(row.index)} permits under a policy that no entry holds`,
+    }))
 }
 
 function observedIntervals(views: Views, control: string, period: Period): Interval[] {

@@ -33,7 +33,11 @@ async function loadDuckDb(): Promise<typeof import('@duckdb/node-api')> {
   }
 }
 
-export async function openDatabase(rows: Views): Promise<Database> {
+/** A query of a user, or of a stranger's bundle, that runs longer than this is ended. */
+const longestQueryMs = 60_000
+
+/** @param limitMs after which a query is ended, and said to have failed */
+export async function openDatabase(rows: Views, limitMs = longestQueryMs): Promise<Database> {
   const duckdb = await loadDuckDb()
   const instance = await duckdb.DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '1GB' })
   const connection = await instance.connect()
@@ -49,6 +53,7 @@ export async function openDatabase(rows: Views): Promise<Database> {
   return {
     select: async (name, sql) => {
       await requireSelect(duckdb, connection, sql)
+      const timer = setTimeout(() => connection.interrupt(), limitMs)
       try {
         await connection.run(`create or replace table "${name}" as\n${sql}`)
         const result = await connection.runAndReadAll(`select * from "${name}"`)
@@ -56,6 +61,8 @@ export async function openDatabase(rows: Views): Promise<Database> {
         return { columns: result.columnNames(), rows: sorted(found) }
       } catch (error) {
         throw new Misuse('ERR_OPTION_INVALID', `the query for ${name} failed: ${firstLine(error)}`, {}, error)
+      } finally {
+        clearTimeout(timer)
       }
     },
     close: () => {

@@ -23,6 +23,9 @@ const isRecord = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const optional = (value: unknown, holds: (value: unknown) => boolean) => value === undefined || holds(value)
 
+/** A control's id names files, and stands in SQL: letters, digits, dots, dashes and underscores. */
+export const isControlId = (id: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(id)
+
 /** Whether a value read from a bundle is a control, as far as the tests and the report read it. */
 export function isControl(value: unknown): value is Control {
   if (!isRecord(value) || !isRecord(value.covers)) return false
@@ -30,6 +33,7 @@ export function isControl(value: unknown): value is Control {
   const { grant, approval } = require as Fields
   return (
     [value.id, value.title, covers.resource].every(isText) &&
+    isControlId(value.id as string) &&
     optional(value.owner, isText) &&
     isTexts(value.criteria) &&
     optional(covers.actions, isTexts) &&

@@ -9,7 +9,7 @@ import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { formatCheckpoint, parseCheckpoint } from '../../lib/format/checkpoint.ts'
 import { consistencyProof, inclusionProof } from '../../lib/format/merkle.ts'
 import type { TestResult } from '../control-test.ts'
-import type { ControlVersion, Mapping } from '../mapping.ts'
+import { type ControlVersion, isControl, type Mapping } from '../mapping.ts'
 import { type ImportOptions, type Reconciliation, readImport } from '../reconcile.ts'
 import { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions } from '../verify.ts'
 import { derive, stampsOf } from './derive.ts'
@@ -195,6 +195,12 @@ function mappingOf(records: readonly LedgerRecord[], controls: BundleOptions['co
     if (typeof controls !== 'function') versions.push({ policy: entry.digest, controls })
     else if (typeof text === 'string') versions.push({ policy: entry.digest, controls: controls(text) })
     else unreadable.push(entry.digest)
+  }
+  if (versions.some(version => !version.controls.every(isControl))) {
+    throw new Misuse(
+      'ERR_OPTION_INVALID',
+      'a control that cannot be tested: ids are letters, digits, dots, dashes and underscores',
+    )
   }
   return { versions, unreadable }
 }

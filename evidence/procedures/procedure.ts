@@ -2,6 +2,7 @@
 
 import type { Control } from '../../lib/control.ts'
 import { Misuse } from '../../lib/errors.ts'
+import { isControlId } from '../mapping.ts'
 
 export interface Procedure {
   /** Names its files: `CONTROL.NAME.csv`. */
@@ -18,7 +19,7 @@ export interface Procedure {
 
 /** A SQL string literal of a control's id. @throws Misuse ERR_OPTION_INVALID where the id is not a plain name */
 export function literal(control: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(control)) {
+  if (!isControlId(control)) {
     throw new Misuse('ERR_OPTION_INVALID', "a control's id is letters, digits, dots, dashes and underscores")
   }
   return `'${control}'`

@@ -1,11 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { runControlTests } from '../../evidence/control-test.ts'
+import { openDatabase } from '../../evidence/duckdb.ts'
 import { requirementRows } from '../../evidence/mapping.ts'
 import { anyOf, globPattern } from '../../evidence/pattern.ts'
 import { deriveViews } from '../../evidence/views.ts'
 import type { Control } from '../../lib/control.ts'
 import { matches } from '../../lib/glob.ts'
-import { type BuilderKeys, builderKeys, pseudonym } from '../support/ledger-builder.ts'
+import { type BuilderKeys, builderKeys, digestOf, pseudonym } from '../support/ledger-builder.ts'
 import { agent, controls, dba, disclosed, owner, requester, Story } from './support.ts'
 
 let keys: BuilderKeys
@@ -176,6 +177,22 @@ describe('control tests', () => {
       expect(result?.word, population).toBe('unable-to-test')
       expect(result?.why, population).toBeTruthy()
     }
+  })
+
+  test('what ran under a policy that no entry holds is passed over by no control', async () => {
+    const story = (await begin()).inOrder()
+    story.ran({ policy: digestOf('nobody recorded this') })
+    const found = await results(story)
+    expect(found.map(result => result.word)).toEqual(['unable-to-test', 'unable-to-test', 'unable-to-test'])
+    expect(found[0]?.unable[0]?.why).toContain('a policy that no entry holds')
+  })
+
+  test('a query that does not end is ended', async () => {
+    const views = deriveViews({ before: [], entries: [], period, checkpoints: [], requirements: [] })
+    const database = await openDatabase(views, 300)
+    const endless = 'with recursive r(i) as (select 1 union all select i + 1 from r) select count(*) from r'
+    await expect(database.select('population', endless)).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
+    database.close()
   })
 
   test("a user's own test runs over the same views", async () => {
