@@ -1,0 +1,71 @@
+/** How fast a ledger is verified: the whole of it against the bandwidth of SHA-256 over the same bytes, and what one verification holds. */
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { verifyLedger } from '../../evidence/verify.ts'
+import { Story } from '../evidence/support.ts'
+import { builderKeys } from '../support/ledger-builder.ts'
+import type { Row } from './row.ts'
+
+const operations = 10_000
+const rounds = 3
+
+export async function suite(): Promise<readonly Row[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-verify-'))
+  try {
+    const story = await Story.begin({ keys: await builderKeys() })
+    for (let i = 0; i < operations; i += 1) story.read()
+    const { entries, fingerprint } = story.builder
+    await story.builder.write(folder, { vault: false })
+    const bytes = entries.reduce((sum, entry) => sum + entry.length, 0)
+    let best = Number.POSITIVE_INFINITY
+    let hashing = Number.POSITIVE_INFINITY
+    for (let round = 0; round < rounds; round += 1) {
+      hashing = Math.min(
+        hashing,
+        seconds(() => void entries.map(entry => createHash('sha256').update(entry).digest())),
+      )
+      const start = performance.now()
+      const { verdict } = await verifyLedger({ directory: folder, fingerprint })
+      best = Math.min(best, (performance.now() - start) / 1000)
+      if (verdict !== 'OK') throw new Error(`the benchmark's ledger is ${verdict}`)
+    }
+    const bandwidth = seconds(() => void createHash('sha256').update(Buffer.concat(entries)).digest())
+    const row = (
+      name: string,
+      value: number,
+      unit: string,
+      yardstick: string,
+      ratio: number,
+      target?: number,
+    ): Row => ({
+      suite: 'verify',
+      name,
+      value,
+      unit,
+      yardstick,
+      ratio,
+      ...(target === undefined ? {} : { target: `>= ${target}`, met: ratio >= target }),
+    })
+    return [
+      row(
+        'whole ledger, envelopes',
+        entries.length / best,
+        'entries/s',
+        'SHA-256 of the same bytes at once',
+        bandwidth / best,
+        0.5,
+      ),
+      row('whole ledger, envelopes', bytes / best / 1e6, 'MB/s', 'SHA-256 of each entry apart', hashing / best),
+    ]
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function seconds(work: () => void): number {
+  const start = performance.now()
+  work()
+  return (performance.now() - start) / 1000
+}
