@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
 import { agentsYaml, counterfoilYaml, edited, env, load, problemsOf } from './support.ts'
+import { testCertificate, testKey } from './tls.ts'
 
 describe('a valid configuration', () => {
   it('is read whole, with paths beside the file and secrets resolved', async () => {
@@ -148,6 +149,28 @@ describe('a configuration is refused', () => {
     )
     const none = counterfoilYaml.replace(/listen:[\s\S]*embedded: \[api\]\n/, '')
     expect((await problemsOf({ 'counterfoil.yaml': none }))[0]).toMatch(/nothing is guarded; add a listener/)
+  })
+})
+
+describe('tls', () => {
+  const listener = (tls: string) => ({
+    ...edited('127.0.0.1:6432', `0.0.0.0:6432\n    tls: ${tls}`),
+    ...{ 'tls.key': testKey, 'tls.crt': testCertificate },
+  })
+
+  it('lets a listener face the world', async () => {
+    const { listen } = await load(listener('{ key: file:tls.key, cert: tls.crt }'))
+    expect(listen[0]).toMatchObject({ host: '0.0.0.0', tls: { cert: testCertificate.trim() } })
+    expect(listen[0]?.tls?.key.reveal()).toBe(testKey.trim())
+  })
+
+  it('is refused where key and certificate do not belong together, or are missing', async () => {
+    expect(await problemsOf(listener('{ key: file:keys/note.key, cert: tls.crt }'))).toEqual([
+      'counterfoil.yaml:18:10: not a private key and its certificate, both in PEM',
+    ])
+    expect((await problemsOf(listener('{ key: file:tls.key, cert: none.crt }')))[0]).toMatch(
+      /^counterfoil.yaml:18:37: there is no such file/,
+    )
   })
 })
 

@@ -1,0 +1,254 @@
+/** Reads counterfoil.yaml and the files beside it, and collects every problem by file, line and column instead of stopping at one. */
+import { readFile } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
+import { type Clock, systemClock } from '../clock.ts'
+import type { Control } from '../control.ts'
+import { duration } from '../duration.ts'
+import type { AgentRule } from '../identity/agents.ts'
+import { checkPolicy, type PolicySource } from '../policy/policy.ts'
+import { isSubjectId, readRules } from '../policy/rules.ts'
+import type { Problem } from '../problem.ts'
+import { checkShape } from './check.ts'
+import type { Config, Listener, LoadOptions, Tls } from './config.ts'
+import { readControls } from './controls.ts'
+import { ed25519, isIssuer, isLoopback, isTlsPair } from './material.ts'
+import { agentsFile, type ConfigFile, configFile, controlsFile } from './schema.ts'
+import { resolveSecret, Secret } from './secrets.ts'
+import { type Path, readYaml, type YamlFile } from './yaml.ts'
+
+export class Loader {
+  readonly problems: Problem[] = []
+  readonly #file: string
+  readonly #folder: string
+  readonly #env: Readonly<Record<string, string | undefined>>
+  readonly #clock: Clock
+
+  constructor(file: string, { env = process.env, clock = systemClock }: LoadOptions) {
+    this.#file = file
+    this.#folder = dirname(file)
+    this.#env = env
+    this.#clock = clock
+  }
+
+  async load(): Promise<Config | undefined> {
+    const report = (problem: Problem) => this.problems.push(problem)
+    const name = basename(this.#file)
+    const text = await this.#read(name, { file: name, line: 1, column: 1 })
+    if (text === undefined) return undefined
+    const source = readYaml(text, name)
+    const written = checkShape(source, configFile, report)
+    if (written === undefined) return undefined
+
+    const ledger = this.#ledger(written.ledger, source)
+    const listen = this.#listen(written, source)
+    const admin = written.admin === undefined ? undefined : this.#address(written.admin, ['admin'], source)
+    const embedded = written.embedded ?? []
+    const targets = [...(written.listen ?? []), ...embedded.map(target => ({ name: target, protocol: 'embedded' }))]
+    this.#checkTargets(targets, written, source)
+    const policy = await this.#policy(written, targets, source)
+    const identity = await this.#identity(written, source)
+    if (this.problems.length > 0) return undefined
+    return {
+      file: this.#file,
+      name: written.name,
+      ledger: ledger!,
+      identity,
+      policy: policy!,
+      listen,
+      embedded,
+      ...(admin === undefined ? {} : { admin }),
+    }
+  }
+
+  #report(source: YamlFile, path: Path, message: string, hint?: string): void {
+    this.problems.push({ file: source.file, ...source.placeOf(path), message, hint })
+  }
+
+  /** @param from where the file is named */
+  async #read(path: string, from: { file: string; line: number; column: number }): Promise<string | undefined> {
+    try {
+      return await readFile(resolve(this.#folder, path), 'utf8')
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      const hint =
+        from.line === 1 && from.file === path ? '`counterfoil init` writes one' : 'paths are relative to this file'
+      this.problems.push({
+        ...from,
+        message: code === 'ENOENT' ? 'there is no such file' : `the file cannot be read (${code})`,
+        hint,
+      })
+      return undefined
+    }
+  }
+
+  #secret(reference: string, path: Path, source: YamlFile): Secret | undefined {
+    const found = resolveSecret(reference, { folder: this.#folder, env: this.#env })
+    if (found instanceof Secret) return found
+    this.#report(source, path, found.missing, found.hint)
+    return undefined
+  }
+
+  #ledger({ directory, keys, heartbeat }: ConfigFile['ledger'], source: YamlFile): Config['ledger'] | undefined {
+    const at = (...path: string[]) => ['ledger', 'keys', ...path]
+    const note = this.#secret(keys.note, at('note'), source)
+    const noteKey = note === undefined ? undefined : ed25519(note)
+    if (note !== undefined && noteKey === undefined)
+      this.#report(source, at('note'), 'not an Ed25519 private key in PEM')
+
+    const seal = typeof keys.seal === 'string' ? { key: keys.seal } : keys.seal
+    const inner = typeof keys.seal === 'string' ? [] : ['key']
+    const armored = this.#secret(seal.key, at('seal', ...inner), source)
+    if (armored !== undefined && !armored.reveal().startsWith('-----BEGIN PGP PRIVATE KEY BLOCK-----')) {
+      this.#report(source, at('seal', ...inner), 'not an armored OpenPGP private key')
+    }
+    const passphrase =
+      seal.passphrase === undefined ? undefined : this.#secret(seal.passphrase, at('seal', 'passphrase'), source)
+
+    const vaultKey = this.#secret(keys.vault, at('vault'), source)
+    if (vaultKey !== undefined && !/^[A-Za-z0-9_-]{43}$/.test(vaultKey.reveal())) {
+      this.#report(source, at('vault'), 'not 32 bytes in base64url')
+    }
+    if (noteKey === undefined || armored === undefined || vaultKey === undefined) return undefined
+    return {
+      directory: resolve(this.#folder, directory),
+      noteKey,
+      sealKey: { armored, ...(passphrase === undefined ? {} : { passphrase }) },
+      vaultKey,
+      heartbeatMs: duration(heartbeat ?? '60s'),
+    }
+  }
+
+  #listen({ listen = [] }: ConfigFile, source: YamlFile): Listener[] {
+    return listen.flatMap((listener, i) => {
+      const path = ['listen', i]
+      const address = this.#address(listener, path, source)
+      const upstream = this.#secret(listener.upstream, [...path, 'upstream'], source)
+      if (upstream !== undefined && !/^postgres(ql)?:\/\/\S+$/.test(upstream.reveal())) {
+        this.#report(source, [...path, 'upstream'], 'not a connection URL: postgres://USER@HOST:PORT/DATABASE')
+      }
+      if (address === undefined || upstream === undefined) return []
+      return [{ name: listener.name, protocol: listener.protocol, ...address, upstream }]
+    })
+  }
+
+  #address(
+    { address, tls }: NonNullable<ConfigFile['admin']>,
+    path: Path,
+    source: YamlFile,
+  ): { host: string; port: number; tls?: Tls } | undefined {
+    const host = address.slice(0, address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')
+    const port = Number(address.slice(address.lastIndexOf(':') + 1))
+    if (port > 65_535) this.#report(source, [...path, 'address'], 'there is no such port')
+    if (tls !== undefined) {
+      const read = this.#tls(tls, [...path, 'tls'], source)
+      return read === undefined ? undefined : { host, port, tls: read }
+    }
+    // Tokens and keys are what passes here as passwords.
+    if (!isLoopback(host))
+      this.#report(source, [...path, 'address'], 'beyond loopback, tls is required', 'add tls: { key, cert }')
+    return { host, port }
+  }
+
+  #tls({ key, cert }: { key: string; cert: string }, path: Path, source: YamlFile): Tls | undefined {
+    const secret = this.#secret(key, [...path, 'key'], source)
+    const certificate = this.#secret(`file:${cert}`, [...path, 'cert'], source)
+    if (secret === undefined || certificate === undefined) return undefined
+    if (!isTlsPair(secret, certificate))
+      this.#report(source, path, 'not a private key and its certificate, both in PEM')
+    return { key: secret, cert: certificate.reveal() }
+  }
+
+  #checkTargets(targets: readonly { name: string }[], written: ConfigFile, source: YamlFile): void {
+    const listeners = written.listen?.length ?? 0
+    const pathOf = (i: number) => (i < listeners ? ['listen', i, 'name'] : ['embedded', i - listeners])
+    for (const [i, { name }] of targets.entries()) {
+      if (targets.findIndex(other => other.name === name) < i)
+        this.#report(source, pathOf(i), 'this name is taken already')
+    }
+    if (targets.length === 0)
+      this.#report(source, [], 'nothing is guarded', 'add a listener to listen, or an application to embedded')
+  }
+
+  async #policy(
+    { policy, controls }: ConfigFile,
+    targets: readonly { name: string; protocol: string }[],
+    source: YamlFile,
+  ): Promise<(PolicySource & { controls: Control[] }) | undefined> {
+    const from = (...path: string[]) => ({ file: source.file, ...source.placeOf(path) })
+    const shipped = policy.model === undefined || policy.model === 'default'
+    const model = shipped ? undefined : await this.#read(policy.model!, from('policy', 'model'))
+    const rulesText = await this.#read(policy.rules, from('policy', 'rules'))
+    const controlsText = await this.#read(controls, from('controls'))
+    const names = targets.map(({ name }) => name)
+    const files = { model: shipped ? undefined : shown(policy.model!), rules: shown(policy.rules) }
+    const found = checkPolicy({ model, rules: rulesText ?? '', targets: names, files })
+    this.problems.push(...found)
+    if (controlsText === undefined) return undefined
+
+    const yaml = readYaml(controlsText, shown(controls))
+    const written = checkShape(yaml, controlsFile, problem => this.problems.push(problem))
+    if (written === undefined || rulesText === undefined) return undefined
+    const rules = found.length > 0 ? undefined : readRules(rulesText, { file: files.rules }).rules
+    const read = readControls(written, { targets, rules, now: this.#clock.now() }, (path, message, hint) =>
+      this.#report(yaml, path, message, hint),
+    )
+    return { model, rules: rulesText, controls: read, controlsText, targets: names, files }
+  }
+
+  async #identity({ identity }: ConfigFile, source: YamlFile): Promise<Config['identity']> {
+    const people = identity.people ?? []
+    for (const [i, { oidc }] of people.entries()) {
+      if (!isIssuer(oidc))
+        this.#report(source, ['identity', 'people', i, 'oidc'], 'not an issuer: an https URL, or http on loopback')
+      if (people.findIndex(other => other.oidc === oidc) < i)
+        this.#report(source, ['identity', 'people', i, 'oidc'], 'the same issuer twice')
+    }
+    if (people.length === 0 && identity.keys === undefined) {
+      this.#report(source, ['identity'], 'nobody could log in', 'add people (oidc) or keys')
+    }
+    const agents =
+      identity.agents === undefined
+        ? []
+        : await this.#agents(
+            identity.agents,
+            people.map(p => p.oidc),
+            source,
+          )
+    return {
+      people: people.map(({ oidc, audience, subject }) => ({
+        issuer: oidc,
+        audience,
+        ...(subject === undefined ? {} : { subject }),
+      })),
+      agents,
+      ...(identity.keys === undefined ? {} : { keys: resolve(this.#folder, identity.keys) }),
+    }
+  }
+
+  async #agents(path: string, issuers: readonly string[], source: YamlFile): Promise<AgentRule[]> {
+    const text = await this.#read(path, { file: source.file, ...source.placeOf(['identity', 'agents']) })
+    if (text === undefined) return []
+    const yaml = readYaml(text, shown(path))
+    const written = checkShape(yaml, agentsFile, problem => this.problems.push(problem)) ?? []
+    const key = ({ recognise: { issuer, claim, value } }: AgentRule) => JSON.stringify([issuer, claim, value])
+    for (const [i, agent] of written.entries()) {
+      const { id, recognise, owner } = agent
+      const earlier = written.slice(0, i)
+      if (!isSubjectId(owner) || owner.startsWith('agent:'))
+        this.#report(yaml, [i, 'owner'], 'not a person as policy names them', 'as owner@crm.example, in lower case')
+      if (!issuers.includes(recognise.issuer))
+        this.#report(
+          yaml,
+          [i, 'recognise', 'issuer'],
+          'this agent can never be recognised',
+          'name an issuer of identity.people',
+        )
+      if (earlier.some(other => other.id === id)) this.#report(yaml, [i, 'id'], 'this id is taken already')
+      if (earlier.some(other => key(other) === key(agent)))
+        this.#report(yaml, [i, 'recognise'], 'another agent is recognised by the same')
+    }
+    return written
+  }
+}
+
+const shown = (path: string) => path.replace(/^\.\//, '')

@@ -1,0 +1,35 @@
+/** What keys, certificates and addresses in a configuration must be. */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import type { Secret } from './secrets.ts'
+
+export const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)
+
+/** OpenID Connect Discovery, 3: an https URL without query or fragment; http only where it cannot be listened to. */
+export function isIssuer(text: string): boolean {
+  if (!URL.canParse(text) || /[?#]/.test(text)) return false
+  const { protocol, hostname, username } = new URL(text)
+  return (
+    username === '' &&
+    (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))))
+  )
+}
+
+/** @returns undefined where it is no Ed25519 private key in PEM. */
+export function ed25519(pem: Secret): KeyObject | undefined {
+  try {
+    const key = createPrivateKey(pem.reveal())
+    return key.asymmetricKeyType === 'ed25519' ? key : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** @returns whether both are PEM, and belong together. */
+export function isTlsPair(key: Secret, cert: Secret): boolean {
+  try {
+    // A secure context would take a key of another kind than the certificate's.
+    return new X509Certificate(cert.reveal()).checkPrivateKey(createPrivateKey(key.reveal()))
+  } catch {
+    return false
+  }
+}
