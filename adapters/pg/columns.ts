@@ -2,7 +2,7 @@
 import type { CellMask, Column, RowsForm } from '../../lib/reply.ts'
 import { leaks } from './functions.ts'
 import type { Names } from './names.ts'
-import { analyseView } from './statement.ts'
+import { analyseView, beneath } from './statement.ts'
 import { Fields, type } from './wire.ts'
 
 /** A field of a RowDescription. */
@@ -62,7 +62,7 @@ function columnOf({ name, table, attribute }: Described, names: Names, harmless:
   if (view === undefined) return column
   // Code that it calls may show anything.
   if (view.opaque) return { name, resources: [] }
-  return { ...column, through: [...view.accesses.map(access => access.resource), ...view.reaches] }
+  return { ...column, through: beneath(relation, names) }
 }
 
 /** ctid, xmin, tableoid, ...: no field of the table's own. */

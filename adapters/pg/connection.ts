@@ -89,7 +89,7 @@ async function serveSession(
   gone: AbortController,
   parts: ConnectionParts,
 ): Promise<void> {
-  const { gate, target, searchPath, cancels } = parts
+  const { gate, cancels } = parts
   const key = randomBytes(8)
   key[0]! &= 0x7f
   const settled: Promise<void>[] = []

@@ -54,11 +54,11 @@ function withClause(reading: Reading, node: Node, scope: Scope): Scope {
   if (clause === undefined) return scope
   const expressions = listAt(clause, 'ctes').flatMap(item => (isNode(item) ? [nodeAt(item, 'CommonTableExpr')!] : []))
   const names = expressions.map(expression => stringAt(expression, 'ctename') ?? '')
-  const recursive = clause['recursive'] === true
+  const recursive = clause.recursive === true
   const inner = new Set(recursive ? [...scope, ...names] : scope)
   for (const [i, expression] of expressions.entries()) {
     // Without RECURSIVE a name means the table until the expression that takes it is complete.
-    reading.nested(() => readExpressions(reading, expression['ctequery'], new Set(inner)))
+    reading.nested(() => readExpressions(reading, expression.ctequery, new Set(inner)))
     readExpressions(reading, { ...expression, ctequery: undefined }, scope)
     inner.add(names[i]!)
   }
@@ -94,7 +94,7 @@ function insert(reading: Reading, node: Node, scope: Scope): void {
   const target = reading.target('insert', relation)
   reading.copying()
   const conflict = nodeAt(node, 'onConflictClause')
-  if (conflict?.['action'] === 'ONCONFLICT_UPDATE') {
+  if (conflict?.action === 'ONCONFLICT_UPDATE') {
     reading.target('update', relation)
     assignments(reading, conflict, relation, target)
   }
@@ -105,7 +105,7 @@ function insert(reading: Reading, node: Node, scope: Scope): void {
 function update(reading: Reading, node: Node, scope: Scope): void {
   const inner = withClause(reading, node, scope)
   const relation = nodeAt(node, 'relation')
-  const target = reading.target('update', relation, isSelective(node['whereClause']) ? 'low' : 'high')
+  const target = reading.target('update', relation, isSelective(node.whereClause) ? 'low' : 'high')
   assignments(reading, node, relation, target)
   returning(reading, node, target)
   readExpressions(reading, rest(node, 'relation'), inner)
@@ -113,7 +113,7 @@ function update(reading: Reading, node: Node, scope: Scope): void {
 
 function remove(reading: Reading, node: Node, scope: Scope): void {
   const inner = withClause(reading, node, scope)
-  const target = reading.target('delete', nodeAt(node, 'relation'), isSelective(node['whereClause']) ? 'low' : 'high')
+  const target = reading.target('delete', nodeAt(node, 'relation'), isSelective(node.whereClause) ? 'low' : 'high')
   returning(reading, node, target)
   readExpressions(reading, rest(node, 'relation'), inner)
 }
@@ -121,7 +121,7 @@ function remove(reading: Reading, node: Node, scope: Scope): void {
 function merge(reading: Reading, node: Node, scope: Scope): void {
   const inner = withClause(reading, node, scope)
   const relation = nodeAt(node, 'relation')
-  const everyRow = !isSelective(node['joinCondition'])
+  const everyRow = !isSelective(node.joinCondition)
   let target = reading.target('select', relation)
   for (const item of listAt(node, 'mergeWhenClauses')) {
     const clause = isNode(item) ? (nodeAt(item, 'MergeWhenClause') ?? {}) : {}
@@ -142,7 +142,7 @@ function assignments(reading: Reading, node: Node, relation: Node | undefined, t
   const own = [stringAt(nodeAt(relation ?? {}, 'alias') ?? {}, 'aliasname'), stringAt(relation ?? {}, 'relname')]
   for (const item of listAt(node, 'targetList')) {
     const assignment = isNode(item) ? (nodeAt(item, 'ResTarget') ?? {}) : {}
-    const value = assignment['val']
+    const value = assignment.val
     const assigned = stringAt(assignment, 'name')
     if (contains(value, name => name === 'SubLink')) reading.copying()
     contains(value, (name, child) => {

@@ -4,9 +4,7 @@ import { isNode, listAt, type Node, nodeAt, qualified, strings, type Tree } from
 
 /** @returns one for each column; undefined where a star or a set operation leaves positions unknown */
 export function harmlessColumns(select: Node, names: Names): readonly boolean[] | undefined {
-  const targets = listAt(select, 'targetList').map(item =>
-    isNode(item) ? nodeAt(item, 'ResTarget')?.['val'] : undefined,
-  )
+  const targets = listAt(select, 'targetList').map(item => (isNode(item) ? nodeAt(item, 'ResTarget')?.val : undefined))
   if (targets.length === 0 || nodeAt(select, 'larg') !== undefined) return undefined
   const star = targets.some(target => isNode(target) && JSON.stringify(target).includes('"A_Star"'))
   return star ? undefined : targets.map(target => isHarmless(target, names))
@@ -24,7 +22,7 @@ function isHarmless(tree: Tree, names: Names): boolean {
       return true
     case 'TypeCast': {
       const { schema, name } = qualified(strings(listAt(nodeAt(node, 'typeName') ?? {}, 'names')))
-      return names.typeIsHarmless(schema, name) && isHarmless(node['arg'], names)
+      return names.typeIsHarmless(schema, name) && isHarmless(node.arg, names)
     }
     case 'FuncCall':
       return isHarmlessCall(node, names)
@@ -38,5 +36,5 @@ function isHarmlessCall(node: Node, names: Names): boolean {
   if (names.function(schema, name)?.effect.kind !== 'harmless') return false
   // A number of rows shows no value, whatever is counted.
   if (name === 'count') return true
-  return node['over'] === undefined && listAt(node, 'args').every(argument => isHarmless(argument, names))
+  return node.over === undefined && listAt(node, 'args').every(argument => isHarmless(argument, names))
 }

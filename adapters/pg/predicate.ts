@@ -10,11 +10,11 @@ export function isSelective(where: Tree): boolean {
   if (kind === 'CurrentOfExpr') return true
   if (kind === 'BoolExpr') {
     const args = listAt(node, 'args')
-    return node['boolop'] === 'AND_EXPR' ? args.some(isSelective) : args.every(isSelective)
+    return node.boolop === 'AND_EXPR' ? args.some(isSelective) : args.every(isSelective)
   }
   if (kind === 'A_Expr' && sameSides(node)) return false
   return contains(where, name => name === 'ColumnRef')
 }
 
-const sameSides = (node: Node) => bare(node['lexpr']) === bare(node['rexpr'])
+const sameSides = (node: Node) => bare(node.lexpr) === bare(node.rexpr)
 const bare = (tree: Tree) => JSON.stringify(tree, (name, value) => (name === 'location' ? undefined : value))

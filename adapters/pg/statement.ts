@@ -101,6 +101,15 @@ export function analyseView(relation: Relation, names: Names): Analysis | undefi
   return known
 }
 
+/** Resources whose data the relation can show beside its own: its kin, and of a view all that it reads. */
+export function beneath(relation: Relation, names: Names): readonly string[] {
+  const view = analyseView(relation, names)
+  const tables = (view?.accesses ?? [])
+    .map(access => access.resource)
+    .filter(resource => !resource.endsWith('/session'))
+  return [...relation.kin, ...tables, ...(view?.reaches ?? [])]
+}
+
 /** Reads the statements of one text. Mutable while it reads; nothing of it leaves but the result. */
 export class Reading {
   readonly names: Names
@@ -210,6 +219,9 @@ export class Reading {
     const name = stringAt(node, 'relname') ?? ''
     if (stringAt(node, 'schemaname') === undefined && scope.has(name)) return
     for (const resource of this.#touch('select', node)) this.#sources.add(resource)
+    // Whoever copies from a view copies from its tables.
+    const relation = this.names.relation(stringAt(node, 'schemaname'), name)
+    if (relation !== undefined) for (const resource of beneath(relation, this.names)) this.#sources.add(resource)
   }
 
   /** A relation that something is done to. @returns its resources */
@@ -245,11 +257,9 @@ export class Reading {
   }
 
   #follow(relation: Relation, action: string): void {
-    for (const kin of relation.kin) this.#reaches.add(kin)
+    for (const resource of beneath(relation, this.names)) this.#reaches.add(resource)
     const view = analyseView(relation, this.names)
     if (view === undefined) return
-    for (const { resource } of view.accesses) if (!resource.endsWith('/session')) this.#reaches.add(resource)
-    for (const resource of view.reaches) this.#reaches.add(resource)
     // A materialized view runs nothing when it is read; a view runs what it calls.
     if (relation.kind !== 'v' || action === 'drop') return
     if (view.opaque) this.#opaque = true
@@ -277,16 +287,16 @@ export class Reading {
         return this.#createAs(node)
       case 'ViewStmt':
         this.creates(nodeAt(node, 'view'))
-        this.expressions(node['query'], noNames)
+        this.expressions(node.query, noNames)
         return { defines: true }
       case 'PrepareStmt':
         this.session()
-        return { makes: this.#makes('prepared', stringAt(node, 'name'), node['query']) }
+        return { makes: this.#makes('prepared', stringAt(node, 'name'), node.query) }
       case 'DeclareCursorStmt':
-        this.expressions(node['query'], noNames)
-        return { makes: this.#makes('cursor', stringAt(node, 'portalname'), node['query']) }
+        this.expressions(node.query, noNames)
+        return { makes: this.#makes('cursor', stringAt(node, 'portalname'), node.query) }
       case 'ExecuteStmt':
-        this.expressions(node['params'], noNames)
+        this.expressions(node.params, noNames)
         return { uses: { kind: 'prepared', name: stringAt(node, 'name') ?? '' } }
       case 'FetchStmt':
         return { uses: { kind: 'cursor', name: stringAt(node, 'portalname') ?? '' } }
@@ -325,13 +335,13 @@ export class Reading {
   }
 
   #copy(node: Node): Partial<Part> {
-    const from = node['is_from'] === true
+    const from = node.is_from === true
     const relation = nodeAt(node, 'relation')
-    const elsewhere = stringAt(node, 'filename') !== undefined || node['is_program'] === true
+    const elsewhere = stringAt(node, 'filename') !== undefined || node.is_program === true
     if (from) this.target('insert', relation)
     else if (relation !== undefined) this.source(relation, noNames)
-    this.expressions(node['query'], noNames)
-    this.expressions(node['whereClause'], noNames)
+    this.expressions(node.query, noNames)
+    this.expressions(node.whereClause, noNames)
     if (!elsewhere) return { copy: from ? 'in' : 'out' }
     this.writes('high')
     this.unknownCode()
@@ -342,10 +352,10 @@ export class Reading {
 
   #explain(node: Node): Partial<Part> {
     const [kind, inner] = Object.entries(nodeAt(node, 'query') ?? {})[0] ?? []
-    const analyze = contains(node['options'], (name, option) => {
+    const analyze = contains(node.options, (name, option) => {
       const value = stringAt(nodeAt(nodeAt(option, 'arg') ?? {}, 'String') ?? {}, 'sval')?.toLowerCase()
       const zero = nodeAt(nodeAt(option, 'arg') ?? {}, 'Integer')
-      const off = value === 'false' || value === 'off' || (zero !== undefined && (zero['ival'] ?? 0) === 0)
+      const off = value === 'false' || value === 'off' || (zero !== undefined && (zero.ival ?? 0) === 0)
       return name === 'DefElem' && stringAt(option, 'defname') === 'analyze' && !off
     })
     const read = this.#read
@@ -361,7 +371,7 @@ export class Reading {
     this.copying()
     const prepared = nodeAt(nodeAt(node, 'query') ?? {}, 'ExecuteStmt')
     if (prepared === undefined) {
-      this.expressions(node['query'], noNames)
+      this.expressions(node.query, noNames)
       return { defines: true }
     }
     // What a prepared statement reads is known only when it runs.
@@ -374,8 +384,7 @@ export class Reading {
     if (node === undefined) return
     const name = stringAt(node, 'relname') ?? ''
     const asked = stringAt(node, 'schemaname')
-    const schema =
-      node['relpersistence'] === 't' || asked === 'pg_temp' ? 'pg_temp' : (asked ?? this.names.creationSchema)
+    const schema = node.relpersistence === 't' || asked === 'pg_temp' ? 'pg_temp' : (asked ?? this.names.creationSchema)
     this.#creates.push({ schema, name })
     this.#createdHere.set(name, schema)
     this.writes()
@@ -390,7 +399,7 @@ export class Reading {
 
   #drop(kind: string, node: Node): Partial<Part> {
     this.session()
-    if (kind === 'DiscardStmt') return node['target'] === 'DISCARD_ALL' ? { drops: 'everything' } : {}
+    if (kind === 'DiscardStmt') return node.target === 'DISCARD_ALL' ? { drops: 'everything' } : {}
     const name = stringAt(node, 'name') ?? stringAt(node, 'portalname')
     if (kind === 'DeallocateStmt') {
       return { drops: name === undefined ? 'prepared' : { kind: 'prepared', name } }
@@ -432,7 +441,7 @@ export class Reading {
     if (kind.secret) this.#secret = true
     const risk = riskOf(name, node, kind)
     if (!kind.read) this.writes(risk)
-    const action = name.startsWith('Grant') && node['is_grant'] !== true ? 'revoke' : kind.action
+    const action = name.startsWith('Grant') && node.is_grant !== true ? 'revoke' : kind.action
     const { relation, objects, relations, sequence, typevar, ...rest } = node
     const own = [relation, sequence, typevar].filter(isNode).filter(child => 'relname' in child)
     if (action === 'create' && own.length > 0 && name !== 'RuleStmt') for (const child of own) this.creates(child)
@@ -474,11 +483,9 @@ export class Reading {
 
 function riskOf(name: string, node: Node, kind: Kind): Risk {
   if (name === 'VacuumStmt') {
-    return contains(node['options'], (_, option) => stringAt(option, 'defname') === 'full') ? 'high' : 'low'
+    return contains(node.options, (_, option) => stringAt(option, 'defname') === 'full') ? 'high' : 'low'
   }
   if (name !== 'AlterTableStmt') return kind.risk
-  const parts = listAt(node, 'cmds').map(item =>
-    isNode(item) ? nodeAt(item, 'AlterTableCmd')?.['subtype'] : undefined,
-  )
+  const parts = listAt(node, 'cmds').map(item => (isNode(item) ? nodeAt(item, 'AlterTableCmd')?.subtype : undefined))
   return parts.every(part => typeof part === 'string' && mildAlterations.has(part)) ? 'low' : 'high'
 }

@@ -29,7 +29,7 @@ export function parseStatements(text: string): readonly Statement[] {
       return { kind, node }
     })
   } catch (error) {
-    throw violation(error, text)
+    throw violation(error)
   }
 }
 
@@ -38,17 +38,16 @@ export function withoutLiterals(text: string): string {
   try {
     return normalizeSync(text)
   } catch (error) {
-    throw violation(error, text)
+    throw violation(error)
   }
 }
 
-function violation(error: unknown, text: string): ProtocolViolation {
+function violation(error: unknown): ProtocolViolation {
   if (error instanceof ProtocolViolation) return error
   if (error instanceof SqlError && error.sqlDetails !== undefined) {
-    // Counted in bytes from 0 there, in characters from 1 on the wire. The parser's own words quote the client's text alone.
+    // Counted in characters from 0 there, from 1 on the wire. The parser's own words quote the client's text alone.
     const { cursorPosition, message } = error.sqlDetails
-    const before = Buffer.from(text).subarray(0, Math.max(0, cursorPosition)).toString()
-    return new ProtocolViolation('42601', message, [...before].length + 1)
+    return new ProtocolViolation('42601', message, cursorPosition + 1)
   }
   return new ProtocolViolation('54001', 'a statement that is nested too deeply, or cannot be read')
 }
@@ -87,11 +86,11 @@ export function constant(tree: Tree): string | undefined {
   const text = nodeAt(value, 'sval')
   if (text !== undefined) return stringAt(text, 'sval') ?? ''
   const number = nodeAt(value, 'ival')
-  if (number !== undefined) return String(number['ival'] ?? 0)
+  if (number !== undefined) return String(number.ival ?? 0)
   const float = nodeAt(value, 'fval')
   if (float !== undefined) return stringAt(float, 'fval')
   const flag = nodeAt(value, 'boolval')
-  return flag === undefined ? undefined : String(flag['boolval'] ?? false)
+  return flag === undefined ? undefined : String(flag.boolval ?? false)
 }
 
 /** Whether the predicate holds for a node of that name anywhere in the tree. */

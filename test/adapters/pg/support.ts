@@ -4,6 +4,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { type PostgresGateway, type PostgresOptions, postgresGateway } from '../../../adapters/pg/index.ts'
 import type { Control } from '../../../lib/control.ts'
 import type { GuardParts } from '../../../lib/guard.ts'
+import { casbinPolicy } from '../../../lib/policy/policy.ts'
 import { type Fixture, fixture } from '../../support/guard.ts'
 import { crm, postgres, type Served } from '../../support/postgres.ts'
 
@@ -19,6 +20,7 @@ export interface Setup extends Served, Fixture {
 export function gateway(
   controls: readonly Control[] = [],
   options: {
+    readonly rules?: string
     readonly sql?: string
     readonly parts?: Partial<GuardParts>
     readonly gateway?: Partial<PostgresOptions>
@@ -28,7 +30,8 @@ export function gateway(
   const clients: pg.Client[] = []
   let setup: Setup | undefined
   beforeAll(async () => {
-    const guarded = await fixture(controls, options.parts)
+    const policy = options.rules === undefined ? {} : { policy: await casbinPolicy({ rules: options.rules, controls }) }
+    const guarded = await fixture(controls, { ...policy, ...options.parts })
     const { guard } = guarded
     const upstream = served().server.url()
     const made = await postgresGateway({ gate: guard, target: 'crm', upstream, ...options.gateway })
