@@ -93,7 +93,7 @@ export class DirectoryLedger implements Ledger {
     const { options, recovered } = parts
     const { directory, origin, wrappingKey, segmentBytes = 64 * 1024 * 1024 } = options
     const segments = [...recovered.segments]
-    if (recovered.torn !== undefined) segments.splice(-1, 1, await setAside(recovered.torn))
+    if (recovered.torn !== undefined) segments.splice(-1, 1, await setAside(recovered.torn, parts.epoch))
     let ledger: DirectoryLedger | undefined
     const onFault = (error: unknown) => ledger?.poison(error)
     const vault = await Vault.open({ directory, origin, wrappingKey, onFault })

@@ -3,7 +3,7 @@
  * every step has passed, so that a ledger that is refused stays as it was found.
  */
 import { promises as fs } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { parseEntry } from '../format/entry.ts'
@@ -200,11 +200,11 @@ async function requireSeals(directory: string, size: number): Promise<void> {
   if (largest > size) throw rollback(`${size} entries are left of ${largest} that a seal signs`)
 }
 
-/** Copies the torn tail beside the segment, and cuts it off: nothing is overwritten that was not kept. */
-export async function setAside({ segment, bytes }: Torn): Promise<SegmentState> {
+/** Copies the torn tail to wal/torn-EPOCH, and cuts it off: nothing is overwritten that was not kept. @param epoch of this opening */
+export async function setAside({ segment, bytes }: Torn, epoch: number): Promise<SegmentState> {
   const { path, position } = segment
   const folder = join(path, '..')
-  const copy = await fs.open(join(folder, `torn-${basename(path, '.seg')}-${position}`), 'w', 0o600)
+  const copy = await fs.open(join(folder, `torn-${epoch}`), 'w', 0o600)
   try {
     await copy.writeFile(bytes)
     await copy.sync()

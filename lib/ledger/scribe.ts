@@ -38,6 +38,9 @@ const frameOverhead = 4096
 export class Scribe {
   readonly #parts: ScribeParts
   #seq: number
+  /** The last millisecond and its text: many entries share one. */
+  #now = Number.NaN
+  #time = ''
 
   constructor(parts: ScribeParts) {
     this.#parts = parts
@@ -69,13 +72,21 @@ export class Scribe {
     // What the ledger says comes last: no draft can set it.
     value.v = formatVersion
     value.id = id
-    value.time = timestamp(now)
+    value.time = this.#timeOf(now)
     value.writer = writer
     value.seq = seq
     value.sd = disclosed.length === 0 ? undefined : disclosed.map(disclosureDigest).sort()
     const { entry, bytes } = composeEntry(value as unknown as Entry)
     const sealed = disclosed.length === 0 ? noDisclosures : this.#seal(origin, id, slot ?? commonSlot, disclosed)
     return { entry, bytes, leaf: leafOf(bytes), sealed }
+  }
+
+  #timeOf(now: number): string {
+    if (now !== this.#now) {
+      this.#now = now
+      this.#time = timestamp(now)
+    }
+    return this.#time
   }
 
   #seal(origin: string, id: string, name: string, disclosed: readonly string[]): Buffer {

@@ -21,6 +21,7 @@ export class Segment {
   #position: number
   #allocated: number
   #reserving: Promise<void> | undefined
+  #syncing: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: {
     path: string
@@ -64,10 +65,14 @@ export class Segment {
   }
 
   sync(): Promise<void> {
-    return syncData(this.#plain)
+    const done = syncData(this.#plain)
+    this.#syncing = Promise.allSettled([this.#syncing, done])
+    return done
   }
 
+  /** Waits for what is under way: a descriptor closed too early may be another file's by then. */
   async close(): Promise<void> {
+    await this.#syncing
     await this.#reserving?.catch(() => undefined)
     await closeFile(this.#plain)
     await closeFile(this.#synced)

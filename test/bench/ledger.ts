@@ -31,7 +31,8 @@ export async function suite(): Promise<Row[]> {
     const raw = await Segment.open(join(directory, 'raw'), 0)
     const frame = await frameOf(ledger, join(directory, 'ledger'))
     await ledger.append([draft(0)])
-    // First the burst, so that both meet code that is compiled, as a process that serves does.
+    // Once unmeasured: a process that serves has its code compiled.
+    await saturated(ledger)
     const many = await saturated(ledger)
     const single = await interleaved(ledger, raw, frame)
     const after = await rawSyncs(raw, frame)
