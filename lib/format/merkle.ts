@@ -178,11 +178,7 @@ export class Frontier {
   }
 
   /** Appends a complete subtree of 2^level leaves, as read back from a tile; the size must be a multiple of that. */
-  appendSubtree(
-    level: number,
-    subtree: Hash,
-    completed?: (level: number, index: number, hash: Hash) => void,
-  ): void {
+  appendSubtree(level: number, subtree: Hash, completed?: (level: number, index: number, hash: Hash) => void): void {
     if (this.#size % 2 ** level !== 0) {
       throw new LedgerError('ERR_PROOF_INVALID', `a subtree of level ${level} cannot follow ${this.#size} leaves`)
     }
