@@ -241,9 +241,14 @@ function greeting(parameters: ReadonlyMap<string, string>, key: Buffer): Buffer 
   ])
 }
 
-/** Resolves when the socket can take more, or will never. */
+/** Resolves when the socket can take more, or will never. What is written in one turn leaves as one. */
 async function write(socket: Duplex, bytes: Uint8Array): Promise<void> {
-  if (socket.writableEnded || socket.destroyed || socket.write(bytes)) return
+  if (socket.writableEnded || socket.destroyed) return
+  if (socket.writableCorked === 0) {
+    socket.cork()
+    process.nextTick(() => socket.uncork())
+  }
+  if (socket.write(bytes)) return
   await new Promise<void>(resolve => {
     const done = () => {
       socket.off('drain', done)

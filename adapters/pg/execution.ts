@@ -193,14 +193,15 @@ async function copyIn(on: Demultiplexer, signal: AbortSignal): Promise<void> {
   const { upstream } = on
   for (;;) {
     if (upstream.messages.peek() !== undefined || upstream.messages.ended) return
-    const message = upstream.socket.writableNeedDrain ? undefined : messages.take()
+    if (upstream.socket.writableNeedDrain) {
+      // The server may be waiting to tell us something before it reads on.
+      await eitherDrained(upstream, signal)
+      continue
+    }
+    const message = messages.take()
     if (message === undefined) {
       if (messages.ended) throw new ProtocolViolation('08P01', 'the client closed in the middle of a COPY')
-      const room = new Promise<void>(resolve => upstream.socket.once('drain', resolve))
-      await race(
-        Promise.race([upstream.messages.wait(), upstream.socket.writableNeedDrain ? room : messages.wait()]),
-        signal,
-      )
+      await race(Promise.race([upstream.messages.wait(), messages.wait()]), signal)
       continue
     }
     // Flush and Sync mean nothing in here: libpq has sent them with the Execute.
@@ -210,5 +211,18 @@ async function copyIn(on: Demultiplexer, signal: AbortSignal): Promise<void> {
     }
     upstream.socket.write(message.bytes)
     if (message.type !== types.copyData) return
+  }
+}
+
+async function eitherDrained({ socket, messages }: Demultiplexer['upstream'], signal: AbortSignal): Promise<void> {
+  let drained: () => void = () => undefined
+  const room = new Promise<void>(resolve => {
+    drained = resolve
+  })
+  socket.once('drain', drained)
+  try {
+    await race(Promise.race([messages.wait(), room]), signal)
+  } finally {
+    socket.off('drain', drained)
   }
 }
