@@ -7,11 +7,15 @@ import { describe, isOurs } from './errors.ts'
 
 export type Diagnostics = Pick<winston.Logger, 'error' | 'warn' | 'info' | 'debug'>
 
-export function diagnostics(level: 'error' | 'warn' | 'info' | 'debug' = 'info'): Diagnostics {
+/** @param to where the lines go; standard error unless said otherwise */
+export function diagnostics(
+  level: 'error' | 'warn' | 'info' | 'debug' = 'info',
+  to: NodeJS.WritableStream = process.stderr,
+): Diagnostics {
   return winston.createLogger({
     level,
     format: winston.format.combine(winston.format.timestamp(), winston.format.json()),
-    transports: [new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] })],
+    transports: [new winston.transports.Stream({ stream: to })],
   })
 }
 

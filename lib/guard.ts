@@ -43,7 +43,7 @@ export interface Guard extends Gate {
   close(): Promise<void>
 }
 
-export async function guard(parts: GuardParts): Promise<Guard> {
+export async function buildGuard(parts: GuardParts): Promise<Guard> {
   const { name, ledger, policy, clock = systemClock } = parts
   const principals = new Principals(ledger)
   const grants = new Grantbook(clock)

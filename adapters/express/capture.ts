@@ -1,9 +1,13 @@
-/** Turns what handlers write into a reply: `write` and `end` fill a bounded queue of frames, and the real ones are kept for the sink. */
+/**
+ * The handlers' side of a response: what they write fills a bounded queue, and is pulled from it as the frames of a reply. To
+ * them it behaves as node's own does; a reply that is refused looks like a client that has gone.
+ */
+import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { Fault } from '../../lib/errors.ts'
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Form, Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
+import { formOf, type Head } from './head.ts'
 
 const highWater = 64 * 1024
 
@@ -13,33 +17,57 @@ interface Part {
   readonly done: Callback | undefined
 }
 
+/** The methods as they were before, for whoever gives out what was captured. */
+export type Real = Pick<ServerResponse, 'write' | 'end' | 'writeHead' | 'flushHeaders' | 'on' | 'off'> &
+  Pick<ServerResponse, 'setHeader' | 'removeHeader' | 'addTrailers'>
+
 export class Capture {
+  readonly real: Real
   readonly #response: ServerResponse
-  readonly #real: Pick<ServerResponse, 'write' | 'end'>
   readonly #parts: Part[] = []
+  /** Handlers hear of the queue's own room only, neither of the socket's nor of a compressor's. */
+  readonly #room = new EventEmitter()
   #queued = 0
+  #head: Head | undefined
   #started = false
   #ended = false
-  #failure: unknown
+  #closed = false
+  #flushed = false
+  #trailers: readonly unknown[] = []
   #wake: () => void = () => undefined
 
   constructor(response: ServerResponse) {
     this.#response = response
-    this.#real = { write: response.write.bind(response), end: response.end.bind(response) }
-    const override = { ...this.#overrides() }
-    Object.assign(response, override)
-    Object.defineProperty(response, 'headersSent', { configurable: true, get: () => this.#started })
+    const names = ['write', 'end', 'writeHead', 'flushHeaders', 'on', 'off'] as const
+    const headers = ['setHeader', 'removeHeader', 'addTrailers'] as const
+    this.real = Object.fromEntries([...names, ...headers].map(name => [name, response[name].bind(response)])) as never
+    const own = { ...this.#writes(), ...this.#heads(), ...this.#listens() }
+    Object.assign(response, own)
+    const get = (name: string, of: () => boolean) =>
+      Object.defineProperty(response, name, { configurable: true, get: of })
+    get('headersSent', () => this.#head !== undefined && !this.#closed)
+    get('writableEnded', () => this.#ended)
+    get('writableNeedDrain', () => this.#queued >= highWater)
   }
 
-  /** Gives the real methods back; what was captured and not released is gone, and headers that handlers set with it. */
-  restore(): void {
-    const response = this.#response as unknown as Record<string, unknown>
-    for (const name of ['write', 'end', 'writeHead', 'flushHeaders', 'headersSent']) delete response[name]
+  /** Status and headers as the handlers left them when they began to answer. */
+  get head(): Head {
+    return this.#head!
   }
 
-  fail(error: unknown): void {
-    this.#failure = error
-    this.#wake()
+  /** The handlers want the head to leave before there is a body. */
+  get flushed(): boolean {
+    return this.#flushed
+  }
+
+  get trailers(): readonly unknown[] {
+    return this.#trailers
+  }
+
+  /** What was captured and not released is gone, and whatever the handlers still do has no effect. */
+  close(): void {
+    this.#closed = true
+    for (const { done } of this.#parts.splice(0)) done?.(gone())
   }
 
   /** The reply: starts the handlers when it is pulled. */
@@ -51,11 +79,12 @@ export class Capture {
       const part = this.#parts.shift()
       if (part !== undefined) {
         yield { type: 'data', channel: 'body', bytes: part.bytes, items: 1 }
+        const full = this.#queued >= highWater
         this.#queued -= part.bytes.length
         part.done?.()
-        if (this.#queued < highWater) this.#response.emit('drain')
+        if (full && this.#queued < highWater) this.#room.emit('drain')
       } else if (this.#ended) {
-        yield { type: 'end', result: this.#response.statusCode < 500 ? 'completed' : 'failed', settled: 'nothing' }
+        yield { type: 'end', result: this.head.status < 500 ? 'completed' : 'failed', settled: 'nothing' }
         return
       } else {
         await this.#change(exchange)
@@ -63,102 +92,150 @@ export class Capture {
     }
   }
 
-  /** The sink: frames go out on the real response. */
-  async release(frame: Frame, masked: boolean, signal: AbortSignal): Promise<void> {
-    if (frame.type === 'head') {
-      // What these say of the whole is no longer true of what is shown, or would let it be guessed.
-      if (masked)
-        for (const name of ['content-length', 'etag', 'last-modified', 'accept-ranges', 'content-md5', 'digest'])
-          this.#response.removeHeader(name)
-    } else if (frame.type === 'data') {
-      if (!this.#real.write(frame.bytes)) {
-        await race(new Promise<void>(resolve => this.#onRealDrain(resolve)), signal)
-      }
-    } else {
-      await new Promise<void>(resolve => this.#real.end(() => resolve()))
-    }
-  }
-
-  /** Node emits `drain` on the response; handlers hear it too, which is harmless. */
-  #onRealDrain(resolve: () => void): void {
-    if (this.#response.writableNeedDrain) this.#response.once('drain', () => this.#onRealDrain(resolve))
-    else resolve()
-  }
-
   async #change(exchange: Exchange): Promise<void> {
-    if (this.#failure === undefined) {
-      await race(new Promise<void>(resolve => { this.#wake = resolve }), exchange.signal) // biome-ignore format: one step
-    }
-    if (this.#failure !== undefined) throw new Fault('ERR_UPSTREAM', 'a handler failed', {}, this.#failure)
+    await race(new Promise<void>(resolve => { this.#wake = resolve }), exchange.signal) // biome-ignore format: one step
   }
 
   #form(): Form {
-    const type = String(this.#response.getHeader('content-type') ?? '')
-    const encoding = this.#response.getHeader('content-encoding')
-    const status = this.#response.statusCode
-    if ((this.#ended && this.#parts.length === 0) || status === 204 || status === 304) return { kind: 'empty' }
-    if (encoding !== undefined && encoding !== 'identity') return { kind: 'opaque' }
-    return /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type) ? { kind: 'json' } : { kind: 'opaque' }
+    if (this.#ended && this.#parts.length === 0) return { kind: 'empty' }
+    return formOf(this.#response, this.head)
   }
 
-  #overrides() {
-    const take = (chunk: unknown, encoding: unknown, callback: unknown): { bytes?: Uint8Array; done?: Callback } => {
-      const done = [chunk, encoding, callback].find(x => typeof x === 'function') as Callback | undefined
-      const given = done === undefined ? {} : { done }
-      if (typeof chunk === 'string')
-        return {
-          bytes: Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8'),
-          ...given,
-        }
-      if (chunk instanceof Uint8Array) return { bytes: Buffer.from(chunk), ...given }
-      return given
+  /** Fixes the head through whatever wraps `writeHead`, as node's own first write does. */
+  #begin(): void {
+    if (this.#head === undefined) this.#response.writeHead(this.#response.statusCode)
+    this.#started = true
+  }
+
+  #push(bytes: Uint8Array | undefined, done: Callback | undefined): boolean {
+    this.#begin()
+    if (bytes !== undefined && bytes.length > 0 && this.head.hasBody) {
+      this.#parts.push({ bytes, done })
+      this.#queued += bytes.length
+    } else if (done !== undefined) {
+      process.nextTick(done)
     }
-    const push = (bytes: Uint8Array | undefined, done: Callback | undefined) => {
-      this.#started = true
-      if (bytes !== undefined && bytes.length > 0) {
-        this.#parts.push({ bytes, done })
-        this.#queued += bytes.length
-      } else {
-        done?.()
-      }
-      this.#wake()
-      return this.#queued < highWater
-    }
+    this.#wake()
+    return this.#queued < highWater
+  }
+
+  #writes() {
     return {
       write: (chunk: unknown, encoding?: unknown, callback?: unknown): boolean => {
-        const { bytes, done } = take(chunk, encoding, callback)
-        return push(bytes, done)
+        const done = callbackIn(encoding, callback)
+        if (this.#closed || this.#ended) {
+          if (done !== undefined) process.nextTick(done, gone())
+          return false
+        }
+        return this.#push(bytesOf(chunk, encoding), done)
       },
       end: (chunk?: unknown, encoding?: unknown, callback?: unknown): ServerResponse => {
-        const { bytes, done } = take(chunk, encoding, callback)
-        if (done !== undefined) this.#response.once('finish', () => done())
-        if (!this.#ended) {
-          this.#ended = true
-          push(bytes, undefined)
+        const done = callbackIn(chunk, encoding, callback)
+        if (this.#closed || this.#ended) {
+          if (done !== undefined) process.nextTick(done, gone())
+          return this.#response
         }
+        const none = chunk === undefined || chunk === null || typeof chunk === 'function'
+        const bytes = none ? undefined : bytesOf(chunk, encoding)
+        if (done !== undefined) this.real.on('finish', () => done())
+        this.#begin()
+        this.#ended = true
+        this.#push(bytes, undefined)
         return this.#response
-      },
-      writeHead: (status: number, message?: unknown, headers?: unknown): ServerResponse => {
-        this.#response.statusCode = status
-        if (typeof message === 'string') this.#response.statusMessage = message
-        setHeaders(this.#response, typeof message === 'string' ? headers : message)
-        return this.#response
-      },
-      flushHeaders: (): void => {
-        this.#started = true
-        this.#wake()
       },
     }
   }
+
+  #heads() {
+    const response = this.#response
+    const { setHeader, appendHeader, removeHeader, setHeaders } = response
+    /** Once the head is fixed nothing of it changes; once the reply is refused, nothing is heard. */
+    const guarded =
+      <A extends unknown[]>(change: (...given: A) => unknown) =>
+      (...given: A): ServerResponse => {
+        if (this.#head !== undefined && !this.#closed) throw alreadySent()
+        if (!this.#closed) change.apply(response, given)
+        return response
+      }
+    return {
+      setHeader: guarded(setHeader),
+      appendHeader: guarded(appendHeader),
+      removeHeader: guarded(removeHeader),
+      setHeaders: guarded(setHeaders),
+      writeHead: (status: number, message?: unknown, headers?: unknown): ServerResponse => {
+        if (this.#closed) return response
+        const given = typeof message === 'string' ? headers : message
+        if (this.#head !== undefined) {
+          // Compressors call it before every write, by node's `_implicitHeader`.
+          if (given === undefined && status === this.#head.status) return response
+          throw alreadySent()
+        }
+        applyHeaders(response, given)
+        response.statusCode = status
+        if (typeof message === 'string') response.statusMessage = message
+        const hasBody = response.req.method !== 'HEAD' && status !== 204 && status !== 304
+        this.#head = { status, message: response.statusMessage as string | undefined, hasBody }
+        return response
+      },
+      flushHeaders: (): void => {
+        if (this.#closed) return
+        this.#begin()
+        this.#flushed = true
+        this.#wake()
+      },
+      addTrailers: (trailers: unknown): void => {
+        this.#trailers = [...this.#trailers, trailers]
+      },
+      // An informational reply would leave before anything is recorded; RFC 8297 lets it be left out.
+      writeEarlyHints: (_hints: unknown, callback?: () => void): void => callback?.(),
+    }
+  }
+
+  #listens() {
+    const response = this.#response
+    type Listener = (...given: unknown[]) => void
+    const routed = (name: 'on' | 'addListener' | 'prependListener' | 'off' | 'removeListener') => {
+      const real = response[name].bind(response) as (event: string, listener: Listener) => unknown
+      return (event: string, listener: Listener): ServerResponse => {
+        if (event === 'drain') this.#room[name](event, listener)
+        else real(event, listener)
+        return response
+      }
+    }
+    return {
+      on: routed('on'),
+      addListener: routed('addListener'),
+      prependListener: routed('prependListener'),
+      off: routed('off'),
+      removeListener: routed('removeListener'),
+    }
+  }
+}
+
+const callbackIn = (...given: unknown[]) => given.find(one => typeof one === 'function') as Callback | undefined
+
+/** Copied: handlers may use their buffer again. @throws TypeError as node does */
+function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
+  if (typeof chunk === 'string') {
+    return Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
+  }
+  if (chunk instanceof Uint8Array) return Buffer.from(chunk)
+  throw withCode(new TypeError('a chunk must be a string or bytes'), 'ERR_INVALID_ARG_TYPE')
 }
 
 /** `writeHead` takes an object, a flat list of names and values, or a list of pairs. */
-function setHeaders(response: ServerResponse, headers: unknown): void {
+function applyHeaders(response: ServerResponse, headers: unknown): void {
   if (Array.isArray(headers)) {
     const flat = headers.flat() as string[]
+    for (let i = 0; i < flat.length; i += 2) response.removeHeader(flat[i]!)
     for (let i = 0; i + 1 < flat.length; i += 2) response.appendHeader(flat[i]!, flat[i + 1]!)
   } else if (typeof headers === 'object' && headers !== null) {
-    for (const [name, value] of Object.entries(headers))
+    for (const [name, value] of Object.entries(headers)) {
       if (value !== undefined) response.setHeader(name, value as string)
+    }
   }
 }
+
+const withCode = <E extends Error>(error: E, code: string): E => Object.assign(error, { code })
+const gone = () => withCode(new Error('the reply is over'), 'ERR_STREAM_DESTROYED')
+const alreadySent = () => withCode(new Error('the head of the reply is fixed already'), 'ERR_HTTP_HEADERS_SENT')

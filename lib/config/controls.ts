@@ -6,8 +6,10 @@ import { couldMatch } from '../glob.ts'
 import { parseSelector } from '../masking/selector.ts'
 import { nearest } from '../options.ts'
 import { type Rules, reachable } from '../policy/rules.ts'
-import type { ControlsFile } from './schema.ts'
-import type { Path } from './yaml.ts'
+import { type Problem, refuseProblems } from '../problem.ts'
+import { checkShape } from './check.ts'
+import { type ControlsFile, controlsFile } from './schema.ts'
+import { type Path, readYaml } from './yaml.ts'
 
 export interface ControlsContext {
   readonly targets: readonly { readonly name: string; readonly protocol: string }[]
@@ -33,6 +35,18 @@ export function readControls(written: ControlsFile, context: ControlsContext, re
     checkControl(control, context, (path, message, hint) => report([i, ...path], message, hint))
   }
   return written.map(toControl)
+}
+
+/**
+ * Reads the text of controls that were in force once, as the ledger discloses it: their shape is checked, their dates and reach,
+ * which were judged then, are not judged again.
+ * @throws Misuse ERR_OPTION_INVALID
+ */
+export function parseControls(text: string): Control[] {
+  const problems: Problem[] = []
+  const written = checkShape(readYaml(text, 'controls'), controlsFile, problem => problems.push(problem))
+  refuseProblems(problems)
+  return (written ?? []).map(toControl)
 }
 
 function checkControl(control: Written, context: ControlsContext, report: ReportAt): void {

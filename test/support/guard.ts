@@ -3,7 +3,7 @@
 import type { Control } from '../../lib/control.ts'
 import { Refusal } from '../../lib/errors.ts'
 import type { Entry, EntryOf, Kind } from '../../lib/format/entry.ts'
-import { type Guard, type GuardParts, guard } from '../../lib/guard.ts'
+import { buildGuard, type Guard, type GuardParts } from '../../lib/guard.ts'
 import type { Subject } from '../../lib/identity/subject.ts'
 import type { Ledger } from '../../lib/ledger/ledger.ts'
 import { openMemoryLedger } from '../../lib/ledger/memory.ts'
@@ -79,7 +79,7 @@ export async function fixture(
 ): Promise<Fixture> {
   const ledger = parts.ledger ?? (await openMemoryLedger({ origin: 'crm.example/test', writer: 'test' }))
   const policy = parts.policy ?? (await casbinPolicy({ rules, controls }))
-  const made = await guard({
+  const made = await buildGuard({
     name: 'crm',
     identify: async ({ secret }) => {
       const known = [requester, owner, dba, agent].find(subject => subject.id === secret)

@@ -1,0 +1,108 @@
+/** `counterfoil bundle`: the evidence of a period, for an auditor to keep. */
+import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import type { BundleResult, ImportOptions } from '../../evidence/index.ts'
+import { loadConfig } from '../../lib/config/config.ts'
+import { Misuse } from '../../lib/errors.ts'
+import { bundleOf } from '../evidence.ts'
+import { exit } from '../exit.ts'
+import { colour, type Output, output } from '../output.ts'
+
+interface Options {
+  readonly config: string
+  readonly from: string
+  readonly to: string
+  readonly out: string
+  readonly organisation?: string
+  readonly asOf?: string
+  readonly csvlog: readonly string[]
+  readonly user?: string
+  readonly pseudonyms?: boolean
+  readonly actions: 'none' | 'approved' | 'all'
+  readonly json?: boolean
+}
+
+const collect = (value: string, before: readonly string[]) => [...before, value]
+
+export function bundle(program: Command): void {
+  program
+    .command('bundle')
+    .description('assemble the evidence of a period into a folder that others can verify')
+    .option('--config <file>', 'counterfoil.yaml', 'counterfoil.yaml')
+    .requiredOption('--from <date>', 'the first day of the period, or a time: 2026-07-01 (UTC)')
+    .requiredOption('--to <date>', 'the day after the last: 2026-10-01 (UTC)')
+    .requiredOption('--out <folder>', 'where; must not exist, or be empty')
+    .option('--organisation <name>', "whose evidence it is (default: the configuration's name)")
+    .option('--as-of <time>', 'RFC 3339: makes the bundle reproducible (default: now)')
+    .option(
+      '--csvlog <target=file>',
+      "reconcile with PostgreSQL's csvlog of that listener's database; repeatable",
+      collect,
+      [],
+    )
+    .option('--user <name>', 'the database user as whom the gateway connects, for --csvlog')
+    .option('--pseudonyms', 'leave the names of people out')
+    .option('--actions <which>', 'which exact actions are disclosed: none, approved, all', 'approved')
+    .option('--json', 'print one JSON document')
+    .action(async (options: Options) => {
+      const out = output(options.json === true)
+      const asOf = options.asOf === undefined ? undefined : Date.parse(options.asOf)
+      if (Number.isNaN(asOf)) throw new Misuse('ERR_OPTION_INVALID', '--as-of is a time: 2026-10-02T09:00:00Z')
+      if (!['none', 'approved', 'all'].includes(options.actions)) {
+        throw new Misuse('ERR_OPTION_INVALID', '--actions is none, approved or all')
+      }
+      const result = await bundleOf(await loadConfig(options.config), {
+        from: options.from,
+        to: options.to,
+        out: options.out,
+        imports: await imports(options),
+        actions: options.actions,
+        identities: options.pseudonyms ? 'pseudonyms' : 'identified',
+        ...(options.organisation === undefined ? {} : { organisation: options.organisation }),
+        ...(asOf === undefined ? {} : { asOf }),
+      })
+      process.exitCode = result.exceptions ? exit.exceptions : exit.good
+      const { directory, results, reconciliations, exceptions, verification } = result
+      const summary = {
+        directory,
+        files: result.files.size,
+        results,
+        reconciliations,
+        exceptions,
+        size: verification.size,
+      }
+      out.result(summary, () => printBundle(out, result))
+    })
+}
+
+async function imports({ csvlog, user }: Options): Promise<ImportOptions[]> {
+  if (csvlog.length > 0 && user === undefined) {
+    throw new Misuse('ERR_OPTION_INVALID', '--csvlog needs --user: the database user as whom the gateway connects')
+  }
+  return Promise.all(
+    csvlog.map(async given => {
+      const [, target, file] = /^([a-z][a-z0-9-]*)=(.+)$/.exec(given) ?? []
+      if (target === undefined) throw new Misuse('ERR_OPTION_INVALID', '--csvlog is TARGET=FILE: crm=server.csv')
+      const text = await readFile(file!, 'utf8').catch((error: unknown) => {
+        throw new Misuse('ERR_OPTION_INVALID', `--csvlog: ${file} cannot be read`, {}, error)
+      })
+      return { name: `${target}-csvlog`, text, target, user: user! }
+    }),
+  )
+}
+
+export function printBundle(out: Output, { directory, files, results, reconciliations }: BundleResult): void {
+  const paint = (word: string) => (word === 'no-exceptions-noted' ? colour.green(word) : colour.yellow(word))
+  out.table(
+    results.map(result => [
+      `  ${result.control}`,
+      result.test,
+      paint(result.word),
+      `${result.exceptions}/${result.population}`,
+    ]),
+  )
+  for (const { name, word, bypasses } of reconciliations) {
+    out.line(`  reconciled with ${name}: ${paint(word)}, ${bypasses.length} statement(s) that came by another way`)
+  }
+  out.line(`${files.size} files in ${directory}; begin with README.html, verify as VERIFY.txt says`)
+}

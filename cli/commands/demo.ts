@@ -1,0 +1,64 @@
+/** `counterfoil demo`: the whole of it in a minute, on loopback, with nothing left running. */
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { openCompany } from '../demo/company.ts'
+import { Narrator } from '../demo/narrator.ts'
+import { auditor, bypass, insider, leak, reconciled } from '../demo/villains.ts'
+import { dropsOnce, getsGrant, logIn, losesGrant, needsGrant, reads, sealed } from '../demo/work.ts'
+import { output } from '../output.ts'
+
+export function demo(program: Command): void {
+  program
+    .command('demo')
+    .description(
+      "an agent's work on a real PostgreSQL and web service, from controls to evidence, and who tries to get around it",
+    )
+    .option('--out <folder>', 'what is left to look at: ledger/, bundle/, keys/ledger.pub.asc, pin', 'demo-out')
+    .option('--keep', 'leave the gateway up, with a line for psql, until interrupted')
+    .action(async (options: { out: string; keep?: boolean }) => {
+      const out = output(false)
+      const tell = new Narrator(out)
+      const began = performance.now()
+      const company = await openCompany(resolve(options.out))
+      try {
+        const tokens = await logIn(company)
+        await reads(company, tokens, tell)
+        await needsGrant(company, tokens, tell)
+        const { client, grant } = await getsGrant(company, tokens, tell)
+        await dropsOnce(company, tokens, tell)
+        await losesGrant(company, tokens, tell, client, grant)
+        await bypass(company)
+        const csvlog = await company.postgres.csvlog()
+        if (options.keep) await keep(company, tokens.agent, out.line)
+        await company.stopServing()
+        const evidence = await sealed(company, csvlog, tell)
+        await insider(company, evidence, tell)
+        reconciled(evidence, tell)
+        await leak(company, tell)
+        await auditor(company, evidence, tell)
+      } finally {
+        await company.stop()
+      }
+      const seconds = ((performance.now() - began) / 1000).toFixed(1)
+      out.line()
+      out.line(
+        `${tell.claims} claims held, in ${seconds} s; everything is stopped. To look at: ${options.out}/bundle/report/report.html`,
+      )
+      out.line(
+        `  counterfoil verify ${options.out}/ledger --key ${options.out}/keys/ledger.pub.asc --pin ${options.out}/pin`,
+      )
+      out.line(`  counterfoil verify-bundle ${options.out}/bundle --key ${options.out}/keys/ledger.pub.asc`)
+    })
+}
+
+/** Until SIGINT: the gateway can be tried by hand. */
+async function keep(
+  { gatewayPort }: { gatewayPort: number },
+  token: string,
+  line: (text?: string) => void,
+): Promise<void> {
+  line()
+  line('the gateway is up; try it, then press Ctrl-C to go on to the evidence:')
+  line(`  PGPASSWORD='${token}' psql -h 127.0.0.1 -p ${gatewayPort} -U agent crm -c 'select * from customers'`)
+  await new Promise(resolve => process.once('SIGINT', resolve))
+}

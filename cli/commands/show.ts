@@ -1,0 +1,77 @@
+/** `counterfoil show`: all that the ledger holds of one exchange, grant, approval, session or entry, verified before it is shown. */
+import type { Command } from 'commander'
+import { inspectLedger, type LedgerRecord } from '../../evidence/index.ts'
+import { loadConfig } from '../../lib/config/config.ts'
+import { LedgerError, Misuse } from '../../lib/errors.ts'
+import type { Json } from '../../lib/format/canonical.ts'
+import { readPrivateKey } from '../../lib/openpgp.ts'
+import { colour, type Output, output } from '../output.ts'
+
+export function show(program: Command): void {
+  program
+    .command('show')
+    .description('what the ledger holds of an exchange, grant, approval, session or entry')
+    .argument('<id>', "an entry's number, or an id as a refusal names it")
+    .option('--config <file>', 'counterfoil.yaml', 'counterfoil.yaml')
+    .option('--json', 'print one JSON document')
+    .action(async (id: string, options: { config: string; json?: boolean }) => {
+      const out = output(options.json === true)
+      const { ledger } = await loadConfig(options.config)
+      const key = await readPrivateKey(ledger.sealKey.armored.reveal(), ledger.sealKey.passphrase?.reveal())
+      const { verification, records } = await inspectLedger({
+        directory: ledger.directory,
+        fingerprint: key.fingerprint,
+        certificate: key.certificate,
+        wrappingKey: Buffer.from(ledger.vaultKey.reveal(), 'base64url'),
+      })
+      if (verification.integrity.verdict === 'broken') {
+        throw new LedgerError(
+          'ERR_LEDGER_INCONSISTENT',
+          `nothing is shown of a ledger that is not whole: ${verification.integrity.detail}`,
+        )
+      }
+      const found = records.filter(record => concerns(record, id.replace(/^urn:uuid:/, '')))
+      if (found.length === 0)
+        throw new Misuse(
+          'ERR_OPTION_INVALID',
+          `nothing under ${JSON.stringify(id)} in ${verification.size} published entries`,
+        )
+      const names = namesOf(records)
+      out.result(
+        found.map(({ index, entry, opened }) => ({ index, entry, disclosed: opened.values })),
+        () => {
+          for (const record of found) print(out, record, names)
+        },
+      )
+    })
+}
+
+/** An entry is concerned where its number, or any id in it, is the one asked for. */
+function concerns({ index, entry }: LedgerRecord, id: string): boolean {
+  if (/^\d+$/.test(id)) return index === Number(id)
+  return Object.values(entry).some(value => value === id || (Array.isArray(value) && value.includes(id)))
+}
+
+function namesOf(records: readonly LedgerRecord[]): ReadonlyMap<string, string> {
+  return new Map(
+    records.flatMap(({ entry, opened }) =>
+      entry.kind === 'principal' && typeof opened.values.name === 'string' ? [[entry.subject, opened.values.name]] : [],
+    ),
+  )
+}
+
+const heads = new Set(['v', 'id', 'kind', 'time', 'writer', 'seq', 'sd'])
+
+function print(out: Output, { index, entry, opened }: LedgerRecord, names: ReadonlyMap<string, string>): void {
+  out.line(`${colour.bold(`#${index}`)}  ${entry.time}  ${colour.bold(entry.kind)}`)
+  for (const [name, value] of Object.entries(entry)) {
+    if (!heads.has(name) && value !== undefined) out.line(`    ${name}: ${text(value as Json, names)}`)
+  }
+  for (const [name, value] of Object.entries(opened.values)) out.line(`    ${colour.cyan(name)}: ${text(value, names)}`)
+}
+
+function text(value: Json, names: ReadonlyMap<string, string>): string {
+  if (typeof value !== 'string') return JSON.stringify(value)
+  const name = names.get(value)
+  return name === undefined ? value : `${value} (${name})`
+}

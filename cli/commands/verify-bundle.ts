@@ -1,0 +1,42 @@
+/** `counterfoil verify-bundle`: whether a bundle is whole, and every result in it follows from what it holds. */
+import type { Command } from 'commander'
+import { verifyBundle as verifyEvidence } from '../../evidence/index.ts'
+import { parseControls } from '../../lib/config/controls.ts'
+import { exit } from '../exit.ts'
+import { output } from '../output.ts'
+import { printFindings, printSteps, printVerdict, trusted, verdictStatus } from '../trust.ts'
+
+export function verifyBundle(program: Command): void {
+  program
+    .command('verify-bundle')
+    .description('verify a bundle: its files, its signature, its entries, and each result derived again')
+    .argument('<bundle>', "the bundle's folder")
+    .requiredOption(
+      '--key <where>',
+      'the OpenPGP fingerprint, or the file of the certificate, as given to you from outside',
+    )
+    .option('--pin <file>', 'a checkpoint held elsewhere, to compare with; never written')
+    .option('--json', 'print one JSON document')
+    .action(async (directory: string, options: { key: string; pin?: string; json?: boolean }) => {
+      const out = output(options.json === true)
+      const result = await verifyEvidence({
+        directory,
+        ...(await trusted(options.key)),
+        ...(options.pin === undefined ? {} : { pin: options.pin }),
+        readControls: parseControls,
+      })
+      const { verdict, exceptions } = result
+      process.exitCode = verdict === 'OK' && exceptions ? exit.exceptions : verdictStatus(verdict)
+      out.result(result, () => {
+        printSteps(out, result.steps)
+        printFindings(out, result.findings)
+        out.line()
+        printVerdict(
+          out,
+          verdict,
+          exceptions ? 'the bundle is what it was; it notes exceptions' : 'the bundle is what it was',
+        )
+        out.line(result.undetectable)
+      })
+    })
+}

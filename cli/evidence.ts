@@ -1,0 +1,26 @@
+/** From a configuration to a bundle: how `bundle` and the demo call the evidence. */
+import { type BundleOptions, type BundleResult, buildBundle } from '../evidence/index.ts'
+import type { Config } from '../lib/config/config.ts'
+import { parseControls } from '../lib/config/controls.ts'
+import { armorSignature, readPrivateKey, signDetached } from '../lib/openpgp.ts'
+import { version } from './version.ts'
+
+type Given = Pick<BundleOptions, 'out' | 'from' | 'to'> & Partial<Omit<BundleOptions, 'ledger' | 'controls' | 'sign'>>
+
+export async function bundleOf(config: Config, given: Given): Promise<BundleResult> {
+  const { armored, passphrase } = config.ledger.sealKey
+  const key = await readPrivateKey(armored.reveal(), passphrase?.reveal())
+  return buildBundle({
+    organisation: config.name,
+    software: `counterfoil/${version}`,
+    ...given,
+    ledger: {
+      directory: config.ledger.directory,
+      fingerprint: key.fingerprint,
+      certificate: key.certificate,
+      wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
+    },
+    controls: parseControls,
+    sign: async bytes => armorSignature(await signDetached(key, bytes)),
+  })
+}

@@ -1,0 +1,59 @@
+/** Starts everything that a configuration names: the guard, its listeners, the admin address; and stops it in order. */
+import { type AdminServer, serveAdmin } from '../adapters/admin/index.ts'
+import type { PostgresGateway } from '../adapters/pg/index.ts'
+import type { Config, Listener, Tls } from '../lib/config/config.ts'
+import type { Diagnostics } from '../lib/diagnostics.ts'
+import type { Guard } from '../lib/guard.ts'
+import { openGuard } from '../lib/open.ts'
+import { version } from './version.ts'
+
+export interface Running {
+  readonly guard: Guard
+  readonly listeners: readonly { readonly name: string; readonly host: string; readonly port: number }[]
+  readonly admin: { readonly host: string; readonly port: number } | undefined
+  close(): Promise<void>
+}
+
+export async function start(config: Config, log: Diagnostics): Promise<Running> {
+  const guard = await openGuard(config, { software: `counterfoil/${version}`, placement: 'gateway' })
+  const gateways: PostgresGateway[] = []
+  let admin: AdminServer | undefined
+  const close = async () => {
+    await Promise.all(gateways.map(gateway => gateway.close()))
+    await admin?.close()
+    await guard.close()
+  }
+  try {
+    const listeners = []
+    for (const listener of config.listen) {
+      const gateway = await openListener(guard, listener)
+      gateways.push(gateway)
+      const { port } = await gateway.listen(listener.port, listener.host)
+      listeners.push({ name: listener.name, host: listener.host, port })
+      log.info('listening', { listener: listener.name, protocol: listener.protocol, host: listener.host, port })
+    }
+    if (config.admin !== undefined) {
+      const { host, port, tls } = config.admin
+      admin = await serveAdmin({ guard, host, port, ...(tls === undefined ? {} : { tls: revealed(tls) }) })
+      log.info('admin address', { host, port: admin.port })
+    }
+    const address = config.admin === undefined ? undefined : { host: config.admin.host, port: admin!.port }
+    return { guard, listeners, admin: address, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function openListener(guard: Guard, { name, upstream, tls }: Listener): Promise<PostgresGateway> {
+  // Imported here: whoever listens for nothing needs no database driver.
+  const { postgresGateway } = await import('../adapters/pg/index.ts')
+  return postgresGateway({
+    gate: guard,
+    target: name,
+    upstream: upstream.reveal(),
+    ...(tls === undefined ? {} : { tls: revealed(tls) }),
+  })
+}
+
+const revealed = ({ key, cert }: Tls) => ({ key: key.reveal(), cert })

@@ -1,0 +1,48 @@
+/** From a configuration to a guard: opens the ledger, loads the policy, asks the identity providers. */
+import { type Config, loadConfig } from './config/config.ts'
+import { buildGuard, type Guard, type GuardParts } from './guard.ts'
+import { configuredIdentity } from './identity/identify.ts'
+import { openDirectoryLedger } from './ledger/directory.ts'
+import { openpgpSealer } from './ledger/sealer.ts'
+import { readPrivateKey } from './openpgp.ts'
+import { casbinPolicy } from './policy/policy.ts'
+
+export interface OpenOptions {
+  /** Name and version, as entries name them: `counterfoil/0.1.0`. */
+  readonly software: string
+  readonly placement: 'gateway' | 'embedded'
+}
+
+const embedded: OpenOptions = { software: 'counterfoil', placement: 'embedded' }
+
+/**
+ * A guard, from a configuration file or with every part given in code.
+ * @throws Misuse ERR_OPTION_INVALID, with every problem of the configuration by file, line and column
+ * @throws LedgerError ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_ROLLBACK: nothing is overwritten
+ */
+export async function guard(given: GuardParts | { readonly config: string }): Promise<Guard> {
+  return 'config' in given ? openGuard(await loadConfig(given.config), embedded) : buildGuard(given)
+}
+
+export async function openGuard(config: Config, { software, placement }: OpenOptions): Promise<Guard> {
+  const { armored, passphrase } = config.ledger.sealKey
+  const policy = await casbinPolicy(config.policy)
+  const ledger = await openDirectoryLedger({
+    directory: config.ledger.directory,
+    origin: config.name,
+    writer: config.name,
+    noteKey: config.ledger.noteKey,
+    sealer: openpgpSealer(await readPrivateKey(armored.reveal(), passphrase?.reveal())),
+    wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
+    heartbeatMs: config.ledger.heartbeatMs,
+    software,
+    placement,
+    create: true,
+  })
+  try {
+    return await buildGuard({ name: config.name, ledger, policy, identify: configuredIdentity(config.identity) })
+  } catch (error) {
+    await ledger.close()
+    throw error
+  }
+}
