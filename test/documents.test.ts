@@ -1,0 +1,408 @@
+/** What is written is checked: every sample of README.md is run as it stands, every file, subpath, command and code it names exists. */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, normalize } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { problemOf } from '../adapters/http/problem.ts'
+import { errorFields, errorResponse } from '../adapters/pg/errors.ts'
+import { exit, exitStatusOf } from '../cli/exit.ts'
+import { loadConfig } from '../lib/config/config.ts'
+import { type AnyError, Fault, LedgerError, Misuse, Refusal } from '../lib/errors.ts'
+import { findTool, interop } from './support/interop.ts'
+import { postgres } from './support/postgres.ts'
+import {
+  freePort,
+  install,
+  manifest,
+  node,
+  type Running,
+  read,
+  root,
+  sample,
+  samples,
+  shell,
+  sourceOf,
+  start,
+} from './support/samples.ts'
+
+const readme = read('README.md')
+const slow = 180_000
+const temporary: string[] = []
+const running: Running[] = []
+
+/** A folder that goes away again, with the command and the package installed in it. */
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'counterfoil-documents-'))
+  temporary.push(made)
+  install(made)
+  return made
+}
+
+afterAll(async () => {
+  for (const one of running) await one.stop()
+  for (const made of temporary) rmSync(made, { recursive: true, force: true })
+})
+
+/** Lines of a sample, without what is said about them. */
+const linesOf = (name: string) =>
+  sample(name)
+    .split('\n')
+    .filter(line => line !== '')
+
+const edit = (file: string, change: (text: string) => string) =>
+  writeFileSync(file, change(readFileSync(file, 'utf8')), { mode: 0o600 })
+
+/** Runs, and expects it to have gone well. */
+async function good(text: string, where: string, extra: Readonly<Record<string, string>> = {}): Promise<string> {
+  const ran = await shell(text, where, extra)
+  expect(ran.status, `${text}\n${ran.text}`).toBe(0)
+  return ran.text
+}
+
+describe('the samples of the README', () => {
+  it('are all run below', () => {
+    const fences = readme.match(/^```\w*$/gm)!.length / 2
+    const pictures = 1
+    expect(samples.size).toBe(fences - pictures)
+    // biome-ignore format: a list
+    expect([...samples.keys()]).toEqual([
+      'try', 'gateway', 'grant', 'express', 'counterfoil.yaml', 'controls.yaml', 'policy.csv', 'ci', 'bundle', 'stranger',
+    ])
+  })
+
+  it('begin with scripts that there are', () => {
+    const named = [...sample('try').matchAll(/npm (?:run )?(\w+)(?= |$)/gm)].map(([, script]) => script!)
+    expect(named).toEqual(['ci', 'demo', 'ci', 'test'])
+    for (const script of named.filter(name => name !== 'ci')) expect(manifest.scripts).toHaveProperty(script)
+    expect(existsSync(join(root, 'package-lock.json'))).toBe(true)
+  })
+
+  it('have a picture that fits a terminal', () => {
+    const picture = /```\n([\s\S]*?)```/.exec(readme)![1]!.split('\n')
+    expect(Math.max(...picture.map(line => line.length))).toBeLessThanOrEqual(100)
+  })
+})
+
+describe('the gateway of the README', () => {
+  const database = postgres(`
+    create database crm;
+  `)
+  const environment: Record<string, string> = {}
+  let where: string
+  let upstream: string
+  let fill: (text: string) => string
+
+  /** Through psql where it is installed, as the README does; else through pg, to the same place. */
+  async function query(line: string) {
+    if (findTool('psql') !== undefined) return shell(line, where, environment)
+    const { Client } = (await import('pg')).default
+    const { PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE } = environment
+    const client = new Client({
+      host: PGHOST!,
+      port: Number(PGPORT),
+      user: PGUSER!,
+      password: PGPASSWORD!,
+      database: PGDATABASE!,
+    })
+    await client.connect()
+    const sql = /-c (["'])(.*?)\1/.exec(line)![2]!
+    const found = await client.query(sql).then(
+      ({ rows, command }) => ({ status: 0, text: `${command} ${JSON.stringify(rows)}` }),
+      (error: Error) => ({ status: 1, text: error.message }),
+    )
+    await client.end()
+    return found
+  }
+
+  beforeAll(async () => {
+    where = folder()
+    const { server } = database()
+    upstream = server.url('crm')
+    const { Client } = (await import('pg')).default
+    const direct = new Client(upstream)
+    await direct.connect()
+    await direct.query(`
+      create table customers (id integer primary key, name text not null, email text not null, ssn text not null);
+      insert into customers values (1, 'Customer 0001', 'customer-0001@customers.example', '900-12-3456')
+    `)
+    await direct.end()
+    const [gateway, admin] = [await freePort(), await freePort()]
+    const keys: string[] = []
+    fill = text =>
+      text
+        .replace(/postgres:\/\/\S+/, upstream)
+        .replaceAll(/\b6432\b/g, gateway)
+        .replaceAll(/\b9090\b/g, admin)
+        .replaceAll('cfk_...', () => keys.shift() ?? 'cfk_...')
+
+    for (const line of linesOf('gateway')) {
+      if (line.startsWith('psql')) continue
+      if (line.startsWith('counterfoil serve')) {
+        edit(join(where, 'counterfoil.yaml'), fill)
+        running.push(await start(['counterfoil', 'serve'], /admin address/, where, environment))
+        continue
+      }
+      if (line.startsWith('export ')) {
+        for (const [, name, value] of fill(line).matchAll(/(\w+)=(\S+)/g)) {
+          environment[name!] = value!.replace(/^\$(\w+)$/, (_, other: string) => environment[other]!)
+        }
+        continue
+      }
+      const text = await good(line, where, environment)
+      if (!line.includes('init')) continue
+      keys.push(...(text.match(/cfk_\w+_[\w-]+/g) ?? []))
+      environment.FINGERPRINT = /^\s+([0-9A-F]{40})$/m.exec(text)![1]!
+    }
+    mkdirSync(join(where, 'monitor'))
+    environment.MONITOR = join(where, 'monitor')
+  }, slow)
+
+  it(
+    'shows rows masked, and refuses an update with what to ask for',
+    async () => {
+      const [select, update] = linesOf('gateway').filter(line => line.startsWith('psql'))
+      const rows = await query(select!)
+      expect(rows.status, rows.text).toBe(0)
+      expect(rows.text).toContain('Customer 0001')
+      expect(rows.text).toContain('****3456')
+      expect(rows.text).not.toMatch(/900-12|customers\.example/)
+      const refused = await query(update!)
+      expect(refused.status).not.toBe(0)
+      expect(refused.text).toContain('counterfoil request crm/public.customers --action update')
+    },
+    slow,
+  )
+
+  it(
+    'lets the update run once another person has approved the grant',
+    async () => {
+      let id = 'g-...'
+      for (const line of linesOf('grant')) {
+        if (line.startsWith('psql')) {
+          expect(await query(line)).toMatchObject({ status: 0, text: expect.stringContaining('UPDATE') })
+          continue
+        }
+        const text = await good(fill(line).replace('g-...', id), where, environment)
+        id = /\bg-[\w-]{6,}/.exec(text)?.[0] ?? id
+      }
+      expect(await good(`counterfoil show ${id}`, where, environment)).toContain('grant-decided')
+    },
+    slow,
+  )
+
+  it(
+    'is verified with a pin of its own, and a pin that is gone is a failure',
+    async () => {
+      const [first, each] = linesOf('ci')
+      expect((await shell(each!, where, environment)).status).toBe(exit.incomplete)
+      await good(first!, where, environment)
+      expect(await good(each!, where, environment)).toContain('OK')
+    },
+    slow,
+  )
+
+  it(
+    'becomes a bundle that verifies',
+    async () => {
+      const now = new Date()
+      const day = (months: number) =>
+        new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + months, 1)).toISOString().slice(0, 10)
+      const period = (line: string) => line.replace('2026-07-01', day(0)).replace('2026-10-01', day(3))
+      const [bundle, check] = linesOf('bundle').map(period)
+      await good(bundle!, where, environment)
+      expect(await good(check!, where, environment)).toContain('OK')
+    },
+    slow,
+  )
+
+  interop(
+    ['gpg', 'sha256sum'],
+    'is checked by a stranger with gpg, by its status lines, and sha256sum',
+    async () => {
+      const home = join(where, 'gnupg')
+      mkdirSync(home, { mode: 0o700 })
+      const text = await good(sample('stranger'), where, { GNUPGHOME: home, LC_ALL: 'C' })
+      expect(text).toMatch(/GOODSIG/)
+      expect(text).toMatch(new RegExp(`VALIDSIG .*${environment.FINGERPRINT}`))
+      expect(text).not.toMatch(/REVKEYSIG|EXPKEYSIG|BADSIG/)
+      writeFileSync(join(where, 'crm-2026-q3', 'one-more'), '')
+      expect((await shell(sample('stranger'), where, { GNUPGHOME: home, LC_ALL: 'C' })).status).not.toBe(0)
+    },
+    slow,
+  )
+
+  interop('psql', 'was asked with psql', async () => {
+    expect(await query("psql -At -c 'select name from customers'")).toMatchObject({ status: 0 })
+  })
+})
+
+describe('the express application of the README', () => {
+  let where: string
+
+  beforeAll(async () => {
+    where = folder()
+    const init = /`counterfoil init --name api`/.exec(readme)![0].slice(1, -1)
+    await good(init, where)
+    for (const file of ['counterfoil.yaml', 'controls.yaml', 'policy.csv'])
+      writeFileSync(join(where, file), sample(file))
+  }, slow)
+
+  it('has a configuration that is read without a problem', async () => {
+    const config = await loadConfig(join(where, 'counterfoil.yaml'))
+    expect(config.policy.controls.map(control => control.id)).toEqual(['CF-01', 'AC-03'])
+  })
+
+  it(
+    'has ten lines, and compiles',
+    async () => {
+      expect(linesOf('express').length).toBeLessThanOrEqual(11)
+      writeFileSync(join(where, 'app.ts'), sample('express'))
+      const options = {
+        extends: join(root, 'tsconfig.json'),
+        include: ['app.ts'],
+        compilerOptions: { typeRoots: [join(root, 'node_modules/@types')] },
+      }
+      writeFileSync(join(where, 'tsconfig.json'), JSON.stringify(options))
+      await good(`"${process.execPath}" "${join(root, 'node_modules/typescript/bin/tsc')}" -p .`, where)
+    },
+    slow,
+  )
+
+  it(
+    'runs: masked, refused with what to ask for, unidentified',
+    async () => {
+      const port = await freePort()
+      writeFileSync(join(where, 'app.ts'), sample('express').replace('3000', port))
+      const { key } = JSON.parse(await good('counterfoil keys issue user@example.com --json', where)) as { key: string }
+      running.push(await start(node('app.ts'), undefined, where))
+      const url = `http://127.0.0.1:${port}/customers/1`
+      const headers = { authorization: `Bearer ${key}` }
+      const shown = await untilItAnswers(() => fetch(url, { headers }))
+      expect(await shown.json()).toEqual({ id: '1', name: 'Customer 0001', ssn: '****3456' })
+      expect((await fetch(url)).status).toBe(401)
+      const refused = await fetch(url, { method: 'PUT', headers })
+      expect(refused.status).toBe(403)
+      expect(await refused.json()).toMatchObject({ code: 'ERR_GRANT_REQUIRED' })
+    },
+    slow,
+  )
+})
+
+async function untilItAnswers(ask: () => Promise<Response>): Promise<Response> {
+  for (const until = Date.now() + 60_000; ; ) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (Date.now() > until) throw error
+      await new Promise(resolve => setTimeout(resolve, 100))
+    }
+  }
+}
+
+describe('the tables of the README', () => {
+  const families = { Refusal, Fault, LedgerError, Misuse }
+  const who: Record<string, string> = {
+    Refusal: 'the subject',
+    Fault: 'the operator',
+    LedgerError: 'the auditor',
+    Misuse: 'the developer',
+  }
+  const declared = [...read('lib/errors.ts').matchAll(/type (\w+)Code =\n((?: {2}\| '\w+'\n)+)/g)].flatMap(
+    ([, family, codes]) =>
+      codes!.match(/ERR_\w+/g)!.map(code => [family === 'Ledger' ? 'LedgerError' : family!, code] as const),
+  )
+  const rows = [...readme.matchAll(/^\| (the \w+) \| (.*) \| (\d{3}) \| (\w{5}) \| (\d) \|$/gm)]
+  const written = rows.flatMap(([, actor, codes, ...rest]) =>
+    codes!.match(/ERR_\w+/g)!.map(code => [actor!, code, ...rest]),
+  )
+
+  it('name every error code once, with what it is on each wire', () => {
+    expect(declared.length).toBeGreaterThan(25)
+    const real = declared.map(([family, code]) => {
+      const error: AnyError = new families[family as keyof typeof families](code as never, 'text')
+      const sqlstate = errorFields(errorResponse(error)).get('C')
+      return [who[family], code, String(problemOf(error, '').status), sqlstate, String(exitStatusOf(error))]
+    })
+    const byCode = (a: readonly unknown[], b: readonly unknown[]) => String(a[1]).localeCompare(String(b[1]))
+    expect(written.sort(byCode)).toEqual(real.sort(byCode))
+  })
+
+  it('name every exit status', () => {
+    const statuses = [...readme.matchAll(/^\| (\d) \| [a-z]/gm)].map(([, status]) => Number(status))
+    expect(statuses).toEqual(Object.values(exit))
+  })
+})
+
+describe('what the documents name', () => {
+  const documents = [...documentsIn('.')]
+
+  it('is there: files and folders', () => {
+    expect(documents.length).toBeGreaterThan(25)
+    const missing = documents.flatMap(document => {
+      const text = read(document).replaceAll(/```[\s\S]*?```/g, '')
+      const named = [...text.matchAll(/`([\w.@/-]+\/|[\w./-]+\.(?:ts|md|json|csv|yaml|asc|sh))`/g)].map(
+        ([, path]) => path!,
+      )
+      return named.filter(path => !somewhere(document, path)).map(path => `${document}: ${path}`)
+    })
+    expect(missing).toEqual([])
+  })
+
+  it('is there: every subpath, and its source', () => {
+    const named = [...new Set(readme.match(/\bcounterfoil\/[a-z][\w*./-]*\w/g))].filter(name => !name.includes('.yaml'))
+    const known = Object.keys(manifest.exports).map(subpath => subpath.replace(/^\./, 'counterfoil'))
+    expect(named.length).toBeGreaterThan(3)
+    expect(named.filter(name => !known.includes(name))).toEqual([])
+    const targets = Object.values(manifest.exports).flatMap(target =>
+      typeof target === 'string' ? [] : [target.types, target.default],
+    )
+    expect(targets.length).toBeGreaterThan(6)
+    expect(
+      [...targets, `./${manifest.bin.counterfoil}`].filter(target => !existsSync(join(root, sourceOf(target)))),
+    ).toEqual([])
+  })
+
+  it(
+    'is there: every command and each of its options',
+    async () => {
+      const where = folder()
+      const text = ['README.md', 'CONTRIBUTING.md'].map(read).join('\n')
+      const named = [...text.matchAll(/(?:^|`)counterfoil ([a-z-]+)([^`#\n]*)/gm)].map(([, command, rest]) => ({
+        command: command!,
+        options: rest!.match(/--[a-z-]+/g) ?? [],
+      }))
+      expect(named.length).toBeGreaterThan(10)
+      const help = new Map<string, string>()
+      for (const { command } of named) {
+        if (!help.has(command)) help.set(command, await good(`counterfoil ${command} --help`, where))
+      }
+      const unknown = named.flatMap(({ command, options }) =>
+        options.filter(option => !help.get(command)!.includes(option)).map(option => `${command} ${option}`),
+      )
+      expect(unknown).toEqual([])
+    },
+    slow,
+  )
+
+  it('promises nothing that nobody can keep', () => {
+    const words = /tamper-?proof|\bcompliant\b|audit opinion|military-grade|unbreakable|guarantee/i
+    expect(documents.filter(document => words.test(read(document)))).toEqual([])
+  })
+})
+
+function* documentsIn(path: string): Generator<string> {
+  for (const name of readdirSync(join(root, path))) {
+    const inside = normalize(join(path, name))
+    if (/^(node_modules|dist|coverage|demo-out|\..*)$/.test(name)) continue
+    if (statSync(join(root, inside)).isDirectory()) yield* documentsIn(inside)
+    else if (name.endsWith('.md')) yield inside
+  }
+}
+
+/** Files that a ledger, a bundle or a user's folder holds, and not this repository. */
+const elsewhere =
+  /^(keys|proofs|samples|populations|recordings|oscal|imports|log|state|views|statements|mapping|config|ledger)\/|^(MANIFEST\.json|README\.html|VERIFY\.txt|verify-inclusion\.sh|keys\.json|counterfoil\.yaml|controls\.yaml|policy\.csv|agents\.yaml|entries\.jsonl|expected\.json|pin)$/
+
+/** From the document's own folder, or from the root. */
+const somewhere = (document: string, path: string) =>
+  elsewhere.test(path) || [dirname(document), '.'].some(base => existsSync(join(root, base, path)))
