@@ -8,17 +8,18 @@ import { Fields, message, type } from './wire.ts'
 
 // biome-ignore format: a table
 const sqlstates: Partial<Record<ErrorCode, string>> = {
-  ERR_UNIDENTIFIED:        '28000', // invalid_authorization_specification
-  ERR_ACCESS_DENIED:       '42501', // insufficient_privilege
-  ERR_GRANT_REQUIRED:      '42501',
-  ERR_GRANT_EXPIRED:       '42501',
-  ERR_APPROVAL_PENDING:    '42501',
-  ERR_APPROVAL_REJECTED:   '42501',
-  ERR_OBLIGATION_UNMET:    '42501',
-  ERR_LEDGER_UNAVAILABLE:  '57P03', // cannot_connect_now
-  ERR_POLICY_UNAVAILABLE:  '57P03',
-  ERR_MASK_FAILED:         '57P03',
-  ERR_UPSTREAM:            '08006', // connection_failure
+  ERR_UNIDENTIFIED:         '28000', // invalid_authorization_specification
+  ERR_ACCESS_DENIED:        '42501', // insufficient_privilege
+  ERR_GRANT_REQUIRED:       '42501',
+  ERR_GRANT_EXPIRED:        '42501',
+  ERR_APPROVAL_PENDING:     '42501',
+  ERR_APPROVAL_REJECTED:    '42501',
+  ERR_OBLIGATION_UNMET:     '42501',
+  ERR_LEDGER_UNAVAILABLE:   '57P03', // cannot_connect_now
+  ERR_POLICY_UNAVAILABLE:   '57P03',
+  ERR_IDENTITY_UNAVAILABLE: '57P03',
+  ERR_MASK_FAILED:          '57P03',
+  ERR_UPSTREAM:             '08006', // connection_failure
 }
 
 export type Severity = 'ERROR' | 'FATAL'
