@@ -33,6 +33,7 @@ export class Capture {
   #ended = false
   #closed = false
   #flushed = false
+  #cut = false
   #trailers: readonly unknown[] = []
   #wake: () => void = () => undefined
 
@@ -58,6 +59,11 @@ export class Capture {
   /** The handlers want the head to leave before there is a body. */
   get flushed(): boolean {
     return this.#flushed
+  }
+
+  /** The handlers have destroyed the response themselves. */
+  get cut(): boolean {
+    return this.#cut
   }
 
   get trailers(): readonly unknown[] {
@@ -120,6 +126,7 @@ export class Capture {
   }
 
   #writes() {
+    const destroy = this.#response.destroy.bind(this.#response)
     return {
       write: (chunk: unknown, encoding?: unknown, callback?: unknown): boolean => {
         const done = callbackIn(encoding, callback)
@@ -141,6 +148,11 @@ export class Capture {
         this.#begin()
         this.#ended = true
         this.#push(bytes, undefined)
+        return this.#response
+      },
+      destroy: (error?: Error): ServerResponse => {
+        this.#cut = true
+        destroy(error)
         return this.#response
       },
     }

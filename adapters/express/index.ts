@@ -1,15 +1,15 @@
 /** `controlled(gate)`: express routes behind the guard. The request becomes an exchange, the handlers its origin. */
+import { isIP } from 'node:net'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { Refusal } from '../../lib/errors.ts'
+import { Fault } from '../../lib/errors.ts'
 import type { Exchange } from '../../lib/exchange.ts'
-import type { Json } from '../../lib/format/canonical.ts'
 import type { Gate } from '../../lib/gate.ts'
 import type { Subject } from '../../lib/identity/subject.ts'
-import type { Operation } from '../../lib/operation.ts'
-import { requestPath } from '../http/path.ts'
 import { problemOf } from '../http/problem.ts'
-import { withoutSecrets } from '../http/redact.ts'
 import { Capture } from './capture.ts'
+import { conditional } from './head.ts'
+import { operationOf } from './operation.ts'
+import { Outlet } from './outlet.ts'
 
 export interface ControlledOptions {
   /** First segment of every resource: `api` makes `/customers/7` the resource `api/customers/7`. Default: the gate's name. */
@@ -21,9 +21,6 @@ export interface ControlledOptions {
   /** Whether the router tells `/A` from `/a` (express: `case sensitive routing`). Default false. */
   readonly caseSensitive?: boolean
 }
-
-/** Safe methods change nothing, RFC 9110, 9.2.1; that their handlers keep to it is the application's word. */
-const safe = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Put it before the routes it guards, and after body parsers, so that an approval can bind the body. */
 export function controlled(gate: Gate, options: ControlledOptions = {}): RequestHandler {
@@ -39,112 +36,84 @@ async function guarded(
   response: Response,
   next: NextFunction,
 ) {
-  const hangUp = new AbortController()
-  response.once('close', () => {
-    if (!response.writableFinished) hangUp.abort(new Error('the client hung up'))
-  })
   const capture = new Capture(response)
+  const outlet = new Outlet(response, capture)
   let exchange: Exchange | undefined
   try {
-    const { operation, ambiguous } = operationOf(gate, options, request)
-    const subject = options.subject?.(request)
-    const bearer = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(request.headers.authorization ?? '')?.[1]
-    exchange = gate.exchange({
-      operation,
-      signal: hangUp.signal,
-      address: (request.ip ?? '').replace(/^::ffff:/, ''),
-      ...(subject === undefined ? {} : { subject }),
-      ...(bearer === undefined ? {} : { credential: { kind: 'bearer', secret: bearer } }),
-    })
-    if (ambiguous !== undefined) {
-      await gate.refuse(exchange, ambiguous)
-      throw ambiguous
+    const asked = ask(gate, options, request, hangUp(request, response, capture))
+    exchange = asked.exchange
+    if (asked.refusal !== undefined) {
+      await gate.refuse(exchange, asked.refusal)
+      throw asked.refusal
     }
-    const masked = () => exchange!.perhaps('obligations')!.masks.length > 0
+    const { signal } = exchange
+    const masked = () => asked.exchange.perhaps('obligations')!.masks.length > 0
     await gate.handle(
       exchange,
       taken =>
         capture.reply(taken, () => {
-          // A conditional or partial request would answer from the unmasked whole.
-          if (masked())
-            for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-range', 'range'])
-              delete request.headers[name]
+          if (masked()) for (const name of conditional) delete request.headers[name]
           next()
         }),
-      frame => capture.release(frame, masked(), exchange!.signal),
+      frame => outlet.release(frame, masked(), signal),
     )
   } catch (error) {
-    capture.restore()
-    refuse(response, error, exchange?.id ?? '00000000-0000-0000-0000-000000000000')
+    outlet.refuse(problemOf(error, exchange?.id ?? '00000000-0000-0000-0000-000000000000'))
   }
 }
 
-interface Asked {
-  readonly operation: Operation
-  /** The path has more than one reading: to be refused, and recorded under no path at all. */
-  readonly ambiguous?: Refusal
+interface Asking {
+  readonly exchange: Exchange
+  /** Known before anything is judged; to be recorded. */
+  readonly refusal?: unknown
 }
 
-function operationOf(gate: Gate, options: ControlledOptions, request: Request): Asked {
-  const target = options.target ?? gate.name
-  const asked = pathOf(request, options)
-  const path = typeof asked === 'string' ? asked : '/?'
-  const body = (request as { body?: unknown }).body
-  const hasBody =
-    Number(request.headers['content-length'] ?? 0) > 0 || request.headers['transfer-encoding'] !== undefined
-  const query = queryOf(request.originalUrl)
-  // The body as JSON text: its member names and numbers are the sender's, and need not be canonical.
-  const action = (show: (value: Json) => Json): Json => ({
-    method: request.method,
-    path,
-    query: show(query),
-    ...(body === undefined ? {} : { body: JSON.stringify(show(body as Json)) }),
+function ask(gate: Gate, options: ControlledOptions, request: Request, signal: AbortSignal): Asking {
+  const { target = gate.name, caseSensitive = false } = options
+  // What the application says of a request is asked first; where it cannot say it, the strictest holds, and nothing runs.
+  const risk = attempt(() => options.risk?.(request) ?? 'low')
+  const subject = attempt(() => options.subject?.(request))
+  const { operation, ambiguous } = operationOf(request, { target, caseSensitive, risk: risk.value ?? 'high' })
+  const bearer = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(request.headers.authorization ?? '')?.[1]
+  const exchange = gate.exchange({
+    operation,
+    signal,
+    address: addressOf(request),
+    ...(subject.value === undefined ? {} : { subject: subject.value }),
+    ...(bearer === undefined ? {} : { credential: { kind: 'bearer', secret: bearer } }),
   })
-  const operation: Operation = {
-    protocol: 'http',
-    target,
-    accesses: [{ action: request.method.toLowerCase(), resource: `${target}${path}` }],
-    reaches: [],
-    opaque: false,
-    risk: options.risk?.(request) ?? 'low',
-    read: safe.has(request.method),
-    action: action(value => value),
-    shown: action(withoutSecrets),
-    unbound: hasBody && body === undefined,
-    holdable: true,
-  }
-  return typeof asked === 'string' ? { operation } : { operation, ambiguous: asked }
+  const refusal = ambiguous ?? subject.error ?? risk.error
+  return refusal === undefined ? { exchange } : { exchange, refusal }
 }
 
-function pathOf(request: Request, options: ControlledOptions): string | Refusal {
+function attempt<T>(say: () => T): { readonly value?: T; readonly error?: Fault } {
   try {
-    return requestPath(request.originalUrl, options.caseSensitive)
+    return { value: say() }
   } catch (error) {
-    if (error instanceof Refusal) return error
-    throw error
+    return {
+      error: new Fault('ERR_IDENTITY_UNAVAILABLE', 'the application could not say who asks, or what', {}, error),
+    }
   }
 }
 
-/** Every parameter with all its values: a repeated one is read differently by different parsers. */
-function queryOf(url: string): Json {
-  const query: { [name: string]: Json } = {}
-  for (const [name, value] of new URLSearchParams(url.split('?').slice(1).join('?'))) {
-    const key = `?${name}`
-    query[key] = [...((query[key] as readonly Json[] | undefined) ?? []), value]
-  }
-  return query
+/** As the application's `trust proxy` says, and an address in any case: a header behind it holds what its sender likes. */
+function addressOf(request: Request): string {
+  const said = request.ip ?? ''
+  const address = isIP(said) === 0 ? (request.socket.remoteAddress ?? '') : said
+  return address.replace(/^::ffff:/, '')
 }
 
-function refuse(response: Response, error: unknown, exchange: string): void {
-  if (response.headersSent) {
-    response.destroy()
-    return
+/** Aborts when the response closes before it is whole. */
+function hangUp({ socket }: Request, response: Response, capture: Capture): AbortSignal {
+  const controller = new AbortController()
+  const closed = () => {
+    if (response.writableFinished) return
+    // A client that goes is heard of; where nothing was, the application cut its own reply: an error after its first byte.
+    const client = !capture.cut && (socket.readableEnded || socket.errored !== null)
+    const left = new Error('the client hung up')
+    controller.abort(client ? left : new Fault('ERR_UPSTREAM', 'the application cut its reply before its end'))
   }
-  for (const name of response.getHeaderNames()) response.removeHeader(name)
-  const problem = problemOf(error, exchange)
-  if (problem.status === 401) response.setHeader('www-authenticate', 'Bearer')
-  response.statusCode = problem.status
-  response.setHeader('content-type', 'application/problem+json')
-  response.setHeader('cache-control', 'no-store')
-  response.end(JSON.stringify(problem))
+  if (response.closed || response.destroyed) closed()
+  else response.once('close', closed)
+  return controller.signal
 }

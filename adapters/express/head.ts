@@ -1,0 +1,45 @@
+/** The head of a reply: what it says of the body, and what of it may stand once the body is masked. */
+import type { ServerResponse } from 'node:http'
+import type { Form } from '../../lib/reply.ts'
+
+export interface Head {
+  readonly status: number
+  readonly message: string | undefined
+  /** False for HEAD, 204 and 304, whatever the handlers write (RFC 9110, 6.4.1). */
+  readonly hasBody: boolean
+}
+
+/** What the body is made of, and so whether a mask can be applied to it. */
+export function formOf(response: ServerResponse, head: Head): Form {
+  if (!head.hasBody) return { kind: 'empty' }
+  // A part of a document may be a document too: `123` out of `"078-05-1123"`.
+  if (head.status === 206) return { kind: 'opaque' }
+  const encoding = response.getHeader('content-encoding')
+  if (encoding !== undefined && encoding !== 'identity') return { kind: 'opaque' }
+  const type = String(response.getHeader('content-type') ?? '')
+  return /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type) ? { kind: 'json' } : { kind: 'opaque' }
+}
+
+/** What these say of the whole is no longer true of what is shown, or would let it be guessed. */
+export const untrueOnceMasked: readonly string[] = [
+  'content-length',
+  'etag',
+  'last-modified',
+  'accept-ranges',
+  'content-range',
+  'content-md5',
+  'digest',
+  'content-digest',
+  'repr-digest',
+  'trailer',
+]
+
+/** A conditional or partial request would be answered from the unmasked whole: each is a question about it. */
+export const conditional: readonly string[] = [
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-match',
+  'if-range',
+  'range',
+]
