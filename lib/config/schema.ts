@@ -179,7 +179,6 @@ export const agentsFile = z
 
 export type ConfigFile = z.infer<typeof configFile>
 export type ControlsFile = z.infer<typeof controlsFile>
-export type AgentsFile = z.infer<typeof agentsFile>
 
 /** JSON Schema (2020-12), for editors. */
 export const schemaOf = (of: z.ZodType): Record<string, unknown> => z.toJSONSchema(of, { io: 'input' })
