@@ -2,14 +2,15 @@
 import type pg from 'pg'
 import { Fault } from '../../lib/errors.ts'
 import { type Effect, effectOf, harmless, trustedExtensions } from './functions.ts'
-import { type Called, type Names, type Relation, resourceOf } from './names.ts'
+import { type Called, type Names, type Relation, resourceOf, unknownDefinition } from './names.ts'
+import { Views } from './views.ts'
 
 const relationsSql = `
   select c.oid::int8::text as oid, n.nspname as schema, c.relname as name, c.relkind as kind,
     (select json_agg(json_build_array(a.attnum, a.attname)) from pg_attribute a
       where a.attrelid = c.oid and not a.attisdropped) as columns,
     case when c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')
-      then pg_get_viewdef(c.oid) end as definition
+      then (select r.xmin::text from pg_rewrite r where r.ev_class = c.oid and r.rulename = '_RETURN') end as rule
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'v', 'm', 'p', 'f', 'S', 't')`
 
@@ -47,12 +48,14 @@ interface Rows {
     name: string
     kind: string
     columns: [number, string][] | null
-    definition: string | null
+    rule: string | null
   }[]
   readonly inherits: readonly { child: string; parent: string }[]
   readonly functions: readonly { schema: string; name: string; steady: boolean; known: boolean; row: boolean }[]
   readonly operators: readonly { schema: string; name: string; harmless: boolean }[]
   readonly types: readonly { schema: string; name: string; harmless: boolean }[]
+  /** Of views, by oid. */
+  readonly definitions: ReadonlyMap<string, string>
 }
 
 /** One reading of the catalog. Immutable: statements analysed with it are as good as it is. */
@@ -75,7 +78,8 @@ export class Snapshot implements Names {
     this.#path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath]
     const kin = kinship(rows.inherits)
     const resources = new Map(rows.relations.map(r => [r.oid, resourceOf(target, visible(r.schema), r.name)]))
-    for (const { oid, schema, name, kind, columns, definition } of rows.relations) {
+    for (const { oid, schema, name, kind, columns, rule } of rows.relations) {
+      const definition = rows.definitions.get(oid)
       const relation: Relation = {
         oid: Number(oid),
         schema: visible(schema),
@@ -84,7 +88,7 @@ export class Snapshot implements Names {
         resource: resources.get(oid)!,
         columns: new Map(columns ?? []),
         kin: [...kin(oid)].map(other => resources.get(other)).filter(resource => resource !== undefined),
-        ...(definition === null ? {} : { definition }),
+        ...(rule === null ? {} : { definition: definition ?? unknownDefinition }),
       }
       this.#byOid.set(relation.oid, relation)
       // Each session has temporary relations of its own, which only the session can tell apart.
@@ -117,6 +121,10 @@ export class Snapshot implements Names {
 
   relationOf(oid: number): Relation | undefined {
     return this.#byOid.get(oid)
+  }
+
+  resources(): readonly string[] {
+    return [...this.#byOid.values()].map(({ resource }) => resource)
   }
 
   /** The server picks among all schemas of the path by the arguments' types, so the worst of them counts. */
@@ -188,6 +196,7 @@ const settledMs = 50
 
 export class Catalog {
   readonly #options: CatalogOptions
+  readonly #views = new Views()
   #client: pg.Client | undefined
   #snapshot: Snapshot | undefined
   #reading: Promise<Snapshot> | undefined
@@ -238,15 +247,18 @@ export class Catalog {
       const ask = async <T>(sql: string, values: unknown[] = []) => (await client.query(sql, values)).rows as T
       await client.query('begin isolation level repeatable read read only')
       const extensions = [trustedExtensions]
-      const rows: Rows = {
-        relations: await ask(relationsSql),
-        inherits: await ask(inheritsSql),
-        functions: await ask(functionsSql, extensions),
-        operators: await ask(operatorsSql, extensions),
-        types: await ask(typesSql, extensions),
+      const rows = {
+        relations: await ask<Rows['relations']>(relationsSql),
+        inherits: await ask<Rows['inherits']>(inheritsSql),
+        functions: await ask<Rows['functions']>(functionsSql, extensions),
+        operators: await ask<Rows['operators']>(operatorsSql, extensions),
+        types: await ask<Rows['types']>(typesSql, extensions),
       }
       await client.query('commit')
-      this.#snapshot = new Snapshot(this.#options.target, this.#options.searchPath, ++this.#version, rows)
+      const named = rows.relations.map(({ oid, schema, name }) => [oid, schema, name])
+      const definitions = await this.#views.read(client, rows.relations, [named, rows.functions, rows.operators])
+      const { target, searchPath } = this.#options
+      this.#snapshot = new Snapshot(target, searchPath, ++this.#version, { ...rows, definitions })
       return this.#snapshot
     } catch (error) {
       this.#stale = true
@@ -265,7 +277,7 @@ export class Catalog {
     })
     await client.connect()
     // So that views' definitions come with every name qualified.
-    await client.query(`set search_path = ''`)
+    await client.query(`set search_path = ''; set statement_timeout = 10000`)
     this.#client = client
     return client
   }

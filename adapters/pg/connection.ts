@@ -188,7 +188,7 @@ async function step(session: Session, working: (busy: boolean) => void): Promise
       server.skipping = false
       session.flush([{ bytes: sync, expect: { of: 'sync' } }])
       await server.settle(session.over)
-      if (!session.inTransaction) session.state.transactionEnded()
+      session.transactionMayHaveEnded()
       break
     case type.functionCall:
       await refuseFunctionCall(session)

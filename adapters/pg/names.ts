@@ -12,9 +12,12 @@ export interface Relation {
   readonly columns: ReadonlyMap<number, string>
   /** Resources of its ancestors and descendants by inheritance or partition. */
   readonly kin: readonly string[]
-  /** Of a view: its query, every name in it qualified. */
-  readonly definition?: string
+  /** Of a view: its query, every name in it qualified; or that it cannot be known now. */
+  readonly definition?: string | typeof unknownDefinition
 }
+
+/** A view whose tables are locked cannot be printed: it may show anything. */
+export const unknownDefinition = Symbol('unknown definition')
 
 /** A function's effect, and the schema that it was found in. */
 export interface Called {
@@ -34,6 +37,8 @@ export interface Names {
   operatorIsHarmless(schema: string | undefined, name: string): boolean
   /** Whether a cast to the type runs no code of the database's own. */
   typeIsHarmless(schema: string | undefined, name: string): boolean
+  /** Of every relation. */
+  resources(): readonly string[]
   /** The schema that an unqualified new name goes to. */
   readonly creationSchema: string
 }

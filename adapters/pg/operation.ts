@@ -11,6 +11,8 @@ export interface Circumstances {
   readonly target: string
   /** Another statement of the same transaction has run, or it stands open. */
   readonly inTransaction: boolean
+  /** Definitions have changed in this transaction: a name may stand for other data than the catalog says. */
+  readonly redefined: boolean
   /** Changes wait for this transaction's COMMIT. */
   readonly unsettled: boolean
 }
@@ -30,14 +32,16 @@ const mostAccesses = 256
  * @throws Refusal where it does too many things at once to be recorded
  */
 export function operationOf(
-  { text, analysis }: Pick<Analysed, 'text' | 'analysis'>,
+  { text, analysis, names }: Pick<Analysed, 'text' | 'analysis' | 'names'>,
   bound: { readonly [name: string]: Json },
   state: State,
-  { target, inTransaction, unsettled }: Circumstances,
+  { target, inTransaction, redefined, unsettled }: Circumstances,
 ): Whole {
   const used = usedBy(analysis, state, text)
   const all: Analysis[] = [analysis, ...used.flatMap(meaning => (meaning === undefined ? [] : [meaning.analysis]))]
   const unknown = used.includes(undefined)
+  // Within one text, too.
+  const redefines = redefined || analysis.parts.slice(0, -1).some(part => part.defines)
   const accesses = new Map<string, Access>()
   for (const access of all.flatMap(one => one.accesses)) accesses.set(`${access.action} ${access.resource}`, access)
   if (used.length > 0 && accesses.size > 1) accesses.delete(`session ${target}/session`)
@@ -46,11 +50,12 @@ export function operationOf(
     throw new Refusal('ERR_ACCESS_DENIED', `a statement with more than ${mostAccesses} accesses: send it in parts`)
   }
   const commits = analysis.parts.some(({ transaction }) => transaction !== undefined && ends.has(transaction.kind))
-  const opaque = unknown || all.some(one => one.opaque)
+  const opaque = unknown || redefines || all.some(one => one.opaque)
   const code = unknown || all.some(one => one.code)
   const secret = all.some(one => one.secret)
   const definitions = used.flatMap(meaning => (meaning === undefined || meaning.text === text ? [] : [meaning.text]))
-  const copies = [...new Set(all.flatMap(one => one.copies))]
+  const copied = all.flatMap(one => one.copies)
+  const copies = [...new Set(redefines && copied.length > 0 ? names.resources() : copied)]
   const operation: Operation = {
     protocol: 'postgres',
     target,

@@ -50,6 +50,7 @@ export class Session {
   readonly pending: Asked[] = []
   /** Aborts when either side has gone, or the session is cut. */
   readonly over: AbortSignal
+  #defined = false
   #running: { readonly exchange: Exchange; held: boolean; cancelled: boolean } | undefined
 
   constructor(parts: SessionParts) {
@@ -118,7 +119,10 @@ export class Session {
   /** Runs one execution through the gate. Whatever happens has been answered to the client when this resolves. */
   async execute(plan: Plan): Promise<void> {
     const { gate, target, address, open, transactions, gone } = this.parts
-    const circumstances = { target, inTransaction: this.inTransaction, unsettled: transactions.unsettled }
+    const circumstances = {
+      ...{ target, inTransaction: this.inTransaction },
+      ...{ redefined: this.#defined, unsettled: transactions.unsettled },
+    }
     const used = plan.tainted === true ? { ...plan.analysed, analysis: remade(plan.analysed) } : plan.analysed
     let whole: Whole
     try {
@@ -160,14 +164,22 @@ export class Session {
     } finally {
       this.#running = undefined
       if (trace.sent && code) this.state.taint()
-      if (trace.sent && parts.some(part => part.defines)) this.parts.catalog.invalidate()
+      if (trace.sent && parts.some(part => part.defines)) this.#defined = true
     }
     if (trace.ready !== undefined) await this.ready(trace.ready)
   }
 
   async ready(bytes: Buffer): Promise<void> {
-    if (this.parts.transactions.status === 'I') this.state.transactionEnded()
+    this.transactionMayHaveEnded()
     await this.server.client.write(bytes)
+  }
+
+  /** Definitions are seen by others once they are committed; and before, whoever reads them may have to wait for us. */
+  transactionMayHaveEnded(): void {
+    if (this.inTransaction) return
+    this.state.transactionEnded()
+    if (this.#defined) this.parts.catalog.invalidate()
+    this.#defined = false
   }
 
   #held({ approval }: Held): void {
@@ -203,6 +215,7 @@ export class Session {
       { bytes: Buffer.alloc(0), expect: { of: 'sync' } },
     ])
     await this.server.settle(this.over)
+    this.transactionMayHaveEnded()
   }
 }
 

@@ -8,7 +8,7 @@ import { type Kind, kinds, mildAlterations, type Risk, unlisted } from './action
 import { readExpressions } from './expressions.ts'
 import { leaks } from './functions.ts'
 import { harmlessColumns } from './harmless.ts'
-import { type Names, type Relation, resourceOf } from './names.ts'
+import { type Names, type Relation, resourceOf, unknownDefinition } from './names.ts'
 import { maySet } from './settings.ts'
 import {
   constant,
@@ -90,8 +90,14 @@ const noNames: Scope = new Set()
 /** What a view reaches, by its definition; one answer for each relation of a snapshot. */
 const reached = new WeakMap<Relation, Analysis>()
 
+const unknownView: Analysis = {
+  ...{ accesses: [], reaches: [], copies: [], parts: [], missed: false, secret: false },
+  ...{ opaque: true, code: true, risk: 'high', read: false },
+}
+
 export function analyseView(relation: Relation, names: Names): Analysis | undefined {
   if (relation.definition === undefined) return undefined
+  if (relation.definition === unknownDefinition) return unknownView
   let known = reached.get(relation)
   if (known === undefined) {
     const none: Overlay = { searchPath: [], temporary: new Set(), created: new Map() }
