@@ -6,8 +6,8 @@ import { isOurs } from '../lib/errors.ts'
 import type { Json } from '../lib/format/canonical.ts'
 import { decodeDisclosure, disclosureDigest } from '../lib/format/disclosure.ts'
 import type { Entry } from '../lib/format/entry.ts'
-import { tileFill, tileWidth, vaultBundle } from '../lib/format/layout.ts'
-import { decodeSealed, openDisclosure, openSlot, type SealedDisclosure } from '../lib/format/vault.ts'
+import { slotsInFile, tileFill, tileWidth, vaultBundle } from '../lib/format/layout.ts'
+import { decodeSealed, openDisclosure, openSlot, type SealedDisclosure, slotBytes } from '../lib/format/vault.ts'
 import type { Finding } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { unreadable } from './tree.ts'
@@ -79,6 +79,26 @@ export class Vault {
       this.findings.push({ code: 'DISCLOSURE_MISSING', what, index, expected: digest, file })
     }
     return { values, encoded }
+  }
+
+  /** Every slot there is, those not used yet too: each must open, or have been erased. */
+  async examineSlots(): Promise<void> {
+    for (let first = 0; ; first += slotsInFile) {
+      const { file, bytes } = await this.#files.slots(first)
+      if (bytes === undefined) return
+      if (bytes.length !== slotsInFile * slotBytes) {
+        this.findings.push({ code: 'DISCLOSURE_MISMATCH', what: `${file} is not ${slotsInFile} slots`, file })
+      }
+      for (let i = 0; (i + 1) * slotBytes <= bytes.length; i += 1) {
+        if (this.#keys.has(first + i)) continue
+        try {
+          openSlot(this.#wrapping, this.#origin, first + i, bytes.subarray(i * slotBytes, (i + 1) * slotBytes))
+        } catch (error) {
+          if (!isOurs(error)) throw error
+          this.findings.push({ code: 'DISCLOSURE_MISMATCH', what: `slot ${first + i}: ${error.message}`, file })
+        }
+      }
+    }
   }
 
   async #openOne({ slot, box }: SealedDisclosure, entry: string, index: number): Promise<string | undefined> {

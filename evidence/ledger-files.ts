@@ -1,6 +1,6 @@
 /** The files of a ledger directory, by what they hold: checkpoint, seals, tiles, entry bundles, and the vault. */
 import { LedgerError } from '../lib/errors.ts'
-import { type Checkpoint, parseCheckpoint, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
+import { parseCheckpoint, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import {
   certificateFile,
   checkpointFile,
@@ -13,7 +13,7 @@ import {
   tileWidth,
   vaultBundle,
 } from '../lib/format/layout.ts'
-import { type HashReader, sameHash } from '../lib/format/merkle.ts'
+import type { HashReader } from '../lib/format/merkle.ts'
 import { longestEntry, tileReader } from '../lib/format/tile.ts'
 import { slotBytes } from '../lib/format/vault.ts'
 import { type DirectoryReader, openDirectory } from './read.ts'
@@ -79,6 +79,12 @@ export class LedgerFiles {
     return this.#tiled(width => vaultBundle(n, width), tileFill(size, 0, n), mostVault)
   }
 
+  /** The file that holds this slot, whole; or undefined where there is none. */
+  async slots(slot: number): Promise<{ file: string; bytes: Buffer | undefined }> {
+    const file = slotFile(slot)
+    return { file, bytes: await this.#directory.readIfThere(file, slotsInFile * slotBytes) }
+  }
+
   /** The 64 bytes of one slot, or undefined where there is none. */
   async slot(slot: number): Promise<{ file: string; bytes: Buffer | undefined }> {
     const file = slotFile(slot)
@@ -112,6 +118,3 @@ export class LedgerFiles {
     throw new LedgerError('ERR_LEDGER_MISSING', `${exact} is missing`, { file: exact })
   }
 }
-
-export const sameTree = (a: Checkpoint, b: Checkpoint): boolean =>
-  a.origin === b.origin && a.size === b.size && sameHash(a.root, b.root)

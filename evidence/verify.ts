@@ -2,6 +2,7 @@
  * Verifies a ledger directory in named steps, trusting nothing in it but what a key pinned from outside has signed. It shares
  * only the format with the code that wrote the ledger.
  */
+import { hash } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { isOurs, Misuse } from '../lib/errors.ts'
 import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
@@ -19,7 +20,7 @@ import { examineSeals } from './seals.ts'
 import { examineTree, unreadable } from './tree.ts'
 import { base64, conclude, type Verification, type VerifyOptions } from './verification.ts'
 
-export type { SealSummary, Verification, VerifyOptions } from './verification.ts'
+export type { Verification, VerifyOptions } from './verification.ts'
 
 import { requireNoteSignature, requireSealSignature, sealSignatures, type Trust, trustEntryZero } from './trust.ts'
 
@@ -274,8 +275,9 @@ class Verifier {
   }
 
   async #checkEntries(): Promise<string> {
-    const [checkpoint] = this.#need(this.#checkpoint)
+    const [files, checkpoint] = this.#need(this.#files, this.#checkpoint)
     this.#findings.push(...examineMeaning(this.#records))
+    this.#findings.push(...(await examineCertificate(files, this.#records)))
     return `${this.#records.length} of ${checkpoint.size} entries are in the strict format`
   }
 
@@ -290,6 +292,7 @@ class Verifier {
       opened += Object.keys(found.values).length
       if (this.#keep) this.#records[i] = { ...record, opened: found }
     }
+    await vault.examineSlots()
     this.#findings.push(...vault.findings)
     return `${opened} disclosures match what their entries commit to`
   }
@@ -345,6 +348,27 @@ async function settledCheckpoint(files: LedgerFiles): Promise<SignedCheckpoint> 
     if (left === 0 || (sizes.at(-1) ?? 0) <= checkpoint.size) return checkpoint
     await setTimeout(50)
   }
+}
+
+/** The published certificate is the one that the writer said it published: armor has bytes that no signature covers. */
+async function examineCertificate(files: LedgerFiles, records: readonly LedgerRecord[]): Promise<Finding[]> {
+  const started = records.flatMap(({ index, entry }) => (entry.kind === 'started' ? [{ index, entry }] : [])).at(-1)
+  const expected = started?.entry.certificate
+  if (started === undefined || expected === undefined) return []
+  const text = await files.certificate().catch(() => undefined)
+  const actual = text === undefined ? undefined : hash('sha256', text, 'base64url' as 'hex')
+  if (actual === expected) return []
+  const what = 'the published certificate is not the one that the writer published'
+  return [
+    {
+      code: 'KEY_SUBSTITUTED',
+      what,
+      expected,
+      ...(actual === undefined ? {} : { actual }),
+      file: certificateFile,
+      index: started.index,
+    },
+  ]
 }
 
 class NotExamined extends Error {}

@@ -177,7 +177,7 @@ class Fold {
       here &&
       (entry.kind === 'heartbeat' || entry.kind === 'started' || entry.kind === 'stopped' || entry.kind === 'recovered')
     ) {
-      const { v: _v, id: _id, sd: _sd, ...clear } = entry
+      const { v: _v, id: _id, sd: _sd, certificate: _certificate, ...clear } = { certificate: undefined, ...entry }
       this.#heartbeats.push({ ...clear, index: found.index })
     }
   }

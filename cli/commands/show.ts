@@ -67,7 +67,8 @@ function print(out: Output, { index, entry, opened }: LedgerRecord, names: Reado
   for (const [name, value] of Object.entries(entry)) {
     if (!heads.has(name) && value !== undefined) out.line(`    ${name}: ${text(value as Json, names)}`)
   }
-  for (const [name, value] of Object.entries(opened.values)) out.line(`    ${colour.cyan(name)}: ${text(value, names)}`)
+  for (const [name, value] of Object.entries(opened.values))
+    out.line(`    ${colour.cyan(name)} (disclosed): ${text(value, names)}`)
 }
 
 function text(value: Json, names: ReadonlyMap<string, string>): string {

@@ -1,7 +1,7 @@
 /** What the demo sets up: a PostgreSQL with a CRM, an identity provider, the gateway, and a web service, all on loopback. */
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Pool } from 'pg'
@@ -42,9 +42,9 @@ export interface Company {
   stop(): Promise<void>
 }
 
-/** @throws Misuse ERR_OPTION_INVALID where the folder holds something already; ERR_PACKAGE_MISSING */
+/** @throws Misuse ERR_OPTION_INVALID where the folder holds something that is no demo's; ERR_PACKAGE_MISSING */
 export async function openCompany(folder: string): Promise<Company> {
-  await requireEmpty(folder)
+  await requireFree(folder)
   const undo: (() => Promise<unknown>)[] = []
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step()
@@ -91,11 +91,17 @@ export async function openCompany(folder: string): Promise<Company> {
   }
 }
 
-async function requireEmpty(folder: string): Promise<void> {
+/** Left in the folder, so that the next demo may take its place. */
+const marker = '.counterfoil-demo'
+
+async function requireFree(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
-  if ((await readdir(folder)).length > 0) {
-    throw new Misuse('ERR_OPTION_INVALID', `${folder} is not empty: name another with --out, or remove it`)
+  const names = await readdir(folder)
+  if (names.length > 0 && !names.includes(marker)) {
+    throw new Misuse('ERR_OPTION_INVALID', `${folder} is not empty, and no earlier demo's: name another with --out`)
   }
+  for (const name of names) await rm(join(folder, name), { recursive: true })
+  await writeFile(join(folder, marker), '')
 }
 
 async function populate(postgres: RunningPostgres, password: string): Promise<void> {

@@ -160,11 +160,12 @@ export async function sealed(company: Company, csvlog: string, tell: Narrator): 
   )
 
   const day = 86_400_000
-  const today = Math.floor(Date.now() / day) * day
+  // The day on which it began, should midnight have passed meanwhile.
+  const today = Math.floor((Date.now() - 600_000) / day) * day
   const bundle = await bundleOf(company.config, {
     out: join(company.folder, 'bundle'),
     from: new Date(today).toISOString(),
-    to: new Date(today + day).toISOString(),
+    to: new Date(today + 2 * day).toISOString(),
     organisation: 'CRM demo',
     demo: true,
     imports: [

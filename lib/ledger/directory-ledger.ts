@@ -1,4 +1,5 @@
 /** A ledger in a directory that is open for appending: the parts of this folder, put together behind the port. */
+import { hash } from 'node:crypto'
 import { systemClock } from '../clock.ts'
 import { Fault, LedgerError } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
@@ -108,9 +109,10 @@ export class DirectoryLedger implements Ledger {
 
   /** Appends what the opening owes, publishes, and starts the heartbeat. */
   async begin(opening: readonly Draft[]): Promise<void> {
-    const { software, placement, heartbeatMs = 60_000 } = this.#options
+    const { software, placement, heartbeatMs = 60_000, sealer } = this.#options
+    const certificate = sealer === undefined ? undefined : hash('sha256', sealer.certificate, 'base64url' as 'hex')
     const interval = Math.ceil(heartbeatMs / 1000)
-    await this.append([...opening, { kind: 'started', software, placement, epoch: this.#epoch, interval }])
+    await this.append([...opening, { kind: 'started', software, placement, epoch: this.#epoch, interval, certificate }])
     await this.publish()
     this.#heartbeat = setInterval(() => {
       // A ledger that is poisoned says so to whoever appends; here nobody waits.
