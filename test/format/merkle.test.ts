@@ -41,6 +41,18 @@ const reader = (level: number, index: number) => {
 }
 const roots = Array.from({ length: most + 1 }, (_, n) => mth(entries.slice(0, n)))
 
+describe('a leaf', () => {
+  it.each([0, 1, 4094, 4095, 4096, 65_535])(
+    'of %i bytes is hashed behind its prefix, whatever was hashed before',
+    length => {
+      leafHash(Buffer.alloc(4095, 7))
+      const entry = Buffer.alloc(length, 9)
+      expect(hex(leafHash(entry))).toBe(hex(sha256(Buffer.of(0), entry)))
+      expect(hex(leafHash(new Uint8Array(entry)))).toBe(hex(leafHash(entry)))
+    },
+  )
+})
+
 describe('the tree', () => {
   // The entries and roots that Certificate Transparency's reference implementation is tested with.
   const ct = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'].map(

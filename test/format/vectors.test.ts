@@ -45,6 +45,32 @@ describe('the golden vectors', () => {
     expect(attempt({ ...entry, sd: ['a'.repeat(43), 'a'.repeat(43)] })).toThrowError(refused)
   })
 
+  it.each(named)('of %s are read in their one spelling alone', (_, { bytes }) => {
+    const refused = expect.objectContaining({ code: 'ERR_ENTRY_MALFORMED' })
+    const members = Object.entries(JSON.parse(bytes) as Record<string, unknown>)
+    const spellings = [
+      ` ${bytes}`,
+      `\ufeff${bytes}`,
+      `${bytes}\n`,
+      bytes.replace('"v":1', '"v":1.0'),
+      bytes.replace('"v":1', '"v":1e0'),
+      bytes.replace('"v":1', '"v":2'),
+      bytes.replace('"v":1', '"v":1,"v":1'),
+      bytes.replace('"seq":', '"seq":-'),
+      bytes.replace('"kind"', '"kin\\u0064"'),
+      bytes.replace('{', '{"__proto__":{},'),
+      JSON.stringify(Object.fromEntries(members.toReversed())),
+      'null',
+      '[]',
+      '{}',
+    ]
+    for (const spelling of spellings) {
+      expect(spelling).not.toBe(bytes)
+      expect(() => parseEntry(Buffer.from(spelling)), spelling).toThrowError(refused)
+    }
+    expect(() => parseEntry(Buffer.concat([Buffer.from(bytes), Buffer.of(0xff)]))).toThrowError(refused)
+  })
+
   it('hold no entry of an unknown kind, nor one named as a built-in member', () => {
     for (const kind of ['unknown', '__proto__', 'constructor', 'toString', '']) {
       const entry = { ...golden[0]!.entry, kind } as never
