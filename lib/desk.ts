@@ -210,8 +210,15 @@ export class Desk {
     if (actors.subject === item.owner) return 'owner-of-agent'
     if (approvals.get(item.id)?.approvers.includes(actors.subject)) return 'decided-already'
     if (!item.roles.every(role => policy.hasRole(approver.id, role))) return 'role-missing'
-    const rights = item.accesses.map(({ resource }) => ({ action: 'approve', resource }))
-    return policy.decide(approver, rights).permit ? undefined : 'no-right'
+    const resources = item.accesses.map(({ resource }) => resource)
+    // A grant's resource is a glob: whoever may approve a part of it may not approve the whole.
+    const may = this.#parts.grants.get(item.id)
+      ? resources.every(resource => policy.canThroughout(approver.id, 'approve', resource))
+      : policy.decide(
+          approver,
+          resources.map(resource => ({ action: 'approve', resource })),
+        ).permit
+    return may ? undefined : 'no-right'
   }
 
   async #refused(actors: Actors, verb: Verb, of: string, why: string): Promise<Refusal> {

@@ -2,7 +2,7 @@
 import { describe, isOurs } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { actionCommitment, randomSalt } from './format/disclosure.ts'
-import type { DraftOf } from './ledger/ledger.ts'
+import type { DraftOf, Ledger } from './ledger/ledger.ts'
 
 type Verdict = { readonly verdict: 'permit' } | { readonly verdict: 'deny'; readonly error: unknown }
 
@@ -42,6 +42,44 @@ export function decisionDraft(exchange: Exchange, verdict: Verdict): DraftOf<'de
   }
 }
 
+/**
+ * Appends a denial. Where what was asked cannot be written as an entry (a name too long, a text that is no Unicode), the denial of
+ * it still can: without what was asked.
+ */
+export async function appendDenial(ledger: Ledger, exchange: Exchange, error: unknown): Promise<void> {
+  try {
+    await ledger.append([decisionDraft(exchange, { verdict: 'deny', error })])
+  } catch (unwritable) {
+    if (!isMalformed(unwritable)) throw unwritable
+    await ledger.append([bareDenial(exchange, error)])
+  }
+}
+
+export const isMalformed = (error: unknown): boolean => isOurs(error) && error.code === 'ERR_ENTRY_MALFORMED'
+
+function bareDenial(exchange: Exchange, error: unknown): DraftOf<'decision'> {
+  const { operation, session } = exchange
+  const actors = exchange.perhaps('actors')
+  return {
+    kind: 'decision',
+    exchange: exchange.id,
+    session: session?.id,
+    ...actors,
+    protocol: operation.protocol,
+    target: operation.target,
+    method: exchange.perhaps('subject')?.method,
+    action: actionCommitment(randomSalt(), null),
+    accesses: [],
+    controls: [],
+    risk: operation.risk,
+    read: operation.read,
+    verdict: 'deny',
+    code: codeOf(error),
+    policy: exchange.perhaps('policy'),
+    durability: 'durable',
+  }
+}
+
 /** Reads alone may be released before the sync, and only where a control says so. */
 export function durabilityOf(exchange: Exchange): 'durable' | 'written' {
   return exchange.operation.read ? (exchange.perhaps('obligations')?.durability ?? 'durable') : 'durable'
@@ -57,5 +95,8 @@ export function slotOf(exchange: Exchange): string {
 /** A word for the record: our stable code, else the class of the error, never its text. */
 export function codeOf(error: unknown): string {
   if (isOurs(error)) return error.code
-  return describe(error).replaceAll(/[^\x21-\x7e]+/g, '-')
+  return wordOf(describe(error))
 }
+
+/** Any text as a word of an entry. */
+export const wordOf = (text: string): string => text.replaceAll(/[^\x21-\x7e]+/g, '-').slice(0, 64) || '-'

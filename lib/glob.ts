@@ -30,19 +30,36 @@ function compile(pattern: string): Glob {
 }
 
 const isWild = (token: string | undefined) => token === within || token === across
-const isBorder = (character: string) => character === '/' || character === '.'
+const isBorder = (character: string) => character === '/' || character === '.' || character === anyAcross
 
 /** @returns whether the whole text is matched. */
 export function matches(pattern: string, text: string): boolean {
-  const { tokens, prefix } = compile(pattern)
+  const { prefix } = compile(pattern)
   if (prefix.length === pattern.length) return pattern === text
-  if (!text.startsWith(prefix)) return false
+  return text.startsWith(prefix) && consumes(pattern, text.split(''))
+}
+
+/** @returns true only where everything that `inner` matches, `outer` matches: a wildcard stays within one as wide. */
+export const contains = (outer: string, inner: string): boolean =>
+  consumes(
+    outer,
+    compile(inner).tokens.map(token => (token === within ? anyWithin : token === across ? anyAcross : token)),
+  )
+
+// What wildcards of an inner pattern stand for: no character of any text, so that only a wildcard takes them.
+const anyWithin = 'some'
+const anyAcross = 'some/'
+
+function consumes(pattern: string, text: readonly string[]): boolean {
+  const { tokens, prefix } = compile(pattern)
+  if (!text.slice(0, prefix.length).every((character, i) => character === prefix[i])) return false
+  if (text.length < prefix.length) return false
   // Every position in the pattern that can be reached so far, advanced by one character of text at a time.
   let states = new Uint8Array(tokens.length + 1)
   states[prefix.length] = 1
   skipWilds(states, tokens)
   for (let at = prefix.length; at < text.length; at += 1) {
-    const character = text.charAt(at)
+    const character = text[at]!
     const next = new Uint8Array(tokens.length + 1)
     for (let i = prefix.length; i < tokens.length; i += 1) {
       if (states[i] === 0) continue

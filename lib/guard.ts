@@ -3,7 +3,7 @@ import { Approvalbook } from './approvals/approvalbook.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { compose, type Stage } from './compose.ts'
 import { Desk } from './desk.ts'
-import { decisionDraft } from './entries.ts'
+import { appendDenial } from './entries.ts'
 import { Fault } from './errors.ts'
 import { Exchange } from './exchange.ts'
 import { uuidv7 } from './format/entry.ts'
@@ -104,11 +104,11 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
         ...{ reaches: [], opaque: false, risk: 'low' as const, read: false, holdable: false },
       }
       const exchange = newExchange({ operation, ...(address === undefined ? {} : { address }) })
-      await ledger.append([decisionDraft(exchange, { verdict: 'deny', error })])
+      await appendDenial(ledger, exchange, error)
     },
 
     async refuse(exchange, error) {
-      await ledger.append([decisionDraft(exchange, { verdict: 'deny', error })])
+      await appendDenial(ledger, exchange, error)
     },
 
     async settle(exchanges, result) {

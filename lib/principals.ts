@@ -3,8 +3,10 @@
  * are disclosed once, sealed under a slot of their own, so that forgetting a person leaves every other entry readable.
  */
 import { randomBytes } from 'node:crypto'
+import { Refusal } from './errors.ts'
 import type { Subject } from './identity/subject.ts'
 import type { Ledger, Stored } from './ledger/ledger.ts'
+import { isSubjectId } from './policy/rules.ts'
 
 export interface Actors {
   readonly subject: string
@@ -37,8 +39,15 @@ export class Principals {
     this.#byName.set(name, Promise.resolve({ pseudonym: entry.subject, type: entry.type, owner: entry.owner }))
   }
 
-  /** Pseudonyms of a subject, its principal and its owner; those never seen before are recorded first. */
+  /**
+   * Pseudonyms of a subject, its principal and its owner; those never seen before are recorded first.
+   * @throws Refusal ERR_UNIDENTIFIED where a name is none that policy could use: spelt in another way, a person would be two
+   */
   async actors(subject: Subject): Promise<Actors> {
+    const names = [subject.id, subject.principal, subject.owner].filter(name => name !== undefined)
+    if (!names.every(isSubjectId)) {
+      throw new Refusal('ERR_UNIDENTIFIED', 'the identity has a name that policy cannot use')
+    }
     const owner = subject.owner === undefined ? undefined : await this.#person(subject.owner, subject.issuer)
     const principal =
       subject.principal === undefined ? undefined : await this.#person(subject.principal, subject.issuer)

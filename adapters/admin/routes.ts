@@ -39,12 +39,19 @@ export function findRoute(method: string, path: string): { route: Route; id: str
   return undefined
 }
 
+/** As many as an entry holds. */
+const mostActions = 64
+
 function grantRequest(body: Body) {
   const { resource, actions, seconds } = body
   if (typeof resource !== 'string' || !/^[\x21-\x7e]{1,512}$/.test(resource))
     throw invalid('resource must be a resource or a glob')
-  if (!Array.isArray(actions) || !actions.every(a => typeof a === 'string' && /^[\x21-\x7e]{1,64}$/.test(a))) {
-    throw invalid('actions must be a list of words')
+  if (
+    !Array.isArray(actions) ||
+    actions.length > mostActions ||
+    !actions.every(a => typeof a === 'string' && /^[\x21-\x7e]{1,64}$/.test(a))
+  ) {
+    throw invalid(`actions must be a list of at most ${mostActions} words`)
   }
   if (typeof seconds !== 'number') throw invalid('seconds must be a number')
   const reason = optionalText(body, 'reason')

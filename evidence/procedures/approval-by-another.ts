@@ -11,7 +11,8 @@ const attributes = (control: string) => [
   ['approver-not-a-person', 'a.not_people > 0'],
   ['denied', 'a.denied > 0'],
   ['approved-after-the-event', 'a.late > 0'],
-  ['used-after-its-time', 'p.time >= a.until'],
+  // A proven read runs before its decision is recorded (together with its outcome).
+  ['used-after-its-time', '(case when p.read then p.asked_at else p.time end) >= a.until'],
   ['another-action', 'a.approval_id is not null and not a.action_matches'],
   ['another-subject', 'a.approval_id is not null and (a.subject is distinct from p.subject or a.principal is distinct from p.principal)'],
   ['used-again', 'a.uses > 1'],

@@ -1,8 +1,9 @@
 /** The live view of approvals: follows the ledger, matches exact actions, lets one be taken once, and wakes those who wait. */
 import { type Clock, systemClock } from '../clock.ts'
-import type { Json } from '../format/canonical.ts'
+import type { Obligations } from '../control.ts'
 import { actionCommitment } from '../format/disclosure.ts'
 import type { Ledger, Stored } from '../ledger/ledger.ts'
+import type { Access, Operation } from '../operation.ts'
 import type { Actors } from '../principals.ts'
 import { type Approval, type Approvals, foldApproval } from './approval.ts'
 
@@ -10,6 +11,8 @@ export interface Commitment {
   readonly action: string
   readonly salt: string
 }
+
+type Terms = Pick<NonNullable<Obligations['approval']>, 'people' | 'roles'>
 
 export class Approvalbook {
   readonly #approvals: Approvals = new Map()
@@ -45,14 +48,22 @@ export class Approvalbook {
   }
 
   /**
-   * The subject's latest approval, still within its time and not used, for exactly this action: found by recomputing its
-   * commitment, so that nothing about the action need stand in clear.
+   * The latest approval of exactly these actors, still within its time and not used, for exactly this action: found by
+   * recomputing its commitment, so that nothing about the action need stand in clear. The same words on other resources (another
+   * target, another search path) are another action; and what was asked for on milder terms than today's does not do.
    */
-  async find(actors: Actors, action: Json): Promise<{ approval: Approval; commitment: Commitment } | undefined> {
+  async find(
+    actors: Actors,
+    { action, accesses }: Pick<Operation, 'action' | 'accesses'>,
+    terms: Terms,
+  ): Promise<{ approval: Approval; commitment: Commitment } | undefined> {
     const now = this.#clock.now()
     const mine = [...(this.#bySubject.get(actors.subject) ?? [])]
       .map(id => this.#approvals.get(id)!)
-      .filter(a => a.principal === actors.principal && a.status !== 'used' && a.until > now && !this.#taken.has(a.id))
+      .filter(a => a.status !== 'used' && a.until > now && !this.#taken.has(a.id))
+      .filter(a => a.principal === actors.principal && a.owner === actors.owner)
+      .filter(a => a.people >= terms.people && terms.roles.every(role => a.roles.includes(role)))
+      .filter(a => sameAccesses(a.accesses, accesses))
     for (const approval of mine.reverse()) {
       const { actionSalt: salt } = await this.#ledger.disclosures(approval.index)
       if (typeof salt === 'string' && actionCommitment(salt, action) === approval.action) {
@@ -93,4 +104,11 @@ export class Approvalbook {
       this.#waiting.set(id, waiting.add(done))
     })
   }
+}
+
+function sameAccesses(some: readonly Access[], others: readonly Access[]): boolean {
+  const words = (accesses: readonly Access[]) =>
+    new Set(accesses.map(({ action, resource }) => `${action} ${resource}`))
+  const [one, other] = [words(some), words(others)]
+  return one.size === other.size && [...one].every(word => other.has(word))
 }

@@ -1,5 +1,6 @@
 /** The live view of grants: follows the ledger, finds the grant that covers an exchange, and cuts what outlives it. */
 import { type Clock, systemClock } from '../clock.ts'
+import type { Obligations } from '../control.ts'
 import { Refusal } from '../errors.ts'
 import type { Access } from '../format/entry.ts'
 import type { Stored } from '../ledger/ledger.ts'
@@ -8,6 +9,11 @@ import { covers, foldGrant, type Grant, type Grants, isLive } from './grant.ts'
 
 /** setTimeout holds no more than this; longer waits are taken in turns. */
 const longestTimer = 2 ** 31 - 1
+
+type Terms = Pick<NonNullable<Obligations['grant']>, 'longestMs' | 'roles'>
+
+const meets = (grant: Grant, { longestMs, roles }: Terms) =>
+  grant.seconds * 1000 <= longestMs && roles.every(role => grant.roles.includes(role))
 
 export class Grantbook {
   readonly #grants: Grants = new Map()
@@ -36,11 +42,14 @@ export class Grantbook {
     return [...this.#grants.values()]
   }
 
-  /** The live grant of exactly these actors that covers every access and lasts longest. */
-  find(actors: Actors, accesses: readonly Access[]): Grant | undefined {
+  /**
+   * The live grant of exactly these actors that covers every access and lasts longest.
+   * @param terms today's: a grant given on milder ones, before the policy changed, does not do
+   */
+  find(actors: Actors, accesses: readonly Access[], terms?: Terms): Grant | undefined {
     const now = this.#clock.now()
     return this.#of(actors)
-      .filter(grant => isLive(grant, now) && covers(grant, accesses))
+      .filter(grant => isLive(grant, now) && covers(grant, accesses) && (terms === undefined || meets(grant, terms)))
       .sort((a, b) => b.until! - a.until!)[0]
   }
 
@@ -54,7 +63,7 @@ export class Grantbook {
   #of(actors: Actors): Grant[] {
     return [...(this.#bySubject.get(actors.subject) ?? [])]
       .map(id => this.#grants.get(id)!)
-      .filter(grant => grant.principal === actors.principal)
+      .filter(grant => grant.principal === actors.principal && grant.owner === actors.owner)
   }
 
   /** Calls `cut` once, when the grant lapses or is revoked. @returns a function that ends the watch */

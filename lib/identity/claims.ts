@@ -54,7 +54,7 @@ function personIn(claims: Claims, { subject: claim }: ClaimRules): string {
 }
 
 function byDefault(claims: Claims): string {
-  if (typeof claims.email === 'string' && claims.email_verified === true) return claims.email.toLowerCase()
+  if (typeof claims.email === 'string' && claims.email_verified === true) return lowered(claims.email)
   const id = String(claims.sub)
   // A user name that looks like an address could be chosen to look like somebody else's.
   if (id.includes('@')) throw refused('names a person by an address that its issuer has not verified')
@@ -66,7 +66,15 @@ function chosen(claims: Claims, claim: string): string {
   if (typeof value !== 'string') throw refused('does not have the claim that names a person')
   if (claim === 'email' && claims.email_verified !== true)
     throw refused('names a person by an address that its issuer has not verified')
-  return value.includes('@') ? value.toLowerCase() : value
+  return value.includes('@') ? lowered(value) : value
+}
+
+/** ASCII first: lower case makes a plain k of the Kelvin sign, and so one person's address of another's. */
+function lowered(address: string): string {
+  if (!isSubjectId(address.replaceAll(/[A-Z]/g, letter => letter.toLowerCase()))) {
+    throw refused('names a person in a way that policy cannot use')
+  }
+  return address.toLowerCase()
 }
 
 function vouched(

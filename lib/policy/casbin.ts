@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module'
 import type { RoleManager } from 'casbin'
 import { Fault } from '../errors.ts'
-import { matches } from '../glob.ts'
+import { contains, matches, overlaps } from '../glob.ts'
 import { defaultModel } from './model.ts'
 import { isSubjectId, type Right, type Rules, reachable } from './rules.ts'
 
@@ -15,6 +15,11 @@ const casbin = createRequire(import.meta.url)('casbin') as typeof import('casbin
 export interface Enforcer {
   /** @throws Fault ERR_POLICY_UNAVAILABLE where Casbin throws: an operation that cannot be judged does not happen */
   permits(subjectId: string, action: string, resource: string): boolean
+  /**
+   * Whether a glob of resources is permitted wherever it leads: one rule allows all of it, and none denies any of it.
+   * @throws Fault ERR_POLICY_UNAVAILABLE
+   */
+  permitsThroughout(subjectId: string, action: string, resources: string): boolean
   /** A subject's id and every role it holds, directly or not. */
   names(subjectId: string): ReadonlySet<string>
 }
@@ -58,15 +63,25 @@ export async function casbinEnforcer(model: string, rules: Rules): Promise<Enfor
       throw new Fault('ERR_POLICY_UNAVAILABLE', 'the policy could not be evaluated', {}, cause)
     }
   }
+  const permits = (id: string, action: string, resource: string) => {
+    // A subject named like a role would get that role's rights.
+    if (!isSubjectId(id)) return false
+    // Lengths first: no two questions share a key.
+    const key = `${id.length} ${action.length} ${id}${action}${resource}`
+    return remember(decided, key, () => decide(id, action, resource))
+  }
+  // Casbin judges a text, and a glob is not one: what it spans is judged by the rules themselves, as well.
+  const spans = (id: string, asked: string, resources: string) => {
+    const rows = rowsFor(id).filter(([, , action]) => matches(action!, asked))
+    return (
+      rows.some(([, resource, , effect]) => effect === 'allow' && contains(resource!, resources)) &&
+      !rows.some(([, resource, , effect]) => effect === 'deny' && overlaps(resource!, resources))
+    )
+  }
   return {
     names,
-    permits(id, action, resource) {
-      // A subject named like a role would get that role's rights.
-      if (!isSubjectId(id)) return false
-      // Lengths first: no two questions share a key.
-      const key = `${id.length} ${action.length} ${id}${action}${resource}`
-      return remember(decided, key, () => decide(id, action, resource))
-    },
+    permits,
+    permitsThroughout: (id, action, resources) => permits(id, action, resources) && spans(id, action, resources),
   }
 }
 

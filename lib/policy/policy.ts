@@ -109,6 +109,11 @@ export class Policy implements DecisionPoint {
     return { permit, policy: digest }
   }
 
+  /** As `can`, of a glob of resources: all that it could mean must be permitted. */
+  canThroughout(subjectId: string, action: string, resources: string): boolean {
+    return this.#version.enforcer.permitsThroughout(subjectId, action, resources)
+  }
+
   can(subjectId: string, action: string, resource: string): boolean {
     return this.#version.enforcer.permits(subjectId, action, resource)
   }

@@ -34,7 +34,7 @@ export function approve({ approvals, ledger, clock }: Parts): Stage {
       )
     }
     const actors = exchange.fact('actors')
-    const asked = (await approvals.find(actors, action)) ?? (await ask(exchange, terms))
+    const asked = (await approvals.find(actors, exchange.operation, terms)) ?? (await ask(exchange, terms))
     const { id } = asked.approval
     if (approvals.get(id)?.status === 'pending' && exchange.operation.holdable) {
       const until = Math.min(clock.now() + terms.waitMs, asked.approval.until)

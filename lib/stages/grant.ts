@@ -14,7 +14,7 @@ export function grant({ grants, bind }: Parts): Stage {
     const { grant: terms, observed } = exchange.fact('obligations')
     const actors = exchange.fact('actors')
     const needed = terms?.accesses ?? exchange.operation.accesses
-    const live = terms === undefined && observed.length === 0 ? undefined : grants.find(actors, needed)
+    const live = terms === undefined && observed.length === 0 ? undefined : grants.find(actors, needed, terms)
     exchange.learn(
       'observed',
       observed.filter(o => o.approval || (o.grant && live === undefined)).map(o => o.control),

@@ -31,7 +31,7 @@ function refuseCopies(exchange: Exchange, masks: readonly MaskRule[]): void {
 }
 
 async function* masked(reply: Reply, rules: readonly MaskRule[], applied: Set<string>): AsyncGenerator<Frame> {
-  let transform: Transform = passes
+  let transform: Transform = headless
   for await (const frame of reply) {
     if (frame.type === 'data') {
       yield* transform.data(frame)
@@ -51,6 +51,14 @@ interface Transform {
 }
 
 const passes: Transform = { data: frame => [frame], flush: () => [] }
+
+/** Before any head nothing says what data is made of. */
+const headless: Transform = {
+  data: () => {
+    throw new Fault('ERR_MASK_FAILED', 'data came before the head that says what it is')
+  },
+  flush: () => [],
+}
 
 function transformFor({ form }: Head, rules: readonly MaskRule[], applied: Set<string>): Transform {
   switch (form.kind) {

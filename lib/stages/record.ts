@@ -5,12 +5,15 @@ import type { Ledger } from '../ledger/ledger.ts'
 
 export function record({ ledger }: { readonly ledger: Ledger }): Stage {
   return async (exchange, next) => {
+    exchange.signal.throwIfAborted()
     const draft = decisionDraft(exchange, { verdict: 'permit' })
     if (exchange.operation.read) {
       exchange.learn('decision', { draft, durable: false })
     } else {
       await ledger.append([draft])
       exchange.learn('decision', { draft, durable: true })
+      // Cut while it was being written: the outcome will say that nothing came of it.
+      exchange.signal.throwIfAborted()
     }
     return next()
   }

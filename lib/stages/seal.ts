@@ -3,8 +3,8 @@
  * of a reply leaves before the decision is durable; a short reply of a proven read is held back, so that one sync releases all.
  */
 import type { Next, Stage } from '../compose.ts'
-import { codeOf, decisionDraft, durabilityOf, slotOf } from '../entries.ts'
-import { isOurs } from '../errors.ts'
+import { appendDenial, codeOf, durabilityOf, isMalformed, slotOf, wordOf } from '../entries.ts'
+import { isOurs, Misuse } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { type CommitmentStream, commitmentStream, randomSalt } from '../format/disclosure.ts'
 import type { DraftOf, Ledger } from '../ledger/ledger.ts'
@@ -33,9 +33,11 @@ async function* sealed(ledger: Ledger, exchange: Exchange, next: Next): AsyncGen
     let heldBytes = 0
     for await (const frame of reply) {
       if (frame.type === 'end') {
-        if (holding) for (const kept of held!) tally.add(kept)
+        // Offered only once they are released: an append that fails releases nothing.
+        const offered = holding ? new Tally() : tally
+        if (holding) for (const kept of held!) offered.add(kept)
+        await append(...owed(), outcome(exchange, offered, frame))
         tally.closed = true
-        await append(...owed(), outcome(exchange, tally, frame))
         if (holding) yield* held!
         yield frame
         return
@@ -57,14 +59,14 @@ async function* sealed(ledger: Ledger, exchange: Exchange, next: Next): AsyncGen
         }
       }
     }
+    throw new Misuse('ERR_REPLY_TRUNCATED', 'a reply stopped without an end')
   } catch (error) {
     if (!tally.closed) {
       tally.closed = true
-      const decided = exchange.knows('decision')
-      const drafts = decided
-        ? [...owed(), failure(exchange, tally, error)]
-        : [decisionDraft(exchange, { verdict: 'deny', error })]
-      await append(...drafts)
+      // A decision that is no entry was never made: nothing of the reply has left, so it is a refusal.
+      const refused = !exchange.knows('decision') || (owed().length > 0 && isMalformed(error))
+      if (refused) await appendDenial(ledger, exchange, error)
+      else await append(...owed(), failure(exchange, tally, error))
     }
     throw error
   } finally {
@@ -98,7 +100,12 @@ class Tally {
 }
 
 function outcome(exchange: Exchange, tally: Tally, end: Pick<End, 'result' | 'code' | 'settled'>): DraftOf<'outcome'> {
-  return { ...common(exchange, tally), result: end.result, code: end.code, settled: end.settled }
+  return {
+    ...common(exchange, tally),
+    result: end.result,
+    code: end.code === undefined ? undefined : wordOf(end.code),
+    settled: end.settled,
+  }
 }
 
 function failure(exchange: Exchange, tally: Tally, error: unknown): DraftOf<'outcome'> {
