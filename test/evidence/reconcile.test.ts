@@ -179,7 +179,7 @@ describe('CSV', () => {
     expect(escapeCell(null)).toBe('')
   })
 
-  interop('python3', "Python's reader agrees with ours", python => {
+  test('no cell opens a formula, every one can be had back, and our reader reads our writer', () => {
     const text = toCsv(
       ['a', 'b'],
       nasty.map(a => ({ a, b: 1 })),
@@ -193,12 +193,7 @@ describe('CSV', () => {
     expect(escapeCell(null)).toBe('')
   })
 
-  test("Python's reader agrees with ours, where it is installed", context => {
-    try {
-      execFileSync('python3', ['--version'], { stdio: 'pipe' })
-    } catch {
-      context.skip('python3 not installed')
-    }
+  interop('python3', "Python's reader agrees with ours", python => {
     const text = toCsv(
       ['a', 'b'],
       nasty.map(a => ({ a, b: 1 })),
