@@ -8,6 +8,7 @@ import { errorFields, errorResponse } from '../adapters/pg/errors.ts'
 import { exit, exitStatusOf } from '../cli/exit.ts'
 import { loadConfig } from '../lib/config/config.ts'
 import { type AnyError, Fault, LedgerError, Misuse, Refusal } from '../lib/errors.ts'
+import { kindNames } from '../lib/format/entry.ts'
 import { findTool, interop } from './support/interop.ts'
 import { postgres } from './support/postgres.ts'
 import {
@@ -327,6 +328,24 @@ describe('the tables of the README', () => {
     expect(written.sort(byCode)).toEqual(real.sort(byCode))
   })
 
+  it('of the core name each stage in its order, and the facts that it learns', () => {
+    const rows = [
+      ...read('lib/README.md').matchAll(/^\| (\w+) +\| `(stages\/\w+\.ts)` +\| (in|out) +\| .*? \| ([^|]*) \|$/gm),
+    ]
+    const stack = /const stack: [\s\S]*?\n {2}\]/.exec(read('lib/guard.ts'))![0]
+    const built = [...stack.matchAll(/^ {4}(\w+)\(.*\/\/ (in|out):/gm)].map(([, stage, way]) => `${stage} ${way}`)
+    expect(rows.map(([, stage, , way]) => `${stage} ${way}`)).toEqual(built)
+    for (const [, , file, , facts] of rows) {
+      const learned = [...read(join('lib', file!)).matchAll(/\.learn\(\s*'(\w+)'/g)].map(([, fact]) => fact!)
+      expect((facts!.match(/\w+/g) ?? []).sort(), file).toEqual([...new Set(learned)].sort())
+    }
+  })
+
+  it('of the format name every kind of entry', () => {
+    const named = [...read('lib/format/README.md').matchAll(/`([a-z-]+)`/g)].map(([, kind]) => kind!)
+    expect(kindNames.filter(kind => !named.includes(kind))).toEqual([])
+  })
+
   it('name every exit status', () => {
     const statuses = [...readme.matchAll(/^\| (\d) \| [a-z]/gm)].map(([, status]) => Number(status))
     expect(statuses).toEqual(Object.values(exit))
@@ -343,7 +362,12 @@ describe('what the documents name', () => {
       const named = [...text.matchAll(/`([\w.@/-]+\/|[\w./-]+\.(?:ts|md|json|csv|yaml|asc|sh))`/g)].map(
         ([, path]) => path!,
       )
-      return named.filter(path => !somewhere(document, path)).map(path => `${document}: ${path}`)
+      const linked = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path]) => path!)
+      const bad = [
+        ...named.filter(path => !somewhere(document, path)),
+        ...linked.filter(path => !existsSync(join(root, dirname(document), path))),
+      ]
+      return bad.map(path => `${document}: ${path}`)
     })
     expect(missing).toEqual([])
   })
