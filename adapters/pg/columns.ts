@@ -75,65 +75,112 @@ export function rewriteRows(
   masks: readonly (CellMask | undefined)[],
 ): Uint8Array {
   const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
-  const parts: Buffer[] = []
+  const out = new Output(bytes.length)
   for (let at = 0; at < bytes.length; ) {
     const end = at + 1 + bytes.readInt32BE(at + 1)
-    if (bytes[at] === type.dataRow) rewriteRow(bytes.subarray(at, end), described, masks, parts)
-    else parts.push(bytes.subarray(at, end))
+    if (end < at + 5 || end > bytes.length) throw new RangeError('a message of another length than it says')
+    if (bytes[at] === type.dataRow) rewriteRow(bytes, at, end, described, masks, out)
+    else out.copy(bytes, at, end)
     at = end
   }
-  return Buffer.concat(parts)
+  return out.taken()
 }
 
 function rewriteRow(
-  row: Buffer,
+  bytes: Buffer,
+  start: number,
+  rowEnd: number,
   described: readonly Described[],
   masks: readonly (CellMask | undefined)[],
-  parts: Buffer[],
+  out: Output,
 ): void {
-  const count = row.readInt16BE(5)
+  const count = bytes.readInt16BE(start + 5)
   if (count !== described.length || masks.length !== count)
     throw new RangeError('a row with other columns than described')
-  const header = Buffer.allocUnsafe(7)
-  parts.push(header)
-  let length = 6
+  const header = out.length
   /** Start of what is copied as it is. */
-  let from = 7
-  let at = 7
-  const copyTo = (to: number) => {
-    if (to > from) parts.push(row.subarray(from, to))
-    length += to - from
-  }
+  let from = start
+  let at = start + 7
   for (let i = 0; i < count; i++) {
-    const size = row.readInt32BE(at)
+    const size = bytes.readInt32BE(at)
     const end = at + 4 + Math.max(size, 0)
+    if (end > rowEnd) throw new RangeError('a cell that ends outside its row')
     const mask = masks[i]
     if (mask !== undefined && size >= 0) {
-      copyTo(at)
-      const cell = maskedCell(row.subarray(at + 4, end), described[i]!, mask)
-      parts.push(cell)
-      length += cell.length
+      out.copy(bytes, from, at)
+      maskCell(bytes, at + 4, end, described[i]!, mask, out)
       from = end
     }
     at = end
   }
-  if (at !== row.length) throw new RangeError('a row of another length than its cells')
-  copyTo(at)
-  header[0] = type.dataRow
-  header.writeInt32BE(length, 1)
-  header.writeInt16BE(count, 5)
+  if (at !== rowEnd) throw new RangeError('a row of another length than its cells')
+  out.copy(bytes, from, rowEnd)
+  out.setInt32(header + 1, out.length - header - 1)
 }
 
-const nullCell = Buffer.from([0xff, 0xff, 0xff, 0xff])
+/** A NULL cell. */
+const none = -1
 
-function maskedCell(cell: Buffer, { type: of, format }: Described, mask: CellMask): Buffer {
+function maskCell(
+  bytes: Buffer,
+  from: number,
+  to: number,
+  { type: of, format }: Described,
+  mask: CellMask,
+  out: Output,
+): void {
   // Bytes in a binary format are no text to show a part of.
-  if (format !== 0 && !textual.has(of)) return nullCell
-  const text = cell.toString()
-  const shown = mask(text)
-  if (shown === null || (shown !== text && !textual.has(of))) return nullCell
-  const bytes = Buffer.allocUnsafe(4 + Buffer.byteLength(shown))
-  bytes.writeInt32BE(bytes.length - 4)
-  bytes.write(shown, 4)
-  return bytes
+  const text = format !== 0 && !textual.has(of) ? undefined : bytes.toString('utf8', from, to)
+  const shown = text === undefined ? null : mask(text)
+  if (shown === null || (shown !== text && !textual.has(of))) out.int32(none)
+  else out.cell(shown)
+}
+
+/** Bytes one after another; grows, since a mask may be longer than what it stands for. */
+class Output {
+  #bytes: Buffer
+  #length = 0
+
+  constructor(expected: number) {
+    this.#bytes = Buffer.allocUnsafe(expected + 1024)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  copy(bytes: Buffer, from: number, to: number): void {
+    this.#room(to - from)
+    bytes.copy(this.#bytes, this.#length, from, to)
+    this.#length += to - from
+  }
+
+  int32(value: number): void {
+    this.#room(4)
+    this.#length = this.#bytes.writeInt32BE(value, this.#length)
+  }
+
+  setInt32(at: number, value: number): void {
+    this.#bytes.writeInt32BE(value, at)
+  }
+
+  /** Its length, then the text. */
+  cell(text: string): void {
+    // UTF-8 takes at most three bytes for a unit of UTF-16.
+    this.#room(4 + text.length * 3)
+    const length = this.#bytes.write(text, this.#length + 4)
+    this.setInt32(this.#length, length)
+    this.#length += 4 + length
+  }
+
+  taken(): Buffer {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  #room(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return
+    const wider = Buffer.allocUnsafe((this.#length + more) * 2)
+    this.#bytes.copy(wider, 0, 0, this.#length)
+    this.#bytes = wider
+  }
 }

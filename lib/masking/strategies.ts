@@ -21,6 +21,25 @@ const masks: ReadonlyMap<Strategy, CellMask> = new Map(strategies)
 
 /** The same length always, so as not to tell the value's. Spaces and punctuation are no part of the four. */
 function last4(text: string): string {
+  let significant = 0
+  let shown = ''
+  // From the end, so that a long value costs no more than a short one.
+  for (let i = text.length - 1; i >= 0; i -= 1) {
+    const code = text.charCodeAt(i)
+    if (code > 0x7f) return last4OfAnyScript(text)
+    if (!isLetterOrDigit(code)) continue
+    significant += 1
+    if (significant <= 4) shown = text[i] + shown
+    if (significant === shortestShown) return `****${shown}`
+  }
+  return redacted
+}
+
+/** ASCII. */
+const isLetterOrDigit = (code: number) =>
+  (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)
+
+function last4OfAnyScript(text: string): string {
   const significant = text.match(/[\p{L}\p{N}]/gu) ?? []
   return significant.length < shortestShown ? redacted : `****${significant.slice(-4).join('')}`
 }

@@ -21,6 +21,20 @@ describe('last4', () => {
     expect(maskFor('last4')(value)).toBe(expected)
   })
 
+  it('is the same by its short way through ASCII as by the general one', () => {
+    const units = fc.constantFrom('1', 'a', 'Z', '-', ' ', '٣', '７', 'é', '\u{1d7d8}', '\ud800', '\u007f', '\u0080')
+    const general = (text: string) => {
+      const significant = text.match(/[\p{L}\p{N}]/gu) ?? []
+      return significant.length < 8 ? '[redacted]' : `****${significant.slice(-4).join('')}`
+    }
+    fc.assert(
+      fc.property(fc.string({ unit: units, maxLength: 24 }), value => {
+        expect(maskFor('last4')(value)).toBe(general(value))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
   it('lets no five digits in a row survive, nor the length', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom('1', '7', '-', ' ', 'a', '٣'), maxLength: 40 }), value => {
