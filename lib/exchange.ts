@@ -77,8 +77,19 @@ export class Exchange {
     this.subject = parts.subject
     this.address = parts.address
     this.onHeld = parts.onHeld
-    const outside = [parts.session?.signal, parts.signal].filter(signal => signal !== undefined)
-    this.signal = AbortSignal.any([this.#controller.signal, ...outside])
+    this.signal = this.#controller.signal
+    for (const outside of [parts.session?.signal, parts.signal]) if (outside !== undefined) this.#heed(outside)
+  }
+
+  /** Not AbortSignal.any: the session's signal would keep every exchange of it, for as long as the session lives. */
+  #heed(outside: AbortSignal): void {
+    const cut = () => this.#controller.abort(outside.reason)
+    if (outside.aborted) {
+      cut()
+      return
+    }
+    outside.addEventListener('abort', cut, { once: true })
+    this.defer(() => outside.removeEventListener('abort', cut))
   }
 
   abort(reason: unknown): void {

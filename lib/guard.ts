@@ -105,10 +105,15 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
       }
       const exchange = newExchange({ operation, ...(address === undefined ? {} : { address }) })
       await appendDenial(ledger, exchange, error)
+      exchange.finish()
     },
 
     async refuse(exchange, error) {
-      await appendDenial(ledger, exchange, error)
+      try {
+        await appendDenial(ledger, exchange, error)
+      } finally {
+        exchange.finish()
+      }
     },
 
     async settle(exchanges, result) {
