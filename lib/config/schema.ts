@@ -143,8 +143,9 @@ export const controlsFile = z
         .describe('A column, a member, a JSON pointer or *, and what is shown instead'),
       record: z
         .strictObject({
-          request: z.enum(['digest', 'masked'], { error: 'neither digest nor masked' }).optional(),
-          response: z.enum(['digest', 'masked'], { error: 'neither digest nor masked' }).optional(),
+          // A control that cannot do its work is refused, not ignored: recordings are not made by this version.
+          request: z.enum(['digest'], { error: 'not supported by this version: digest is' }).optional(),
+          response: z.enum(['digest'], { error: 'not supported by this version: digest is' }).optional(),
         })
         .optional(),
       durability: z.enum(['strict', 'written'], { error: 'neither strict nor written' }).optional(),

@@ -12,7 +12,7 @@ const sample = `- id: AC-01
   require:
     grant: { longest: 30m, reason: required, from: role:dba }
     approval: { people: 1, from: role:dba, within: 10m, wait: 20s }
-  record: { response: masked }
+  record: { response: digest }
   durability: written
   mode: observe
   until: 2026-03-01
@@ -40,7 +40,7 @@ describe('controls', () => {
           grant: { longestMs: 1_800_000, reason: true, from: 'role:dba' },
           approval: { people: 1, from: 'role:dba', withinMs: 600_000, waitMs: 20_000 },
         },
-        record: { response: 'masked' },
+        record: { response: 'digest' },
         durability: 'written',
         mode: { observeUntil: '2026-03-01' },
         tests: [{ population: 'select 1', exceptions: 'select 2' }],
@@ -69,6 +69,7 @@ describe('controls', () => {
   // biome-ignore format: a table
   const table: [what: string, from: string, to: string, problem: string][] = [
     ['an unknown criterion',               '[CC6.1, C1.1]', '[CC6.1, CC61]',         '4:21: an unknown criterion; did you mean "CC6.1"?'],
+    ['a recording, not made by this version', 'response: digest', 'response: masked', '9:23: not supported by this version: digest is'],
     ['a criterion in lower case',          '[CC6.1, C1.1]', '[cc6.1, C1.1]',         '4:14: an unknown criterion; did you mean "CC6.1"?'],
     ['no criterion',                       '[CC6.1, C1.1]', '[]',                    '4:13: name one criterion at least'],
     ['a resource of no target',            'crm/public.*, action', 'cmr/public.*, action', '5:23: this control can never match; resources start with one of crm/, api/'],
