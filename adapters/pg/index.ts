@@ -33,13 +33,16 @@ export interface PostgresGateway {
   close(): Promise<void>
 }
 
+/** How long the server may take to let us in. */
+const connectTimeoutMs = 10_000
+
 const defaultNotice = (approval: string) =>
   `waiting for another person to approve this: ${approval} (counterfoil approve ${approval})`
 
 export async function postgresGateway(options: PostgresOptions): Promise<PostgresGateway> {
   await loadParser()
   const { gate, target, tls, searchPath = ['public'], holdNotice = defaultNotice, handshakeMs = 10_000 } = options
-  const upstream = { connectionString: options.upstream, target, searchPath, connectTimeoutMs: handshakeMs }
+  const upstream = { connectionString: options.upstream, target, searchPath, connectTimeoutMs }
   const catalog = new Catalog({ target, searchPath, connect: () => newClient(upstream) })
   const parts = {
     ...{ gate, target, searchPath, upstream, handshakeMs, holdNotice, catalog },

@@ -10,7 +10,7 @@ import { failure, gateway } from './support.ts'
 
 const setup = gateway([grantControl, approvalControl], {
   sql: `${crm} create table doomed (n int); create table spared (n int);`,
-  gateway: { handshakeMs: 300 },
+  gateway: { handshakeMs: 3000 },
 })
 
 test('a login that fails is told so, and recorded', async () => {
