@@ -22,6 +22,13 @@ export type EntryVisitor = (index: number, bytes: Uint8Array, file: string) => v
 
 const hex = (hash: Hash) => Buffer.from(hash).toString('hex')
 const most = 20
+/** The size is the checkpoint's word, and may be anybody's: after so many files in a row that hold nothing, no more are looked for. */
+const mostAbsent = 20
+const nothingMore = (file: string, size: number): Finding => ({
+  code: 'FILE_MISSING',
+  what: `nothing was found from here on, of a ledger said to have ${size} entries: the rest was not looked for`,
+  file,
+})
 
 /** Two ways to the root, which must agree: from the entries, and from the stored leaf hashes. */
 interface Course {
@@ -56,11 +63,19 @@ export async function examineTree(
   const differing: Difference[] = []
   const findings: Finding[] = []
   let entries = 0
+  let absent = 0
   if (sizes.has(0)) rootAt.set(0, byEntries.frontier.root())
   for (let n = 0; n * tileWidth < size; n += 1) {
     const fill = tileFill(size, 0, n)
     const bundle = await readEntries(files, n, size, findings)
     const tile = await readTile(files, 0, n, size, findings)
+    absent = bundle.entries.length + tile.hashes.length > 0 ? 0 : absent + 1
+    if (absent === mostAbsent) {
+      byEntries.whole = false
+      byTiles.whole = false
+      findings.push(nothingMore(bundle.file, size))
+      break
+    }
     for (let i = 0; i < fill; i += 1) {
       const index = n * tileWidth + i
       const bytes = bundle.entries[i]
@@ -146,8 +161,14 @@ async function examineUpperTiles(
   findings: Finding[],
 ): Promise<void> {
   for (let level = 1; Math.floor(size / tileWidth ** level) > 0; level += 1) {
+    let absent = 0
     for (let n = 0; tileFill(size, level, n) > 0; n += 1) {
       const { file, hashes } = await readTile(files, level, n, size, findings)
+      absent = hashes.length > 0 ? 0 : absent + 1
+      if (absent === mostAbsent) {
+        findings.push(nothingMore(file, size))
+        break
+      }
       for (const [i, stored] of hashes.entries()) {
         const computed = trusted?.uppers[level]?.[n * tileWidth + i]
         if (computed === undefined || sameHash(computed, stored)) continue

@@ -263,4 +263,19 @@ describe('verifyLedger', () => {
     await expect(verifyLedger(options(builder, 'x', { depth: 'all' }))).rejects.toThrow('wrapping key')
     await expect(verifyLedger(options(builder, 'x', { first: true }))).rejects.toThrow('pin')
   })
+
+  test.each(['100000000', '9007199254740991'])(
+    'comes to an end where a checkpoint that nobody signed claims %s entries',
+    async size => {
+      const builder = await build(1)
+      const directory = folder()
+      await builder.write(directory, { seals: [builder.entries.length] })
+      const checkpoint = join(directory, 'checkpoint')
+      const lines = (await readFile(checkpoint, 'utf8')).split('\n')
+      await writeFile(checkpoint, lines.with(1, size).join('\n'))
+      const result = await verifyLedger(options(builder, directory))
+      expect(result.verdict).toBe('TAMPERED')
+      expect(result.findings.length).toBeLessThan(300)
+    },
+  )
 })
