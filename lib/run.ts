@@ -11,21 +11,24 @@ export type Sink = (frame: Frame) => void | Promise<void>
  * `return()` cannot interrupt a pending await.
  * @throws the signal's reason
  */
-export async function race<T>(wait: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    wait.catch(() => undefined)
-    throw signal.reason
-  }
-  let stop: () => void = () => undefined
-  const cut = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
+export function race<T>(wait: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason)
+    const over = () => signal.removeEventListener('abort', stop)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+    // One promise and no more: an exchange comes through here several times.
+    wait.then(
+      value => {
+        over()
+        resolve(value)
+      },
+      error => {
+        over()
+        reject(error)
+      },
+    )
   })
-  try {
-    return await Promise.race([wait, cut])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
 }
 
 /** Pulls every frame into the sink. @returns the end. @throws what a stage, the origin or the signal threw */
@@ -36,7 +39,9 @@ export async function run(exchange: Exchange, reply: Reply, sink: Sink): Promise
     for (;;) {
       const { done, value } = await frames.next()
       if (done) throw new Misuse('ERR_REPLY_TRUNCATED', 'a reply stopped without an end')
-      await race(Promise.resolve(sink(value)), exchange.signal)
+      const full = sink(value)
+      exchange.signal.throwIfAborted()
+      if (full !== undefined) await race(full, exchange.signal)
       if (value.type === 'end') {
         finished = true
         return value

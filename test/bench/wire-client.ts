@@ -35,7 +35,7 @@ async function read(url: string, sql: string): Promise<{ readonly seconds: numbe
   const start = performance.now()
   const bytes = await new Promise<number>((resolve, reject) => {
     let count = 0
-    let tail = Buffer.alloc(0)
+    let tail: Buffer = Buffer.alloc(0)
     stream.on('data', (chunk: Buffer) => {
       count += chunk.length
       tail = chunk.length >= over.length ? chunk.subarray(-over.length) : Buffer.concat([tail, chunk]).subarray(-6)
