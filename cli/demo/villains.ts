@@ -1,6 +1,6 @@
 /** Who tries to get around it, and what shows them: the insider, the bypass, the leak; and the auditor, who trusts none of our tools. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -102,11 +102,20 @@ export async function auditor(
       () => true,
       () => false,
     )
+  // The line: AC-07, one in the population. Its number links to this file, whose first column is the entry's.
+  const population = await readFile(join(directory, 'populations', 'AC-07.approval-by-another.csv'), 'utf8')
+  const index = /\n(\d+),/.exec(population)?.[1]
+  tell.line(
+    `report: AC-07 -> populations/AC-07.approval-by-another.csv -> entry ${index} -> proofs/${index}.tlog-proof`,
+  )
   if (await tool('sha256sum')) {
     await run('sha256sum', ['--check', '--quiet', 'SHA256SUMS'], { cwd: directory })
-    const [proof] = (await readdir(join(directory, 'proofs'))).filter(name => name.endsWith('.tlog-proof')).sort()
-    const { stdout } = await run('sh', ['verify-inclusion.sh', proof!.replace('.tlog-proof', '')], { cwd: directory })
-    tell.claim(true, `SHA256SUMS holds; ${proof} leads to the signed root: ${stdout.trim().split('\n').at(-1)}`)
+    const { stdout } = await run('sh', ['verify-inclusion.sh', String(index)], { cwd: directory })
+    const last = stdout.trim().split('\n').at(-1)
+    tell.claim(
+      last === `entry ${index}: included`,
+      `sha256sum: every file holds, and its hashes lead to the signed root: ${last}`,
+    )
   } else {
     tell.line('sha256sum is not installed here: skipped')
   }
