@@ -66,6 +66,13 @@ function checkRecord(record: Readonly<Record<string, Json>>, number: number): vo
   }
   if (record.type === 'agent' && record.owner === undefined)
     throw malformed(`key ${number} is an agent's, and names no owner`)
+  // An agent under a person's type could approve, and one that answers for another leaves nobody who does.
+  if ((record.type === 'agent') !== String(record.subject).startsWith('agent:'))
+    throw malformed(`key ${number} has a subject of another type`)
+  if (record.type !== 'agent' && (record.owner ?? record.principal) !== undefined)
+    throw malformed(`key ${number} is no agent's, and names an owner or a principal`)
+  if ([record.owner, record.principal].some(name => String(name).startsWith('agent:')))
+    throw malformed(`key ${number} names an agent where a person must be`)
 }
 
 const malformed = (what: string) => new Misuse('ERR_OPTION_INVALID', `the file of local keys is malformed: ${what}`)

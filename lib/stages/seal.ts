@@ -85,6 +85,7 @@ class Tally {
   closed = false
   readonly salt = randomSalt()
   #offered: CommitmentStream | undefined
+  #digest: string | undefined
 
   add(frame: Frame): void {
     if (frame.type !== 'data') return
@@ -95,7 +96,9 @@ class Tally {
   }
 
   offered(): string | undefined {
-    return this.#offered?.digest()
+    // Asked for again where an append failed; a hash gives its digest once.
+    this.#digest ??= this.#offered?.digest()
+    return this.#digest
   }
 }
 

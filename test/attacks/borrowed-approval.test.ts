@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { subjectOf } from '../../lib/identity/claims.ts'
+import { parseKeys } from '../../lib/identity/keyfile.ts'
 import type { Subject } from '../../lib/identity/subject.ts'
 import { openMemoryLedger } from '../../lib/ledger/memory.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
@@ -82,6 +83,19 @@ describe('one person is one, however the name is spelt', () => {
     const shouted = { ...agent, owner: owner.id.toUpperCase() }
     await expect(ask(at, shouted, drop)).rejects.toMatchObject({ code: 'ERR_UNIDENTIFIED' })
     expect(await at.of('approval-requested')).toEqual([])
+  })
+
+  it.each([
+    ['an agent under the type of a person', { subject: 'agent:x', type: 'person' }],
+    ['an agent that an agent answers for', { subject: 'agent:x', type: 'agent', owner: 'agent:y' }],
+    ['an agent that acts for an agent', { subject: 'agent:x', type: 'agent', owner: owner.id, principal: 'agent:y' }],
+    ['a service that acts for a person', { subject: 'backup', type: 'service', principal: dba.id }],
+  ])('a file of keys with %s is refused, so that none of them approves', (_, part) => {
+    const times = { issued: '2026-01-01T00:00:00Z', expires: '2027-01-01T00:00:00Z' }
+    const record = { id: '0'.repeat(12), hash: '0'.repeat(64), ...times }
+    const sound = { ...record, subject: 'agent:x', type: 'agent', owner: owner.id, principal: requester.id }
+    expect(parseKeys(JSON.stringify([sound]))).toHaveLength(1)
+    expect(() => parseKeys(JSON.stringify([{ ...record, ...part }]))).toThrow(/malformed/)
   })
 
   it('the Kelvin sign in a verified address does not become a plain k', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Fault } from '../../lib/errors.ts'
 import type { Ledger } from '../../lib/ledger/ledger.ts'
 import { openMemoryLedger } from '../../lib/ledger/memory.ts'
 import type { Frame, Reply } from '../../lib/reply.ts'
@@ -50,6 +51,51 @@ describe('whatever is asked leaves an entry', () => {
     const reply = () => frames({ type: 'head', form: { kind: 'empty' } })
     await expect(ask(at, requester, {}, reply)).rejects.toMatchObject({ code: 'ERR_REPLY_TRUNCATED' })
     expect(await at.of('outcome')).toMatchObject([{ result: 'failed', code: 'ERR_REPLY_TRUNCATED' }])
+  })
+})
+
+describe('a ledger that fails at an append', () => {
+  const appends = [0, 1, 2, 3]
+  const cases = appends.flatMap(good =>
+    [update, {}].map(asked => [good, asked === update ? 'change' : 'read', asked] as const),
+  )
+
+  it.each(cases)('after %i appends shows nothing of a %s that it holds no decision on', async (good, _, asked) => {
+    const real = await openMemoryLedger({ origin: 'crm.example/test', writer: 'test' })
+    let left = Number.POSITIVE_INFINITY
+    const failing: Ledger = Object.assign(Object.create(real), {
+      append: async (...given: Parameters<Ledger['append']>) => {
+        left -= 1
+        if (left < 0) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'no space')
+        return real.append(...given)
+      },
+      disclosures: (index: number) => real.disclosures(index),
+      entries: (from?: number) => real.entries(from),
+      follow: (listener: Parameters<Ledger['follow']>[0]) => real.follow(listener),
+    })
+    const at = await fixture([], { ledger: failing })
+    left = good
+    let reached = false
+    const seen: Frame['type'][] = []
+    const exchange = at.guard.exchange({ operation: operation(asked), subject: requester })
+    const origin = async function* (): AsyncGenerator<Frame> {
+      reached = true
+      yield { type: 'head', form: { kind: 'opaque' } }
+      yield { type: 'data', channel: 'rows', bytes: Buffer.alloc(100_000), items: 1 }
+      yield { type: 'end', result: 'completed' }
+    }
+    const code = await at.guard
+      .handle(exchange, origin, frame => void seen.push(frame.type))
+      .then(
+        () => 'completed',
+        error => error.code,
+      )
+    // The principal, the decision, the outcome: each is an append of its own.
+    expect(code).toBe(good < 3 ? 'ERR_LEDGER_UNAVAILABLE' : 'completed')
+    if (asked === update) expect(reached).toBe(good >= 2)
+    expect(seen).toEqual(good < 2 ? [] : good < 3 ? ['head', 'data'] : ['head', 'data', 'end'])
+    expect(await at.of('decision')).toHaveLength(good < 2 ? 0 : 1)
+    expect(await at.of('outcome')).toHaveLength(good < 3 ? 0 : 1)
   })
 })
 
