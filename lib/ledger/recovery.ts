@@ -8,13 +8,13 @@ import { LedgerError } from '../errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { parseEntry } from '../format/entry.ts'
 import { checkpointFile, sealFile, segmentFile, tileFill, tileWidth } from '../format/layout.ts'
-import { sameHash, treeRoot } from '../format/merkle.ts'
+import { leafHash, sameHash, treeRoot } from '../format/merkle.ts'
 import { parseVerifierKey, requireSignature } from '../format/note.ts'
 import { decodeBundle, tileReader } from '../format/tile.ts'
 import { namesIn, readIfThere, syncFolder } from './files.ts'
 import { decodeFrame, type Frame, findFrame } from './frame.ts'
 import { Recent } from './recent.ts'
-import { leafOf, type Prepared } from './scribe.ts'
+import type { Prepared } from './scribe.ts'
 import { readBundle, readTile, readVaultBundle, splitSealed } from './stored-tiles.ts'
 import { Tree } from './tree.ts'
 import type { SegmentState } from './wal.ts'
@@ -98,7 +98,7 @@ async function restore(directory: string, base: number): Promise<{ tree: Tree; r
 const item = (bytes: Uint8Array, sealed: Uint8Array): Prepared => ({
   entry: parseEntry(bytes),
   bytes,
-  leaf: leafOf(bytes),
+  leaf: leafHash(bytes),
   sealed,
 })
 

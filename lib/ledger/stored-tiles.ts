@@ -2,11 +2,10 @@
 import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { entryBundle, hashTile, tileWidth, vaultBundle } from '../format/layout.ts'
-import { type Hash, sameHash } from '../format/merkle.ts'
+import { type Hash, leafHash, sameHash } from '../format/merkle.ts'
 import { decodeBundle, decodeTile } from '../format/tile.ts'
 import { decodeSealed } from '../format/vault.ts'
 import { namesIn, readIfThere } from './files.ts'
-import { leafOf } from './scribe.ts'
 import { type Tree, tileHash } from './tree.ts'
 
 type PathOf = (n: number, width: number) => string
@@ -47,7 +46,7 @@ export async function readBundle(directory: string, n: number, width: number): P
 export async function readFullBundle(directory: string, n: number, tree: Tree): Promise<Uint8Array[]> {
   const entries = await readBundle(directory, n, tileWidth)
   const [expected] = tree.row(1, n, n + 1)
-  if (expected === undefined || !sameHash(tileHash(entries.map(leafOf)), expected)) {
+  if (expected === undefined || !sameHash(tileHash(entries.map(leafHash)), expected)) {
     throw new LedgerError('ERR_LEDGER_CORRUPT', `${entryBundle(n)} is not what its tree holds`, {
       file: entryBundle(n),
     })
