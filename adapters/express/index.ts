@@ -58,7 +58,12 @@ async function guarded(
       frame => outlet.release(frame, masked(), signal),
     )
   } catch (error) {
-    outlet.refuse(problemOf(error, exchange?.id ?? '00000000-0000-0000-0000-000000000000'))
+    try {
+      outlet.refuse(problemOf(error, exchange?.id ?? '00000000-0000-0000-0000-000000000000'))
+    } catch {
+      // Not even a refusal can be told on this connection.
+      response.destroy()
+    }
   }
 }
 

@@ -64,6 +64,8 @@ export class Outlet {
     if (this.#gone) return
     this.#gone = true
     const { head, real, trailers } = this.#capture
+    // Node refuses to announce trailers where there is no body for them to follow.
+    if (!head.hasBody) real.removeHeader('trailer')
     const declared = this.#response.hasHeader('content-length') || this.#response.hasHeader('transfer-encoding')
     if (length !== undefined && head.hasBody && !declared && trailers.length === 0) {
       real.setHeader('content-length', length)
