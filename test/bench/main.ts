@@ -27,11 +27,14 @@ for (const [name, load] of Object.entries(suites)) {
 }
 
 if (json) console.log(JSON.stringify(rows, null, 2))
-else for (const row of rows) console.log(line(row))
+else {
+  const width = Math.max(0, ...rows.map(({ name }) => name.length))
+  for (const row of rows) console.log(line(row, width))
+}
 
-function line({ suite, name, value, unit, yardstick, ratio, target, met }: Row): string {
+function line({ suite, name, value, unit, yardstick, ratio, target, met }: Row, width: number): string {
   const verdict = target === undefined ? '' : `  target ${target}: ${met ? 'met' : 'MISSED'}`
-  return `${suite.padEnd(9)} ${name.padEnd(44)} ${format(value)} ${unit.padEnd(10)} ${format(ratio)} x ${yardstick}${verdict}`
+  return `${suite.padEnd(9)} ${name.padEnd(width)} ${format(value)} ${unit.padEnd(10)} ${format(ratio)} x ${yardstick}${verdict}`
 }
 
 function format(value: number): string {

@@ -5,7 +5,7 @@
 import { execFile, fork } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -154,7 +154,7 @@ interface Measured {
   readonly latencies: number[]
 }
 
-// Table: the loads. Prepared statements are the extended protocol without its Parse.
+// Table: the loads, as pgbench -S has them.
 // biome-ignore format: a table
 const loads: readonly Load[] = [
   { protocol: 'simple',   clients: 1 },
@@ -213,7 +213,7 @@ function byPgbench(tool: string, folder: string): Measure {
   return async (port, { user, password }, { protocol, clients }) => {
     const log = mkdtempSync(join(folder, 'pgbench-'))
     const file = join(log, 'script.sql')
-    await import('node:fs/promises').then(fs => fs.writeFile(file, script))
+    writeFileSync(file, script)
     const options = ['-n', '-f', file, '-M', protocol, '-c', String(clients), '-j', '1', '-T', String(seconds)]
     const { stdout } = await run(tool, [...options, '-l', '--log-prefix', join(log, 'log'), 'postgres'], {
       env: { ...process.env, PGHOST: '127.0.0.1', PGPORT: String(port), PGUSER: user, PGPASSWORD: password },
