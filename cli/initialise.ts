@@ -1,6 +1,6 @@
 /** What `init` and the demo start from: keys, counterfoil.yaml, controls.yaml and policy.csv in a folder, nothing overwritten. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Misuse } from '../lib/errors.ts'
 import { issueKey } from '../lib/identity/keys.ts'
@@ -41,6 +41,11 @@ export async function initialise({ folder, name, upstream, user, approver }: Ini
     'the upstream holds a secret: say where it is, as env:DATABASE_URL or file:PATH',
   )
 
+  const there = await readdir(folder).catch((): string[] => [])
+  const taken = ['counterfoil.yaml', 'controls.yaml', 'policy.csv', 'keys', 'keys.json'].filter(file =>
+    there.includes(file),
+  )
+  check(taken.length === 0, `${folder} holds ${taken.join(', ')} already: nothing is overwritten; choose another --dir`)
   const keys = await writeKeys(folder, name)
   const files: Record<string, string> = {
     'counterfoil.yaml': configuration(name, upstream),
@@ -146,6 +151,7 @@ p, role:user, ${name}/public.**, *, allow
 p, role:user, ${name}/session, session, allow
 p, role:user, ${name}/pg_catalog.**, select, allow
 p, role:user, ${name}/information_schema.**, select, allow
+p, role:approver, ${name}/session, session, allow
 p, role:approver, ${name}/**, approve, allow
 p, role:approver, ${name}/**, revoke, allow
 g, ${user}, role:user

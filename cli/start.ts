@@ -3,6 +3,7 @@ import { type AdminServer, serveAdmin } from '../adapters/admin/index.ts'
 import type { PostgresGateway } from '../adapters/pg/index.ts'
 import type { Config, Listener, Tls } from '../lib/config/config.ts'
 import type { Diagnostics } from '../lib/diagnostics.ts'
+import { Misuse } from '../lib/errors.ts'
 import type { Guard } from '../lib/guard.ts'
 import { openGuard } from '../lib/open.ts'
 import { version } from './version.ts'
@@ -47,7 +48,10 @@ export async function start(config: Config, log: Diagnostics): Promise<Running> 
 
 async function openListener(guard: Guard, { name, upstream, tls }: Listener): Promise<PostgresGateway> {
   // Imported here: whoever listens for nothing needs no database driver.
-  const { postgresGateway } = await import('../adapters/pg/index.ts')
+  const { postgresGateway } = await import('../adapters/pg/index.ts').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+    throw new Misuse('ERR_PACKAGE_MISSING', 'a PostgreSQL listener needs: npm install pg libpg-query', {}, error)
+  })
   return postgresGateway({
     gate: guard,
     target: name,

@@ -210,7 +210,10 @@ class Verifier {
     }
     if (pin === undefined) {
       if (this.#options.first === true) return 'the first pin: nothing to compare with yet'
-      return this.#fail({ code: 'PIN_MISSING', what: 'the pin is gone; only a first verification may be without one' })
+      return this.#fail({
+        code: 'PIN_MISSING',
+        what: 'the pin is gone; only a first verification may be without one, and a person says that it is: --first',
+      })
     }
     this.#pin = pin
     if (pin.origin !== trust.origin || pin.fingerprint !== this.#fingerprint) {
@@ -284,7 +287,7 @@ class Verifier {
   async #checkDisclosures(): Promise<string> {
     const [files, checkpoint, trust] = this.#need(this.#files, this.#checkpoint, this.#trust)
     const key = this.#options.wrappingKey
-    if (this.#depth === 'envelopes' || key === undefined) return skip('disclosures: not examined')
+    if (this.#depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
     const vault = new Vault(files, key, trust.origin, checkpoint.size)
     let opened = 0
     for (const [i, record] of this.#records.entries()) {

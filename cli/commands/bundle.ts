@@ -51,7 +51,7 @@ export function bundle(program: Command): void {
       if (!['none', 'approved', 'all'].includes(options.actions)) {
         throw new Misuse('ERR_OPTION_INVALID', '--actions is none, approved or all')
       }
-      const result = await bundleOf(await loadConfig(options.config), {
+      const result = await bundleOf(await loadConfig(options.config, { evidence: true }), {
         from: options.from,
         to: options.to,
         out: options.out,

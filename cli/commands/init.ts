@@ -49,6 +49,8 @@ export function init(program: Command): void {
         for (const { person, key } of made.keys) out.line(`  ${person}  ${key}`)
         out.line()
         out.line('Next:')
+        const [, variable] = /^env:(.+)$/.exec(options.upstream) ?? []
+        if (variable !== undefined) out.line(`  export ${variable}=postgres://LOGIN:PASSWORD@HOST:5432/DATABASE`)
         out.line(`  counterfoil check --config ${made.config}`)
         out.line(`  counterfoil serve --config ${made.config}`)
         out.line(`  PGPASSWORD=<key of ${user}> psql -h 127.0.0.1 -p 6432 -U ${user} ${made.database}`)

@@ -1,6 +1,7 @@
 /** `counterfoil login`: keeps a key for a running guard, after the guard has said who it is. */
 import type { Command } from 'commander'
 import { adminClient } from '../../adapters/admin/client.ts'
+import { Misuse } from '../../lib/errors.ts'
 import { readSecret, saveLogin } from '../credentials.ts'
 import { output } from '../output.ts'
 
@@ -13,6 +14,9 @@ export function login(program: Command): void {
     .option('--json', 'print one JSON document')
     .action(async (options: { server: string; key?: string; json?: boolean }) => {
       const out = output(options.json === true)
+      if (!/^https?:\/\//.test(options.server)) {
+        throw new Misuse('ERR_OPTION_INVALID', '--server is a URL: http://127.0.0.1:9090')
+      }
       const secret = await readSecret(options.key, 'key')
       const who = await adminClient(options.server, secret).get('/v1/whoami')
       const path = await saveLogin({ server: options.server, secret })

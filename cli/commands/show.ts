@@ -16,7 +16,7 @@ export function show(program: Command): void {
     .option('--json', 'print one JSON document')
     .action(async (id: string, options: { config: string; json?: boolean }) => {
       const out = output(options.json === true)
-      const { ledger } = await loadConfig(options.config)
+      const { ledger } = await loadConfig(options.config, { evidence: true })
       const key = await readPrivateKey(ledger.sealKey.armored.reveal(), ledger.sealKey.passphrase?.reveal())
       const { verification, records } = await inspectLedger({
         directory: ledger.directory,

@@ -60,6 +60,8 @@ export interface Tls {
 }
 
 export interface LoadOptions {
+  /** Only what evidence is made from: listeners are left out, and whoever asks need not hold the secrets of what is behind them. */
+  readonly evidence?: boolean
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly clock?: Clock
 }

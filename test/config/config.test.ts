@@ -44,6 +44,12 @@ describe('a valid configuration', () => {
     expect(printed).not.toContain(config.ledger.vaultKey.reveal())
   })
 
+  it('is read for evidence without the secrets of what is behind the listeners', async () => {
+    const without = { ...env, CRM_URL: undefined }
+    await expect(load({}, { env: without })).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
+    expect((await load({}, { env: without, evidence: true })).listen).toEqual([])
+  })
+
   it('may name a seal key without a passphrase', async () => {
     const config = await load(
       edited('{ key: file:./keys/seal.asc, passphrase: env:SEAL_PASSPHRASE }', 'file:./keys/seal.asc'),
