@@ -145,20 +145,33 @@ async function secured(raw: Socket, secureContext: SecureContext): Promise<TLSSo
   return secure
 }
 
-/** Exactly so many bytes, and not one more out of the socket. @returns undefined where the peer closed before */
+/**
+ * Exactly so many bytes, and not one more out of the socket. Fewer are taken out all the same: while any lie in its buffer, node says at
+ * every turn that it is readable, and a client that sends half a packet and waits would keep the process busy for ever.
+ * @returns undefined where the peer closed before
+ */
 async function exactly(socket: Duplex, length: number): Promise<Buffer | undefined> {
+  let taken = Buffer.alloc(0)
   for (;;) {
-    const bytes = socket.read(length) as Buffer | null
-    if (bytes !== null) return bytes.length === length ? bytes : undefined
+    const bytes = socket.read() as Buffer | null
+    if (bytes !== null) taken = Buffer.concat([taken, bytes])
+    if (taken.length >= length) {
+      if (taken.length > length) socket.unshift(taken.subarray(length))
+      return taken.subarray(0, length)
+    }
     if (socket.readableEnded || socket.destroyed) return undefined
-    await new Promise<void>(resolve => {
-      const done = () => {
-        for (const event of events) socket.off(event, done)
-        resolve()
-      }
-      for (const event of events) socket.on(event, done)
-    })
+    await change(socket)
   }
+}
+
+function change(socket: Duplex): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      for (const event of events) socket.off(event, done)
+      resolve()
+    }
+    for (const event of events) socket.on(event, done)
+  })
 }
 const events = ['readable', 'end', 'close', 'error']
 
