@@ -16,6 +16,7 @@ import { isUtf8, startupSettings } from './settings.ts'
 import { simpleQuery } from './simple.ts'
 import { arrive } from './startup.ts'
 import { Transactions } from './transaction.ts'
+import { refuseUnjudged } from './unjudged.ts'
 import { connectUpstream, type Upstream, type UpstreamOptions } from './upstream.ts'
 import { ProtocolViolation } from './violation.ts'
 import { flush, int32, message, parameterStatus, ready, sync, type } from './wire.ts'
@@ -207,20 +208,8 @@ async function step(session: Session, working: (busy: boolean) => void): Promise
 
 /** A function by its oid, with values in any format: nothing to read, and nothing in use asks for it. */
 async function refuseFunctionCall(session: Session): Promise<void> {
-  const { gate, target, address, open } = session.parts
   const error = new Refusal('ERR_ACCESS_DENIED', 'the function call protocol is not allowed through the gateway')
-  const operation = {
-    ...{
-      protocol: 'postgres',
-      target,
-      action: { functionCall: true },
-      accesses: [{ action: 'execute', resource: `${target}/code` }],
-    },
-    ...{ reaches: [], opaque: true, risk: 'high' as const, read: false, holdable: false },
-  }
-  const exchange = gate.exchange({ operation, session: open, address })
-  await gate.refuse(exchange, error)
-  await session.refuseQuery(errorResponse(error, 'ERROR', { exchange: exchange.id }))
+  await session.refuseQuery(await refuseUnjudged(session, { functionCall: true }, error))
 }
 
 /** @throws Fault ERR_UPSTREAM where the server reads statements otherwise than we do */

@@ -6,6 +6,7 @@ import { errorResponse } from './errors.ts'
 import { isMasked } from './execution.ts'
 import type { Session } from './session.ts'
 import type { Portal } from './state.ts'
+import { refuseUnjudged } from './unjudged.ts'
 import { ProtocolViolation } from './violation.ts'
 import { closeStatement, describePortal, Fields, flush, sync, text, type } from './wire.ts'
 
@@ -24,7 +25,7 @@ export async function parse(session: Session, bytes: Buffer): Promise<void> {
     session.pending.push({ bytes, expect: { of: 'parse', undo } })
   } catch (error) {
     if (!(error instanceof ProtocolViolation)) throw error
-    await session.poison(errorResponse(error))
+    await session.poison(await refuseUnjudged(session, { unreadable: 'parse', bytes: bytes.length }, error))
   }
 }
 

@@ -1,6 +1,6 @@
 /** The simple protocol: one Query, all its statements decided as one before any of them is forwarded. */
-import { errorResponse } from './errors.ts'
 import type { Session } from './session.ts'
+import { refuseUnjudged } from './unjudged.ts'
 import { ProtocolViolation } from './violation.ts'
 import { Fields, query } from './wire.ts'
 
@@ -14,8 +14,8 @@ export async function simpleQuery(session: Session, bytes: Buffer): Promise<void
     fields.end()
     analysed = await session.parts.analyser.analyse(text, session.state)
   } catch (error) {
-    if (error instanceof ProtocolViolation) return refuse(errorResponse(error))
-    throw error
+    if (!(error instanceof ProtocolViolation)) throw error
+    return refuse(await refuseUnjudged(session, { unreadable: 'query', bytes: bytes.length }, error))
   }
   await session.execute({
     analysed,

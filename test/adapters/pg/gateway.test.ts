@@ -31,6 +31,19 @@ test('simple and extended queries go through and come back', async () => {
   }
 })
 
+test('a text that cannot be read is refused in both protocols, and each time recorded, without the text', async () => {
+  const client = await setup().client()
+  for (const values of [undefined, [1]]) {
+    const error = await failure(client.query('selec canary-4711 frm $1', values))
+    expect(error).toMatchObject({ code: '42601' })
+    expect((await setup().of('decision')).at(-1)).toMatchObject({
+      verdict: 'deny',
+      accesses: [{ action: 'execute', resource: 'crm/code' }],
+    })
+  }
+  expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+})
+
 test('every execution is an exchange with a decision and an outcome, and its rows are counted', async () => {
   const client = await setup().client()
   await client.query('select id from customers where id < $1', [8])
