@@ -22,7 +22,9 @@ export class Analyser {
   /** @throws ProtocolViolation where the text cannot be parsed; Fault where the catalog cannot be read */
   async analyse(text: string, overlay: Overlay): Promise<Analysed> {
     const names = await this.#catalog.current()
-    const known = this.#known.get(text)
+    // What a session created itself is no other session's business, and hides what others see.
+    const alone = overlay.temporary.size > 0 || overlay.created.size > 0
+    const known = alone ? undefined : this.#known.get(text)
     if (known?.names === names) return known
     const first = { text, names, analysis: analyse(text, names, overlay) }
     // The name may be newer than what we know. What stays unknown is called so, and nothing is permitted by accident.
@@ -30,9 +32,7 @@ export class Analyser {
       const newer = await this.#catalog.refresh()
       return { text, names: newer, analysis: analyse(text, newer, overlay) }
     }
-    // What a session created itself is no other session's business.
-    const shared = overlay.temporary.size === 0 && overlay.created.size === 0 && !first.analysis.missed
-    if (shared && text.length <= longestRemembered) this.#remember(first)
+    if (!alone && !first.analysis.missed && text.length <= longestRemembered) this.#remember(first)
     return first
   }
 

@@ -88,24 +88,11 @@ export function errorFields(bytes: Buffer): Map<string, string> {
 export const sqlstateOf = (bytes: Buffer): string => errorFields(bytes).get('C') ?? 'XX000'
 
 /** SQLSTATE classes whose primary message names objects and states of the server, and never a stored value. */
-const nameless = new Set([
-  '08',
-  '0A',
-  '23',
-  '25',
-  '26',
-  '2B',
-  '34',
-  '3B',
-  '3D',
-  '3F',
-  '40',
-  '42',
-  '53',
-  '54',
-  '55',
-  '57',
-])
+const nameless = new Set(['23', '25', '26', '2B', '34', '3B', '40', '53', '55', '57'])
+/** Of other classes: permission denied, and names that a definition takes twice. */
+const namelessStates = new Set(['42501', '42701', '42710', '42723', '42P04', '42P06', '42P07'])
+/** Classes that quote the statement where it is analysed, and then say at which position; and stored values where it runs. */
+const quoting = new Set(['0A', '3D', '3F', '42', '54'])
 
 /** Fields that never quote a stored value, unless code in the database chose them. */
 const structural = ['s', 't', 'c', 'd', 'n', 'P']
@@ -118,7 +105,9 @@ const structural = ['s', 't', 'c', 'd', 'n', 'P']
 export function withoutValues(bytes: Buffer, opaque: boolean): Buffer {
   const fields = errorFields(bytes)
   const sqlstate = fields.get('C') ?? 'XX000'
-  const keep = !opaque && nameless.has(sqlstate.slice(0, 2))
+  const family = sqlstate.slice(0, 2)
+  const quotesText = quoting.has(family) && fields.has('P')
+  const keep = !opaque && (nameless.has(family) || namelessStates.has(sqlstate) || quotesText)
   const text = keep ? fields.get('M') : 'the text is withheld: it may quote masked values'
   const kept = opaque ? [] : structural.map(name => [name, fields.get(name)] as const)
   return response(bytes[0]!, [['S', fields.get('S')], ['V', fields.get('V')], ['C', sqlstate], ['M', text], ...kept])

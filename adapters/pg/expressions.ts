@@ -96,7 +96,7 @@ function insert(reading: Reading, node: Node, scope: Scope): void {
   const conflict = nodeAt(node, 'onConflictClause')
   if (conflict?.action === 'ONCONFLICT_UPDATE') {
     reading.target('update', relation)
-    assignments(reading, conflict, relation, target)
+    assignments(reading, conflict, relation, target, 'excluded')
   }
   returning(reading, node, target)
   readExpressions(reading, rest(node, 'relation'), inner)
@@ -138,8 +138,16 @@ function merge(reading: Reading, node: Node, scope: Scope): void {
 }
 
 /** SET lists: a value that comes from another column or a query is a copy; `n = n + 1` is none. */
-function assignments(reading: Reading, node: Node, relation: Node | undefined, target: readonly string[]): void {
-  const own = [stringAt(nodeAt(relation ?? {}, 'alias') ?? {}, 'aliasname'), stringAt(relation ?? {}, 'relname')]
+function assignments(
+  reading: Reading,
+  node: Node,
+  relation: Node | undefined,
+  target: readonly string[],
+  proposed?: 'excluded',
+): void {
+  reading.storing()
+  // An alias hides the relation's own name, which another relation may bear then.
+  const own = stringAt(nodeAt(relation ?? {}, 'alias') ?? {}, 'aliasname') ?? stringAt(relation ?? {}, 'relname')
   for (const item of listAt(node, 'targetList')) {
     const assignment = isNode(item) ? (nodeAt(item, 'ResTarget') ?? {}) : {}
     const value = assignment.val
@@ -149,10 +157,10 @@ function assignments(reading: Reading, node: Node, relation: Node | undefined, t
       if (name !== 'ColumnRef') return false
       const parts = strings(listAt(child, 'fields'))
       const table = parts.at(-2)
-      if (table === 'excluded') return false
-      if (parts.at(-1) === assigned && (table === undefined || own.includes(table))) return false
+      if (table !== undefined && table === proposed) return false
+      if (parts.at(-1) === assigned && (table === undefined || own === table)) return false
       reading.copying()
-      if (table === undefined || own.includes(table)) for (const resource of target) reading.copied(resource)
+      if (table === undefined || own === table) for (const resource of target) reading.copied(resource)
       return false
     })
   }
@@ -172,7 +180,16 @@ function call(reading: Reading, node: Node, scope: Scope): void {
   if (called?.effect.kind === 'harmless') return
   reading.access('call', resourceOf(reading.names.target, called?.schema ?? schema ?? 'unknown', name))
   reading.writes(called?.effect.risk ?? 'high')
+  // A payload, a sequence's value, the key of a lock: each can be read again where no mask reaches.
+  if (called?.effect.kind === 'writes' && !listAt(node, 'args').every(isGiven)) reading.copying()
   if (called?.effect.kind !== 'writes') reading.unknownCode()
+}
+
+/** A value of the client's own: a constant or a parameter, perhaps cast. */
+function isGiven(tree: Tree): boolean {
+  if (!isNode(tree)) return false
+  const cast = nodeAt(tree, 'TypeCast')
+  return cast === undefined ? 'A_Const' in tree || 'ParamRef' in tree : isGiven(cast.arg)
 }
 
 function useOperator(reading: Reading, parts: readonly string[]): void {

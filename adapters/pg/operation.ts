@@ -55,7 +55,11 @@ export function operationOf(
   const secret = all.some(one => one.secret)
   const definitions = used.flatMap(meaning => (meaning === undefined || meaning.text === text ? [] : [meaning.text]))
   const copied = all.flatMap(one => one.copies)
-  const copies = [...new Set(redefines && copied.length > 0 ? names.resources() : copied)]
+  // CREATE TABLE AS EXECUTE: what the prepared statement reads is copied.
+  if (analysis.parts.some(({ uses, creates }) => uses !== undefined && creates.length > 0)) {
+    copied.push(...all.flatMap(one => [...one.accesses.map(access => access.resource), ...one.reaches]))
+  }
+  const copies = [...new Set((redefines || unknown) && copied.length > 0 ? names.resources() : copied)]
   const operation: Operation = {
     protocol: 'postgres',
     target,

@@ -31,6 +31,7 @@ export class State implements Overlay {
   readonly searchPath: readonly string[]
   readonly temporary = new Set<string>()
   readonly created = new Map<string, string>()
+  readonly views = new Set<string>()
   readonly prepared = new Map<string, Prepared>()
   readonly portals = new Map<string, Portal>()
   generation = 0
@@ -60,7 +61,8 @@ export class State implements Overlay {
 
   /** A statement has been executed. What it would have created is remembered even where it failed: it only adds names. */
   creates({ creates }: Part): void {
-    for (const { schema, name } of creates) {
+    for (const { schema, name, view } of creates) {
+      if (view) this.views.add(name)
       if (schema === 'pg_temp') this.temporary.add(name)
       else this.created.set(name, schema)
     }

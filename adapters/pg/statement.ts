@@ -56,7 +56,7 @@ export interface Part {
   readonly makes?: Named & { readonly analysis: Analysis }
   readonly drops?: Named | 'everything' | 'prepared' | 'cursors'
   /** New relations, by the name that later statements of this session use. */
-  readonly creates: readonly { readonly schema: string; readonly name: string }[]
+  readonly creates: readonly { readonly schema: string; readonly name: string; readonly view: boolean }[]
   /** For each column of the result, whether it is proved to show nothing; undefined where positions are unknown. */
   readonly harmless: readonly boolean[] | undefined
 }
@@ -71,6 +71,8 @@ export interface Overlay {
   readonly searchPath: readonly string[]
   readonly temporary: ReadonlySet<string>
   readonly created: ReadonlyMap<string, string>
+  /** Views among them. */
+  readonly views: ReadonlySet<string>
 }
 
 /** @throws ProtocolViolation where the text cannot be parsed */
@@ -100,7 +102,7 @@ export function analyseView(relation: Relation, names: Names): Analysis | undefi
   if (relation.definition === unknownDefinition) return unknownView
   let known = reached.get(relation)
   if (known === undefined) {
-    const none: Overlay = { searchPath: [], temporary: new Set(), created: new Map() }
+    const none: Overlay = { searchPath: [], temporary: new Set(), created: new Map(), views: new Set() }
     known = analyse(relation.definition, names, none)
     reached.set(relation, known)
   }
@@ -133,7 +135,9 @@ export class Reading {
   /** Of the statement being read: relations that it reads, and whether it writes what it reads. */
   #sources = new Set<string>()
   #copying = false
-  #creates: { schema: string; name: string }[] = []
+  /** It stores what expressions give. */
+  #storing = false
+  #creates: { schema: string; name: string; view: boolean }[] = []
   #depth = 0
   readonly #createdHere = new Map<string, string>()
 
@@ -162,9 +166,14 @@ export class Reading {
   statement({ kind, node }: Statement): Part {
     this.#sources = new Set()
     this.#copying = false
+    this.#storing = false
     this.#creates = []
     const part = this.#one(kind, node)
     if (this.#copying) for (const source of this.#sources) this.#copies.add(source)
+    // What may reach anything may copy anything.
+    if ((this.#copying || this.#storing) && this.#opaque) {
+      for (const resource of this.names.resources()) this.#copies.add(resource)
+    }
     return { defines: false, harmless: undefined, ...part, creates: this.#creates }
   }
 
@@ -195,6 +204,10 @@ export class Reading {
 
   copying(): void {
     this.#copying = true
+  }
+
+  storing(): void {
+    this.#storing = true
   }
 
   /** A relation whose own columns are copied into others. */
@@ -251,9 +264,14 @@ export class Reading {
     } else if (resources.length === 0) {
       const created = this.#createdHere.get(name) ?? this.overlay.created.get(name)
       const known = created !== undefined && (schema === undefined || schema === created)
-      if (!known) this.#missed = true
+      if (!known) {
+        this.#missed = true
+        this.#opaque = true
+      }
       resources.push(resourceOf(target, known ? created : (schema ?? 'unknown'), name))
     }
+    // The catalog does not show it, or shows what it hides: a view over temporary relations is itself temporary, unasked.
+    if (this.overlay.views.has(name) && (relation === undefined || schema === undefined)) this.#opaque = true
     if (leaks(schema ?? relation?.schema ?? '', name)) {
       this.#opaque = true
       this.#risk = 'high'
@@ -292,7 +310,7 @@ export class Reading {
       case 'CreateTableAsStmt':
         return this.#createAs(node)
       case 'ViewStmt':
-        this.creates(nodeAt(node, 'view'))
+        this.creates(nodeAt(node, 'view'), 'create', true)
         this.expressions(node.query, noNames)
         return { defines: true }
       case 'PrepareStmt':
@@ -386,12 +404,12 @@ export class Reading {
   }
 
   /** A relation that comes into being, and that the catalog cannot see before it is committed, or ever. */
-  creates(node: Node | undefined, action = 'create'): void {
+  creates(node: Node | undefined, action = 'create', view = false): void {
     if (node === undefined) return
     const name = stringAt(node, 'relname') ?? ''
     const asked = stringAt(node, 'schemaname')
     const schema = node.relpersistence === 't' || asked === 'pg_temp' ? 'pg_temp' : (asked ?? this.names.creationSchema)
-    this.#creates.push({ schema, name })
+    this.#creates.push({ schema, name, view })
     this.#createdHere.set(name, schema)
     this.writes()
     this.access(action, resourceOf(this.names.target, schema, name))
@@ -457,6 +475,7 @@ export class Reading {
       named += this.#object(item, action, kind, stringAt(node, 'removeType') ?? stringAt(node, 'objtype'))
     }
     if (named === 0) this.access(action, `${this.names.target}/${kind.on ?? 'database'}`)
+    if (name === 'CreateStmt' || name === 'AlterTableStmt') this.storing()
     this.expressions(rest, noNames)
     // A generated column or USING moves values from one column to another.
     if (name === 'AlterTableStmt' && contains(rest, child => child === 'ColumnRef')) {

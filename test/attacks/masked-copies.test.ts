@@ -1,0 +1,105 @@
+/** Bypass: move a masked value, on the server, to where no mask reaches, and read it there. */
+
+import { expect, test } from 'vitest'
+import type { Control } from '../../lib/control.ts'
+import { failure, gateway } from '../adapters/pg/support.ts'
+import { crm } from '../support/postgres.ts'
+
+const masked: Control = {
+  ...{ id: 'CF-01', title: 'CF-01', criteria: ['C1.1'], mode: 'enforce', tests: 'auto' },
+  covers: { resource: 'crm/public.customers' },
+  mask: { ssn: 'redact', email: 'redact' },
+}
+const setup = gateway([masked], {
+  sql: `${crm}
+    create table scratch (id int, ssn text);
+    insert into scratch values (1, '-');
+    create sequence hidden;
+    analyze customers;
+  `,
+})
+
+const byText = `query_to_xml('select ssn from customers', true, true, '')::text`
+
+// biome-ignore format: a table
+const copies: readonly (readonly [string, readonly string[]])[] = [
+  ['an alias that frees the name of the target',  ['update scratch s set ssn = scratch.ssn from customers scratch']],
+  ['a table called excluded, in an UPDATE',       ['update scratch set ssn = excluded.ssn from customers excluded']],
+  ['a table called excluded, in a MERGE',         ['merge into scratch s using customers excluded on s.id = excluded.id when matched then update set ssn = excluded.ssn']],
+  ['a prepared statement as a source',            ['prepare p as select ssn from customers', 'create table taken as execute p']],
+  ['a prepared statement that code has made',     [`do $$ begin execute 'prepare q as select ssn from customers'; end $$`, 'create table taken as execute q']],
+  ['a query inside a text',                       [`create table taken as select ${byText} as x`]],
+  ['a query inside a text, assigned',             [`update scratch set ssn = ${byText}`]],
+  ['a query inside a text, as a default',         [`create table taken (id int, ssn text default ${byText})`]],
+  ['statistics of the table',                     [`insert into scratch select 2, most_common_vals::text from pg_stats where tablename = 'customers'`]],
+  ['a temporary view',                            ['create temp view t as select ssn from customers', 'insert into scratch select 3, ssn from t']],
+  ['a view that is temporary unasked',            ['create temp table one as select 1 as n', 'create view u as select ssn from customers, one', 'insert into scratch select 4, ssn from u']],
+  ['the payload of a notification',               [`select pg_notify('channel', ssn) from customers`]],
+  ['the value of a sequence',                     [`select setval('hidden', replace(ssn, '-', '')::bigint) from customers`]],
+  ['the key of a lock',                           [`select pg_advisory_lock(replace(ssn, '-', '')::bigint) from customers`]],
+]
+
+test.each(copies)('%s carries nothing away', async (_, statements) => {
+  const client = await setup().client()
+  for (const statement of statements.slice(0, -1)) await client.query(statement)
+  expect((await failure(client.query(statements.at(-1)!))).ours).toBe('ERR_OBLIGATION_UNMET')
+})
+
+test('what the client gave itself is stored, notified and set as ever', async () => {
+  const client = await setup().client()
+  await client.query(`insert into orders (note) values ('given')`)
+  await client.query(`update orders set note = note || upper('x') where id = 1`)
+  await client.query(
+    `insert into orders (id, note) values (1, 'again') on conflict (id) do update set note = excluded.note`,
+  )
+  await client.query('select pg_notify($1, $2::text)', ['channel', 'given'])
+  expect((await client.query(`select setval('hidden', 7::bigint)`)).rows).toEqual([{ setval: '7' }])
+})
+
+// biome-ignore format: a table
+const hidden: readonly (readonly [string, readonly string[]])[] = [
+  ['a temporary view',                      ['create temp view t as select ssn as x from customers', 'select x from t']],
+  ['a temporary view with a name of others', ['create temp view orders as select ssn as x from customers', 'select x from orders']],
+  ['a view that is temporary unasked',      ['create temp table one as select 1 as n', 'create view v as select ssn as x from customers, one', 'select x from v']],
+  ['a temporary view that code has made',   [`do $$ begin execute 'create temp view w as select ssn as x from customers'; end $$`, 'select x from w']],
+]
+
+test.each(hidden)('%s shows nothing', async (_, statements) => {
+  // Somebody else has asked the same before, and been answered rightly.
+  await (await setup().client()).query(statements.at(-1)!).catch(() => undefined)
+  const client = await setup().client()
+  for (const statement of statements.slice(0, -1)) await client.query(statement)
+  const { rows } = await client.query(statements.at(-1)!)
+  expect(rows).toHaveLength(20)
+  expect(JSON.stringify(rows)).not.toMatch(/123-45-/)
+})
+
+// biome-ignore format: a table
+const quoted = [
+  'select ssn::regclass from customers',
+  'select ssn::regnamespace from customers',
+  'select ssn::regrole from customers',
+  'select ssn::int from customers',
+  'select current_setting(ssn) from customers',
+  `select (ssn || ' &&')::tsquery from customers`,
+  `select (repeat('x', 3000) || ssn)::tsquery from customers`,
+  `select has_database_privilege(ssn, 'connect') from customers`,
+  `select pg_get_serial_sequence(ssn, 'x') from customers`,
+  `select set_bit(ssn::bytea, 1000, 1), ssn::uuid from customers`,
+]
+
+test.each(quoted)('an error that a value provokes does not quote it: %s', async statement => {
+  const client = await setup().client()
+  const { message, ...rest } = await failure(client.query(statement))
+  expect(JSON.stringify({ message, ...rest })).not.toMatch(/123-45-/)
+  expect(message).toMatch(/withheld/)
+})
+
+test('an error about the statement itself still says what is wrong', async () => {
+  const client = await setup().client()
+  expect((await failure(client.query('select nosuch from customers'))).message).toMatch(/nosuch/)
+  expect((await failure(client.query('select lower(ssn, 1) from customers'))).message).toMatch(/lower/)
+  expect((await failure(client.query(`insert into customers (id, name) values (1, 'x')`))).message).toMatch(
+    /customers_pkey/,
+  )
+})
