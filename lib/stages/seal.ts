@@ -1,6 +1,7 @@
 /**
  * Out: appends what happened, before the end is shown and on every failure. Outermost, so that refusals are sealed too. Nothing
- * of a reply leaves before the decision is durable; a short reply of a proven read is held back, so that one sync releases all.
+ * of a reply leaves before the decision is durable; a short reply of a proven read is held back, so that one sync releases all,
+ * unless its upstream falls silent.
  */
 import type { Next, Stage } from '../compose.ts'
 import { appendDenial, codeOf, durabilityOf, isMalformed, slotOf, wordOf } from '../entries.ts'
@@ -8,9 +9,12 @@ import { isOurs, Misuse } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { type CommitmentStream, commitmentStream, randomSalt } from '../format/disclosure.ts'
 import type { DraftOf, Ledger } from '../ledger/ledger.ts'
+import { withPauses } from '../pauses.ts'
 import type { End, Frame } from '../reply.ts'
 
 const holdBack = 64 * 1024
+/** Milliseconds of silence after which what is held back is released all the same: a stream of events is no short reply. */
+const holdFor = 50
 
 export function seal({ ledger }: { readonly ledger: Ledger }): Stage {
   return (exchange, next) => sealed(ledger, exchange, next)
@@ -28,35 +32,37 @@ async function* sealed(ledger: Ledger, exchange: Exchange, next: Next): AsyncGen
   }
   try {
     const reply = await next()
-    const held: Frame[] | undefined = owed().length > 0 ? [] : undefined
-    let holding = held !== undefined
+    const held: Frame[] = []
+    let holding = owed().length > 0
     let heldBytes = 0
-    for await (const frame of reply) {
-      if (frame.type === 'end') {
+    async function* release(): AsyncGenerator<Frame> {
+      await append(...owed())
+      tally.decided = true
+      holding = false
+      for (const kept of held.splice(0)) {
+        tally.add(kept)
+        yield kept
+      }
+    }
+    for await (const frame of withPauses(reply, () => (held.length > 0 ? holdFor : undefined))) {
+      if (frame === undefined) {
+        yield* release()
+      } else if (frame.type === 'end') {
         // Offered only once they are released: an append that fails releases nothing.
         const offered = holding ? new Tally() : tally
-        if (holding) for (const kept of held!) offered.add(kept)
+        for (const kept of held) offered.add(kept)
         await append(...owed(), outcome(exchange, offered, frame))
         tally.closed = true
-        if (holding) yield* held!
+        yield* held
         yield frame
         return
-      }
-      if (!holding) {
+      } else if (holding) {
+        held.push(frame)
+        heldBytes += frame.bytes?.length ?? 0
+        if (heldBytes > holdBack) yield* release()
+      } else {
         tally.add(frame)
         yield frame
-        continue
-      }
-      held!.push(frame)
-      heldBytes += frame.bytes?.length ?? 0
-      if (heldBytes > holdBack) {
-        await append(...owed())
-        tally.decided = true
-        holding = false
-        for (const kept of held!.splice(0)) {
-          tally.add(kept)
-          yield kept
-        }
       }
     }
     throw new Misuse('ERR_REPLY_TRUNCATED', 'a reply stopped without an end')

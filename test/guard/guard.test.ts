@@ -95,6 +95,45 @@ describe('what is recorded', () => {
     expect(await at.of('outcome')).toMatchObject([{ bytes: 160_000, items: 4 }])
   })
 
+  it('a read whose upstream falls silent is released, its decision durable, before its end', async () => {
+    const at = await fixture([])
+    let decisions = -1
+    let proceed: () => void = () => undefined
+    const gone = new Promise<void>(resolve => {
+      proceed = resolve
+    })
+    const exchange = at.guard.exchange({ operation: operation(), subject: requester })
+    const slow = async function* (): AsyncGenerator<Frame> {
+      yield { type: 'head', form: { kind: 'opaque' } }
+      yield { type: 'data', channel: 'body', bytes: Buffer.from('event'), items: 1 }
+      await race(gone, exchange.signal)
+      yield { type: 'end', result: 'completed' }
+    }
+    await at.guard.handle(exchange, slow, async frame => {
+      if (frame.type !== 'data') return
+      decisions = (await at.of('decision')).length
+      proceed()
+    })
+    expect(decisions).toBe(1)
+    expect(await at.of('outcome')).toMatchObject([{ result: 'completed', bytes: 5, items: 1 }])
+  })
+
+  it('a subject that hangs up on a silent upstream leaves an outcome of what it was offered', async () => {
+    const at = await fixture([])
+    const hangUp = new AbortController()
+    const exchange = at.guard.exchange({ operation: operation(), subject: requester, signal: hangUp.signal })
+    const silent = async function* (): AsyncGenerator<Frame> {
+      yield { type: 'head', form: { kind: 'opaque' } }
+      yield { type: 'data', channel: 'body', bytes: Buffer.from('event'), items: 1 }
+      await race(new Promise(() => undefined), exchange.signal)
+    }
+    const handled = at.guard.handle(exchange, silent, frame => {
+      if (frame.type === 'data') hangUp.abort(new Error('gone'))
+    })
+    await expect(handled).rejects.toThrow('gone')
+    expect(await at.of('outcome')).toMatchObject([{ result: 'aborted', bytes: 5, items: 1 }])
+  })
+
   it('an upstream that fails leaves an outcome, and nothing that was held back counts as offered', async () => {
     const at = await fixture([])
     const failing = async function* (): AsyncGenerator<Frame> {
