@@ -1,11 +1,20 @@
 /** Statements analysed against the catalog as it is now, and remembered by their text until definitions change. */
 import type { Catalog, Snapshot } from './catalog.ts'
-import { type Analysis, analyse, type Overlay } from './statement.ts'
+import { type Analysis, analyse, type Named, type Overlay } from './statement.ts'
 
 export interface Analysed {
   readonly text: string
   readonly analysis: Analysis
   readonly names: Snapshot
+  /** What of the text it is, where not the whole: the statement that a PREPARE or a DECLARE in it names. */
+  readonly of?: Named
+}
+
+/** The statement that a text names. It may hold a credential where any part of the text may: it is shown as a part of it. */
+export function namedIn(analysed: Analysed, { kind, name }: Named): Analysed {
+  const { analysis } = analysed
+  const made = analysis.parts.findLast(({ makes }) => makes?.kind === kind && makes.name === name)!.makes!
+  return { ...analysed, of: { kind, name }, analysis: { ...made.analysis, secret: analysis.secret } }
 }
 
 const mostRemembered = 2000
@@ -34,6 +43,14 @@ export class Analyser {
     }
     if (!alone && !first.analysis.missed && text.length <= longestRemembered) this.#remember(first)
     return first
+  }
+
+  /** Reads it once more, where the catalog has been read since. */
+  async again(analysed: Analysed, overlay: Overlay): Promise<Analysed> {
+    if ((await this.#catalog.current()) === analysed.names) return analysed
+    const { of, text } = analysed
+    const whole = await this.analyse(text, overlay)
+    return of === undefined ? whole : namedIn(whole, of)
   }
 
   #remember(analysed: Analysed): void {

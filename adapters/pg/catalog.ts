@@ -10,7 +10,8 @@ const relationsSql = `
     (select json_agg(json_build_array(a.attnum, a.attname)) from pg_attribute a
       where a.attrelid = c.oid and not a.attisdropped) as columns,
     case when c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')
-      then (select r.xmin::text from pg_rewrite r where r.ev_class = c.oid and r.rulename = '_RETURN') end as rule
+      then (select r.xmin::text from pg_rewrite r where r.ev_class = c.oid and r.rulename = '_RETURN') end as rule,
+    c.relhasrules and exists (select 1 from pg_rewrite r where r.ev_class = c.oid and r.ev_type <> '1') as rewritten
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'v', 'm', 'p', 'f', 'S', 't')`
 
@@ -49,6 +50,7 @@ interface Rows {
     kind: string
     columns: [number, string][] | null
     rule: string | null
+    rewritten: boolean
   }[]
   readonly inherits: readonly { child: string; parent: string }[]
   readonly functions: readonly { schema: string; name: string; steady: boolean; known: boolean; row: boolean }[]
@@ -78,7 +80,7 @@ export class Snapshot implements Names {
     this.#path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath]
     const kin = kinship(rows.inherits)
     const resources = new Map(rows.relations.map(r => [r.oid, resourceOf(target, visible(r.schema), r.name)]))
-    for (const { oid, schema, name, kind, columns, rule } of rows.relations) {
+    for (const { oid, schema, name, kind, columns, rule, rewritten } of rows.relations) {
       const definition = rows.definitions.get(oid)
       const relation: Relation = {
         oid: Number(oid),
@@ -88,6 +90,7 @@ export class Snapshot implements Names {
         resource: resources.get(oid)!,
         columns: new Map(columns ?? []),
         kin: [...kin(oid)].map(other => resources.get(other)).filter(resource => resource !== undefined),
+        rewritten,
         ...(rule === null ? {} : { definition: definition ?? unknownDefinition }),
       }
       this.#byOid.set(relation.oid, relation)

@@ -31,11 +31,12 @@ export function describedFields(bytes: Buffer): readonly Described[] {
 const textual = new Set([18, 19, 25, 705, 1042, 1043])
 
 /**
+ * @param names undefined where no origin can be trusted
  * @param harmless for each column, whether the statement proves that it shows nothing; undefined where nothing is proved
  */
 export function rowsForm(
   described: readonly Described[],
-  names: Names,
+  names: Names | undefined,
   harmless: readonly boolean[] | undefined,
 ): RowsForm {
   let columns: readonly Column[] | undefined
@@ -51,8 +52,8 @@ export function rowsForm(
   }
 }
 
-function columnOf({ name, table, attribute }: Described, names: Names, harmless: boolean): Column {
-  if (table === 0) return { name, resources: [], ...(harmless ? { harmless } : {}) }
+function columnOf({ name, table, attribute }: Described, names: Names | undefined, harmless: boolean): Column {
+  if (table === 0 || names === undefined) return { name, resources: [], ...(harmless ? { harmless } : {}) }
   const relation = names.relationOf(table)
   const field = attribute < 0 ? systemColumn : relation?.columns.get(attribute)
   if (relation === undefined || field === undefined || leaks(relation.schema, relation.name))

@@ -171,7 +171,7 @@ async function step(session: Session, working: (busy: boolean) => void): Promise
       await parse(session, bytes)
       break
     case type.bind:
-      bind(session, bytes)
+      await bind(session, bytes)
       break
     case type.describe:
       describe(session, bytes)

@@ -90,7 +90,7 @@ export class Demultiplexer {
       case types.notification:
         return this.client.write(bytes)
       case types.notice:
-        return this.client.write(this.turn?.opaque ? withoutValues(bytes, true) : bytes)
+        return this.client.write(this.#quoted(bytes))
       case types.error:
         return this.#failed(bytes)
       case types.ready: {
@@ -113,11 +113,19 @@ export class Demultiplexer {
     if (!turn.swallow) await this.client.write(bytes)
   }
 
+  /** Code of the database's own, and what a transaction puts off to its end, may quote values. */
+  #quoted(bytes: Buffer): Buffer {
+    const { turn } = this
+    if (turn?.opaque) return withoutValues(bytes, true)
+    return turn?.of === 'sync' && this.#transactions.masked ? withoutValues(bytes, false) : bytes
+  }
+
   async #failed(bytes: Buffer): Promise<void> {
     const turn = this.turn
     if (turn === undefined) return this.client.write(bytes)
+    const shown = turn.instead ?? this.#quoted(bytes)
     this.abandon()
-    await this.client.write(turn.instead ?? (turn.opaque ? withoutValues(bytes, true) : bytes))
+    await this.client.write(shown)
   }
 
   /** An error: nothing that was sent up to the next Sync will be answered. */

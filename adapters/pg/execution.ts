@@ -13,7 +13,8 @@ import { ProtocolViolation } from './violation.ts'
 import { Fields, type TransactionStatus, type as types } from './wire.ts'
 
 export interface Execution {
-  readonly names: Names
+  /** Undefined where the catalog may not know what the server sees: then no column's origin is known. */
+  readonly names: Names | undefined
   readonly parts: readonly Part[]
   /** Code of the database's own may choose the words of its errors. */
   readonly opaque: boolean
@@ -51,7 +52,9 @@ export async function* reply(
   const before = transactions.inTransaction
   const { described, untilReady } = await execution.send(exchange)
   transactions.busy = true
-  const quote = (bytes: Buffer) => (isMasked(exchange) ? withoutValues(bytes, execution.opaque) : bytes)
+  // At its end, a transaction does what was put off in it.
+  const quote = (bytes: Buffer) =>
+    isMasked(exchange) || transactions.masked ? withoutValues(bytes, execution.opaque) : bytes
   const changes = !exchange.operation.read
   let head: Head | undefined
   let finished = 0
@@ -74,6 +77,8 @@ export async function* reply(
       return
     }
   }
+  // Not before its turn: until then it is the end of another that comes.
+  if (isMasked(exchange)) transactions.masked = true
   for (;;) {
     const message = await nextUnlessOver(on, signal, failure !== undefined)
     if (message === undefined) break
@@ -149,7 +154,7 @@ function headOf(
   head: Head | undefined,
   part: Part | undefined,
   described: readonly Described[] | 'none' | undefined,
-  names: Names,
+  names: Names | undefined,
 ): Head | undefined {
   if (of === types.rowDescription) {
     return { type: 'head', form: rowsForm(describedFields(bytes), names, part?.harmless), bytes }

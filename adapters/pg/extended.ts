@@ -29,7 +29,7 @@ export async function parse(session: Session, bytes: Buffer): Promise<void> {
   }
 }
 
-export function bind(session: Session, bytes: Buffer): void {
+export async function bind(session: Session, bytes: Buffer): Promise<void> {
   const { prepared, portals, generation } = session.state
   const fields = new Fields(bytes)
   const name = fields.string()
@@ -41,6 +41,7 @@ export function bind(session: Session, bytes: Buffer): void {
   const results = int16s(fields)
   fields.end()
   const statement = prepared.get(statementName)
+  await session.reread(statement)
   if (statement !== undefined && statement.generation !== generation && statement.parse !== undefined) {
     // Code has run since it was parsed, and may have put another statement under its name.
     const swallow = true

@@ -12,6 +12,8 @@ export interface Relation {
   readonly columns: ReadonlyMap<number, string>
   /** Resources of its ancestors and descendants by inheritance or partition. */
   readonly kin: readonly string[]
+  /** A rule of the schema's own does something else in place of a write to it, or beside it. */
+  readonly rewritten: boolean
   /** Of a view: its query, every name in it qualified; or that it cannot be known now. */
   readonly definition?: string | typeof unknownDefinition
 }

@@ -1,4 +1,5 @@
 /** An execution as the core judges it: the analysis of its text, and of whatever the names in it stand for now. */
+import { createHmac, randomBytes } from 'node:crypto'
 import { Refusal } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'
 import type { Access, Operation } from '../../lib/operation.ts'
@@ -22,6 +23,7 @@ export interface Whole {
   readonly operation: Operation
   /** It runs code of the database's own. */
   readonly code: boolean
+  readonly redefines: boolean
 }
 
 /** As many accesses as an entry holds. */
@@ -54,6 +56,7 @@ export function operationOf(
   const code = unknown || all.some(one => one.code)
   const secret = all.some(one => one.secret)
   const definitions = used.flatMap(meaning => (meaning === undefined || meaning.text === text ? [] : [meaning.text]))
+  const shown = (of: string) => (secret ? withoutLiterals(of) : of)
   const copied = all.flatMap(one => one.copies)
   // CREATE TABLE AS EXECUTE: what the prepared statement reads is copied.
   if (analysis.parts.some(({ uses, creates }) => uses !== undefined && creates.length > 0)) {
@@ -71,16 +74,24 @@ export function operationOf(
     // A COMMIT makes changes stand: the record of it is durable before it is forwarded.
     read: !unknown && all.every(one => one.read) && !(commits && unsettled),
     action: {
-      // A password in the text is nobody's to keep: with the literals gone, an approval binds the statement's shape alone.
-      statement: secret ? withoutLiterals(text) : text,
-      ...(definitions.length > 0 ? { definitions } : {}),
+      // A password in the text is nobody's to keep.
+      statement: shown(text),
+      ...(definitions.length > 0 ? { definitions: definitions.map(shown) } : {}),
+      ...(secret ? { exactly: sealed([text, ...definitions]) } : {}),
       ...bound,
     },
     // The rows of COPY FROM are still to come.
     ...(analysis.parts.some(part => part.copy === 'in') ? { unbound: true } : {}),
     holdable: !inTransaction,
   }
-  return { operation, code }
+  return { operation, code, redefines }
 }
+
+/**
+ * An approval binds the literals too, and nobody can guess them from what is kept: the key is this process's alone. An approval
+ * of such a statement ends with the process.
+ */
+const sealed = (texts: readonly string[]) => createHmac('sha256', key).update(JSON.stringify(texts)).digest('base64url')
+const key = randomBytes(32)
 
 const ends = new Set(['commit', 'prepare', 'commit_prepared', 'rollback_prepared'])

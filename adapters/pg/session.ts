@@ -1,5 +1,6 @@
 /** One connection after its login: takes the client's messages in order, and answers each, until either side has gone. */
 import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { Refusal } from '../../lib/errors.ts'
 import type { Exchange, Held } from '../../lib/exchange.ts'
 import type { Json } from '../../lib/format/canonical.ts'
@@ -12,7 +13,7 @@ import type { Asked, Demultiplexer } from './demultiplexer.ts'
 import { errorResponse, noticeResponse } from './errors.ts'
 import { type Execution, reply, type Trace } from './execution.ts'
 import { operationOf, type Whole } from './operation.ts'
-import { State } from './state.ts'
+import { type Prepared, State } from './state.ts'
 import type { Part } from './statement.ts'
 import type { Transactions } from './transaction.ts'
 import { execute, flush, int16, int32, message, query, ready, sync, type } from './wire.ts'
@@ -34,7 +35,7 @@ export interface SessionParts {
 
 /** What an execution is asked as, and how it is sent once it may be. */
 export interface Plan {
-  readonly analysed: Pick<Analysed, 'text' | 'analysis' | 'names'>
+  readonly analysed: Analysed
   readonly bound: { readonly [name: string]: Json }
   /** The names that it was made under may mean something else by now. */
   readonly tainted?: boolean
@@ -119,9 +120,10 @@ export class Session {
   /** Runs one execution through the gate. Whatever happens has been answered to the client when this resolves. */
   async execute(plan: Plan): Promise<void> {
     const { gate, target, address, open, transactions, gone } = this.parts
+    const redefined = (await this.#outdated(plan.analysed)) || this.#defined
     const circumstances = {
       ...{ target, inTransaction: this.inTransaction },
-      ...{ redefined: this.#defined, unsettled: transactions.unsettled },
+      ...{ redefined, unsettled: transactions.unsettled },
     }
     const used = plan.tainted === true ? { ...plan.analysed, analysis: remade(plan.analysed) } : plan.analysed
     let whole: Whole
@@ -130,7 +132,7 @@ export class Session {
     } catch (error) {
       return plan.refuse(errorResponse(error))
     }
-    const { operation, code } = whole
+    const { operation, code, redefines } = whole
     const onHeld = (held: Held) => this.#held(held)
     const exchange = gate.exchange({ operation, session: open, address, onHeld, signal: gone })
     const { refused, parts } = plan.analysed.analysis
@@ -143,7 +145,7 @@ export class Session {
     const running = { exchange, held: false, cancelled: false }
     this.#running = running
     const execution: Execution = {
-      names: plan.analysed.names,
+      names: redefines ? undefined : plan.analysed.names,
       parts,
       opaque: code,
       send: taken => {
@@ -167,6 +169,27 @@ export class Session {
       if (trace.sent && parts.some(part => part.defines)) this.#defined = true
     }
     if (trace.ready !== undefined) await this.ready(trace.ready)
+  }
+
+  /** What is prepared is planned anew where definitions have changed: it is read anew, too. */
+  async reread(prepared: Prepared | undefined): Promise<void> {
+    if (prepared !== undefined) prepared.analysed = await this.parts.analyser.again(prepared.analysed, this.state)
+  }
+
+  /** Whether definitions have changed under a portal or cursor, which was planned under the old ones. */
+  async #outdated(analysed: Analysed): Promise<boolean> {
+    const { analyser } = this.parts
+    const open = [analysed]
+    for (const { uses } of analysed.analysis.parts) {
+      if (uses?.kind === 'prepared') await this.reread(this.state.prepared.get(uses.name))
+      const cursor = uses?.kind === 'cursor' ? this.state.portals.get(uses.name) : undefined
+      if (cursor !== undefined) open.push(cursor.analysed)
+    }
+    for (const one of open) {
+      const again = await analyser.again(one, this.state)
+      if (again !== one && !isDeepStrictEqual(shows(again), shows(one))) return true
+    }
+    return false
   }
 
   async ready(bytes: Buffer): Promise<void> {
@@ -218,6 +241,11 @@ export class Session {
     this.transactionMayHaveEnded()
   }
 }
+
+/** What a reading says of where the data is from. */
+const shows = ({ analysis: { accesses, reaches, copies, opaque, code } }: Analysed) => ({
+  ...{ accesses, reaches, copies, opaque, code },
+})
 
 /** Under names that code may have remade, what a text does is unknown. */
 function remade({ analysis }: Plan['analysed']): Analysed['analysis'] {

@@ -3,12 +3,12 @@
  * the database may remake any of them unseen: after it has run, what was known is known no more.
  */
 import type { Json } from '../../lib/format/canonical.ts'
-import type { Analysed } from './analyser.ts'
+import { type Analysed, namedIn } from './analyser.ts'
 import type { Described } from './columns.ts'
 import type { Analysis, Overlay, Part } from './statement.ts'
 
 export interface Prepared {
-  readonly analysed: Analysed
+  analysed: Analysed
   /** The Parse message, by which it can be made again; absent where it was made in SQL. */
   readonly parse?: Buffer
   /** Oids of parameters' types, where the client gave any. */
@@ -71,8 +71,7 @@ export class State implements Overlay {
   completed(part: Part, analysed: Analysed): void {
     const { makes, drops } = part
     if (makes !== undefined) {
-      const inner: Analysed = { ...analysed, analysis: makes.analysis }
-      const common = { analysed: inner, types: [], generation: this.generation }
+      const common = { analysed: namedIn(analysed, makes), types: [], generation: this.generation }
       if (makes.kind === 'prepared') this.prepared.set(makes.name, common)
       else this.portals.set(makes.name, { ...common, values: [], formats: [], cursor: true })
     }

@@ -282,6 +282,13 @@ export class Reading {
 
   #follow(relation: Relation, action: string): void {
     for (const resource of beneath(relation, this.names)) this.#reaches.add(resource)
+    const writing = ['insert', 'update', 'delete'].includes(action)
+    if (writing && relation.rewritten) this.unknownCode()
+    // A rule of pg_settings is another SET.
+    if (writing && relation.schema === 'pg_catalog') {
+      this.#risk = 'high'
+      if (relation.name === 'pg_settings') this.refuse('this setting may not be changed through the gateway')
+    }
     const view = analyseView(relation, this.names)
     if (view === undefined) return
     // A materialized view runs nothing when it is read; a view runs what it calls.

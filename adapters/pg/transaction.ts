@@ -14,6 +14,8 @@ export class Transactions {
   busy = false
   /** An error since the last ReadyForQuery. */
   failed = false
+  /** A mask was in force for a part of it: what its end says may quote values. */
+  masked = false
 
   constructor(settle: (exchanges: readonly string[], result: Settlement) => void) {
     this.#settle = settle
@@ -50,6 +52,7 @@ export class Transactions {
   ready(status: TransactionStatus): void {
     // Outside a transaction nothing is open any more: what was implicit has been committed, or undone by its error.
     if (status === 'I') this.#finish(this.failed ? 'rolled-back' : 'committed')
+    if (status === 'I') this.masked = false
     this.status = status
     this.busy = false
     this.failed = false
