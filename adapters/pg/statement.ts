@@ -257,6 +257,8 @@ export class Reading {
     // The session's own temporary relations come first, for the server; here they count beside whatever else has the name.
     const temporary = this.overlay.temporary.has(name) && (schema === undefined || schema === 'pg_temp')
     if (temporary || schema === 'pg_temp') resources.push(resourceOf(target, 'pg_temp', name))
+    // Made by code: nobody has read what it is.
+    if (schema === 'pg_temp' && !temporary) this.#opaque = true
     const relation = schema === 'pg_temp' ? undefined : this.names.relation(schema, name)
     if (relation !== undefined) {
       resources.push(relation.resource)

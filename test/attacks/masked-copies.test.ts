@@ -62,6 +62,7 @@ const hidden: readonly (readonly [string, readonly string[]])[] = [
   ['a temporary view with a name of others', ['create temp view orders as select ssn as x from customers', 'select x from orders']],
   ['a view that is temporary unasked',      ['create temp table one as select 1 as n', 'create view v as select ssn as x from customers, one', 'select x from v']],
   ['a temporary view that code has made',   [`do $$ begin execute 'create temp view w as select ssn as x from customers'; end $$`, 'select x from w']],
+  ['the same, asked for by its schema',     [`do $$ begin execute 'create temp view w as select ssn as x from customers'; end $$`, 'select x from pg_temp.w']],
 ]
 
 test.each(hidden)('%s shows nothing', async (_, statements) => {
