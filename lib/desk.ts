@@ -1,6 +1,7 @@
 /**
- * The desk where rights for a while are asked for and decided: one verb for grants (`g-...`) and approvals (`a-...`). Every
- * attempt is an entry, the refused ones too, and nobody is exempt from separation of duties.
+ * The desk where rights for a while are asked for and decided: one verb for grants (`g-...`) and approvals (`a-...`). Every request
+ * made and every decision is an entry, refused decisions too; a request that is refused leaves none. Nobody is exempt from
+ * separation of duties.
  */
 import { randomBytes } from 'node:crypto'
 import type { Approvalbook } from './approvals/approvalbook.ts'
