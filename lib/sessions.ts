@@ -1,9 +1,10 @@
-/** Live sessions: recorded when they open and close, and cut when a grant they used ends or their identification expires. */
+/** Live sessions: recorded when they open and close, and cut when a grant they used or their identification ends. */
 import type { Clock } from './clock.ts'
-import { isOurs, Refusal } from './errors.ts'
+import { isOurs } from './errors.ts'
 import { uuidv7 } from './format/entry.ts'
 import type { OpenSession, SessionParts } from './gate.ts'
 import type { Grantbook } from './grants/grantbook.ts'
+import { watchIdentity } from './identity/lapse.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { Principals } from './principals.ts'
 
@@ -19,8 +20,6 @@ interface Live {
   readonly undo: Map<string, () => void>
   closed?: Promise<void>
 }
-
-const longestTimer = 2 ** 31 - 1
 
 export class Sessions {
   readonly #parts: Parts
@@ -52,7 +51,10 @@ export class Sessions {
     ])
     const live: Live = { controller: new AbortController(), undo: new Map() }
     this.#live.set(id, live)
-    if (subject.expires !== undefined) live.undo.set('expiry', this.#expire(live.controller, subject.expires))
+    live.undo.set(
+      'identity',
+      watchIdentity(subject, clock, reason => live.controller.abort(reason)),
+    )
     return {
       id,
       subject,
@@ -93,21 +95,6 @@ export class Sessions {
         grant,
       },
     ])
-  }
-
-  #expire(controller: AbortController, at: number): () => void {
-    let timer: NodeJS.Timeout
-    const arm = () => {
-      const left = at - this.#parts.clock.now()
-      if (left <= 0) {
-        controller.abort(new Refusal('ERR_UNIDENTIFIED', 'the identification has expired: log in again'))
-      } else {
-        timer = setTimeout(arm, Math.min(left, longestTimer))
-        timer.unref()
-      }
-    }
-    arm()
-    return () => clearTimeout(timer)
   }
 }
 

@@ -1,4 +1,5 @@
 /** The live view of grants: follows the ledger, finds the grant that covers an exchange, and cuts what outlives it. */
+import { alarm } from '../alarm.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Obligations } from '../control.ts'
 import { Refusal } from '../errors.ts'
@@ -6,9 +7,6 @@ import type { Access } from '../format/entry.ts'
 import type { Stored } from '../ledger/ledger.ts'
 import type { Actors } from '../principals.ts'
 import { covers, foldGrant, type Grant, type Grants, isLive } from './grant.ts'
-
-/** setTimeout holds no more than this; longer waits are taken in turns. */
-const longestTimer = 2 ** 31 - 1
 
 type Terms = Pick<NonNullable<Obligations['grant']>, 'longestMs' | 'roles'>
 
@@ -75,20 +73,12 @@ export class Grantbook {
     }
     const watchers = this.#watchers.get(id) ?? new Set()
     this.#watchers.set(id, watchers.add(cut))
-    let timer: NodeJS.Timeout | undefined
-    const arm = () => {
-      const left = grant.until! - this.#clock.now()
-      if (left <= 0) {
-        watchers.delete(cut)
-        cut(ending(id, 'lapsed'))
-      } else {
-        timer = setTimeout(arm, Math.min(left, longestTimer))
-        timer.unref()
-      }
-    }
-    arm()
+    const quiet = alarm(this.#clock, grant.until!, () => {
+      watchers.delete(cut)
+      cut(ending(id, 'lapsed'))
+    })
     return () => {
-      clearTimeout(timer)
+      quiet()
       watchers.delete(cut)
       if (watchers.size === 0) this.#watchers.delete(id)
     }

@@ -1,6 +1,6 @@
 /**
  * Local keys, `cfk_ID_SECRET`: an expiring credential for those whom no identity provider vouches for. The file holds hashes only;
- * it is read again whenever it changes, so that a revocation counts at once.
+ * it is read again whenever it changes, so that a revocation counts at once: for the next login, and for who is in already.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
@@ -10,6 +10,7 @@ import { Fault, Misuse, Refusal } from '../errors.ts'
 import { isSubjectId } from '../policy/rules.ts'
 import { type KeyRecord, parseKeys } from './keyfile.ts'
 import type { IdentityProvider, Subject } from './subject.ts'
+import { withdrawals } from './withdrawals.ts'
 
 export type { KeyRecord }
 
@@ -20,6 +21,12 @@ const hashOf = (secret: string) => createHash('sha256').update(secret).digest('h
 
 export function localKeys({ file, clock = systemClock }: { file: string; clock?: Clock }): IdentityProvider {
   const read = changing(file)
+  const watch = withdrawals(async id => {
+    requireUsable(
+      (await read()).find(known => known.id === id),
+      clock,
+    )
+  })
   return {
     name: 'local',
     async identify({ secret }) {
@@ -29,13 +36,19 @@ export function localKeys({ file, clock = systemClock }: { file: string; clock?:
       const record = records.find(known => known.id === id)
       const held = Buffer.from(record?.hash ?? hashOf(''), 'hex')
       const same = timingSafeEqual(held, Buffer.from(hashOf(body ?? ''), 'hex'))
-      if (record === undefined || !same) throw new Refusal('ERR_UNIDENTIFIED', 'no such key')
-      if (record.revoked !== undefined) throw new Refusal('ERR_UNIDENTIFIED', 'this key was revoked: ask for another')
-      if (Date.parse(record.expires) <= clock.now()) {
-        throw new Refusal('ERR_UNIDENTIFIED', 'this key has expired: ask for another')
-      }
-      return toSubject(record)
+      if (!same) throw new Refusal('ERR_UNIDENTIFIED', 'no such key')
+      requireUsable(record, clock)
+      return { ...toSubject(record), withdrawn: cut => watch(record.id, cut) }
     },
+  }
+}
+
+/** @throws Refusal ERR_UNIDENTIFIED */
+function requireUsable(record: KeyRecord | undefined, clock: Clock): asserts record is KeyRecord {
+  if (record === undefined) throw new Refusal('ERR_UNIDENTIFIED', 'no such key')
+  if (record.revoked !== undefined) throw new Refusal('ERR_UNIDENTIFIED', 'this key was revoked: ask for another')
+  if (Date.parse(record.expires) <= clock.now()) {
+    throw new Refusal('ERR_UNIDENTIFIED', 'this key has expired: ask for another')
   }
 }
 

@@ -1,3 +1,6 @@
+/** The port of identity: who asks, verified, and by whom. */
+import type { Fault, Refusal } from '../errors.ts'
+
 /** Who asks, verified. What an identity provider vouches for, and nothing that the subject merely says of itself. */
 export interface Subject {
   /** Unique within the deployment, as policy names it: `dba@crm.example`, `agent:crm-assistant`. */
@@ -16,6 +19,11 @@ export interface Subject {
   readonly owner?: string
   /** The person on whose behalf an agent acts now. */
   readonly principal?: string
+  /**
+   * Where whoever vouches can take the identification back before it expires: calls `cut` within a second of that.
+   * @returns a function that ends the watch
+   */
+  readonly withdrawn?: (cut: (reason: Refusal | Fault) => void) => () => void
 }
 
 /** A secret as presented: never recorded, never logged. */

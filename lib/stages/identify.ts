@@ -1,8 +1,9 @@
-/** In: who asks, verified; and by which pseudonyms the entries will know them. */
+/** In: who asks, verified, and by which pseudonyms the entries will know them; it arms the exchange for the end of that. */
 
 import type { Clock } from '../clock.ts'
 import type { Stage } from '../compose.ts'
 import { Refusal } from '../errors.ts'
+import { watchIdentity } from '../identity/lapse.ts'
 import type { Credential, Subject } from '../identity/subject.ts'
 import type { Principals } from '../principals.ts'
 
@@ -26,6 +27,10 @@ export function identify({ identify: verify, principals, clock }: Parts): Stage 
       throw new Refusal('ERR_UNIDENTIFIED', 'an agent without an accountable owner is nobody')
     }
     exchange.learn('subject', subject)
+    // A session's own subject is watched by the session.
+    if (exchange.session === undefined) {
+      exchange.defer(watchIdentity(subject, clock, reason => exchange.abort(reason)))
+    }
     exchange.learn('actors', await principals.actors(subject))
     return next()
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { Fault } from '../../lib/errors.ts'
+import { Fault, Refusal } from '../../lib/errors.ts'
 import { actionCommitment } from '../../lib/format/disclosure.ts'
+import type { Subject } from '../../lib/identity/subject.ts'
 import type { Ledger } from '../../lib/ledger/ledger.ts'
 import { openMemoryLedger } from '../../lib/ledger/memory.ts'
 import type { Frame } from '../../lib/reply.ts'
@@ -469,6 +470,51 @@ describe('identification', () => {
     const at = await fixture()
     const ownerless = { ...agent, owner: undefined } as unknown as typeof agent
     await expect(ask(at, ownerless)).rejects.toMatchObject({ code: 'ERR_UNIDENTIFIED' })
+  })
+
+  it.each([
+    ['expires', { expires: 1 }],
+    ['is withdrawn', {}],
+  ])('that %s in mid-reply cuts the exchange', async (_, { expires }: { expires?: number }) => {
+    const at = await fixture([])
+    let withdraw: (reason: Refusal) => void = () => undefined
+    let watching = 0
+    const subject: Subject = {
+      ...requester,
+      ...(expires === undefined ? {} : { expires: Date.now() + 30 }),
+      withdrawn: cut => {
+        watching += 1
+        withdraw = cut
+        return () => {
+          watching -= 1
+        }
+      },
+    }
+    const asked = ask(at, subject, update, signal =>
+      (async function* (): AsyncGenerator<Frame> {
+        yield { type: 'head', form: { kind: 'opaque' } }
+        if (expires === undefined) withdraw(new Refusal('ERR_UNIDENTIFIED', 'this key was revoked'))
+        await race(new Promise(() => undefined), signal)
+      })(),
+    )
+    await expect(asked).rejects.toMatchObject({ code: 'ERR_UNIDENTIFIED' })
+    expect(watching).toBe(0)
+    expect(await at.of('outcome')).toMatchObject([{ result: 'aborted', code: 'ERR_UNIDENTIFIED' }])
+  })
+
+  it('that is withdrawn cuts the session', async () => {
+    const at = await fixture()
+    let withdraw: (reason: Refusal) => void = () => undefined
+    const subject: Subject = {
+      ...requester,
+      withdrawn: cut => {
+        withdraw = cut
+        return () => undefined
+      },
+    }
+    const session = await at.guard.openSession({ subject, protocol: 'test', target: 'crm', tls: false })
+    withdraw(new Refusal('ERR_UNIDENTIFIED', 'this key was revoked'))
+    expect(session.signal.reason).toMatchObject({ message: 'this key was revoked' })
   })
 
   it('that has expired cuts the session', async () => {

@@ -127,6 +127,39 @@ describe('a local key', () => {
     expect(await readdir(join(path, '..'))).toEqual(['keys.json'])
   })
 
+  it.each([
+    ['revoked', async (path: string, id: string) => revokeKey(path, id), 'ERR_UNIDENTIFIED'],
+    ['taken out of the file', async (path: string) => writeFile(path, '[]'), 'ERR_UNIDENTIFIED'],
+    [
+      'in a file that is no longer one of keys',
+      async (path: string) => writeFile(path, '{'),
+      'ERR_IDENTITY_UNAVAILABLE',
+    ],
+  ])('that is %s says so to who is in already', async (_, change, code) => {
+    const path = await file()
+    const { key, id } = await issueKey(path, person)
+    const subject = await at(path)(bearer(key))
+    const reason = await new Promise(resolve => {
+      subject.withdrawn!(resolve)
+      void change(path, id)
+    })
+    expect(reason).toMatchObject({ code })
+  })
+
+  it('revoked before anybody watched says so too, and another one not', async () => {
+    const path = await file()
+    const [one, other] = [await issueKey(path, person), await issueKey(path, person)]
+    const [revoked, kept] = await Promise.all([at(path)(bearer(one.key)), at(path)(bearer(other.key))])
+    await revokeKey(path, one.id)
+    let wrongly = false
+    const end = kept.withdrawn!(() => {
+      wrongly = true
+    })
+    await new Promise(resolve => revoked.withdrawn!(resolve))
+    end()
+    expect(wrongly).toBe(false)
+  })
+
   // biome-ignore format: a table
   const wrong: [string, Partial<NewKey>][] = [
     ['a name in capitals',               { subject: 'Requester@crm.example' }],
