@@ -10,13 +10,13 @@ import { uuidv7 } from './format/entry.ts'
 import type { Gate } from './gate.ts'
 import { Grantbook } from './grants/grantbook.ts'
 import type { Credential, Subject } from './identity/subject.ts'
-import type { Ledger, Stored } from './ledger/ledger.ts'
-import type { Policy } from './policy/policy.ts'
+import type { DraftOf, Ledger, Stored } from './ledger/ledger.ts'
+import type { Policy, PolicyVersion } from './policy/policy.ts'
 import { Principals } from './principals.ts'
 import { run } from './run.ts'
 import { Sessions } from './sessions.ts'
 import { approve } from './stages/approve.ts'
-import { authorize } from './stages/authorize.ts'
+import { authorize, authorizeAnew } from './stages/authorize.ts'
 import { grant } from './stages/grant.ts'
 import { identify } from './stages/identify.ts'
 import { mask } from './stages/mask.ts'
@@ -71,7 +71,13 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
     mask(),                                                                  // out: masked
   ]
   const enter = compose(stack)
-  const inFlight = new Set<Promise<unknown>>()
+  const inFlight = new Map<Exchange, Promise<unknown>>()
+  const unfollow = policy.follow({
+    record: async next => void (await ledger.append([policyDraft(next)])),
+    changed: () => {
+      for (const exchange of inFlight.keys()) authorizeAnew(policy, exchange)
+    },
+  })
   const newExchange: Gate['exchange'] = of => new Exchange({ ...of, id: uuidv7(clock.now()) })
 
   return {
@@ -92,8 +98,8 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
           exchange.finish()
         }
       })()
-      inFlight.add(work)
-      const done = () => inFlight.delete(work)
+      inFlight.set(exchange, work)
+      const done = () => inFlight.delete(exchange)
       work.then(done, done)
       return work
     },
@@ -125,7 +131,8 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
 
     async close() {
       sessions.cut(new Fault('ERR_UPSTREAM', 'the guard is stopping'))
-      await Promise.allSettled(inFlight)
+      await Promise.allSettled(inFlight.values())
+      unfollow()
       await ledger.close()
     },
   }
@@ -138,9 +145,10 @@ async function replay(ledger: Ledger, policy: Policy, fold: (stored: Stored) => 
     await fold(stored)
     if (stored.entry.kind === 'policy') recorded = stored.entry.digest
   }
-  if (recorded === policy.digest) return
-  const { model, rules, controls } = policy.digests
-  await ledger.append([
-    { kind: 'policy', digest: policy.digest, model, rules, controls, disclose: { ...policy.texts }, slot: 'policy' },
-  ])
+  if (recorded !== policy.digest) await ledger.append([policyDraft(policy)])
 }
+
+const policyDraft = ({ digest, digests, texts }: PolicyVersion): DraftOf<'policy'> => ({
+  ...{ kind: 'policy', digest, model: digests.model, rules: digests.rules, controls: digests.controls },
+  ...{ disclose: { ...texts }, slot: 'policy' },
+})

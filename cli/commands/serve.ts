@@ -1,23 +1,40 @@
-/** `counterfoil serve`: runs the gateway until it is told to stop. */
+/** `counterfoil serve`: runs the gateway until it is told to stop; SIGHUP has it read policy and controls again. */
 import type { Command } from 'commander'
 import { loadConfig } from '../../lib/config/config.ts'
-import { diagnostics } from '../../lib/diagnostics.ts'
+import { type Diagnostics, diagnostics, loggable } from '../../lib/diagnostics.ts'
+import type { Policy } from '../../lib/policy/policy.ts'
 import { start } from '../start.ts'
 
 export function serve(program: Command): void {
   program
     .command('serve')
-    .description('run the gateway and its admin address, until SIGINT or SIGTERM')
+    .description(
+      'run the gateway and its admin address, until SIGINT or SIGTERM; SIGHUP reads policy and controls again',
+    )
     .option('--config <file>', 'counterfoil.yaml', 'counterfoil.yaml')
     .action(async (options: { config: string }) => {
       const log = diagnostics()
       const running = await start(await loadConfig(options.config), log)
       log.warn('no anchor is configured: whoever operates this ledger could rewrite it undetected')
+      const again = () => void reload(running.guard.policy, options.config, log)
+      process.on('SIGHUP', again)
       const signal = await new Promise<string>(resolve => {
         for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name))
       })
+      process.off('SIGHUP', again)
       log.info('stopping', { signal })
       await running.close()
       log.info('stopped: the ledger is sealed')
     })
+}
+
+async function reload(policy: Policy, file: string, log: Diagnostics): Promise<void> {
+  try {
+    const before = policy.digest
+    await policy.reload((await loadConfig(file)).policy)
+    if (policy.digest === before) log.info('policy and controls are as they were')
+    else log.info('policy and controls reloaded', { digest: policy.digest, before })
+  } catch (error) {
+    log.error('not reloaded: the policy that was in force stays', loggable(error))
+  }
 }

@@ -44,6 +44,17 @@ interface Version {
   readonly digest: string
 }
 
+/** A version as it is recorded: the digest that decisions cite, and what it is over. */
+export type PolicyVersion = Pick<Version, 'digest' | 'digests' | 'texts'>
+
+/** Whoever must know of a change: the guard, for its ledger and for what it has in flight. */
+export interface PolicyFollower {
+  /** Before a version comes into force. Where it throws, nothing changes. */
+  record(next: PolicyVersion): Promise<void>
+  /** As soon as it has. */
+  changed(): void
+}
+
 /**
  * Rights by Casbin, obligations by controls.
  * @throws Misuse ERR_OPTION_INVALID with every problem's file, line and column
@@ -62,6 +73,7 @@ export function checkPolicy(source: Omit<PolicySource, 'controls'>): Problem[] {
 export class Policy implements DecisionPoint {
   #version: Version
   #reloading: Promise<unknown> = Promise.resolve()
+  readonly #followers = new Set<PolicyFollower>()
   readonly #clock: Clock
 
   /** @internal See casbinPolicy. */
@@ -88,15 +100,26 @@ export class Policy implements DecisionPoint {
   }
 
   /**
-   * Replaces everything at once, or throws and changes nothing. In order, where several are asked for.
-   * @throws Misuse ERR_OPTION_INVALID
+   * Replaces everything at once, recorded before it counts, or throws and changes nothing. In order, where several are asked for.
+   * What is in flight is judged anew, and cut where it is no longer permitted, or no longer under the same conditions.
+   * @throws Misuse ERR_OPTION_INVALID. @throws Fault ERR_LEDGER_UNAVAILABLE where the change cannot be recorded
    */
   async reload(source: PolicySource): Promise<void> {
     const turn = this.#reloading.then(async () => {
-      this.#version = await build(source)
+      const next = await build(source)
+      if (next.digest === this.digest) return
+      for (const follower of this.#followers) await follower.record(next)
+      this.#version = next
+      for (const follower of this.#followers) follower.changed()
     })
     this.#reloading = turn.catch(() => undefined)
     return turn
+  }
+
+  /** @returns a function that ends it */
+  follow(follower: PolicyFollower): () => void {
+    this.#followers.add(follower)
+    return () => this.#followers.delete(follower)
   }
 
   decide(subject: Subject, accesses: readonly Access[]): Decision {

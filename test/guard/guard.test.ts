@@ -11,6 +11,7 @@ import {
   approvalControl,
   ask,
   dba,
+  type Fixture,
   fixture,
   grantControl,
   json,
@@ -19,6 +20,7 @@ import {
   owner,
   person,
   requester,
+  rules,
 } from '../support/guard.ts'
 
 const update = { accesses: [{ action: 'update', resource: 'crm/public.customers' }] }
@@ -523,5 +525,91 @@ describe('identification', () => {
     const session = await at.guard.openSession({ subject, protocol: 'test', target: 'crm', tls: false })
     await new Promise(resolve => session.signal.addEventListener('abort', resolve))
     expect(session.signal.reason).toMatchObject({ code: 'ERR_UNIDENTIFIED' })
+  })
+})
+
+describe('a policy that is reloaded', () => {
+  /** Runs a reply that goes on for ever, and what happens once it has begun. */
+  async function during(at: Fixture, change: () => Promise<void>): Promise<unknown> {
+    return ask(at, requester, update, signal =>
+      (async function* (): AsyncGenerator<Frame> {
+        yield { type: 'head', form: { kind: 'json' } }
+        await race(change(), signal)
+        signal.throwIfAborted()
+        yield* json('{}')
+      })(),
+    ).then(
+      () => 'went on',
+      error => error,
+    )
+  }
+  const withoutUpdate = `${rules}\np, requester@crm.example, crm/**, update, deny\n`
+
+  it('is an entry, with its texts disclosed, and decides from then on', async () => {
+    const at = await fixture([])
+    const before = at.guard.policy.digest
+    await at.guard.policy.reload({ rules: withoutUpdate, controls: [] })
+    await expect(ask(at, requester, update)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+    const found = await at.of('policy')
+    expect(found.map(({ digest }) => digest)).toEqual([before, at.guard.policy.digest])
+    const [decision] = await at.of('decision')
+    expect(decision!.policy).toBe(at.guard.policy.digest)
+    for await (const { index, entry } of at.ledger.entries()) {
+      if (entry.kind !== 'policy' || entry.digest === before) continue
+      expect(await at.ledger.disclosures(index)).toMatchObject({ rules: withoutUpdate })
+    }
+  })
+
+  it('cuts what is under way and no longer permitted', async () => {
+    const at = await fixture([])
+    const ended = await during(at, () => at.guard.policy.reload({ rules: withoutUpdate, controls: [] }))
+    expect(ended).toMatchObject({ code: 'ERR_ACCESS_DENIED', message: expect.stringContaining('policy has changed') })
+    expect(await at.of('outcome')).toMatchObject([{ result: 'aborted', code: 'ERR_ACCESS_DENIED' }])
+  })
+
+  it('cuts what is under way on other conditions, and lets go on what is not', async () => {
+    const stricter = await fixture([])
+    expect(
+      await during(stricter, () => stricter.guard.policy.reload({ rules, controls: [maskControl] })),
+    ).toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+    const unconcerned = await fixture([])
+    expect(
+      await during(unconcerned, () => unconcerned.guard.policy.reload({ rules, controls: [approvalControl] })),
+    ).toBe('went on')
+  })
+
+  it('does not run what was approved while it was held', async () => {
+    const at = await fixture([approvalControl])
+    let reached = false
+    const exchange = at.guard.exchange({
+      operation: operation(drop),
+      subject: requester,
+      onHeld: ({ approval }) => {
+        void at.guard.policy
+          .reload({ rules: `${rules}\np, requester@crm.example, crm/**, drop, deny\n`, controls: [approvalControl] })
+          .then(() => at.guard.desk.approve(dba, approval))
+      },
+    })
+    const handled = at.guard.handle(
+      exchange,
+      () => {
+        reached = true
+        return json('{}')
+      },
+      () => undefined,
+    )
+    await expect(handled).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+    expect(reached).toBe(false)
+  })
+
+  it('stays as it was where the change cannot be recorded, and where the guard is closed no longer concerns it', async () => {
+    const at = await fixture([])
+    const { digest } = at.guard.policy
+    await at.ledger.close()
+    await expect(at.guard.policy.reload({ rules: withoutUpdate, controls: [] })).rejects.toBeInstanceOf(Error)
+    expect(at.guard.policy.digest).toBe(digest)
+    await at.guard.close()
+    await at.guard.policy.reload({ rules: withoutUpdate, controls: [] })
+    expect(at.guard.policy.digest).not.toBe(digest)
   })
 })

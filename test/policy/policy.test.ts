@@ -156,6 +156,25 @@ describe('a reload', () => {
     expect(changing.can('a', 'select', 'crm/x')).toBe(true)
   })
 
+  it('tells its followers before it counts and after, and changes nothing where one of them cannot record it', async () => {
+    const changing = await casbinPolicy({ rules: 'p, a, crm/**, select, allow', controls: [] })
+    const told: string[] = []
+    const end = changing.follow({
+      record: async next =>
+        void told.push(`${next.digest === changing.digest} ${changing.can('b', 'select', 'crm/x')}`),
+      changed: () => void told.push(`changed ${changing.can('b', 'select', 'crm/x')}`),
+    })
+    await changing.reload({ rules: 'p, b, crm/**, select, allow', controls: [] })
+    expect(told).toEqual(['false false', 'changed true'])
+    await changing.reload({ rules: 'p, b, crm/**, select, allow', controls: [] })
+    expect(told).toHaveLength(2)
+    end()
+    changing.follow({ record: () => Promise.reject(new Error('disk full')), changed: () => void told.push('never') })
+    await expect(changing.reload({ rules: '', controls: [] })).rejects.toThrow('disk full')
+    expect(changing.can('b', 'select', 'crm/x')).toBe(true)
+    expect(told).toHaveLength(2)
+  })
+
   it('ends with the last one asked for', async () => {
     const changing = await casbinPolicy({ rules: '', controls: [] })
     await Promise.all([1, 2, 3].map(n => changing.reload({ rules: `p, a, crm/${n}, *, allow`, controls: [] })))

@@ -1,5 +1,6 @@
 /** The samples of README.md, as they stand there, and what it takes to run them: a shell with the command on its path. */
 import { spawn } from 'node:child_process'
+import { EventEmitter } from 'node:events'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -83,31 +84,50 @@ export function shell(text: string, folder: string, extra: Environment = {}): Pr
 }
 
 export interface Running {
+  signal(name: NodeJS.Signals): void
+  /** Resolves when it has printed this, from its start on. */
+  says(pattern: RegExp): Promise<void>
   stop(): Promise<Ran>
 }
 
 /** Starts what goes on until it is stopped. @param ready what it prints when it can be used; undefined: nothing is waited for */
-export function start(command: readonly string[], ready: RegExp | undefined, folder: string, extra: Environment = {}) {
-  return new Promise<Running>((resolve, reject) => {
-    const child = spawn(command[0]!, command.slice(1), { cwd: folder, env: environment(folder, extra) })
-    let seen = ''
-    const ended = new Promise<Ran>(done => child.once('close', status => done({ status, text: seen })))
-    const running: Running = {
-      stop: () => {
-        child.kill('SIGTERM')
-        return ended
-      },
-    }
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', part => {
-        seen += part
-        if (ready?.test(seen)) resolve(running)
-      })
-    }
+export async function start(
+  command: readonly string[],
+  ready: RegExp | undefined,
+  folder: string,
+  extra: Environment = {},
+): Promise<Running> {
+  const child = spawn(command[0]!, command.slice(1), { cwd: folder, env: environment(folder, extra) })
+  const printed = new EventEmitter().setMaxListeners(0)
+  let seen = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', part => {
+      seen += part
+      printed.emit('more')
+    })
+  }
+  const ended = new Promise<Ran>((done, reject) => {
     child.once('error', reject)
-    ended.then(({ text }) => reject(new Error(`it ended before it was ready: ${text}`)))
-    if (ready === undefined) resolve(running)
+    child.once('close', status => done({ status, text: seen }))
   })
+  const says = (pattern: RegExp) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (pattern.test(seen)) resolve()
+      }
+      printed.on('more', look)
+      ended.then(({ text }) => reject(new Error(`it ended and did not say ${pattern}: ${text}`)), reject)
+      look()
+    })
+  if (ready !== undefined) await says(ready)
+  return {
+    signal: name => void child.kill(name),
+    says,
+    stop: () => {
+      child.kill('SIGTERM')
+      return ended
+    },
+  }
 }
 
 /** Node over the sources: `[node, --import, tsx, ...]`. */
