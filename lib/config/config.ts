@@ -41,6 +41,8 @@ export interface OidcSettings {
   readonly audience: string
   /** The claim that names a person. */
   readonly subject?: string
+  /** Which people it may name. */
+  readonly names?: readonly string[]
 }
 
 export interface Listener {

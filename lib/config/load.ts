@@ -200,11 +200,18 @@ export class Loader {
 
   async #identity({ identity }: ConfigFile, source: YamlFile): Promise<Config['identity']> {
     const people = identity.people ?? []
-    for (const [i, { oidc }] of people.entries()) {
+    for (const [i, { oidc, names }] of people.entries()) {
       if (!isIssuer(oidc))
         this.#report(source, ['identity', 'people', i, 'oidc'], 'not an issuer: an https URL, or http on loopback')
       if (people.findIndex(other => other.oidc === oidc) < i)
         this.#report(source, ['identity', 'people', i, 'oidc'], 'the same issuer twice')
+      if (people.length > 1 && names === undefined)
+        this.#report(
+          source,
+          ['identity', 'people', i],
+          'with several issuers, one could name the people of another',
+          "say whom it may name: names: ['*@crm.example']",
+        )
     }
     if (people.length === 0 && identity.keys === undefined) {
       this.#report(source, ['identity'], 'nobody could log in', 'add people (oidc) or keys')
@@ -218,10 +225,11 @@ export class Loader {
             source,
           )
     return {
-      people: people.map(({ oidc, audience, subject }) => ({
+      people: people.map(({ oidc, audience, subject, names }) => ({
         issuer: oidc,
         audience,
         ...(subject === undefined ? {} : { subject }),
+        ...(names === undefined ? {} : { names }),
       })),
       agents,
       ...(identity.keys === undefined ? {} : { keys: resolve(this.#folder, identity.keys) }),

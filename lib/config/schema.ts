@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { criteria } from '../criteria.ts'
 import { durationPattern } from '../duration.ts'
+import { namePattern } from '../identity/names.ts'
 
 const pattern = (regex: RegExp, error: string) => z.string().regex(regex, { error })
 
@@ -62,6 +63,11 @@ export const configFile = z
             subject: word(64, "a claim's name is one printable word")
               .optional()
               .describe('The claim that names a person; a verified email, else sub, where left out'),
+            names: z
+              .array(pattern(namePattern, 'not a name: write dba@crm.example, or *@crm.example for all that end so'))
+              .min(1, { error: 'an empty list names nobody' })
+              .optional()
+              .describe('Which people it may name; must be said where there are several issuers'),
           }),
         )
         .optional(),

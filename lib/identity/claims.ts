@@ -2,6 +2,7 @@
 import { Refusal } from '../errors.ts'
 import { isSubjectId } from '../policy/rules.ts'
 import type { AgentRule } from './agents.ts'
+import { mayName } from './names.ts'
 import type { Subject } from './subject.ts'
 
 /** By how much this clock and the issuer's may differ. */
@@ -12,6 +13,8 @@ export type Claims = Readonly<Record<string, unknown>>
 export interface ClaimRules {
   readonly issuer: string
   readonly subject?: string | undefined
+  /** Which people the issuer may name: anybody, where left out. */
+  readonly names?: readonly string[] | undefined
   readonly agents: readonly AgentRule[]
 }
 
@@ -47,9 +50,10 @@ function actorIn(act: unknown, agents: readonly AgentRule[]): AgentRule {
 }
 
 /** A person's id as policy names them. */
-function personIn(claims: Claims, { subject: claim }: ClaimRules): string {
+function personIn(claims: Claims, { subject: claim, names }: ClaimRules): string {
   const id = claim === undefined ? byDefault(claims) : chosen(claims, claim)
   if (!isSubjectId(id) || id.startsWith('agent:')) throw refused('names a person in a way that policy cannot use')
+  if (names !== undefined && !mayName(names, id)) throw refused('names a person whom its issuer may not name')
   return id
 }
 

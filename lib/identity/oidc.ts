@@ -16,6 +16,8 @@ export interface OidcOptions {
   readonly audience: string
   /** The claim that names a person; where left out, a verified `email`, else `sub`. */
   readonly subject?: string | undefined
+  /** Which people it may name, as `*@crm.example`; anybody where left out. */
+  readonly names?: readonly string[] | undefined
   readonly agents?: readonly AgentRule[]
   readonly clock?: Clock
 }
@@ -30,6 +32,7 @@ export function oidcProvider({
   issuer,
   audience,
   subject,
+  names,
   agents = [],
   clock = systemClock,
 }: OidcOptions): IdentityProvider {
@@ -39,7 +42,7 @@ export function oidcProvider({
     async identify({ secret }) {
       if (issuerOf(secret) !== issuer) return undefined
       const claims = await verify(secret, keys, { issuer, audience, clock })
-      return subjectOf(claims, { issuer, subject, agents })
+      return subjectOf(claims, { issuer, subject, names, agents })
     },
   }
 }

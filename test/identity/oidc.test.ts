@@ -95,7 +95,10 @@ describe('a token', () => {
     new SignJWT({ ...claims(), ...changed })
       .setProtectedHeader({ alg: 'ES256', kid: 'one', typ: 'at+jwt', ...header })
       .sign(key)
-  const identify = (token: string, parts: { subject?: string; claim?: 'azp' | 'client_id' | 'sub' } = {}) => {
+  const identify = (
+    token: string,
+    parts: { subject?: string; names?: string[]; claim?: 'azp' | 'client_id' | 'sub' } = {},
+  ) => {
     const { claim, ...options } = parts
     const provider = oidcProvider({
       issuer,
@@ -136,6 +139,28 @@ describe('a token', () => {
     await expect(identify(await sign({ email_verified: false }), { subject: 'email' })).rejects.toMatchObject({
       code: 'ERR_UNIDENTIFIED',
     })
+  })
+
+  it.each([
+    ['*@crm.example', true],
+    ['requester@crm.example', true],
+    ['*', true],
+    ['*@partner.example', false],
+    ['requester@crm.example.evil', false],
+    ['dba@crm.example', false],
+  ])('names a person only whom its issuer may name: %s, %s', async (name, may) => {
+    const asked = identify(await sign(), { names: [name] })
+    if (may) expect(await asked).toMatchObject({ id: 'requester@crm.example' })
+    else
+      await expect(asked).rejects.toMatchObject({
+        code: 'ERR_UNIDENTIFIED',
+        message: expect.stringMatching(/may not name/),
+      })
+  })
+
+  it('of an agent names the person behind it only where its issuer may', async () => {
+    const asked = identify(await sign({ client_id: 'crm-assistant' }), { names: ['*@partner.example'] })
+    await expect(asked).rejects.toMatchObject({ code: 'ERR_UNIDENTIFIED' })
   })
 
   it('gives the strength that the provider vouches for', async () => {
