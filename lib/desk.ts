@@ -1,20 +1,23 @@
 /**
  * The desk where rights for a while are asked for and decided: one verb for grants (`g-...`) and approvals (`a-...`). Every request
- * made and every decision is an entry, refused decisions too; a request that is refused leaves none. Nobody is exempt from
- * separation of duties.
+ * and every decision is an entry, and so is every one that is refused.
  */
-import { randomBytes } from 'node:crypto'
 import type { Approvalbook } from './approvals/approvalbook.ts'
 import type { Clock } from './clock.ts'
+import type { Obligations } from './control.ts'
+import { appendDenial, askedOfUs } from './entries.ts'
 import { Refusal } from './errors.ts'
+import { Exchange } from './exchange.ts'
 import type { Json } from './format/canonical.ts'
-import { type Access, timestamp } from './format/entry.ts'
-import type { Grant } from './grants/grant.ts'
+import { type Access, timestamp, uuidv7 } from './format/entry.ts'
+import { type Grant, isWaiting } from './grants/grant.ts'
 import type { Grantbook } from './grants/grantbook.ts'
 import type { Subject } from './identity/subject.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { Policy } from './policy/policy.ts'
 import type { Actors, Principals } from './principals.ts'
+import { mostWaiting, newId, tooMany } from './requests.ts'
+import { explained, type Item, objection } from './separation.ts'
 
 export interface GrantRequest {
   /** A resource or a glob of resources: `crm/public.customers`. */
@@ -40,16 +43,6 @@ export interface Pending {
   readonly until?: string
 }
 
-interface Item {
-  readonly id: string
-  readonly index?: number
-  readonly subject: string
-  readonly principal: string | undefined
-  readonly owner: string | undefined
-  readonly accesses: readonly Access[]
-  readonly roles: readonly string[]
-}
-
 interface Parts {
   readonly ledger: Ledger
   readonly grants: Grantbook
@@ -69,11 +62,40 @@ export class Desk {
   }
 
   /**
-   * Asks for a grant. The right must exist already: a grant makes it live for a while.
-   * @returns its id. @throws Refusal ERR_ACCESS_DENIED, ERR_OBLIGATION_UNMET (too long, no reason)
+   * Asks for a grant. The right must exist already: a grant makes it live for a while. Undecided for a day, it lapses.
+   * @returns its id. @throws Refusal ERR_ACCESS_DENIED, ERR_OBLIGATION_UNMET (too long, no reason, too many); recorded by then
    */
   async request(subject: Subject, request: GrantRequest): Promise<string> {
-    const { ledger, principals, policy } = this.#parts
+    const { ledger, principals } = this.#parts
+    const actors = await principals.actors(subject)
+    try {
+      const terms = this.#terms(subject, actors, request)
+      const grant = newId('g')
+      await ledger.append([
+        {
+          kind: 'grant-requested',
+          grant,
+          ...actors,
+          resource: request.resource,
+          actions: [...request.actions].sort(),
+          seconds: request.seconds,
+          longest: Math.floor(terms.longestMs / 1000),
+          roles: terms.roles,
+          controls: terms.controls,
+          disclose: { reason: request.reason },
+          slot: `principal:${actors.subject}`,
+        },
+      ])
+      return grant
+    } catch (error) {
+      if (error instanceof Refusal) await this.#refusedRequest(subject, actors, request, error)
+      throw error
+    }
+  }
+
+  /** @returns what a grant as asked for must hold to. @throws Refusal where it may not be asked for */
+  #terms(subject: Subject, actors: Actors, request: GrantRequest): NonNullable<Obligations['grant']> {
+    const { policy, grants } = this.#parts
     const accesses = request.actions.map(action => ({ action, resource: request.resource }))
     if (accesses.length === 0 || !policy.decide(subject, accesses).permit) {
       throw new Refusal('ERR_ACCESS_DENIED', `no right to ${request.actions.join(', ')} on ${request.resource}`)
@@ -92,24 +114,25 @@ export class Desk {
         'a reason is required: say why, for those who approve and those who read',
       )
     }
-    const grant = newId('g')
-    const actors = await principals.actors(subject)
-    await ledger.append([
-      {
-        kind: 'grant-requested',
-        grant,
-        ...actors,
-        resource: request.resource,
-        actions: [...request.actions].sort(),
-        seconds: request.seconds,
-        longest,
-        roles: terms.roles,
-        controls: terms.controls,
-        disclose: { reason: request.reason },
-        slot: `principal:${actors.subject}`,
-      },
-    ])
-    return grant
+    if (grants.waiting(actors.subject) >= mostWaiting) throw tooMany()
+    return terms
+  }
+
+  /** As any operation that is denied: a decision, of the protocol `desk`. */
+  async #refusedRequest(subject: Subject, actors: Actors, request: GrantRequest, error: Refusal): Promise<void> {
+    const { ledger, policy, clock } = this.#parts
+    const { resource, actions, seconds, reason } = request
+    const operation = askedOfUs({
+      protocol: 'desk',
+      target: resource.split('/', 1)[0]!,
+      action: { request: { resource, actions, seconds, ...(reason === undefined ? {} : { reason }) } },
+      accesses: [{ action: 'request', resource }],
+    })
+    const exchange = new Exchange({ id: uuidv7(clock.now()), operation, subject })
+    exchange.learn('subject', subject)
+    exchange.learn('actors', actors)
+    exchange.learn('policy', policy.digest)
+    await appendDenial(ledger, exchange, error)
   }
 
   /** @throws Refusal; the attempt is recorded either way. */
@@ -126,7 +149,7 @@ export class Desk {
     const actors = await principals.actors(approver)
     const item = this.#open(id)
     if (item === undefined) throw await this.#refused(actors, verdict, id, 'nothing-to-decide')
-    const why = this.#objection(approver, actors, item)
+    const why = objection(this.#parts.policy, approver, actors, item)
     if (why !== undefined) throw await this.#refused(actors, verdict, id, why)
     const decided = { approver: actors.subject, verdict }
     const grant = this.#parts.grants.get(id)
@@ -163,13 +186,13 @@ export class Desk {
 
   /** What waits for a decision that this person may take; each with what they need to judge it. */
   async pending(approver: Subject): Promise<readonly Pending[]> {
-    const { grants, approvals, principals, ledger } = this.#parts
+    const { grants, approvals, principals, ledger, policy } = this.#parts
     const actors = await principals.actors(approver)
     const ids = [...grants.all(), ...approvals.all()].map(item => item.id)
     const found: Pending[] = []
     for (const id of ids) {
       const item = this.#open(id)
-      if (item === undefined || this.#objection(approver, actors, item) !== undefined) continue
+      if (item === undefined || objection(policy, approver, actors, item) !== undefined) continue
       const name = (pseudonym: string | undefined) => pseudonym && (principals.nameOf(pseudonym) ?? pseudonym)
       const approval = approvals.get(id)
       const grant = grants.get(id)
@@ -196,57 +219,19 @@ export class Desk {
     const { grants, approvals, clock } = this.#parts
     const approval = approvals.get(id)
     if (approval !== undefined) {
-      return approval.status === 'pending' && clock.now() < approval.until ? approval : undefined
+      return approval.status === 'pending' && clock.now() < approval.until ? { ...approval, globs: false } : undefined
     }
     const grant = grants.get(id)
-    return grant?.status === 'requested' ? { ...grant, accesses: accessesOf(grant) } : undefined
-  }
-
-  /** Why this person may not decide this item, as a word for the record; undefined where they may. */
-  #objection(approver: Subject, actors: Actors, item: Item): string | undefined {
-    const { policy, approvals } = this.#parts
-    if (approver.type !== 'person') return 'not-a-person'
-    if (actors.subject === item.subject) return 'own-request'
-    if (actors.subject === item.principal) return 'principal-of-request'
-    if (actors.subject === item.owner) return 'owner-of-agent'
-    if (approvals.get(item.id)?.approvers.includes(actors.subject)) return 'decided-already'
-    if (!item.roles.every(role => policy.hasRole(approver.id, role))) return 'role-missing'
-    const resources = item.accesses.map(({ resource }) => resource)
-    // A grant's resource is a glob: whoever may approve a part of it may not approve the whole.
-    const may = this.#parts.grants.get(item.id)
-      ? resources.every(resource => policy.canThroughout(approver.id, 'approve', resource))
-      : policy.decide(
-          approver,
-          resources.map(resource => ({ action: 'approve', resource })),
-        ).permit
-    return may ? undefined : 'no-right'
+    if (grant === undefined || !isWaiting(grant, clock.now())) return undefined
+    return { ...grant, accesses: accessesOf(grant), approvers: [], globs: true }
   }
 
   async #refused(actors: Actors, verb: Verb, of: string, why: string): Promise<Refusal> {
     const code = 'ERR_ACCESS_DENIED'
     const known = /^[ag]-[0-9a-z]{8,26}$/.test(of) ? of : 'unknown'
     await this.#parts.ledger.append([{ kind: 'attempt-refused', verb, of: known, subject: actors.subject, code, why }])
-    return new Refusal(code, explain[why] ?? 'not permitted', { of: known, why })
+    return new Refusal(code, explained[why] ?? 'not permitted', { of: known, why })
   }
 }
 
-const explain: Readonly<Record<string, string>> = {
-  'not-a-person': 'only a person may decide this; agents and services may not',
-  'own-request': 'nobody decides their own request',
-  'principal-of-request': 'this was asked for on your behalf: another person must decide it',
-  'owner-of-agent': 'you are accountable for the agent that asks: another person must decide it',
-  'decided-already': 'you have decided this already: another person is needed',
-  'role-missing': 'a role that this decision requires is missing',
-  'no-right': 'no right to decide this: policy must permit it',
-  'nothing-to-decide': 'nothing under that id waits for a decision',
-  'nothing-to-revoke': 'no grant under that id can be revoked',
-}
-
 const accessesOf = (grant: Grant): Access[] => grant.actions.map(action => ({ action, resource: grant.resource }))
-
-const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
-
-/** 60 random bits in Crockford's base 32: short enough to read out, too many to guess. */
-export function newId(kind: 'a' | 'g'): string {
-  return `${kind}-${[...randomBytes(12)].map(byte => alphabet[byte % 32]).join('')}`
-}

@@ -3,6 +3,7 @@ import { describe, isOurs } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { actionCommitment, randomSalt } from './format/disclosure.ts'
 import type { DraftOf, Ledger } from './ledger/ledger.ts'
+import type { Operation } from './operation.ts'
 
 type Verdict = { readonly verdict: 'permit' } | { readonly verdict: 'deny'; readonly error: unknown }
 
@@ -79,6 +80,12 @@ function bareDenial(exchange: Exchange, error: unknown): DraftOf<'decision'> {
     durability: 'durable',
   }
 }
+
+/** What is asked of the guard itself and goes to no upstream: a login, a request at the desk. */
+export const askedOfUs = (asked: Pick<Operation, 'protocol' | 'target' | 'action' | 'accesses'>): Operation => ({
+  ...asked,
+  ...{ reaches: [], opaque: false, risk: 'low', read: false, holdable: false },
+})
 
 /** Reads alone may be released before the sync, and only where a control says so. */
 export function durabilityOf(exchange: Exchange): 'durable' | 'written' {

@@ -3,7 +3,7 @@ import { Approvalbook } from './approvals/approvalbook.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { compose, type Stage } from './compose.ts'
 import { Desk } from './desk.ts'
-import { appendDenial } from './entries.ts'
+import { appendDenial, askedOfUs } from './entries.ts'
 import { Fault } from './errors.ts'
 import { Exchange } from './exchange.ts'
 import { uuidv7 } from './format/entry.ts'
@@ -105,10 +105,8 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
     },
 
     async recordFailedLogin({ protocol, target, address, error }) {
-      const operation = {
-        ...{ protocol, target, action: { login: protocol }, accesses: [{ action: 'connect', resource: target }] },
-        ...{ reaches: [], opaque: false, risk: 'low' as const, read: false, holdable: false },
-      }
+      const accesses = [{ action: 'connect', resource: target }]
+      const operation = askedOfUs({ protocol, target, action: { login: protocol }, accesses })
       const exchange = newExchange({ operation, ...(address === undefined ? {} : { address }) })
       await appendDenial(ledger, exchange, error)
       exchange.finish()

@@ -5,7 +5,8 @@ import { actionCommitment } from '../format/disclosure.ts'
 import type { Ledger, Stored } from '../ledger/ledger.ts'
 import type { Access, Operation } from '../operation.ts'
 import type { Actors } from '../principals.ts'
-import { type Approval, type Approvals, foldApproval } from './approval.ts'
+import { Shelf } from '../shelf.ts'
+import { type Approval, foldApproval } from './approval.ts'
 
 export interface Commitment {
   readonly action: string
@@ -15,24 +16,19 @@ export interface Commitment {
 type Terms = Pick<NonNullable<Obligations['approval']>, 'people' | 'roles'>
 
 export class Approvalbook {
-  readonly #approvals: Approvals = new Map()
-  readonly #bySubject = new Map<string, Set<string>>()
+  readonly #shelf = new Shelf<Approval>(({ until }) => until)
   readonly #taken = new Set<string>()
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #ledger: Ledger
   readonly #clock: Clock
-
   constructor(ledger: Ledger, clock: Clock = systemClock) {
     this.#ledger = ledger
     this.#clock = clock
   }
 
   fold({ entry, index }: Stored): void {
-    foldApproval(this.#approvals, entry, index)
-    if (entry.kind === 'approval-requested') {
-      const ids = this.#bySubject.get(entry.subject) ?? new Set()
-      this.#bySubject.set(entry.subject, ids.add(entry.approval))
-    }
+    foldApproval(this.#shelf.items, entry, index)
+    if (entry.kind === 'approval-requested') this.#shelf.added(entry.approval, this.#clock.now())
     if (entry.kind === 'approval-decided' && this.get(entry.approval)?.status !== 'pending') {
       for (const wake of this.#waiting.get(entry.approval) ?? []) wake()
       this.#waiting.delete(entry.approval)
@@ -40,11 +36,17 @@ export class Approvalbook {
   }
 
   get(id: string): Approval | undefined {
-    return this.#approvals.get(id)
+    return this.#shelf.items.get(id)
+  }
+
+  /** How many of a subject's nobody has decided yet. */
+  waiting(subject: string): number {
+    const now = this.#clock.now()
+    return this.#shelf.of(subject).filter(({ status, until }) => status === 'pending' && now < until).length
   }
 
   all(): readonly Approval[] {
-    return [...this.#approvals.values()]
+    return [...this.#shelf.items.values()]
   }
 
   /**
@@ -58,8 +60,8 @@ export class Approvalbook {
     terms: Terms,
   ): Promise<{ approval: Approval; commitment: Commitment } | undefined> {
     const now = this.#clock.now()
-    const mine = [...(this.#bySubject.get(actors.subject) ?? [])]
-      .map(id => this.#approvals.get(id)!)
+    const mine = this.#shelf
+      .of(actors.subject)
       .filter(a => a.status !== 'used' && a.until > now && !this.#taken.has(a.id))
       .filter(a => a.principal === actors.principal && a.owner === actors.owner)
       .filter(a => a.people >= terms.people && terms.roles.every(role => a.roles.includes(role)))
@@ -78,7 +80,7 @@ export class Approvalbook {
    * @returns false where it is not approved, over, used, or taken; else the caller must use it or give it back
    */
   take(id: string): boolean {
-    const approval = this.#approvals.get(id)
+    const approval = this.get(id)
     if (approval?.status !== 'approved' || approval.until <= this.#clock.now() || this.#taken.has(id)) return false
     this.#taken.add(id)
     return true

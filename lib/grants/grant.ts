@@ -72,6 +72,15 @@ export function isLive(grant: Grant, now: number): boolean {
   return grant.status === 'granted' && grant.from! <= now && now < grant.until!
 }
 
+/** Milliseconds for which a request waits for a decision. */
+const patienceMs = 86_400_000
+
+export const isWaiting = (grant: Grant, now: number): boolean =>
+  grant.status === 'requested' && now < grant.requested + patienceMs
+
+/** The moment from which on, whatever is decided, it is not live. */
+export const overAt = (grant: Grant): number => grant.until ?? grant.requested + patienceMs + grant.seconds * 1000
+
 export function covers(grant: Grant, accesses: readonly Access[]): boolean {
   return accesses.every(
     ({ action, resource }) =>

@@ -6,7 +6,8 @@ import { Refusal } from '../errors.ts'
 import type { Access } from '../format/entry.ts'
 import type { Stored } from '../ledger/ledger.ts'
 import type { Actors } from '../principals.ts'
-import { covers, foldGrant, type Grant, type Grants, isLive } from './grant.ts'
+import { Shelf } from '../shelf.ts'
+import { covers, foldGrant, type Grant, isLive, isWaiting, overAt } from './grant.ts'
 
 type Terms = Pick<NonNullable<Obligations['grant']>, 'longestMs' | 'roles'>
 
@@ -14,30 +15,31 @@ const meets = (grant: Grant, { longestMs, roles }: Terms) =>
   grant.seconds * 1000 <= longestMs && roles.every(role => grant.roles.includes(role))
 
 export class Grantbook {
-  readonly #grants: Grants = new Map()
-  readonly #bySubject = new Map<string, Set<string>>()
+  readonly #shelf = new Shelf<Grant>(overAt)
   readonly #watchers = new Map<string, Set<(reason: Refusal) => void>>()
   readonly #clock: Clock
-
   constructor(clock: Clock = systemClock) {
     this.#clock = clock
   }
 
   fold({ entry, index }: Stored): void {
-    foldGrant(this.#grants, entry, index)
-    if (entry.kind === 'grant-requested') {
-      const ids = this.#bySubject.get(entry.subject) ?? new Set()
-      this.#bySubject.set(entry.subject, ids.add(entry.grant))
-    }
+    foldGrant(this.#shelf.items, entry, index)
+    if (entry.kind === 'grant-requested') this.#shelf.added(entry.grant, this.#clock.now())
     if (entry.kind === 'grant-revoked') this.#cut(entry.grant, 'revoked')
   }
 
   get(id: string): Grant | undefined {
-    return this.#grants.get(id)
+    return this.#shelf.items.get(id)
+  }
+
+  /** How many requests of a subject nobody has decided yet. */
+  waiting(subject: string): number {
+    const now = this.#clock.now()
+    return this.#shelf.of(subject).filter(grant => isWaiting(grant, now)).length
   }
 
   all(): readonly Grant[] {
-    return [...this.#grants.values()]
+    return [...this.#shelf.items.values()]
   }
 
   /**
@@ -59,14 +61,14 @@ export class Grantbook {
   }
 
   #of(actors: Actors): Grant[] {
-    return [...(this.#bySubject.get(actors.subject) ?? [])]
-      .map(id => this.#grants.get(id)!)
+    return this.#shelf
+      .of(actors.subject)
       .filter(grant => grant.principal === actors.principal && grant.owner === actors.owner)
   }
 
   /** Calls `cut` once, when the grant lapses or is revoked. @returns a function that ends the watch */
   watch(id: string, cut: (reason: Refusal) => void): () => void {
-    const grant = this.#grants.get(id)
+    const grant = this.get(id)
     if (grant === undefined || !isLive(grant, this.#clock.now())) {
       cut(ending(id, grant?.status === 'revoked' ? 'revoked' : 'lapsed'))
       return () => undefined

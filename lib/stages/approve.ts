@@ -3,12 +3,12 @@ import type { Approvalbook } from '../approvals/approvalbook.ts'
 import type { Clock } from '../clock.ts'
 import type { Stage } from '../compose.ts'
 import type { Obligations } from '../control.ts'
-import { newId } from '../desk.ts'
 import { Refusal } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { actionCommitment, randomSalt } from '../format/disclosure.ts'
 import { timestamp } from '../format/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { mostWaiting, newId, tooMany } from '../requests.ts'
 
 interface Parts {
   readonly approvals: Approvalbook
@@ -51,6 +51,7 @@ export function approve({ approvals, ledger, clock }: Parts): Stage {
   }
 
   async function ask(exchange: Exchange, terms: Terms) {
+    if (approvals.waiting(exchange.fact('actors').subject) >= mostWaiting) throw tooMany()
     const salt = randomSalt()
     const commitment = { salt, action: actionCommitment(salt, exchange.operation.action) }
     const id = newId('a')

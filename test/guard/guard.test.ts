@@ -5,6 +5,7 @@ import type { Subject } from '../../lib/identity/subject.ts'
 import type { Ledger } from '../../lib/ledger/ledger.ts'
 import { openMemoryLedger } from '../../lib/ledger/memory.ts'
 import type { Frame } from '../../lib/reply.ts'
+import { mostWaiting } from '../../lib/requests.ts'
 import { race } from '../../lib/run.ts'
 import {
   agent,
@@ -252,6 +253,60 @@ describe('a grant', () => {
     await at.guard.desk.approve(dba, id)
     const alone = { ...agent, principal: undefined } as unknown as typeof agent
     await expect(ask(at, alone, update)).rejects.toMatchObject({ code: 'ERR_GRANT_REQUIRED' })
+  })
+
+  it('that is refused when it is asked for is recorded, with what was asked for disclosed', async () => {
+    const at = await fixture()
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 61, reason: 'ticket 7' }
+    await expect(at.guard.desk.request(agent, request)).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+    await expect(at.guard.desk.request(dba, { ...request, seconds: 1 })).rejects.toMatchObject({
+      code: 'ERR_ACCESS_DENIED',
+    })
+    const long = { ...request, resource: `crm/${'x'.repeat(70_000)}` }
+    await expect(at.guard.desk.request(dba, long)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+    const denied = { protocol: 'desk', target: 'crm', verdict: 'deny', policy: at.guard.policy.digest }
+    expect(await at.of('decision')).toMatchObject([
+      { ...denied, code: 'ERR_OBLIGATION_UNMET', accesses: [{ action: 'request', resource: request.resource }] },
+      { ...denied, code: 'ERR_ACCESS_DENIED' },
+      { ...denied, code: 'ERR_ACCESS_DENIED', accesses: [] },
+    ])
+    for await (const { index, entry } of at.ledger.entries()) {
+      if (entry.kind !== 'decision' || entry.code !== 'ERR_OBLIGATION_UNMET') continue
+      expect(await at.ledger.disclosures(index)).toMatchObject({ action: { request } })
+    }
+    expect(await at.of('grant-requested')).toEqual([])
+  })
+
+  it('lapses where nobody has decided it for a day', async () => {
+    let now = Date.now()
+    const at = await fixture(undefined, { clock: { now: () => now } })
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 30, reason: 'ticket 7' }
+    const id = await at.guard.desk.request(requester, request)
+    now += 86_400_000 - 1
+    expect(await at.guard.desk.pending(dba)).toHaveLength(1)
+    now += 1_000
+    expect(await at.guard.desk.pending(dba)).toEqual([])
+    await expect(at.guard.desk.approve(dba, id)).rejects.toMatchObject({ data: { why: 'nothing-to-decide' } })
+  })
+
+  it('cannot be asked for without end, nor can approvals', async () => {
+    const at = await fixture()
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 30, reason: 'ticket 7' }
+    const ids = []
+    for (let i = 0; i < mostWaiting; i += 1) ids.push(await at.guard.desk.request(requester, request))
+    await expect(at.guard.desk.request(requester, request)).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+    // Another's are counted apart, and a decision makes room.
+    await at.guard.desk.request(agent, request)
+    await at.guard.desk.deny(dba, ids[0]!)
+    await at.guard.desk.request(requester, request)
+
+    const unheld = (i: number) => ask(at, requester, { ...drop, action: { statement: i }, holdable: false })
+    for (let i = 0; i < mostWaiting; i += 1)
+      await expect(unheld(i)).rejects.toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
+    await expect(unheld(mostWaiting)).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+    // What is asked for already is found again.
+    await expect(unheld(7)).rejects.toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
+    expect(await at.of('approval-requested')).toHaveLength(mostWaiting)
   })
 
   it('is refused where it is longer than the controls allow, has no reason, or no right behind it', async () => {

@@ -1,0 +1,46 @@
+/** Separation of duties: why a person may not decide what another asked for. Nobody is exempt, whatever their rights. */
+import type { Access } from './format/entry.ts'
+import type { Subject } from './identity/subject.ts'
+import type { Policy } from './policy/policy.ts'
+import type { Actors } from './principals.ts'
+
+/** What waits for a decision, in pseudonyms. */
+export interface Item {
+  readonly id: string
+  readonly subject: string
+  readonly principal: string | undefined
+  readonly owner: string | undefined
+  readonly accesses: readonly Access[]
+  /** Every one of which who decides must hold. */
+  readonly roles: readonly string[]
+  /** Who has approved it already. */
+  readonly approvers: readonly string[]
+  /** Its resources are globs: whoever may approve a part of one may not approve the whole. */
+  readonly globs: boolean
+}
+
+/** @returns a word for the record; undefined where they may */
+export function objection(policy: Policy, approver: Subject, actors: Actors, item: Item): string | undefined {
+  if (approver.type !== 'person') return 'not-a-person'
+  if (actors.subject === item.subject) return 'own-request'
+  if (actors.subject === item.principal) return 'principal-of-request'
+  if (actors.subject === item.owner) return 'owner-of-agent'
+  if (item.approvers.includes(actors.subject)) return 'decided-already'
+  if (!item.roles.every(role => policy.hasRole(approver.id, role))) return 'role-missing'
+  const may = (resource: string) =>
+    item.globs ? policy.canThroughout(approver.id, 'approve', resource) : policy.can(approver.id, 'approve', resource)
+  return item.accesses.length > 0 && item.accesses.every(({ resource }) => may(resource)) ? undefined : 'no-right'
+}
+
+/** What each word means, for who is refused. */
+export const explained: Readonly<Record<string, string>> = {
+  'not-a-person': 'only a person may decide this; agents and services may not',
+  'own-request': 'nobody decides their own request',
+  'principal-of-request': 'this was asked for on your behalf: another person must decide it',
+  'owner-of-agent': 'you are accountable for the agent that asks: another person must decide it',
+  'decided-already': 'you have decided this already: another person is needed',
+  'role-missing': 'a role that this decision requires is missing',
+  'no-right': 'no right to decide this: policy must permit it',
+  'nothing-to-decide': 'nothing under that id waits for a decision',
+  'nothing-to-revoke': 'no grant under that id can be revoked',
+}
