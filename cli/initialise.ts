@@ -105,18 +105,21 @@ function check(holds: boolean, otherwise: string): void {
   if (!holds) throw new Misuse('ERR_OPTION_INVALID', otherwise)
 }
 
-const configuration = (
-  name: string,
-  upstream: string,
-) => `# Where things run. Secrets are references (env:NAME, file:PATH), never values.
-name: ${name}
+/** How counterfoil.yaml begins, with the keys that `writeKeys` wrote. */
+export const nameAndLedger = (name: string) => `name: ${name}
 ledger:
   directory: ./ledger
   keys:
     note: file:./keys/note.key
     seal: { key: file:./keys/seal.key.asc, passphrase: file:./keys/seal.passphrase }
     vault: file:./keys/vault.key
-identity:
+`
+
+const configuration = (
+  name: string,
+  upstream: string,
+) => `# Where things run. Secrets are references (env:NAME, file:PATH), never values.
+${nameAndLedger(name)}identity:
   keys: ./keys.json
 policy: { model: default, rules: ./policy.csv }
 listen:

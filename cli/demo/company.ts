@@ -10,7 +10,7 @@ import { controlled } from '../../adapters/express/index.ts'
 import { type Config, loadConfig } from '../../lib/config/config.ts'
 import { diagnostics } from '../../lib/diagnostics.ts'
 import { Misuse } from '../../lib/errors.ts'
-import { writeKeys } from '../initialise.ts'
+import { nameAndLedger, writeKeys } from '../initialise.ts'
 import { type Running, start } from '../start.ts'
 import { customerRoutes, logins, schema } from './crm.ts'
 import { type RunningIdentityProvider, startIdentityProvider } from './identity-provider.ts'
@@ -143,14 +143,7 @@ async function openService(running: Running, postgres: RunningPostgres, password
 async function writeFiles(folder: string, { issuer, upstream }: { issuer: string; upstream: string }): Promise<void> {
   const files: Record<string, string> = {
     'keys/upstream.url': `${upstream}\n`,
-    'counterfoil.yaml': `name: crm-demo
-ledger:
-  directory: ./ledger
-  keys:
-    note: file:./keys/note.key
-    seal: { key: file:./keys/seal.key.asc, passphrase: file:./keys/seal.passphrase }
-    vault: file:./keys/vault.key
-identity:
+    'counterfoil.yaml': `${nameAndLedger('crm-demo')}identity:
   people: [{ oidc: "${issuer}", audience: counterfoil }]
   agents: ./agents.yaml
 policy: { model: default, rules: ./policy.csv }

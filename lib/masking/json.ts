@@ -4,7 +4,7 @@
  */
 import type { MaskRule, Strategy } from '../control.ts'
 import { Fault } from '../errors.ts'
-import { appliedWord, parseSelector, type Selector } from './selector.ts'
+import { appliedWord, isNamed, parseSelector, type Selector } from './selector.ts'
 import { maskFor, redacted, strictest } from './strategies.ts'
 
 export interface MaskedJson {
@@ -138,7 +138,7 @@ class Masker {
       this.#skipSpace()
       this.#expect(':')
       this.#skipSpace()
-      const named = this.#selections.filter(({ selector }) => selector.kind === 'name' && selector.name === name)
+      const named = this.#selections.filter(({ selector }) => selector.kind === 'name' && isNamed(selector.name, name))
       this.#below(name, named, paths, depth)
     })
   }

@@ -3,7 +3,7 @@ import type { MaskRule, Strategy } from '../control.ts'
 import { Fault } from '../errors.ts'
 import { matches } from '../glob.ts'
 import type { CellMask, Column } from '../reply.ts'
-import { appliedWord, parseSelector } from './selector.ts'
+import { appliedWord, isNamed, parseSelector } from './selector.ts'
 import { maskFor, strictest } from './strategies.ts'
 
 export interface RowsPlan {
@@ -50,7 +50,7 @@ function judge(column: Column, rules: readonly MaskRule[]): Judgement {
   if (harmless === true) return { by: [], strategy: undefined }
   // It could show any masked field of whatever the operation reaches.
   if (field === undefined || resources.length === 0) return redactedBy(rules)
-  const explicit = rules.filter(rule => covers(rule, resources) && (rule.field === '*' || rule.field === field))
+  const explicit = rules.filter(rule => covers(rule, resources) && (rule.field === '*' || isNamed(rule.field, field)))
   if (explicit.length > 0) return { by: explicit, strategy: strictest(explicit.map(rule => rule.strategy)) }
   // A view's own column names say nothing of which columns of its tables they show.
   return redactedBy(rules.filter(rule => covers(rule, through ?? [])))

@@ -22,6 +22,10 @@ export function parseSelector(field: string): Selector | undefined {
   return { kind: 'pointer', segments: segments.map(s => s.replaceAll('~1', '/').replaceAll('~0', '~')) }
 }
 
+/** Whether a rule's name means this one: in any case, since `SSN` holds what `ssn` does. Pointers are compared as RFC 6901 has it. */
+export const isNamed = (name: string, actual: string): boolean =>
+  name === actual || name.toLowerCase() === actual.toLowerCase()
+
 /** A field as a word of an entry: whatever is not printable ASCII, and the colon that parts the words, percent-encoded. */
 export const fieldWord = (field: string): string =>
   field.toWellFormed().replaceAll(/[^\x21-\x7e]|[%:]/gu, character => encodeURIComponent(character))

@@ -20,6 +20,8 @@ describe('JSON', () => {
   const table: [string, string, MaskRule, string][] = [
     ['a member at any depth, by its name',   '[{"a":{"ssn":"123-45-6789"}},{"ssn":"x"}]', rule('ssn', 'last4'), '[{"a":{"ssn":"****6789"}},{"ssn":"[redacted]"}]'],
     ['a name that is spelled with escapes',  '{"s\\u0073n":"123-45-6789"}',               rule('ssn'),          '{"s\\u0073n":"[redacted]"}'],
+    ['a name in any case',                   '{"SSN":1,"Ssn":2,"ssns":3}',                rule('ssn'),          '{"SSN":"[redacted]","Ssn":"[redacted]","ssns":3}'],
+    ['a pointer, in its own case only',      '{"A":{"b":1},"a":{"b":1}}',              rule('/a/b'),         '{"A":{"b":1},"a":{"b":"[redacted]"}}'],
     ['a pointer, and nothing like it',       '{"a":{"b":1},"b":1}',                       rule('/a/b'),         '{"a":{"b":"[redacted]"},"b":1}'],
     ['a pointer over every item',            '{"l":[{"b":1},{"b":2,"c":3}]}',             rule('/l/*/b'),       '{"l":[{"b":"[redacted]"},{"b":"[redacted]","c":3}]}'],
     ['an item by its index',                 '[1,2,3]',                                   rule('/1', 'null'),   '[1,null,3]'],

@@ -26,6 +26,10 @@ describe('rows', () => {
     expect(planRows(columns, [ssn]).applied).toEqual(['CF-01:ssn:last4'])
   })
 
+  it('are masked by a name in any case', () => {
+    expect(shown([column('SSN'), column('ssns')], [ssn])).toEqual(['****6789', '123-45-6789'])
+  })
+
   it('are left as they are in tables under no mask, and say that the field was absent', () => {
     const plan = planRows([column('ssn', { resources: ['crm/public.orders'] })], [ssn])
     expect(plan).toEqual({ masks: [undefined], applied: ['CF-01:ssn:absent'] })
