@@ -22,6 +22,7 @@ import {
   person,
   requester,
   rules,
+  secondDba,
 } from '../support/guard.ts'
 
 const update = { accesses: [{ action: 'update', resource: 'crm/public.customers' }] }
@@ -437,6 +438,8 @@ describe('an approval', () => {
     const twice = at.guard.desk.approve(dba, asked.data.approval)
     await expect(twice).rejects.toMatchObject({ data: { why: 'decided-already' } })
     await expect(ask(at, agent, { ...drop, holdable: false })).rejects.toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
+    await at.guard.desk.approve(secondDba, asked.data.approval)
+    await ask(at, agent, { ...drop, holdable: false })
   })
 
   it('needs the role that the control names', async () => {

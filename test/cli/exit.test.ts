@@ -1,0 +1,52 @@
+/** The exit statuses of the command, and what it says of bad input: as a person or a script at a terminal has it. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { exit } from '../../cli/exit.ts'
+import { install, shell } from '../support/samples.ts'
+
+let where: string
+const init = 'counterfoil init --people user@crm.example,approver@crm.example --upstream env:DATABASE_URL --dir crm'
+
+beforeAll(async () => {
+  where = mkdtempSync(join(tmpdir(), 'counterfoil-exit-'))
+  install(where)
+  expect((await shell(init, where)).status).toBe(exit.good)
+  mkdirSync(join(where, 'folder'))
+  writeFileSync(join(where, 'folder/some.txt'), 'no ledger')
+  const slip = 'name: crm\nlegder: {}\n'
+  writeFileSync(join(where, 'slip.yaml'), slip)
+})
+afterAll(() => rmSync(where, { recursive: true, force: true }))
+
+describe('the command', () => {
+  const key = '0'.repeat(40)
+  // biome-ignore format: a table
+  const table: [what: string, line: string, status: number, says: RegExp][] = [
+    ['a valid configuration',               'DATABASE_URL=postgres://127.0.0.1/crm counterfoil check --config crm/counterfoil.yaml', exit.good, /AC-07/],
+    ['its version',                         'counterfoil --version',                                       exit.good,       /^\d+\.\d+\.\d+/],
+    ['a slip in a configuration',           'counterfoil check --config slip.yaml',                        exit.usage,      /slip\.yaml:2:1: unknown key "legder"; did you mean "ledger"/],
+    ['a secret that is not there',          'counterfoil check --config crm/counterfoil.yaml',             exit.usage,      /counterfoil\.yaml:\d+:\d+: the environment variable DATABASE_URL is not set/],
+    ['a configuration that is not there',   'counterfoil check --config none.yaml',                        exit.usage,      /none\.yaml:1:1: there is no such file/],
+    ['a folder that is taken',              init,                                                          exit.usage,      /nothing is overwritten/],
+    ['an unknown option',                   'counterfoil check --colour',                                  exit.usage,      /unknown option '--colour'/],
+    ['an unknown command',                  'counterfoil chekc',                                           exit.usage,      /unknown command 'chekc'/],
+    ['a ledger that is not there',          `counterfoil verify none --key ${key}`,                        exit.incomplete, /no such directory/],
+    ['a folder that is no ledger',          `counterfoil verify folder --key ${key}`,                      exit.incomplete, /ledger/],
+    ['a folder that is no bundle',          `counterfoil verify-bundle folder --key ${key}`,               exit.broken,     /manifest|bundle|SHA256SUMS/],
+    ['a fingerprint that is none',          'counterfoil verify folder --key 12',                          exit.usage,      /fingerprint/],
+    ['a gateway that is not there',         'counterfoil pending',                                         exit.usage,      /counterfoil login/],
+  ]
+  it.each(table)(
+    'given %s',
+    async (_, line, status, says) => {
+      const ran = await shell(line, where)
+      expect(ran.text).toMatch(says)
+      expect(ran.status, ran.text).toBe(status)
+      // What went wrong is for whoever runs it, never a trace for whoever wrote it.
+      expect(ran.text).not.toMatch(/\n\s+at .*:\d+:\d+/)
+    },
+    30_000,
+  )
+})
