@@ -65,7 +65,7 @@ describe('on SIGHUP', () => {
       await expect(client.query('select 1')).rejects.toThrow(/no right to session/)
       writeFileSync(join(where, 'policy.csv'), `${rules}# as it was\n`)
       running.signal('SIGHUP')
-      await running.says(/(policy and controls reloaded[^]*){2}/)
+      await running.says(/(policy and controls reloaded[\s\S]*){2}/)
       expect((await client.query('select 1 as n')).rows).toEqual([{ n: 1 }])
       await client.end()
       const { text } = await shell('counterfoil show policy --json', where)
