@@ -1,6 +1,8 @@
 /** Statements analysed against the catalog as it is now, and remembered by their text until definitions change. */
+
+import { analyse } from './analyse.ts'
+import type { Analysis, Named, Overlay } from './analysis.ts'
 import type { Catalog, Snapshot } from './catalog.ts'
-import { type Analysis, analyse, type Named, type Overlay } from './statement.ts'
 
 export interface Analysed {
   readonly text: string

@@ -1,8 +1,8 @@
 /** Where the columns of a result come from, and the replacing of cells in DataRow messages, in text and binary format. */
 import type { CellMask, Column, RowsForm } from '../../lib/reply.ts'
+import { analyseView, beneath } from './analyse.ts'
 import { leaks } from './functions.ts'
 import type { Names } from './names.ts'
-import { analyseView, beneath } from './statement.ts'
 import { Fields, type } from './wire.ts'
 
 /** A field of a RowDescription. */

@@ -4,7 +4,7 @@
  */
 import { resourceOf } from './names.ts'
 import { isSelective } from './predicate.ts'
-import type { Reading } from './statement.ts'
+import type { Reading } from './reading.ts'
 import {
   constant,
   contains,

@@ -4,8 +4,8 @@ import { Refusal } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'
 import type { Access, Operation } from '../../lib/operation.ts'
 import type { Analysed } from './analyser.ts'
+import type { Analysis } from './analysis.ts'
 import { type State, usedBy } from './state.ts'
-import type { Analysis } from './statement.ts'
 import { withoutLiterals } from './tree.ts'
 
 export interface Circumstances {

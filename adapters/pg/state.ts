@@ -4,8 +4,8 @@
  */
 import type { Json } from '../../lib/format/canonical.ts'
 import { type Analysed, namedIn } from './analyser.ts'
+import type { Analysis, Overlay, Part } from './analysis.ts'
 import type { Described } from './columns.ts'
-import type { Analysis, Overlay, Part } from './statement.ts'
 
 export interface Prepared {
   analysed: Analysed

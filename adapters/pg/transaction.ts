@@ -1,5 +1,5 @@
 /** Which changes still wait for their transaction, and what became of them: CommandComplete is no commit. */
-import type { Part } from './statement.ts'
+import type { Part } from './analysis.ts'
 import type { TransactionStatus } from './wire.ts'
 
 export type Settlement = 'committed' | 'rolled-back' | 'unknown'
