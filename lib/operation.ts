@@ -4,6 +4,20 @@ import type { Access } from './format/entry.ts'
 
 export type { Access }
 
+/** Where data lies: a field of a resource, or every field of it. */
+export interface Place {
+  readonly resource: string
+  readonly field?: string
+}
+
+/** Data that comes to lie elsewhere, or under another name. */
+export interface Move {
+  /** `anywhere`: it may be any data of the target. */
+  readonly from: Place | 'anywhere'
+  /** Absent: to where no mask can be said to follow. */
+  readonly to?: Place
+}
+
 export interface Operation {
   /** http, postgres, ... */
   readonly protocol: string
@@ -15,8 +29,8 @@ export interface Operation {
   readonly reaches: readonly string[]
   /** It may reach anything in the target (an unknown function, code): every mask of the target applies. */
   readonly opaque: boolean
-  /** Resources that a writing operation reads as a source: under a mask, the copy would be readable in clear. */
-  readonly copies?: readonly string[]
+  /** Copies, renames, and definitions that would do either later: where a mask does not follow, the data would be read in clear. */
+  readonly moves?: readonly Move[]
   /** By the protocol's documented table. */
   readonly risk: 'low' | 'high'
   /** Proved to change nothing: it may be forwarded before the record of it is durable; its reply may not leave. */

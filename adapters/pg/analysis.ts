@@ -1,12 +1,12 @@
 /** What an analysis of a text says: the words between the reading of statements and those who judge, execute and remember them. */
-import type { Access } from '../../lib/operation.ts'
+import type { Access, Move } from '../../lib/operation.ts'
 import type { Risk } from './actions.ts'
 
 export interface Analysis {
   readonly accesses: readonly Access[]
   readonly reaches: readonly string[]
-  /** Relations read inside a statement that writes what it reads. */
-  readonly copies: readonly string[]
+  /** Where it brings data, at once or later by what it defines. */
+  readonly moves: readonly Move[]
   readonly opaque: boolean
   /** It runs code of the database's own, which may move what the session stands on. */
   readonly code: boolean
@@ -36,6 +36,8 @@ export interface Part {
   readonly creates: readonly Created[]
   /** For each column of the result, whether it is proved to show nothing; undefined where positions are unknown. */
   readonly harmless: readonly boolean[] | undefined
+  /** The same, whatever names mean by the time that it runs. */
+  readonly certain: readonly boolean[] | undefined
 }
 
 export interface Created {

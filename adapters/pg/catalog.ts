@@ -13,7 +13,7 @@ const relationsSql = `
       then (select r.xmin::text from pg_rewrite r where r.ev_class = c.oid and r.rulename = '_RETURN') end as rule,
     c.relhasrules and exists (select 1 from pg_rewrite r where r.ev_class = c.oid and r.ev_type <> '1') as rewritten
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'v', 'm', 'p', 'f', 'S', 't')`
+  where c.relkind in ('r', 'v', 'm', 'p', 'f', 'S', 't', 'i', 'I', 'c')`
 
 const inheritsSql = `select inhrelid::int8::text as child, inhparent::int8::text as parent from pg_inherits`
 
@@ -22,25 +22,34 @@ const trusted = `exists (select 1 from pg_depend d join pg_extension e on e.oid 
   where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.refclassid = 'pg_extension'::regclass
     and d.deptype = 'e' and e.extname = any($1))`
 
+/** What initdb made. What was put into pg_catalog later is somebody's own, whatever schema it is in. */
+const builtIn = (namespace: string, object: string) => `(${namespace}.nspname = 'pg_catalog' and ${object}.oid < 16384)`
+
+/** Whether a function (p) is a member of an extension, or something other than a view stands on it. */
+const relied = `exists (select 1 from pg_depend d where d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid
+    and d.classid <> 'pg_rewrite'::regclass)
+  or exists (select 1 from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')`
+
 const functionsSql = `
   select n.nspname as schema, p.proname as name,
-    bool_and(p.provolatile <> 'v') as steady, bool_and(n.nspname = 'pg_catalog' or ${trusted}) as known,
+    bool_and(p.provolatile <> 'v') as steady, bool_and(${builtIn('n', 'p')} or ${trusted}) as known,
+    bool_or(n.nspname in ('pg_catalog', 'information_schema') or ${relied}) as relied,
     bool_or(exists (select 1 from pg_type t where t.oid = p.proargtypes[0] and t.typtype in ('c', 'p', 'd'))) as row
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace group by 1, 2`
 
 const operatorsSql = `
   select n.nspname as schema, o.oprname as name,
-    bool_and(f.nspname = 'pg_catalog' or (p.provolatile <> 'v' and ${trusted})) as harmless
+    bool_and(${builtIn('f', 'p')} or (p.provolatile <> 'v' and ${trusted})) as harmless
   from pg_operator o join pg_namespace n on n.oid = o.oprnamespace
     join pg_proc p on p.oid = o.oprcode join pg_namespace f on f.oid = p.pronamespace
-  where n.nspname <> 'pg_catalog' group by 1, 2`
+  where not ${builtIn('n', 'o')} group by 1, 2`
 
 /** A domain's checks, alone or inside a composite, and a base type's input function run code; an enum does not. */
 const typesSql = `
   select n.nspname as schema, t.typname as name,
     t.typtype = 'e' or (t.typtype = 'b' and ${trusted}) as harmless
   from pg_type t join pg_namespace n on n.oid = t.typnamespace left join pg_proc p on p.oid = t.typinput
-  where n.nspname <> 'pg_catalog'`
+  where not ${builtIn('n', 't')}`
 
 interface Rows {
   readonly relations: readonly {
@@ -53,7 +62,14 @@ interface Rows {
     rewritten: boolean
   }[]
   readonly inherits: readonly { child: string; parent: string }[]
-  readonly functions: readonly { schema: string; name: string; steady: boolean; known: boolean; row: boolean }[]
+  readonly functions: readonly {
+    schema: string
+    name: string
+    steady: boolean
+    known: boolean
+    relied: boolean
+    row: boolean
+  }[]
   readonly operators: readonly { schema: string; name: string; harmless: boolean }[]
   readonly types: readonly { schema: string; name: string; harmless: boolean }[]
   /** Of views, by oid. */
@@ -68,7 +84,7 @@ export class Snapshot implements Names {
   readonly #path: readonly string[]
   readonly #relations = new Map<string, Relation>()
   readonly #byOid = new Map<number, Relation>()
-  readonly #functions = new Map<string, Effect>()
+  readonly #functions = new Map<string, Called>()
   readonly #rowFunctions = new Set<string>()
   readonly #operators = new Map<string, boolean>()
   readonly #types = new Map<string, boolean>()
@@ -97,14 +113,14 @@ export class Snapshot implements Names {
       // Each session has temporary relations of its own, which only the session can tell apart.
       if (!isTemporary(schema)) this.#relations.set(key(schema, name), relation)
     }
-    for (const { schema, name, steady, known, row } of rows.functions) {
+    for (const { schema, name, steady, known, relied, row } of rows.functions) {
       const effect: Effect =
-        schema === 'pg_catalog'
+        schema === 'pg_catalog' && known
           ? effectOf(name, steady)
           : known && steady
             ? harmless
-            : { kind: 'unknown', risk: schema === 'information_schema' ? 'high' : 'low' }
-      this.#functions.set(key(schema, name), effect)
+            : { kind: 'unknown', risk: ['pg_catalog', 'information_schema'].includes(schema) ? 'high' : 'low' }
+      this.#functions.set(key(schema, name), { schema, effect, relied })
       if (row && effect.kind !== 'harmless') this.#rowFunctions.add(name)
     }
     for (const { schema, name, harmless } of rows.operators) this.#operators.set(key(schema, name), harmless)
@@ -134,9 +150,9 @@ export class Snapshot implements Names {
   function(schema: string | undefined, name: string): Called | undefined {
     let worst: Called | undefined
     for (const at of schema === undefined ? this.#path : [schema]) {
-      const effect = this.#functions.get(key(at, name))
-      if (effect === undefined) continue
-      if (worst === undefined || severity(effect) > severity(worst.effect)) worst = { schema: at, effect }
+      const found = this.#functions.get(key(at, name))
+      if (found === undefined) continue
+      if (worst === undefined || severity(found.effect) > severity(worst.effect)) worst = found
     }
     return worst
   }
@@ -147,13 +163,13 @@ export class Snapshot implements Names {
 
   operatorIsHarmless(schema: string | undefined, name: string): boolean {
     if (schema === undefined) return this.#path.every(at => this.#operators.get(key(at, name)) ?? true)
-    return schema === 'pg_catalog' || (this.#operators.get(key(schema, name)) ?? false)
+    return this.#operators.get(key(schema, name)) ?? schema === 'pg_catalog'
   }
 
   typeIsHarmless(schema: string | undefined, name: string): boolean {
     // The server looks for types in the session's temporary schema first: any session's counts.
     if (schema === undefined) return ['pg_temp', ...this.#path].every(at => this.#types.get(key(at, name)) ?? true)
-    return schema === 'pg_catalog' || (this.#types.get(key(schema, name)) ?? false)
+    return this.#types.get(key(schema, name)) ?? schema === 'pg_catalog'
   }
 }
 

@@ -1,6 +1,7 @@
 /** Reads definitions and everything else that the table in actions.ts covers: which objects, by which action, at what risk. */
 import { type Kind, kinds, mildAlterations, type Risk, unlisted } from './actions.ts'
 import type { Part } from './analysis.ts'
+import { readMoves } from './moves.ts'
 import { resourceOf } from './names.ts'
 import type { Reading } from './reading.ts'
 import { contains, isNode, listAt, type Node, nodeAt, qualified, stringAt, strings, type Tree } from './tree.ts'
@@ -12,21 +13,20 @@ export function readDefinition(reading: Reading, name: string, node: Node): Part
   const risk = riskOf(name, node, kind)
   if (!kind.read) reading.writes(risk)
   const action = name.startsWith('Grant') && node.is_grant !== true ? 'revoke' : kind.action
-  const { relation, objects, relations, sequence, typevar, ...rest } = node
-  const own = [relation, sequence, typevar].filter(isNode).filter(child => 'relname' in child)
-  if (action === 'create' && own.length > 0 && name !== 'RuleStmt') for (const child of own) reading.creates(child)
+  const { relation, objects, relations, sequence, typevar, table, base, ...rest } = node
+  const foreign = isNode(base) ? base.relation : undefined
+  const own = [relation, sequence, typevar, table, foreign].filter(isNode).filter(child => 'relname' in child)
+  // Rules, triggers and policies come into being on a relation that is there.
+  const relational = !['RuleStmt', 'CreateTrigStmt', 'CreatePolicyStmt'].includes(name)
+  if (action === 'create' && relational) for (const child of own) reading.creates(child)
   else for (const child of own) reading.target(action, child, risk)
   let named = own.length
   for (const item of [...listAt({ relations }, 'relations'), ...listAt({ objects }, 'objects')]) {
     named += object(reading, item, action, kind, stringAt(node, 'removeType') ?? stringAt(node, 'objtype'))
   }
   if (named === 0) reading.access(action, `${reading.names.target}/${kind.on ?? 'database'}`)
-  if (name === 'CreateStmt' || name === 'AlterTableStmt') reading.storing()
-  reading.expressions(rest)
-  // A generated column or USING moves values from one column to another.
-  if (name === 'AlterTableStmt' && contains(rest, child => child === 'ColumnRef')) {
-    for (const child of own) for (const resource of reading.target(action, child, risk)) reading.copied(resource)
-  }
+  readMoves(reading, name, node)
+  reading.expressions(isNode(base) ? { ...rest, base: { ...base, relation: undefined } } : rest)
   return { defines: !kind.read && name !== 'NotifyStmt' }
 }
 

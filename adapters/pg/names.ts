@@ -5,7 +5,7 @@ export interface Relation {
   readonly oid: number
   readonly schema: string
   readonly name: string
-  /** pg_class.relkind: r table, v view, m materialized view, p partitioned, f foreign, S sequence. */
+  /** pg_class.relkind: r table, v view, m materialized view, p partitioned, f foreign, S sequence, i and I index, c composite. */
   readonly kind: string
   readonly resource: string
   /** Attribute number to name. */
@@ -25,6 +25,8 @@ export const unknownDefinition = Symbol('unknown definition')
 export interface Called {
   readonly schema: string
   readonly effect: Effect
+  /** It is the system's or an extension's, or something runs it unasked: a trigger, a default, a policy, a cast. */
+  readonly relied: boolean
 }
 
 export interface Names {
@@ -49,6 +51,13 @@ export interface Names {
 export function segment(name: string): string {
   return encodeURIComponent(name).replace(/[.!'()*~]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
+
+/** The last part of a resource, as it was before `resourceOf`. */
+export const nameIn = (resource: string): string => decodeURIComponent(resource.slice(resource.lastIndexOf('.') + 1))
+
+/** The schema in a resource. */
+export const schemaIn = (resource: string): string =>
+  decodeURIComponent(resource.slice(resource.lastIndexOf('/') + 1, resource.lastIndexOf('.')))
 
 export const resourceOf = (target: string, schema: string, name: string): string =>
   `${target}/${segment(schema)}.${segment(name)}`

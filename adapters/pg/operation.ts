@@ -34,7 +34,7 @@ const mostAccesses = 256
  * @throws Refusal where it does too many things at once to be recorded
  */
 export function operationOf(
-  { text, analysis, names }: Pick<Analysed, 'text' | 'analysis' | 'names'>,
+  { text, analysis }: Pick<Analysed, 'text' | 'analysis'>,
   bound: { readonly [name: string]: Json },
   state: State,
   { target, inTransaction, redefined, unsettled }: Circumstances,
@@ -57,19 +57,21 @@ export function operationOf(
   const secret = all.some(one => one.secret)
   const definitions = used.flatMap(meaning => (meaning === undefined || meaning.text === text ? [] : [meaning.text]))
   const shown = (of: string) => (secret ? withoutLiterals(of) : of)
-  const copied = all.flatMap(one => one.copies)
+  const moves = all.flatMap(one => one.moves)
   // CREATE TABLE AS EXECUTE: what the prepared statement reads is copied.
   if (analysis.parts.some(({ uses, creates }) => uses !== undefined && creates.length > 0)) {
-    copied.push(...all.flatMap(one => [...one.accesses.map(access => access.resource), ...one.reaches]))
+    const read = all.flatMap(one => [...one.accesses.map(access => access.resource), ...one.reaches])
+    moves.push(...read.map(resource => ({ from: { resource } })))
   }
-  const copies = [...new Set((redefines || unknown) && copied.length > 0 ? names.resources() : copied)]
+  // A rename is judged by its two names, whatever lies under them; what is copied, by what it is copied from.
+  if ((redefines || unknown) && moves.some(({ to }) => to === undefined)) moves.unshift({ from: 'anywhere' })
   const operation: Operation = {
     protocol: 'postgres',
     target,
     accesses: [...accesses.values()],
     reaches: [...new Set(all.flatMap(one => one.reaches))],
     opaque,
-    ...(copies.length > 0 ? { copies } : {}),
+    ...(moves.length > 0 ? { moves } : {}),
     risk: unknown || all.some(one => one.risk === 'high') ? 'high' : 'low',
     // A COMMIT makes changes stand: the record of it is durable before it is forwarded.
     read: !unknown && all.every(one => one.read) && !(commits && unsettled),

@@ -3,12 +3,13 @@
  * What a text does not show is said so: a function that is not known harmless makes the whole opaque. It is no proof against
  * the owner of the schema: triggers, rules, row security and defaults are the schema's own and are not followed.
  */
-import type { Access } from '../../lib/operation.ts'
+import type { Access, Move } from '../../lib/operation.ts'
 import type { Risk } from './actions.ts'
 import type { Analysis, Created, Overlay, Part } from './analysis.ts'
 import { readExpressions } from './expressions.ts'
 import { leaks } from './functions.ts'
-import { type Names, type Relation, resourceOf } from './names.ts'
+import { type Names, type Relation, resourceOf, segment } from './names.ts'
+import { type Resolved, resolve } from './resolve.ts'
 import { maySet } from './settings.ts'
 import { type Node, type Statement, stringAt, type Tree } from './tree.ts'
 
@@ -28,7 +29,7 @@ export class Reading {
   readonly overlay: Overlay
   readonly #accesses = new Map<string, Access>()
   readonly #reaches = new Set<string>()
-  readonly #copies = new Set<string>()
+  readonly #moves = new Map<string, Move>()
   #opaque = false
   #code = false
   #risk: Risk = 'low'
@@ -57,7 +58,7 @@ export class Reading {
     return {
       accesses: [...this.#accesses.values()],
       reaches: [...this.#reaches],
-      copies: [...this.#copies],
+      moves: [...this.#moves.values()],
       opaque: this.#opaque,
       code: this.#code,
       risk: this.#risk,
@@ -76,12 +77,10 @@ export class Reading {
     this.#storing = false
     this.#creates = []
     const part = read()
-    if (this.#copying) for (const source of this.#sources) this.#copies.add(source)
+    if (this.#copying) for (const source of this.#sources) this.copied(source)
     // What may reach anything may copy anything.
-    if ((this.#copying || this.#storing) && this.#opaque) {
-      for (const resource of this.names.resources()) this.#copies.add(resource)
-    }
-    return { defines: false, harmless: undefined, ...part, creates: this.#creates }
+    if ((this.#copying || this.#storing) && this.#opaque) this.moves({ from: 'anywhere' })
+    return { defines: false, harmless: undefined, certain: undefined, ...part, creates: this.#creates }
   }
 
   // What a part of a statement tells of the whole.
@@ -119,7 +118,12 @@ export class Reading {
 
   /** A relation whose own columns are copied into others. */
   copied(resource: string): void {
-    this.#copies.add(resource)
+    this.moves({ from: { resource } })
+  }
+
+  /** Data comes to lie elsewhere, or under another name. */
+  moves(move: Move): void {
+    this.#moves.set(JSON.stringify(move), move)
   }
 
   /** What a write gives back. Inside a WITH, the rest of the statement may copy it. */
@@ -175,28 +179,13 @@ export class Reading {
   }
 
   #touch(action: string, node: Node): readonly string[] {
-    const schema = stringAt(node, 'schemaname')
-    const name = stringAt(node, 'relname') ?? ''
-    const { target } = this.names
-    const resources: string[] = []
-    // The session's own temporary relations come first, for the server; here they count beside whatever else has the name.
-    const temporary = this.overlay.temporary.has(name) && (schema === undefined || schema === 'pg_temp')
-    if (temporary || schema === 'pg_temp') resources.push(resourceOf(target, 'pg_temp', name))
-    // Made by code: nobody has read what it is.
-    if (schema === 'pg_temp' && !temporary) this.#opaque = true
-    const relation = schema === 'pg_temp' ? undefined : this.names.relation(schema, name)
-    if (relation !== undefined) {
-      resources.push(relation.resource)
-      this.#follow(relation, action)
-    } else if (resources.length === 0) {
-      const created = this.#createdHere.get(name) ?? this.overlay.created.get(name)
-      const known = created !== undefined && (schema === undefined || schema === created)
-      if (!known) {
-        this.#missed = true
-        this.#opaque = true
-      }
-      resources.push(resourceOf(target, known ? created : (schema ?? 'unknown'), name))
+    const { schema, name, relation, resources, unknown, unread } = this.#resolve(node)
+    if (unread) this.#opaque = true
+    if (unknown) {
+      this.#missed = true
+      this.#opaque = true
     }
+    if (relation !== undefined) this.#follow(relation, action)
     // The catalog does not show it, or shows what it hides: a view over temporary relations is itself temporary, unasked.
     if (this.overlay.views.has(name) && (relation === undefined || schema === undefined)) this.#opaque = true
     if (leaks(schema ?? relation?.schema ?? '', name)) {
@@ -207,13 +196,49 @@ export class Reading {
     return resources
   }
 
+  #resolve(node: Node): Resolved {
+    return resolve(this.names, this.overlay, this.#createdHere, node)
+  }
+
+  /** What a relation is called in policy, itself and its kin: the rules on any of them cover its data. */
+  family(node: Node): {
+    readonly own: readonly string[]
+    readonly kin: readonly string[]
+    readonly relation?: Relation
+  } {
+    const { resources, relation } = this.#resolve(node)
+    return { own: resources, kin: relation?.kin ?? [], ...(relation === undefined ? {} : { relation }) }
+  }
+
+  /** Everything whose data the relation can show. */
+  beneath(node: Node): readonly string[] {
+    const { resources, relation } = this.#resolve(node)
+    return relation === undefined ? resources : [...resources, ...this.#inner.beneath(relation)]
+  }
+
+  /** Every relation of a schema, those that this session has made among them. */
+  inSchema(schema: string): readonly string[] {
+    const { target } = this.names
+    const made = [...this.overlay.created, ...this.#createdHere].filter(([, of]) => of === schema)
+    const start = `${target}/${segment(schema)}.`
+    return [
+      ...this.names.resources().filter(resource => resource.startsWith(start)),
+      ...made.map(([name]) => resourceOf(target, schema, name)),
+    ]
+  }
+
   #follow(relation: Relation, action: string): void {
     for (const resource of this.#inner.beneath(relation)) this.#reaches.add(resource)
     const writing = ['insert', 'update', 'delete'].includes(action)
-    if (writing && relation.rewritten) this.unknownCode()
+    if (writing && relation.rewritten) {
+      this.unknownCode()
+      this.storing()
+    }
     // A rule of pg_settings is another SET.
     if (writing && relation.schema === 'pg_catalog') {
       this.#risk = 'high'
+      // Names and columns are rows there, which the server lets its superusers change.
+      this.moves({ from: 'anywhere' })
       if (relation.name === 'pg_settings') this.refuse('this setting may not be changed through the gateway')
     }
     const view = this.#inner.view(relation)
@@ -231,10 +256,15 @@ export class Reading {
     const name = stringAt(node, 'relname') ?? ''
     const asked = stringAt(node, 'schemaname')
     const schema = node.relpersistence === 't' || asked === 'pg_temp' ? 'pg_temp' : (asked ?? this.names.creationSchema)
-    this.#creates.push({ schema, name, view })
-    this.#createdHere.set(name, schema)
+    this.becomes(schema, name, view)
     this.writes()
     this.access(action, resourceOf(this.names.target, schema, name))
+  }
+
+  /** A name that stands for a relation from here on, though the catalog cannot say so yet. */
+  becomes(schema: string, name: string, view = false): void {
+    this.#creates.push({ schema, name, view })
+    this.#createdHere.set(name, schema)
   }
 
   /** @param values undefined for a reset; a value that is no constant is refused */

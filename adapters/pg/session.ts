@@ -8,7 +8,7 @@ import type { Gate, OpenSession } from '../../lib/gate.ts'
 import type { Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
 import type { Analysed, Analyser } from './analyser.ts'
-import type { Part } from './analysis.ts'
+import type { Analysis, Part } from './analysis.ts'
 import type { Catalog } from './catalog.ts'
 import type { Asked, Demultiplexer } from './demultiplexer.ts'
 import { errorResponse, noticeResponse } from './errors.ts'
@@ -135,7 +135,8 @@ export class Session {
     const { operation, code, redefines } = whole
     const onHeld = (held: Held) => this.#held(held)
     const exchange = gate.exchange({ operation, session: open, address, onHeld, signal: gone })
-    const { refused, parts } = plan.analysed.analysis
+    const { refused } = plan.analysed.analysis
+    const { parts } = redefines ? certainly(used.analysis) : used.analysis
     if (refused !== undefined) {
       const error = new Refusal('ERR_ACCESS_DENIED', refused)
       await gate.refuse(exchange, error)
@@ -243,13 +244,19 @@ export class Session {
 }
 
 /** What a reading says of where the data is from. */
-const shows = ({ analysis: { accesses, reaches, copies, opaque, code } }: Analysed) => ({
-  ...{ accesses, reaches, copies, opaque, code },
+const shows = ({ analysis: { accesses, reaches, moves, opaque, code } }: Analysed) => ({
+  ...{ accesses, reaches, moves, opaque, code },
 })
 
 /** Under names that code may have remade, what a text does is unknown. */
-function remade({ analysis }: Plan['analysed']): Analysed['analysis'] {
-  return { ...analysis, opaque: true, code: true, read: false, risk: 'high' }
+function remade({ analysis }: Plan['analysed']): Analysis {
+  const parts = analysis.parts.map(part => ({ ...part, harmless: undefined, certain: undefined }))
+  return { ...analysis, parts, opaque: true, code: true, read: false, risk: 'high' }
+}
+
+/** While names may mean something else, only what none of them can change is proved. */
+function certainly(analysis: Analysis): Analysis {
+  return { ...analysis, parts: analysis.parts.map(part => ({ ...part, harmless: part.certain })) }
 }
 
 const pinText =

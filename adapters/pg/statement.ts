@@ -26,6 +26,8 @@ export function readStatement(reading: Reading, kind: string, node: Node): Parti
       reading.creates(nodeAt(node, 'view'), 'create', true)
       reading.expressions(node.query)
       return { defines: true }
+    case 'CreateSchemaStmt':
+      return createSchema(reading, kind, node)
     case 'PrepareStmt':
       reading.session()
       return { makes: makes(reading, 'prepared', stringAt(node, 'name'), node.query) }
@@ -50,12 +52,13 @@ export function readStatement(reading: Reading, kind: string, node: Node): Parti
       reading.writes()
       reading.unknownCode()
       reading.expressions(node)
-      return {}
+      return { defines: true }
     case 'DoStmt':
       reading.writes('high')
       reading.unknownCode()
       reading.access('execute', `${reading.names.target}/code`)
-      return {}
+      // It may define anything: names are known again once the catalog has been read after it.
+      return { defines: true }
     default:
       return readDefinition(reading, kind, node)
   }
@@ -64,7 +67,11 @@ export function readStatement(reading: Reading, kind: string, node: Node): Parti
 function select(reading: Reading, node: Node): Partial<Part> {
   reading.expressions({ SelectStmt: node })
   const into = nodeAt(node, 'intoClause')
-  return { defines: into !== undefined, harmless: harmlessColumns(node, reading.names) }
+  return {
+    defines: into !== undefined,
+    harmless: harmlessColumns(node, reading.names),
+    certain: harmlessColumns(node, undefined),
+  }
 }
 
 function copy(reading: Reading, node: Node): Partial<Part> {
@@ -107,6 +114,25 @@ function createAs(reading: Reading, node: Node): Partial<Part> {
   // What a prepared statement reads is known only when it runs.
   reading.unknownCode()
   return { defines: true, uses: { kind: 'prepared', name: stringAt(prepared, 'name') ?? '' } }
+}
+
+/** What is made together with a schema is made in it. */
+function createSchema(reading: Reading, kind: string, { schemaElts, ...node }: Node): Partial<Part> {
+  const schema = stringAt(node, 'schemaname') ?? stringAt(nodeAt(node, 'authrole') ?? {}, 'rolename') ?? ''
+  for (const element of Array.isArray(schemaElts) ? schemaElts : []) {
+    for (const [inner, child] of Object.entries(isNode(element) ? element : {})) {
+      if (isNode(child)) readStatement(reading, inner, placedIn(child, schema))
+    }
+  }
+  return readDefinition(reading, kind, node)
+}
+
+function placedIn(node: Node, schema: string): Node {
+  const placed = ['relation', 'view', 'sequence'].flatMap(name => {
+    const range = nodeAt(node, name)
+    return range === undefined || 'schemaname' in range ? [] : [[name, { ...range, schemaname: schema }] as const]
+  })
+  return { ...node, ...Object.fromEntries(placed) }
 }
 
 function makes(

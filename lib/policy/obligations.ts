@@ -69,13 +69,15 @@ function coveredBy(control: Control, operation: Operation): readonly Access[] {
 const hasAction = ({ covers: { actions } }: Control, action: string) =>
   actions === undefined || action === '*' || actions.some(pattern => matches(pattern, action))
 
-/** Masks apply to whatever the reply could show, by whichever action: they look at neither action nor risk. */
+/** Masks apply to whatever the reply could show or bring elsewhere, by whichever action: they look at neither action nor risk. */
 function masksOf(control: Control, operation: Operation): readonly MaskRule[] {
   const { resource } = control.covers
   if (control.mask === undefined) return []
-  const shown = [...operation.accesses.map(access => access.resource), ...operation.reaches]
-  const reached =
-    shown.some(name => matches(resource, name)) || (operation.opaque && couldMatch(resource, operation.target))
+  const { accesses, reaches, moves = [] } = operation
+  const moved = moves.flatMap(({ from }) => (from === 'anywhere' ? [] : [from.resource]))
+  const shown = [...accesses.map(access => access.resource), ...reaches, ...moved]
+  const anything = operation.opaque || moves.some(({ from }) => from === 'anywhere')
+  const reached = shown.some(name => matches(resource, name)) || (anything && couldMatch(resource, operation.target))
   if (!reached) return []
   return Object.entries(control.mask).map(([field, strategy]) => ({ control: control.id, resource, field, strategy }))
 }

@@ -6,6 +6,7 @@ import type { Exchange } from '../exchange.ts'
 import { matches } from '../glob.ts'
 import { maskJson } from '../masking/json.ts'
 import { planRows, type RowsPlan } from '../masking/rows.ts'
+import type { Place } from '../operation.ts'
 import type { Data, Frame, Head, Reply, RowsForm } from '../reply.ts'
 
 /** A JSON document is masked whole, so it is held in memory: beyond this it is refused. */
@@ -17,18 +18,28 @@ export function mask(): Stage {
     const applied = new Set<string>()
     exchange.learn('masked', applied)
     if (masks.length === 0) return next()
-    refuseCopies(exchange, masks)
+    refuseMoves(exchange, masks)
     return masked(await next(), masks, applied)
   }
 }
 
-/** What the server copies from a masked field into another place would be read there in clear. */
-function refuseCopies(exchange: Exchange, masks: readonly MaskRule[]): void {
-  const copied = exchange.operation.copies?.find(source => masks.some(rule => matches(rule.resource, source)))
-  if (copied !== undefined) {
-    throw new Refusal('ERR_OBLIGATION_UNMET', `${copied} is under a mask: its data may not be copied on the server`)
+/** What the server brings from under a mask to where that mask does not follow would be read there in clear. */
+function refuseMoves({ operation }: Exchange, masks: readonly MaskRule[]): void {
+  for (const { from, to } of operation.moves ?? []) {
+    const lost = masks.some(
+      rule => (from === 'anywhere' || covers(rule, from)) && (to === undefined || !covers(rule, to)),
+    )
+    if (!lost) continue
+    const what = from === 'anywhere' ? `data of ${operation.target}` : nameOf(from)
+    const where = to === undefined ? 'where no mask follows' : `${nameOf(to)}, where that mask does not follow`
+    throw new Refusal('ERR_OBLIGATION_UNMET', `${what} is under a mask: it may not be brought to ${where}`)
   }
 }
+
+const covers = (rule: MaskRule, { resource, field }: Place) =>
+  matches(rule.resource, resource) && (field === undefined || rule.field === '*' || rule.field === field)
+
+const nameOf = ({ resource, field }: Place) => (field === undefined ? resource : `${resource}, ${field},`)
 
 async function* masked(reply: Reply, rules: readonly MaskRule[], applied: Set<string>): AsyncGenerator<Frame> {
   let transform: Transform = headless

@@ -15,6 +15,9 @@ const setup = gateway([masked], {
     create table scratch (id int, ssn text);
     insert into scratch values (1, '-');
     create sequence hidden;
+    create table ruled (id int);
+    insert into ruled values (1);
+    create rule taking as on delete to ruled do also insert into scratch select id, ssn from customers;
     analyze customers;
   `,
 })
@@ -36,6 +39,8 @@ const copies: readonly (readonly [string, readonly string[]])[] = [
   ['a view that is temporary unasked',            ['create temp table one as select 1 as n', 'create view u as select ssn from customers, one', 'insert into scratch select 4, ssn from u']],
   ['the payload of a notification',               [`select pg_notify('channel', ssn) from customers`]],
   ['the value of a sequence',                     [`select setval('hidden', replace(ssn, '-', '')::bigint) from customers`]],
+  ['a rule in the place of a DELETE',             ['delete from ruled where id = 1']],
+  ['the name of a column, as a row',              [`update pg_attribute set attname = 'foo' where attrelid = 'customers'::regclass and attname = 'ssn'`]],
   ['the key of a lock',                           [`select pg_advisory_lock(replace(ssn, '-', '')::bigint) from customers`]],
 ]
 

@@ -101,6 +101,33 @@ test('a portal that code closes and opens anew is unknown, and masked as such', 
   expect(heard).not.toMatch(raw)
 })
 
+test('and what was proved of the portal that it was is proved no more', async () => {
+  const evil = `do $$ declare r refcursor := 'c'; begin close r; open r for select ssn || '' from customers; end $$`
+  const heard = await raws(
+    [
+      query('begin'),
+      parse('', 'select 1::text from generate_series(1, 3)'),
+      bind('c', ''),
+      flush,
+      query(evil),
+      execute('c'),
+      sync,
+      query('rollback'),
+    ],
+    4,
+  )
+  expect(heard).not.toMatch(raw)
+})
+
+test('a function that is made in the transaction is not taken for the harmless one of the same name', async () => {
+  const client = await setup().client()
+  await client.query('begin')
+  await client.query(`create function public.lower(int) returns text language sql as 'select max(ssn) from customers'`)
+  const { rows } = await client.query('select lower(1) as a, 1 as b, count(*) as c from customers')
+  expect(rows).toEqual([{ a: '[redacted]', b: 1, c: '20' }])
+  await client.query('rollback')
+})
+
 test('SQL names of another meaning are followed, and unknown ones are opaque', async () => {
   const client = await setup().client()
   await client.query('prepare p as select 1')

@@ -4,6 +4,7 @@ import { actionCommitment } from '../../lib/format/disclosure.ts'
 import type { Subject } from '../../lib/identity/subject.ts'
 import type { Ledger } from '../../lib/ledger/ledger.ts'
 import { openMemoryLedger } from '../../lib/ledger/memory.ts'
+import type { Move } from '../../lib/operation.ts'
 import type { Frame } from '../../lib/reply.ts'
 import { mostWaiting } from '../../lib/requests.ts'
 import { race } from '../../lib/run.ts'
@@ -495,8 +496,28 @@ describe('masking', () => {
 
   it('refuses a write that would copy masked data where it could be read in clear', async () => {
     const at = await fixture([maskControl])
-    const copy = { accesses: [{ action: 'insert', resource: 'crm/public.copy' }], copies: ['crm/public.customers'] }
+    const copy = {
+      accesses: [{ action: 'insert', resource: 'crm/public.copy' }],
+      moves: [{ from: { resource: 'crm/public.customers' } }],
+    }
     await expect(ask(at, agent, copy)).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+  })
+
+  it('refuses to give masked data another name, unless the same mask covers that', async () => {
+    const resource = 'crm/public.customers'
+    const at = await fixture([{ ...maskControl, covers: { resource } }])
+    const alter = (...moves: readonly Move[]) => ask(at, agent, { accesses: [{ action: 'alter', resource }], moves })
+    const refusal = { code: 'ERR_OBLIGATION_UNMET' }
+    await expect(alter({ from: { resource }, to: { resource: 'crm/public.clients' } })).rejects.toMatchObject(refusal)
+    await expect(alter({ from: { resource, field: 'ssn' }, to: { resource, field: 'name' } })).rejects.toMatchObject(
+      refusal,
+    )
+    await expect(alter({ from: 'anywhere' })).rejects.toMatchObject(refusal)
+    await alter(
+      { from: { resource, field: 'name' }, to: { resource, field: 'full_name' } },
+      { from: { resource, field: 'ssn' }, to: { resource, field: 'ssn' } },
+      { from: { resource: 'crm/public.orders' } },
+    )
   })
 })
 
