@@ -24,6 +24,8 @@ import { flush, int32, message, parameterStatus, ready, sync, type } from './wir
 export interface ConnectionParts {
   readonly gate: Gate
   readonly target: string
+  /** By which names clients may ask for the upstream's database. */
+  readonly databases: ReadonlySet<string>
   readonly searchPath: readonly string[]
   readonly upstream: UpstreamOptions
   readonly secureContext: SecureContext | undefined
@@ -55,7 +57,8 @@ export async function serve(raw: Socket, parts: ConnectionParts): Promise<void> 
   try {
     raw.setNoDelay(true)
     const door = {
-      ...{ gate: parts.gate, target: parts.target, secureContext: parts.secureContext, address },
+      ...{ gate: parts.gate, target: parts.target, databases: parts.databases, address },
+      secureContext: parts.secureContext,
       accept: (asked: ReadonlyMap<string, string>) => void startupSettings(asked, parts.searchPath),
     }
     const arrival = await arrive(raw, door)

@@ -44,8 +44,10 @@ export async function postgresGateway(options: PostgresOptions): Promise<Postgre
   const { gate, target, tls, searchPath = ['public'], holdNotice = defaultNotice, handshakeMs = 10_000 } = options
   const upstream = { connectionString: options.upstream, target, searchPath, connectTimeoutMs }
   const catalog = new Catalog({ target, searchPath, connect: () => newClient(upstream) })
+  // The database itself, and what the operator calls it.
+  const databases = new Set([newClient(upstream).database ?? target, target])
   const parts = {
-    ...{ gate, target, searchPath, upstream, handshakeMs, holdNotice, catalog },
+    ...{ gate, target, databases, searchPath, upstream, handshakeMs, holdNotice, catalog },
     analyser: new Analyser(catalog),
     secureContext: tls === undefined ? undefined : createSecureContext({ ...tls, minVersion: 'TLSv1.2' }),
     cancels: new Map(),

@@ -26,6 +26,8 @@ export type Arrival =
 interface Door {
   readonly gate: Gate
   readonly target: string
+  /** By which names the target's one database may be asked for. */
+  readonly databases: ReadonlySet<string>
   readonly secureContext: SecureContext | undefined
   readonly address: string
   /** Checks what the client asks to set, before anybody is asked for a credential. @throws ProtocolViolation */
@@ -98,16 +100,25 @@ async function login(
   socket.write(message(type.authentication, int32(3)))
   const secret = await passwordOf(socket)
   if (secret === undefined) return undefined
-  const { gate, target, address } = door
-  try {
-    const subject = await gate.identify({ kind: 'bearer', secret })
-    return { kind: 'session', socket, tls, parameters, subject }
-  } catch (error) {
+  const { gate, target, address, databases } = door
+  const refused = async (error: unknown, sqlstate?: string) => {
     await gate.recordFailedLogin({ protocol: 'postgres', target, address, error })
-    const unknown = isOurs(error) && error instanceof Refusal
-    socket.end(errorResponse(error, 'FATAL', unknown ? { sqlstate: '28P01' } : {}))
+    socket.end(errorResponse(error, 'FATAL', sqlstate === undefined ? {} : { sqlstate }))
     return undefined
   }
+  let subject: Subject
+  try {
+    subject = await gate.identify({ kind: 'bearer', secret })
+  } catch (error) {
+    return refused(error, isOurs(error) && error instanceof Refusal ? '28P01' : undefined)
+  }
+  // As the server: only who is known is told of databases, and who names none means the one of the user's name.
+  const database = parameters.get('database') || (parameters.get('user') ?? '')
+  if (!databases.has(database)) {
+    const error = new Refusal('ERR_ACCESS_DENIED', `this database is not served here: ask for "${target}"`)
+    return refused(error, '3D000')
+  }
+  return { kind: 'session', socket, tls, parameters, subject }
 }
 
 async function passwordOf(socket: Duplex): Promise<string | undefined> {

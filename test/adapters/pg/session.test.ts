@@ -88,6 +88,26 @@ test('a grant that is revoked cuts its session at once, even while the server is
   }
 })
 
+test('the database is asked for by its own name or the target’s, and any other is refused and recorded', async () => {
+  for (const database of ['crm', 'postgres']) {
+    const client = await setup().client(undefined, { database })
+    expect((await client.query('select current_database() as name')).rows).toEqual([{ name: 'postgres' }])
+  }
+  for (const asked of [{ database: 'template1' }, { database: 'CRM' }, { database: '', user: 'template1' }]) {
+    const error = await failure(setup().client(undefined, asked))
+    expect(error).toMatchObject({ code: '3D000', ours: 'ERR_ACCESS_DENIED' })
+    expect((await setup().of('decision')).at(-1)).toMatchObject({
+      verdict: 'deny',
+      accesses: [{ action: 'connect', resource: 'crm' }],
+    })
+  }
+})
+
+test('who is not known is not told of databases', async () => {
+  const { code } = await failure(setup().client('nobody@crm.example', { database: 'template1' }))
+  expect(code).toBe('28P01')
+})
+
 test('garbage, an impossible length and silence close that connection alone', async () => {
   const client = await setup().client()
   const said = await Promise.all([
