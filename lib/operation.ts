@@ -18,6 +18,18 @@ export interface Move {
   readonly to?: Place
 }
 
+/** Something that is asked for by a name that stands for nothing. */
+export interface Absence {
+  /** One of the operation's accesses. */
+  readonly access: Access
+  /** As it was asked for. */
+  readonly name: string
+  /** What the resource would be if it were there: a denial says no more of it than of what is there and forbidden. */
+  readonly as: string
+  /** Whoever may do this may see what is there, and is told that this is not. */
+  readonly seenBy: Access
+}
+
 export interface Operation {
   /** http, postgres, ... */
   readonly protocol: string
@@ -25,6 +37,8 @@ export interface Operation {
   readonly target: string
   /** Everything that it does: all must be permitted. At least one. `crm/public.customers`, `select`. */
   readonly accesses: readonly Access[]
+  /** Accesses among them that can only fail. */
+  readonly absent?: readonly Absence[]
   /** Resources that its reply can show data of, beyond those accessed: the tables under a view, a partition's parent. */
   readonly reaches: readonly string[]
   /** It may reach anything in the target (an unknown function, code): every mask of the target applies. */

@@ -25,7 +25,7 @@ function analyseStatements(statements: readonly Statement[], names: Names, overl
 const reached = new WeakMap<Relation, Analysis>()
 
 const unknownView: Analysis = {
-  ...{ accesses: [], reaches: [], moves: [], parts: [], missed: false, secret: false },
+  ...{ accesses: [], reaches: [], moves: [], absent: [], parts: [], missed: false, secret: false },
   ...{ opaque: true, code: true, risk: 'high', read: false },
 }
 

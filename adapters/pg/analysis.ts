@@ -1,5 +1,5 @@
 /** What an analysis of a text says: the words between the reading of statements and those who judge, execute and remember them. */
-import type { Access, Move } from '../../lib/operation.ts'
+import type { Absence, Access, Move } from '../../lib/operation.ts'
 import type { Risk } from './actions.ts'
 
 export interface Analysis {
@@ -16,6 +16,8 @@ export interface Analysis {
   readonly refused?: string
   /** A name that the catalog did not know. */
   readonly missed: boolean
+  /** Relations that neither the catalog nor the session knows. */
+  readonly absent: readonly Absence[]
   /** The text may hold a credential. */
   readonly secret: boolean
   /** One for each statement of the text. */

@@ -22,6 +22,9 @@ const sqlstates: Partial<Record<ErrorCode, string>> = {
   ERR_UPSTREAM:             '08006', // connection_failure
 }
 
+/** Where what is refused is not there at all. */
+const undefinedTable = '42P01'
+
 export type Severity = 'ERROR' | 'FATAL'
 
 /** What is told: `routine` (field R) carries our code, so that a program need not read text. */
@@ -40,7 +43,8 @@ function told(error: unknown, exchange: string | undefined): Told {
     return { sqlstate: error.sqlstate, text: error.message, ...position, ...detail }
   }
   if (isOurs(error)) {
-    return { sqlstate: sqlstates[error.code] ?? 'XX000', text: error.message, routine: error.code, ...detail }
+    const sqlstate = error.data.absent === undefined ? (sqlstates[error.code] ?? 'XX000') : undefinedTable
+    return { sqlstate, text: error.message, routine: error.code, ...detail }
   }
   return { sqlstate: 'XX000', text: 'the gateway failed on this statement', ...detail }
 }

@@ -65,10 +65,12 @@ export function operationOf(
   }
   // A rename is judged by its two names, whatever lies under them; what is copied, by what it is copied from.
   if ((redefines || unknown) && moves.some(({ to }) => to === undefined)) moves.unshift({ from: 'anywhere' })
+  const absent = all.flatMap(one => one.absent)
   const operation: Operation = {
     protocol: 'postgres',
     target,
     accesses: [...accesses.values()],
+    ...(absent.length > 0 ? { absent } : {}),
     reaches: [...new Set(all.flatMap(one => one.reaches))],
     opaque,
     ...(moves.length > 0 ? { moves } : {}),

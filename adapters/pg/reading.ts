@@ -3,13 +3,13 @@
  * What a text does not show is said so: a function that is not known harmless makes the whole opaque. It is no proof against
  * the owner of the schema: triggers, rules, row security and defaults are the schema's own and are not followed.
  */
-import type { Access, Move } from '../../lib/operation.ts'
+import type { Absence, Access, Move } from '../../lib/operation.ts'
 import type { Risk } from './actions.ts'
 import type { Analysis, Created, Overlay, Part } from './analysis.ts'
 import { readExpressions } from './expressions.ts'
 import { leaks } from './functions.ts'
 import { type Names, type Relation, resourceOf, segment } from './names.ts'
-import { type Resolved, resolve } from './resolve.ts'
+import { absence, type Resolved, resolve } from './resolve.ts'
 import { maySet } from './settings.ts'
 import { type Node, type Statement, stringAt, type Tree } from './tree.ts'
 
@@ -36,6 +36,7 @@ export class Reading {
   #read = true
   #refused: string | undefined
   #missed = false
+  readonly #absent: Absence[] = []
   #secret = false
   /** Of the statement being read: relations that it reads, and whether it writes what it reads. */
   #sources = new Set<string>()
@@ -64,6 +65,7 @@ export class Reading {
       risk: this.#risk,
       read: this.#read,
       missed: this.#missed,
+      absent: this.#absent,
       secret: this.#secret,
       parts,
       ...(this.#refused === undefined ? {} : { refused: this.#refused }),
@@ -184,6 +186,7 @@ export class Reading {
     if (unknown) {
       this.#missed = true
       this.#opaque = true
+      this.#absent.push(absence(this.names, action, resources[0]!, schema, name))
     }
     if (relation !== undefined) this.#follow(relation, action)
     // The catalog does not show it, or shows what it hides: a view over temporary relations is itself temporary, unasked.

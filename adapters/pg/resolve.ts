@@ -1,4 +1,5 @@
 /** What the name of a relation stands for in a session: the catalog's, the session's own, or nobody's that is known. */
+import type { Absence } from '../../lib/operation.ts'
 import type { Overlay } from './analysis.ts'
 import { type Names, type Relation, resourceOf } from './names.ts'
 import { type Node, stringAt } from './tree.ts'
@@ -33,4 +34,15 @@ export function resolve(names: Names, overlay: Overlay, created: ReadonlyMap<str
     resources.push(resourceOf(names.target, unknown ? (schema ?? 'unknown') : made!, name))
   }
   return { schema, name, relation, resources, unknown, unread: schema === 'pg_temp' && !temporary }
+}
+
+/** Of a relation that is unknown. Whoever may read the catalog may know what is in it. */
+export function absence(names: Names, action: string, of: string, schema: string | undefined, name: string): Absence {
+  const { target, creationSchema } = names
+  return {
+    access: { action, resource: of },
+    name: `relation "${schema === undefined ? name : `${schema}.${name}`}"`,
+    as: resourceOf(target, schema ?? creationSchema, name),
+    seenBy: { action: 'select', resource: resourceOf(target, 'pg_catalog', 'pg_class') },
+  }
 }

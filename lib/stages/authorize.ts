@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Stage } from '../compose.ts'
 import { Fault, isOurs, Refusal } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import type { Access } from '../operation.ts'
 import type { Policy } from '../policy/policy.ts'
 
 export function authorize({ policy }: { readonly policy: Policy }): Stage {
@@ -21,7 +22,7 @@ export function authorize({ policy }: { readonly policy: Policy }): Stage {
   }
   return (exchange, next) => {
     if (decide(exchange)) return next()
-    throw denial('no right to', exchange)
+    throw denial(exchange, policy)
   }
 }
 
@@ -33,7 +34,7 @@ export function authorizeAnew(policy: Policy, exchange: Exchange): void {
   const { operation } = exchange
   try {
     if (!policy.decide(exchange.fact('subject'), operation.accesses).permit) {
-      exchange.abort(denial('the policy has changed: no right any more to', exchange))
+      exchange.abort(denial(exchange, policy, 'the policy has changed: no right any more to'))
     } else if (!isDeepStrictEqual(policy.obligations(operation), conditions)) {
       exchange.abort(
         new Refusal('ERR_OBLIGATION_UNMET', 'the controls have changed while this was under way: ask again'),
@@ -44,10 +45,24 @@ export function authorizeAnew(policy: Policy, exchange: Exchange): void {
   }
 }
 
-function denial(what: string, { operation: { accesses } }: Exchange): Refusal {
-  const denied = accesses.map(({ action, resource }) => `${action} ${resource}`).join(', ')
-  return new Refusal('ERR_ACCESS_DENIED', `${what} ${denied}`, { accesses })
+/** What is not there is said to be not there, to those who may see what is; to others it is denied as what is there would be. */
+function denial(exchange: Exchange, policy: Policy, what = 'no right to'): Refusal {
+  const { accesses, absent = [] } = exchange.operation
+  const known = accesses.filter(access => !absent.some(one => isSame(one.access, access)))
+  const told = [...known, ...absent.map(({ seenBy }) => seenBy)]
+  if (absent.length > 0 && policy.decide(exchange.fact('subject'), told).permit) {
+    const names = absent.map(({ name }) => name)
+    return new Refusal('ERR_ACCESS_DENIED', `not known here: ${names.join(', ')}`, { accesses, absent: names })
+  }
+  const shown = accesses.map(access => {
+    const as = absent.find(one => isSame(one.access, access))?.as
+    return as === undefined ? access : { ...access, resource: as }
+  })
+  const denied = shown.map(({ action, resource }) => `${action} ${resource}`).join(', ')
+  return new Refusal('ERR_ACCESS_DENIED', `${what} ${denied}`, { accesses: shown })
 }
+
+const isSame = (one: Access, other: Access) => one.action === other.action && one.resource === other.resource
 
 const unjudged = (error: unknown) =>
   isOurs(error) ? error : new Fault('ERR_POLICY_UNAVAILABLE', 'the policy could not be evaluated', {}, error)

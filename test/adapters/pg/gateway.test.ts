@@ -1,13 +1,18 @@
 /** The gateway end to end: both protocols, transactions, refusals, COPY, cursors, what is recorded. */
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { failure, gateway } from './support.ts'
 
 const rules = `
 p, role:support, crm/**, *, allow
 p, role:support, crm/public.forbidden, *, deny
+p, role:clerk, crm/public.orders, *, allow
+p, role:curious, crm/public.orders, *, allow
+p, role:curious, crm/pg_catalog.*, select, allow
 g, requester@crm.example, role:support
+g, owner@crm.example, role:clerk
+g, dba@crm.example, role:curious
 `
 const { crm } = await import('../../support/postgres.ts')
 const setup = gateway([], {
@@ -42,6 +47,45 @@ test('a text that cannot be read is refused in both protocols, and each time rec
     })
   }
   expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+})
+
+describe('a relation that is not there', () => {
+  const asking = async (password: string, text: string) => {
+    const answer = await failure((await setup().client(password)).query(text))
+    expect((await setup().of('decision')).at(-1)).toMatchObject({ verdict: 'deny' })
+    return answer
+  }
+
+  test('is said to be unknown to who may read the catalog, and what is there is said to be forbidden', async () => {
+    const absent = { code: '42P01', ours: 'ERR_ACCESS_DENIED' }
+    for (const text of [
+      'select * from nosuch',
+      'delete from nosuch',
+      'drop table nosuch',
+      'select 1 from orders, nosuch',
+    ]) {
+      const answer = await asking('dba@crm.example', text)
+      expect(answer).toMatchObject(absent)
+      expect(answer.message).toContain('relation "nosuch"')
+    }
+    const qualified = await asking('dba@crm.example', 'select * from elsewhere.nosuch')
+    expect(qualified).toMatchObject({ ...absent, message: expect.stringContaining('relation "elsewhere.nosuch"') })
+    for (const text of ['select * from forbidden', 'select 1 from nosuch, forbidden']) {
+      expect((await asking('dba@crm.example', text)).code).toBe('42501')
+    }
+  })
+
+  test('is denied to others as what is there and forbidden is', async () => {
+    for (const [first, second] of [
+      ['select * from nosuch1', 'select * from forbidden'],
+      ['select * from public.nosuch1', 'select * from public.forbidden'],
+      ['update nosuch1 set n = 1', 'update forbidden set n = 1'],
+      ['select 1 from orders, nosuch1', 'select 1 from orders, forbidden'],
+    ] as const) {
+      const [absent, present] = [await asking('owner@crm.example', first), await asking('owner@crm.example', second)]
+      expect({ ...absent, message: absent.message.replaceAll('nosuch1', 'forbidden') }).toEqual(present)
+    }
+  })
 })
 
 test('every execution is an exchange with a decision and an outcome, and its rows are counted', async () => {
