@@ -1,7 +1,7 @@
 /** The upstream's catalog over a connection of our own: one snapshot of names, read again on a miss and after definitions change. */
 import type pg from 'pg'
 import { Fault } from '../../lib/errors.ts'
-import { type Effect, effectOf, harmless, trustedExtensions } from './functions.ts'
+import { type Effect, effectOf, harmless, trustedExtensions, trustedFunctions } from './functions.ts'
 import { type Called, type Names, type Relation, resourceOf, unknownDefinition } from './names.ts'
 import { Views } from './views.ts'
 
@@ -30,9 +30,16 @@ const relied = `exists (select 1 from pg_depend d where d.refclassid = 'pg_proc'
     and d.classid <> 'pg_rewrite'::regclass)
   or exists (select 1 from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')`
 
+/** Whether a function (p) is of those that are named one by one, as its extension made it: in C, which runs no SQL unless it is written to. */
+const listed = `(p.prolang = (select oid from pg_language where lanname = 'c') and exists (
+  select 1 from pg_depend d join pg_extension e on e.oid = d.refobjid
+  where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.refclassid = 'pg_extension'::regclass
+    and d.deptype = 'e' and e.extname || '.' || p.proname = any($2)))`
+
 const functionsSql = `
   select n.nspname as schema, p.proname as name,
-    bool_and(p.provolatile <> 'v') as steady, bool_and(${builtIn('n', 'p')} or ${trusted}) as known,
+    bool_and(p.provolatile <> 'v' or ${listed}) as steady,
+    bool_and(${builtIn('n', 'p')} or ${trusted} or ${listed}) as known,
     bool_or(n.nspname in ('pg_catalog', 'information_schema') or ${relied}) as relied,
     bool_or(exists (select 1 from pg_type t where t.oid = p.proargtypes[0] and t.typtype in ('c', 'p', 'd'))) as row
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace group by 1, 2`
@@ -269,7 +276,7 @@ export class Catalog {
       const rows = {
         relations: await ask<Rows['relations']>(relationsSql),
         inherits: await ask<Rows['inherits']>(inheritsSql),
-        functions: await ask<Rows['functions']>(functionsSql, extensions),
+        functions: await ask<Rows['functions']>(functionsSql, [...extensions, trustedFunctions]),
         operators: await ask<Rows['operators']>(operatorsSql, extensions),
         types: await ask<Rows['types']>(typesSql, extensions),
       }

@@ -106,6 +106,26 @@ export const trustedExtensions = [
   'vector',
 ]
 
+/**
+ * Volatile functions of extensions that neither read nor write a table: each was looked up. They make something of chance or of
+ * their arguments alone; the triggers among them set a column to the time, the user, or the next number of a sequence.
+ */
+export const trustedFunctions = [
+  'autoinc.autoinc',
+  'insert_username.insert_username',
+  'moddatetime.moddatetime',
+  'pgcrypto.gen_random_bytes',
+  'pgcrypto.gen_random_uuid',
+  'pgcrypto.gen_salt',
+  'pgcrypto.pgp_pub_encrypt',
+  'pgcrypto.pgp_pub_encrypt_bytea',
+  'pgcrypto.pgp_sym_encrypt',
+  'pgcrypto.pgp_sym_encrypt_bytea',
+  'uuid-ossp.uuid_generate_v1',
+  'uuid-ossp.uuid_generate_v1mc',
+  'uuid-ossp.uuid_generate_v4',
+]
+
 /** Relations of the system that show stored values, statements of others, or credentials. */
 const leaking = new Set([
   'pg_authid',
