@@ -26,7 +26,7 @@ const readers: Readonly<Record<string, Reader>> = {
   SelectStmt: select, larg: select, rarg: select,
   InsertStmt: insert, UpdateStmt: update, DeleteStmt: remove, MergeStmt: merge,
   FuncCall: call, funccall: call, func: call,
-  A_Expr: operator, SubLink: operatorOfSublink, SortBy: operatorOfSort,
+  A_Expr: operator, SubLink: operatorOfSublink, SortBy: operatorOfSort, JoinExpr: operatorOfJoin, CaseExpr: operatorOfCase,
   ColumnRef: column, A_Indirection: indirection,
 }
 
@@ -208,6 +208,8 @@ function operator(reading: Reading, node: Node, scope: Scope): void {
 function operatorOfSublink(reading: Reading, node: Node, scope: Scope): void {
   const parts = strings(listAt(node, 'operName'))
   if (parts.length > 0) useOperator(reading, parts)
+  // `x IN (SELECT ...)` names none.
+  else if (node.subLinkType === 'ANY_SUBLINK') useOperator(reading, ['='])
   readExpressions(reading, rest(node, 'operName'), scope)
 }
 
@@ -215,6 +217,18 @@ function operatorOfSort(reading: Reading, node: Node, scope: Scope): void {
   const parts = strings(listAt(node, 'useOp'))
   if (parts.length > 0) useOperator(reading, parts)
   readExpressions(reading, rest(node, 'useOp'), scope)
+}
+
+/** NATURAL and USING compare with whatever `=` the path has for the columns' types. */
+function operatorOfJoin(reading: Reading, node: Node, scope: Scope): void {
+  if (node.isNatural === true || listAt(node, 'usingClause').length > 0) useOperator(reading, ['='])
+  readExpressions(reading, node, scope)
+}
+
+/** `CASE x WHEN y` */
+function operatorOfCase(reading: Reading, node: Node, scope: Scope): void {
+  if (isNode(node.arg)) useOperator(reading, ['='])
+  readExpressions(reading, node, scope)
 }
 
 /** `c.f` is `f(c)` where c has no column f: a call without parentheses. */
