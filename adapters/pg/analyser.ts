@@ -2,7 +2,8 @@
 
 import { analyse } from './analyse.ts'
 import type { Analysis, Named, Overlay } from './analysis.ts'
-import type { Catalog, Snapshot } from './catalog.ts'
+import type { Catalog } from './catalog.ts'
+import type { Snapshot } from './snapshot.ts'
 
 export interface Analysed {
   readonly text: string

@@ -25,6 +25,8 @@ export function readDefinition(reading: Reading, name: string, node: Node): Part
     named += object(reading, item, action, kind, stringAt(node, 'removeType') ?? stringAt(node, 'objtype'))
   }
   if (named === 0) reading.access(action, `${reading.names.target}/${kind.on ?? 'database'}`)
+  // Of a schema or the database: an index that cannot be made anew quotes what stands twice under it.
+  if (named === 0 && kind.action === 'maintain') reading.anything()
   readMoves(reading, name, node)
   reading.expressions(isNode(base) ? { ...rest, base: { ...base, relation: undefined } } : rest)
   return { defines: !kind.read && name !== 'NotifyStmt' }

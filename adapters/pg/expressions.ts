@@ -156,7 +156,8 @@ function assignments(
     contains(value, (name, child) => {
       if (name !== 'ColumnRef') return false
       const parts = strings(listAt(child, 'fields'))
-      const table = parts.at(-2)
+      // With a schema before it, it is no alias, and may be another table of the same name.
+      const table = parts.length > 2 ? parts.join('.') : parts.at(-2)
       if (table !== undefined && table === proposed) return false
       if (parts.at(-1) === assigned && (table === undefined || own === table)) return false
       reading.copying()
@@ -180,8 +181,9 @@ function call(reading: Reading, node: Node, scope: Scope): void {
   if (called?.effect.kind === 'harmless') return
   reading.access('call', resourceOf(reading.names.target, called?.schema ?? schema ?? 'unknown', name))
   reading.writes(called?.effect.risk ?? 'high')
-  // A payload, a sequence's value, the key of a lock: each can be read again where no mask reaches.
-  if (called?.effect.kind === 'writes' && !listAt(node, 'args').every(isGiven)) reading.copying()
+  // A payload, a sequence's value, the key of a lock, a large object: each can be read again where no mask reaches.
+  const system = called?.effect.kind === 'writes' || called?.schema === 'pg_catalog'
+  if (system && !listAt(node, 'args').every(isGiven)) reading.copying()
   if (called?.effect.kind !== 'writes') reading.unknownCode()
 }
 

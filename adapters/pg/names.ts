@@ -10,8 +10,10 @@ export interface Relation {
   readonly resource: string
   /** Attribute number to name. */
   readonly columns: ReadonlyMap<number, string>
-  /** Resources of its ancestors and descendants by inheritance or partition. */
+  /** Resources of its ancestors and descendants by inheritance or partition; of an index, its table's. */
   readonly kin: readonly string[]
+  /** Resources that a change of its rows changes too, by foreign keys that cascade or set. */
+  readonly changed: readonly string[]
   /** A rule of the schema's own does something else in place of a write to it, or beside it. */
   readonly rewritten: boolean
   /** Of a view: its query, every name in it qualified; or that it cannot be known now. */

@@ -106,6 +106,11 @@ export class Reading {
     this.#read = false
   }
 
+  /** It may reach anything. */
+  anything(): void {
+    this.#opaque = true
+  }
+
   refuse(why: string): void {
     this.#refused ??= why
   }
@@ -233,6 +238,8 @@ export class Reading {
   #follow(relation: Relation, action: string): void {
     for (const resource of this.#inner.beneath(relation)) this.#reaches.add(resource)
     const writing = ['insert', 'update', 'delete'].includes(action)
+    // Where a row of another falls foul of its constraints then, the server's error quotes that row.
+    if (writing && action !== 'insert') for (const resource of relation.changed) this.#reaches.add(resource)
     if (writing && relation.rewritten) {
       this.unknownCode()
       this.storing()

@@ -85,7 +85,8 @@ function copy(reading: Reading, node: Node): Partial<Part> {
   if (!elsewhere) return { copy: from ? 'in' : 'out' }
   reading.writes('high')
   reading.unknownCode()
-  if (!from) reading.copying()
+  // What it writes there can be read without us; what it reads may have been written so.
+  reading.copying()
   reading.access('execute', `${reading.names.target}/server`)
   return {}
 }

@@ -15,6 +15,8 @@ const setup = gateway([masked], {
     create table scratch (id int, ssn text);
     insert into scratch values (1, '-');
     create sequence hidden;
+    create schema sub; create table sub.customers (id int, ssn text);
+    insert into sub.customers values (1, '-');
     create table ruled (id int);
     insert into ruled values (1);
     create rule taking as on delete to ruled do also insert into scratch select id, ssn from customers;
@@ -40,6 +42,11 @@ const copies: readonly (readonly [string, readonly string[]])[] = [
   ['the payload of a notification',               [`select pg_notify('channel', ssn) from customers`]],
   ['the value of a sequence',                     [`select setval('hidden', replace(ssn, '-', '')::bigint) from customers`]],
   ['a rule in the place of a DELETE',             ['delete from ruled where id = 1']],
+  ['a table of another schema with the same name', ['update sub.customers set ssn = public.customers.ssn from public.customers']],
+  ['the same, in a MERGE',                        ['merge into sub.customers using public.customers on true when matched then update set ssn = public.customers.ssn']],
+  ['a large object',                              [`select lo_from_bytea(4711, ssn::bytea) from customers limit 1`]],
+  ['a file of the server',                        [`copy scratch from '/tmp/any'`]],
+  ['a program on the server',                     [`copy scratch from program 'cat /tmp/any'`]],
   ['the name of a column, as a row',              [`update pg_attribute set attname = 'foo' where attrelid = 'customers'::regclass and attname = 'ssn'`]],
   ['the key of a lock',                           [`select pg_advisory_lock(replace(ssn, '-', '')::bigint) from customers`]],
 ]
