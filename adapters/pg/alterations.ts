@@ -1,4 +1,5 @@
 /** The parts of ALTER TABLE, and the columns and constraints in it and in CREATE TABLE: which of them bring data from one column to another. */
+import { family } from './covered.ts'
 import type { Reading } from './reading.ts'
 import { contains, isNode, listAt, type Node, nodeAt, stringAt, strings, type Tree } from './tree.ts'
 
@@ -69,7 +70,7 @@ function detaches(reading: Reading, relation: Node, command: Node): void {
 /** The rules on its ancestors cover a child's data no longer. */
 function parts(reading: Reading, parent: Node | undefined, child: Node | undefined): void {
   if (parent === undefined || child === undefined) return void anything(reading)
-  const [above, below] = [reading.family(parent), reading.family(child)]
+  const [above, below] = [family(reading, parent), family(reading, child)]
   for (const from of new Set([...above.own, ...above.kin, ...below.kin])) {
     for (const to of below.own) if (from !== to) reading.moves({ from: { resource: from }, to: { resource: to } })
   }
@@ -94,7 +95,7 @@ export function columnMoves(reading: Reading, relation: Node, elements: readonly
 function follows(reading: Reading, constraint: Node): void {
   const referred = nodeAt(constraint, 'pktable')
   if (referred === undefined) return void anything(reading)
-  const { own, kin } = reading.family(referred)
+  const { own, kin } = family(reading, referred)
   const columns = strings(listAt(constraint, 'pk_attrs'))
   for (const resource of [...own, ...kin]) {
     // Without a list it is the primary key, which the text does not name.
@@ -105,7 +106,7 @@ function follows(reading: Reading, constraint: Node): void {
 
 /** A column that is computed of others. */
 function computes(reading: Reading, relation: Node, from: Tree, into: string): void {
-  const { own, kin, relation: known } = reading.family(relation)
+  const { own, kin, relation: known } = family(reading, relation)
   const columns = new Set(known?.columns.values() ?? [])
   const fields = new Set<string | undefined>()
   contains({ from }, (name, child) => {

@@ -3,6 +3,7 @@
  * As a table, of every statement that defines anything. What is not in it could bring anything anywhere, and is said to.
  */
 import { type Alteration, alterations, anything, columnMoves, stays } from './alterations.ts'
+import { family, inSchema, shownBy } from './covered.ts'
 import { nameIn, resourceOf, schemaIn } from './names.ts'
 import type { Reading } from './reading.ts'
 import { isNode, listAt, type Node, nodeAt, qualified, stringAt, strings, type Tree } from './tree.ts'
@@ -74,7 +75,7 @@ function alterTable(reading: Reading, node: Node): void {
 
 /** From a relation, to nobody knows where. */
 const away: Alteration = (reading, relation) => {
-  for (const resource of reading.beneath(relation)) reading.copied(resource)
+  for (const resource of shownBy(reading, relation)) reading.copied(resource)
 }
 
 /** Of a relation, by whichever ALTER: the server does not insist that it be a table, a view or an index. */
@@ -84,13 +85,13 @@ function rename(reading: Reading, node: Node): void {
   const newName = stringAt(node, 'newname') ?? ''
   const old = stringAt(node, 'subname')
   if (type === 'OBJECT_SCHEMA') {
-    for (const resource of reading.inSchema(old ?? '')) movesTo(reading, resource, newName)
+    for (const resource of inSchema(reading, old ?? '')) movesTo(reading, resource, newName)
     return
   }
   // Of a composite type; with CASCADE, of every table made of it.
   if (type === 'OBJECT_ATTRIBUTE' && node.behavior === 'DROP_CASCADE') anything(reading)
   if (type === 'OBJECT_ATTRIBUTE' || relation === undefined) return
-  const { own, kin } = reading.family(relation)
+  const { own, kin } = family(reading, relation)
   if (type === 'OBJECT_COLUMN') {
     for (const resource of [...own, ...kin]) {
       reading.moves({ from: { resource, field: old ?? '' }, to: { resource, field: newName } })
@@ -106,7 +107,7 @@ function setSchema(reading: Reading, node: Node): void {
   if (node.objectType === 'OBJECT_EXTENSION') return void anything(reading)
   const relation = nodeAt(node, 'relation')
   if (relation === undefined) return
-  for (const resource of reading.family(relation).own) movesTo(reading, resource, stringAt(node, 'newschema') ?? '')
+  for (const resource of family(reading, relation).own) movesTo(reading, resource, stringAt(node, 'newschema') ?? '')
 }
 
 /** A relation takes another name: whatever it shows is found there from now on. */
@@ -119,7 +120,7 @@ function rule(reading: Reading, node: Node): void {
   const relation = nodeAt(node, 'relation')
   // A rule for SELECT is the query of a view, and is read as such.
   if (relation === undefined || node.event === 'CMD_SELECT' || listAt(node, 'actions').length === 0) return
-  for (const resource of reading.beneath(relation)) reading.copied(resource)
+  for (const resource of shownBy(reading, relation)) reading.copied(resource)
 }
 
 /** Triggers of the server's own that copy one column into another. */
@@ -135,7 +136,7 @@ function trigger(reading: Reading, node: Node): void {
   if (called?.effect.kind === 'harmless') return
   if (!builtIn || !copying.includes(name) || relation === undefined) return void anything(reading)
   const [into, , ...from] = strings(listAt(node, 'args'))
-  for (const resource of reading.beneath(relation)) {
+  for (const resource of shownBy(reading, relation)) {
     for (const field of from) reading.moves({ from: { resource, field }, to: { resource, field: into ?? '' } })
   }
 }
@@ -187,11 +188,11 @@ function publish(reading: Reading, node: Node): void {
     if (relation === undefined) {
       const schema = stringAt(object, 'name')
       const whole = schema === undefined ? reading.overlay.searchPath : [schema]
-      for (const resource of whole.flatMap(of => reading.inSchema(of))) reading.copied(resource)
+      for (const resource of whole.flatMap(of => inSchema(reading, of))) reading.copied(resource)
       continue
     }
     const columns = strings(listAt(nodeAt(object, 'pubtable') ?? {}, 'columns'))
-    for (const resource of reading.beneath(relation)) {
+    for (const resource of shownBy(reading, relation)) {
       if (columns.length === 0) reading.copied(resource)
       for (const field of columns) reading.moves({ from: { resource, field } })
     }

@@ -8,7 +8,7 @@ import type { Risk } from './actions.ts'
 import type { Analysis, Created, Overlay, Part } from './analysis.ts'
 import { readExpressions } from './expressions.ts'
 import { leaks } from './functions.ts'
-import { type Names, type Relation, resourceOf, segment } from './names.ts'
+import { type Names, type Relation, resourceOf } from './names.ts'
 import { absence, type Resolved, resolve } from './resolve.ts'
 import { maySet } from './settings.ts'
 import { type Node, type Statement, stringAt, type Tree } from './tree.ts'
@@ -45,13 +45,14 @@ export class Reading {
   #storing = false
   #creates: Created[] = []
   #depth = 0
-  readonly #createdHere = new Map<string, string>()
-  readonly #inner: Inner
+  /** Names that come into being in this text, with their schemas. */
+  readonly createdHere = new Map<string, string>()
+  readonly inner: Inner
 
   constructor(names: Names, overlay: Overlay, inner: Inner) {
     this.names = names
     this.overlay = overlay
-    this.#inner = inner
+    this.inner = inner
   }
 
   result(parts: readonly Part[]): Analysis {
@@ -161,7 +162,7 @@ export class Reading {
 
   /** What a statement that is kept under a name would do. */
   analysed(statements: readonly Statement[]): Analysis {
-    return this.#inner.statements(statements)
+    return this.inner.statements(statements)
   }
 
   /** A name that the catalog does not know: it may be new. */
@@ -176,7 +177,7 @@ export class Reading {
     for (const resource of this.#touch('select', node)) this.#sources.add(resource)
     // Whoever copies from a view copies from its tables.
     const relation = this.names.relation(stringAt(node, 'schemaname'), name)
-    if (relation !== undefined) for (const resource of this.#inner.beneath(relation)) this.#sources.add(resource)
+    if (relation !== undefined) for (const resource of this.inner.beneath(relation)) this.#sources.add(resource)
   }
 
   /** A relation that something is done to. @returns its resources */
@@ -186,7 +187,7 @@ export class Reading {
   }
 
   #touch(action: string, node: Node): readonly string[] {
-    const { schema, name, relation, resources, unknown, unread } = this.#resolve(node)
+    const { schema, name, relation, resources, unknown, unread } = this.resolve(node)
     if (unread) this.#opaque = true
     if (unknown) {
       this.#missed = true
@@ -204,39 +205,12 @@ export class Reading {
     return resources
   }
 
-  #resolve(node: Node): Resolved {
-    return resolve(this.names, this.overlay, this.#createdHere, node)
-  }
-
-  /** What a relation is called in policy, itself and its kin: the rules on any of them cover its data. */
-  family(node: Node): {
-    readonly own: readonly string[]
-    readonly kin: readonly string[]
-    readonly relation?: Relation
-  } {
-    const { resources, relation } = this.#resolve(node)
-    return { own: resources, kin: relation?.kin ?? [], ...(relation === undefined ? {} : { relation }) }
-  }
-
-  /** Everything whose data the relation can show. */
-  beneath(node: Node): readonly string[] {
-    const { resources, relation } = this.#resolve(node)
-    return relation === undefined ? resources : [...resources, ...this.#inner.beneath(relation)]
-  }
-
-  /** Every relation of a schema, those that this session has made among them. */
-  inSchema(schema: string): readonly string[] {
-    const { target } = this.names
-    const made = [...this.overlay.created, ...this.#createdHere].filter(([, of]) => of === schema)
-    const start = `${target}/${segment(schema)}.`
-    return [
-      ...this.names.resources().filter(resource => resource.startsWith(start)),
-      ...made.map(([name]) => resourceOf(target, schema, name)),
-    ]
+  resolve(node: Node): Resolved {
+    return resolve(this.names, this.overlay, this.createdHere, node)
   }
 
   #follow(relation: Relation, action: string): void {
-    for (const resource of this.#inner.beneath(relation)) this.#reaches.add(resource)
+    for (const resource of this.inner.beneath(relation)) this.#reaches.add(resource)
     const writing = ['insert', 'update', 'delete'].includes(action)
     // Where a row of another falls foul of its constraints then, the server's error quotes that row.
     if (writing && action !== 'insert') for (const resource of relation.changed) this.#reaches.add(resource)
@@ -251,7 +225,7 @@ export class Reading {
       this.moves({ from: 'anywhere' })
       if (relation.name === 'pg_settings') this.refuse('this setting may not be changed through the gateway')
     }
-    const view = this.#inner.view(relation)
+    const view = this.inner.view(relation)
     if (view === undefined) return
     // A materialized view runs nothing when it is read; a view runs what it calls.
     if (relation.kind !== 'v' || action === 'drop') return
@@ -274,7 +248,7 @@ export class Reading {
   /** A name that stands for a relation from here on, though the catalog cannot say so yet. */
   becomes(schema: string, name: string, view = false): void {
     this.#creates.push({ schema, name, view })
-    this.#createdHere.set(name, schema)
+    this.createdHere.set(name, schema)
   }
 
   /** @param values undefined for a reset; a value that is no constant is refused */
