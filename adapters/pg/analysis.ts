@@ -30,6 +30,8 @@ export interface Part {
   readonly copy?: 'in' | 'out'
   /** A definition changes: the catalog is read again once it is done. */
   readonly defines: boolean
+  /** A relation takes another parent, whose columns are renamed together with its own from then on. */
+  readonly regroups?: boolean
   /** Names a session-level object: what it stands for is looked up when the statement is executed. */
   readonly uses?: Named
   readonly makes?: Named & { readonly analysis: Analysis }

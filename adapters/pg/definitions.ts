@@ -29,8 +29,11 @@ export function readDefinition(reading: Reading, name: string, node: Node): Part
   if (named === 0 && kind.action === 'maintain') reading.anything()
   readMoves(reading, name, node)
   reading.expressions(isNode(base) ? { ...rest, base: { ...base, relation: undefined } } : rest)
-  return { defines: !kind.read && name !== 'NotifyStmt' }
+  const regroups = contains(node.cmds, (_, part) => takesParent.has(stringAt(part, 'subtype') ?? ''))
+  return { defines: !kind.read && name !== 'NotifyStmt', ...(regroups ? { regroups } : {}) }
 }
+
+const takesParent = new Set(['AT_AddInherit', 'AT_AttachPartition'])
 
 function object(reading: Reading, item: Tree, action: string, kind: Kind, of: string | undefined): number {
   if (!isNode(item)) return 0

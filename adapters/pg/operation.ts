@@ -14,6 +14,8 @@ export interface Circumstances {
   readonly inTransaction: boolean
   /** Definitions have changed in this transaction: a name may stand for other data than the catalog says. */
   readonly redefined: boolean
+  /** A relation has taken another parent in this transaction. */
+  readonly regrouped: boolean
   /** Changes wait for this transaction's COMMIT. */
   readonly unsettled: boolean
 }
@@ -37,7 +39,7 @@ export function operationOf(
   { text, analysis }: Pick<Analysed, 'text' | 'analysis'>,
   bound: { readonly [name: string]: Json },
   state: State,
-  { target, inTransaction, redefined, unsettled }: Circumstances,
+  { target, inTransaction, redefined, regrouped, unsettled }: Circumstances,
 ): Whole {
   const used = usedBy(analysis, state, text)
   const all: Analysis[] = [analysis, ...used.flatMap(meaning => (meaning === undefined ? [] : [meaning.analysis]))]
@@ -63,8 +65,11 @@ export function operationOf(
     const read = all.flatMap(one => [...one.accesses.map(access => access.resource), ...one.reaches])
     moves.push(...read.map(resource => ({ from: { resource } })))
   }
-  // A rename is judged by its two names, whatever lies under them; what is copied, by what it is copied from.
-  if ((redefines || unknown) && moves.some(({ to }) => to === undefined)) moves.unshift({ from: 'anywhere' })
+  // A rename is judged by its two names, whatever lies under them, unless it reaches heirs that the catalog does not know of;
+  // what is copied is judged by what it is copied from.
+  const regroups = regrouped || analysis.parts.slice(0, -1).some(part => part.regroups)
+  const unsure = (redefines || unknown) && moves.some(({ to }) => to === undefined)
+  if (unsure || (regroups && moves.length > 0)) moves.unshift({ from: 'anywhere' })
   const absent = all.flatMap(one => one.absent)
   const operation: Operation = {
     protocol: 'postgres',

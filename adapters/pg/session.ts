@@ -52,6 +52,7 @@ export class Session {
   /** Aborts when either side has gone, or the session is cut. */
   readonly over: AbortSignal
   #defined = false
+  #regrouped = false
   #running: { readonly exchange: Exchange; held: boolean; cancelled: boolean } | undefined
 
   constructor(parts: SessionParts) {
@@ -123,7 +124,7 @@ export class Session {
     const redefined = (await this.#outdated(plan.analysed)) || this.#defined
     const circumstances = {
       ...{ target, inTransaction: this.inTransaction },
-      ...{ redefined, unsettled: transactions.unsettled },
+      ...{ redefined, regrouped: this.#regrouped, unsettled: transactions.unsettled },
     }
     const used = plan.tainted === true ? { ...plan.analysed, analysis: remade(plan.analysed) } : plan.analysed
     let whole: Whole
@@ -168,6 +169,7 @@ export class Session {
       this.#running = undefined
       if (trace.sent && code) this.state.taint()
       if (trace.sent && parts.some(part => part.defines)) this.#defined = true
+      if (trace.sent && parts.some(part => part.regroups)) this.#regrouped = true
     }
     if (trace.ready !== undefined) await this.ready(trace.ready)
   }
@@ -204,6 +206,7 @@ export class Session {
     this.state.transactionEnded()
     if (this.#defined) this.parts.catalog.invalidate()
     this.#defined = false
+    this.#regrouped = false
   }
 
   #held({ approval }: Held): void {

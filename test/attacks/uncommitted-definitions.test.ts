@@ -73,6 +73,20 @@ test.each([
   await client.query('rollback')
 })
 
+test.each([false, true])(
+  'a parent that was taken before the commit hands no name down (as one text: %s)',
+  async together => {
+    await setup().direct.query('create table if not exists parent (ssn text); create table if not exists apart (a int)')
+    const change = ['begin', 'alter table customers inherit parent', 'alter table parent rename ssn to harmless']
+    const client = await setup().client()
+    for (const text of together ? [] : change.slice(0, -1)) await client.query(text)
+    const error = await client.query(together ? change.join('; ') : change.at(-1)!).catch(e => e)
+    expect(error).toMatchObject({ routine: 'ERR_OBLIGATION_UNMET' })
+    await client.query('rollback')
+    await client.query('begin; alter table orders add column more int; alter table apart rename a to b; rollback')
+  },
+)
+
 test('a session in the middle of an ALTER TABLE holds up neither itself nor the others', async () => {
   const one = await setup().client()
   const other = await setup().client()
