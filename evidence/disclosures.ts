@@ -8,9 +8,8 @@ import { decodeDisclosure, disclosureDigest } from '../lib/format/disclosure.ts'
 import type { Entry } from '../lib/format/entry.ts'
 import { slotsInFile, tileFill, tileWidth, vaultBundle } from '../lib/format/layout.ts'
 import { decodeSealed, openDisclosure, openSlot, type SealedDisclosure, slotBytes } from '../lib/format/vault.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, unreadable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
-import { unreadable } from './tree.ts'
 
 /** What an entry committed to, opened: name to value, and the encoded disclosure that proves it. */
 export interface Opened {

@@ -1,4 +1,5 @@
 /** What a verification says: findings with their evidence, named steps, and two verdicts that are never merged. */
+import { isOurs } from '../lib/errors.ts'
 
 export type FindingCode =
   // Integrity: what was recorded is not what stands here.
@@ -77,3 +78,10 @@ export type Family = 'integrity' | 'untold' | 'completeness'
 
 export const familyOf = (code: FindingCode): Family =>
   untold.has(code) ? 'untold' : unrecorded.has(code) ? 'completeness' : 'integrity'
+
+/** A finding for a file that is missing or cannot be read; anything else is a fault of this program, and thrown. */
+export function unreadable(error: unknown, file: string): Finding {
+  if (!isOurs(error)) throw error
+  const code = error.code === 'ERR_LEDGER_MISSING' ? 'FILE_MISSING' : 'FILE_UNREADABLE'
+  return { code, what: error.message, file }
+}

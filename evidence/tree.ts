@@ -2,11 +2,10 @@
  * Recomputes the whole tree from the stored entries, and compares every hash tile with it: what differs is named by file and
  * index, and it is told from the signed root which of the two was altered.
  */
-import { isOurs, type LedgerError } from '../lib/errors.ts'
 import type { Checkpoint } from '../lib/format/checkpoint.ts'
 import { entryBundle, hashTile, tileFill, tileWidth } from '../lib/format/layout.ts'
 import { Frontier, type Hash, leafHash, sameHash } from '../lib/format/merkle.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, unreadable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 
 export interface TreeExamination {
@@ -233,11 +232,4 @@ function cut(bytes: Buffer, count: number): { entries: Uint8Array[]; rest: numbe
     at = end
   }
   return { entries, rest: bytes.length - at }
-}
-
-/** A finding for a file that is missing or cannot be read; anything else is a fault of this program, and thrown. */
-export function unreadable(error: unknown, file: string): Finding {
-  if (!isOurs(error)) throw error
-  const { code, message } = error as LedgerError
-  return { code: code === 'ERR_LEDGER_MISSING' ? 'FILE_MISSING' : 'FILE_UNREADABLE', what: message, file }
 }

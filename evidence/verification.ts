@@ -1,7 +1,7 @@
 /** What a verification is asked and what it answers: two verdicts, each from its own findings, and what no such verification can see. */
-import type { Checkpoint } from '../lib/format/checkpoint.ts'
 import type { Hash } from '../lib/format/merkle.ts'
-import type { Continuity, Gap } from './continuity.ts'
+import type { Gap } from './continuity.ts'
+import type { Examination } from './examination.ts'
 import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
 import type { Pin } from './pin.ts'
 
@@ -53,28 +53,12 @@ export interface Verification {
 
 export const base64 = (hash: Hash): string => Buffer.from(hash).toString('base64')
 
-export interface Examined {
-  readonly findings: readonly Finding[]
-  readonly steps: readonly Step[]
-  /** Whether there was something signed, by a key that is trusted, to hold the ledger against. */
-  readonly examined: boolean
-  readonly origin: string | undefined
-  readonly checkpoint: Checkpoint | undefined
-  readonly seal: Checkpoint | undefined
-  readonly pin: Pin | undefined
-  readonly continuity: Continuity
-}
-
-export function conclude({
-  findings,
-  steps,
-  examined,
-  origin,
-  checkpoint,
-  seal,
-  pin,
-  continuity,
-}: Examined): Verification {
+/** @param x everything that the steps established */
+export function conclude(x: Examination, steps: readonly Step[]): Verification {
+  const { findings, checkpoint, trust, pin, continuity } = x
+  // Whether there was something signed, by a key that is trusted, to hold the ledger against.
+  const examined = checkpoint !== undefined && trust !== undefined
+  const seal = x.seals.at(-1)
   const of = (family: string) => findings.filter(finding => familyOf(finding.code) === family)
   const [broken, untold, gaps] = [of('integrity'), of('untold'), of('completeness')]
   const integrity: Integrity =
@@ -97,7 +81,7 @@ export function conclude({
     completeness,
     steps,
     findings,
-    origin,
+    origin: trust?.origin,
     size: checkpoint?.size ?? 0,
     root: checkpoint === undefined ? '' : base64(checkpoint.root),
     seal: seal === undefined ? undefined : { size: seal.size, root: base64(seal.root) },

@@ -14,6 +14,7 @@ import { type ImportOptions, type Reconciliation, readImport } from '../reconcil
 import { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions } from '../verify.ts'
 import { derive, stampsOf } from './derive.ts'
 import {
+  certificateCopy,
   formatManifest,
   formatSums,
   listFiles,
@@ -133,7 +134,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   }
   const derived = await derive(material)
   const files = new Map([...writeMaterial(material), ...derived.files])
-  files.set('log/ledger.pub.asc', trust.seal.certificate)
+  files.set(certificateCopy, trust.seal.certificate)
   const manifest = manifestOf(material, trust.seal.fingerprint, files)
   files.set(manifestFile, formatManifest(manifest))
   const sums = formatSums([...manifest.files, { path: manifestFile, sha256: sha256(files.get(manifestFile)!) }])

@@ -7,6 +7,8 @@ import { check, list, oneOf, record, type TypeOf } from '../../lib/format/shape.
 export const manifestFile = 'MANIFEST.json'
 export const sumsFile = 'SHA256SUMS'
 export const signatureFile = 'SHA256SUMS.asc'
+/** A copy for convenience: a key found only in a bundle proves nothing. */
+export const certificateCopy = 'log/ledger.pub.asc'
 
 const head = record({ size: 'count', root: 'text' })
 const shape = record({

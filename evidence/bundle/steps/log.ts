@@ -1,0 +1,117 @@
+/** The steps over the log: the material read, the key that speaks for it, and every envelope between two signed checkpoints. */
+import { isOurs, LedgerError } from '../../../lib/errors.ts'
+import { parseCheckpoint, type SignedCheckpoint } from '../../../lib/format/checkpoint.ts'
+import { parseEntry } from '../../../lib/format/entry.ts'
+import { leafHash, sameHash, treeRoot, verifyConsistency, verifyInclusion } from '../../../lib/format/merkle.ts'
+import { readPin } from '../../pin.ts'
+import { need, skip } from '../../steps/step.ts'
+import { requireNoteSignature, trustEntryZero } from '../../trust.ts'
+import { base64 } from '../../verification.ts'
+import type { BundleExamination } from '../bundle-examination.ts'
+import { stampsOf } from '../derive.ts'
+import { manifestFile, sha256 } from '../manifest.ts'
+import { type Material, paths, readMaterial } from '../material.ts'
+import { rangeReader } from '../range.ts'
+
+export async function takeMaterial(x: BundleExamination): Promise<string> {
+  const [manifest] = need(x.manifest)
+  const { organisation, engagement, period, asOf, software, identities, samples, stamps } = manifest
+  const demo = stamps.includes('DEMO')
+  const scope = { organisation, engagement, period, asOf, software, identities, samples, demo }
+  x.material = readMaterial(scope, path => x.files.get(path)?.toString('utf8'))
+  if (stampsOf(x.material).join() !== stamps.join())
+    x.fail({ code: 'MANIFEST', what: 'the stamps do not follow from period and as-of', file: manifestFile })
+  const mapping = x.files.get(paths.mapping)
+  if (mapping !== undefined && sha256(mapping) !== manifest.mapping) {
+    x.fail({ code: 'MAPPING', what: 'MANIFEST.json names another mapping', file: paths.mapping })
+  }
+  return `${x.material.envelopes.length} envelopes`
+}
+
+export async function establishTrust(x: BundleExamination): Promise<string> {
+  const [{ state, envelopes, openingSize }] = need(x.material)
+  const zero = openingSize === 0 ? envelopes[0] : state.find(({ index }) => index === 0)?.bytes
+  const entry = zero === undefined ? undefined : parseEntry(zero)
+  if (entry?.kind !== 'opened') throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'entry 0 is not in the bundle')
+  x.trust = await trustEntryZero(entry, { fingerprint: x.fingerprint, certificate: x.certificate() })
+  return `OpenPGP key ${x.fingerprint} certifies the note key in entry 0`
+}
+
+export async function checkCheckpoints(x: BundleExamination): Promise<string> {
+  const [material] = need(x.material)
+  const { opening, closing } = checkpointsOf(material)
+  const [trust, { ledger }] = need(x.trust, x.manifest)
+  requireNoteSignature(closing, trust)
+  if (opening !== undefined) requireNoteSignature(opening, trust)
+  const told =
+    ledger.closing.size === closing.size &&
+    ledger.closing.root === base64(closing.root) &&
+    ledger.opening.size === (opening?.size ?? 0)
+  if (!told) x.fail({ code: 'CHECKPOINT', what: 'MANIFEST.json names other checkpoints', file: manifestFile })
+  return `from ${opening?.size ?? 0} to ${closing.size} entries of ${closing.origin}`
+}
+
+export async function checkLog(x: BundleExamination): Promise<string> {
+  const [m] = need(x.material)
+  const { opening, closing } = checkpointsOf(m)
+  if ((opening?.size ?? 0) !== m.openingSize || closing.size - m.openingSize !== m.envelopes.length) {
+    const what = `${m.envelopes.length} envelopes for entries ${m.openingSize} to ${closing.size - 1}`
+    return x.fail({ code: 'LOG', what, file: paths.entries })
+  }
+  for (const [i, bytes] of m.envelopes.entries()) {
+    try {
+      parseEntry(bytes)
+    } catch (error) {
+      if (!isOurs(error)) throw error
+      const index = m.openingSize + i
+      x.fail({ code: 'LOG', what: `entry ${index}: ${error.message}`, index, file: paths.entries })
+    }
+  }
+  const read = rangeReader(m.openingSize, m.frontier, m.envelopes)
+  if (opening !== undefined && !sameHash(await treeRoot(opening.size, read), opening.root)) {
+    return x.fail({ code: 'LOG', what: 'the given nodes do not give the opening root', file: paths.frontier })
+  }
+  if (!sameHash(await treeRoot(closing.size, read), closing.root)) {
+    const what = 'the envelopes do not lead from the opening root to the closing root'
+    return x.fail({ code: 'LOG', what, file: paths.entries })
+  }
+  if (opening !== undefined) verifyConsistency(opening.size, opening.root, closing.size, closing.root, m.consistency)
+  return `all ${m.envelopes.length} envelopes lead from the opening root to the closing root`
+}
+
+export async function checkPin(x: BundleExamination): Promise<string> {
+  const [m] = need(x.material)
+  if (x.options.pin === undefined) skip('no checkpoint held elsewhere was given', false)
+  const pin = await readPin(x.options.pin)
+  if (pin === undefined) throw new LedgerError('ERR_CHECKPOINT_ROLLBACK', 'the pin is gone')
+  const size = m.openingSize + m.envelopes.length
+  if (pin.size < m.openingSize || pin.size > size) skip('the pinned size is not within this bundle')
+  const root = await treeRoot(pin.size, rangeReader(m.openingSize, m.frontier, m.envelopes))
+  if (sameHash(root, pin.root)) return `agrees with what stood there at ${pin.time}`
+  return x.fail({ code: 'PIN', what: `history was rewritten: another tree at the pinned ${pin.size} entries` })
+}
+
+export async function checkState(x: BundleExamination): Promise<string> {
+  const [material] = need(x.material)
+  const { state, openingSize } = material
+  const { opening } = checkpointsOf(material)
+  for (const { index, bytes, proof } of state) {
+    try {
+      parseEntry(bytes)
+      if (opening === undefined) throw new LedgerError('ERR_PROOF_INVALID', 'there is nothing before the first entry')
+      verifyInclusion(leafHash(bytes), index, openingSize, proof, opening.root)
+    } catch (error) {
+      if (!isOurs(error)) throw error
+      x.fail({ code: 'STATE', what: error.message, index, file: paths.state })
+    }
+  }
+  return `${state.length} entries from before, each in the opening tree`
+}
+
+function checkpointsOf({ opening, closing }: Material): {
+  opening: SignedCheckpoint | undefined
+  closing: SignedCheckpoint
+} {
+  const parse = (note: string) => parseCheckpoint(Buffer.from(note))
+  return { opening: opening === undefined ? undefined : parse(opening), closing: parse(closing) }
+}

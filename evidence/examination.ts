@@ -1,0 +1,63 @@
+/** What the verification of a ledger was asked and has established so far. Each step adds to it, and needs what those before it added. */
+import { Misuse } from '../lib/errors.ts'
+import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
+import type { Entry } from '../lib/format/entry.ts'
+import type { Hash } from '../lib/format/merkle.ts'
+import { parseFingerprint } from '../lib/openpgp.ts'
+import { Continuity } from './continuity.ts'
+import type { Opened } from './disclosures.ts'
+import type { Finding } from './finding.ts'
+import type { LedgerFiles } from './ledger-files.ts'
+import type { Pin } from './pin.ts'
+import type { Trust } from './trust.ts'
+import type { VerifyOptions } from './verification.ts'
+
+/** An entry of a verified ledger. */
+export interface LedgerRecord {
+  readonly index: number
+  readonly bytes: Uint8Array
+  readonly entry: Entry
+  readonly opened: Opened
+}
+
+export class Examination {
+  readonly options: VerifyOptions
+  readonly fingerprint: string
+  /** Unix milliseconds. */
+  readonly now: number
+  readonly depth: 'envelopes' | 'all'
+  /** Whether the entries are wanted afterwards, with their bytes and what was opened of them. */
+  readonly keep: boolean
+  readonly findings: Finding[] = []
+  readonly records: LedgerRecord[] = []
+  readonly seals: SignedCheckpoint[] = []
+  readonly continuity: Continuity
+  /** Roots of the stored entries by size; empty where they do not give the signed root. */
+  rootAt: ReadonlyMap<number, Hash> = new Map()
+  files: LedgerFiles | undefined
+  checkpoint: SignedCheckpoint | undefined
+  trust: Trust | undefined
+  pin: Pin | undefined
+
+  /** @throws Misuse ERR_OPTION_INVALID where the options do not make sense */
+  constructor(options: VerifyOptions, keep: boolean) {
+    this.options = options
+    this.keep = keep
+    this.fingerprint = parseFingerprint(options.fingerprint)
+    this.now = options.now ?? Date.now()
+    this.depth = options.depth ?? (options.wrappingKey === undefined ? 'envelopes' : 'all')
+    this.continuity = new Continuity({ now: this.now })
+    if (this.depth === 'all' && options.wrappingKey?.length !== 32) {
+      throw new Misuse('ERR_OPTION_INVALID', 'the depth "all" needs the 32 bytes of the vault\'s wrapping key')
+    }
+    if (options.first === true && options.pin === undefined) {
+      throw new Misuse('ERR_OPTION_INVALID', '"first" says that there is no pin yet: it needs the pin\'s file')
+    }
+  }
+
+  /** @returns what is wrong, as the step's detail */
+  fail(finding: Finding): string {
+    this.findings.push(finding)
+    return finding.what
+  }
+}

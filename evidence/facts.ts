@@ -1,0 +1,121 @@
+/** Folds verified entries, in order, into facts: each operation with its outcome, each grant, approval and session with what became of it. */
+import type { Entry, EntryOf } from '../lib/format/entry.ts'
+import type { Disclosed } from './views.ts'
+
+/** An entry of one kind, with its place and what is disclosed of it. */
+export type Found<K extends Entry['kind']> = Omit<Disclosed, 'entry'> & { readonly entry: EntryOf<K> }
+
+export interface OperationFacts {
+  readonly found: Found<'decision'>
+  /** Whether it lies between the two checkpoints. */
+  readonly here: boolean
+  /** Of the writer, as it last said when it started. */
+  readonly placement: string | null
+}
+
+export interface GrantFacts {
+  readonly request: Found<'grant-requested'>
+  decided?: Found<'grant-decided'>
+  revoked?: Found<'grant-revoked'>
+}
+
+export interface ApprovalFacts {
+  readonly request: Found<'approval-requested'>
+  readonly decided: Found<'approval-decided'>[]
+  readonly uses: Found<'decision'>[]
+}
+
+export interface SessionFacts {
+  readonly opened: Found<'session-opened'>
+  closed?: Found<'session-closed'>
+}
+
+export type LifeSign = Found<'heartbeat'> | Found<'started'> | Found<'stopped'> | Found<'recovered'>
+
+export class Facts {
+  /** By exchange. */
+  readonly operations = new Map<string, OperationFacts>()
+  readonly outcomes = new Map<string, Found<'outcome'>>()
+  readonly settled = new Map<string, string>()
+  /** By id. */
+  readonly grants = new Map<string, GrantFacts>()
+  readonly approvals = new Map<string, ApprovalFacts>()
+  readonly sessions = new Map<string, SessionFacts>()
+  /** By pseudonym. */
+  readonly principals = new Map<string, Found<'principal'>>()
+  readonly policies: Found<'policy'>[] = []
+  readonly attempts: (Found<'attempt-refused'> & { readonly here: boolean })[] = []
+  /** Only of what lies between the two checkpoints. */
+  readonly lifeSigns: LifeSign[] = []
+  /** By writer. */
+  readonly #placements = new Map<string, string>()
+
+  /** @param here whether it lies between the two checkpoints */
+  add(found: Disclosed, here: boolean): void {
+    const { entry } = found
+    const as = <K extends Entry['kind']>() => found as unknown as Found<K>
+    switch (entry.kind) {
+      case 'decision': {
+        const placement = this.#placements.get(entry.writer) ?? null
+        this.operations.set(entry.exchange, { found: as<'decision'>(), here, placement })
+        if (entry.approval !== undefined && entry.verdict === 'permit') {
+          this.approvals.get(entry.approval)?.uses.push(as<'decision'>())
+        }
+        return
+      }
+      case 'outcome':
+        this.outcomes.set(entry.exchange, as<'outcome'>())
+        return
+      case 'settled':
+        for (const exchange of entry.exchanges) this.settled.set(exchange, entry.result)
+        return
+      case 'grant-requested':
+        this.grants.set(entry.grant, { request: as<'grant-requested'>() })
+        return
+      case 'grant-decided': {
+        const grant = this.grants.get(entry.grant)
+        // The first decision counts: a second one cannot undo a denial.
+        if (grant !== undefined && grant.decided === undefined) grant.decided = as<'grant-decided'>()
+        return
+      }
+      case 'grant-revoked': {
+        const grant = this.grants.get(entry.grant)
+        if (grant !== undefined && grant.revoked === undefined) grant.revoked = as<'grant-revoked'>()
+        return
+      }
+      case 'approval-requested':
+        this.approvals.set(entry.approval, { request: as<'approval-requested'>(), decided: [], uses: [] })
+        return
+      case 'approval-decided':
+        this.approvals.get(entry.approval)?.decided.push(as<'approval-decided'>())
+        return
+      case 'session-opened':
+        this.sessions.set(entry.session, { opened: as<'session-opened'>() })
+        return
+      case 'session-closed': {
+        const session = this.sessions.get(entry.session)
+        if (session !== undefined) session.closed = as<'session-closed'>()
+        return
+      }
+      case 'principal':
+        this.principals.set(entry.subject, as<'principal'>())
+        return
+      case 'policy':
+        this.policies.push(as<'policy'>())
+        return
+      case 'attempt-refused':
+        this.attempts.push({ ...as<'attempt-refused'>(), here })
+        return
+      case 'started':
+        this.#placements.set(entry.writer, entry.placement)
+        break
+      case 'heartbeat':
+      case 'stopped':
+      case 'recovered':
+        break
+      default:
+        return
+    }
+    if (here) this.lifeSigns.push(found as LifeSign)
+  }
+}

@@ -1,0 +1,57 @@
+/** The steps about the checkpoint held elsewhere: that it still is the beginning of the ledger, and the newer one kept in its place. */
+import { isOurs } from '../../lib/errors.ts'
+import { consistencyProof, verifyConsistency } from '../../lib/format/merkle.ts'
+import type { Examination } from '../examination.ts'
+import { familyOf } from '../finding.ts'
+import { type Pin, readPin, writePin } from '../pin.ts'
+import { base64 } from '../verification.ts'
+import { need, skip } from './step.ts'
+
+export async function checkPin(x: Examination): Promise<string> {
+  const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
+  if (x.options.pin === undefined) return skip('no checkpoint held elsewhere was given')
+  let pin: Pin | undefined
+  try {
+    pin = await readPin(x.options.pin)
+  } catch (error) {
+    if (!isOurs(error)) throw error
+    return x.fail({ code: 'PIN_UNREADABLE', what: error.message })
+  }
+  if (pin === undefined) {
+    if (x.options.first === true) return 'the first pin: nothing to compare with yet'
+    const what = 'the pin is gone; only a first verification may be without one, and a person says that it is: --first'
+    return x.fail({ code: 'PIN_MISSING', what })
+  }
+  x.pin = pin
+  if (pin.origin !== trust.origin || pin.fingerprint !== x.fingerprint) {
+    const what = 'the pin is of another ledger or another key'
+    return x.fail({ code: 'KEY_SUBSTITUTED', what, expected: pin.fingerprint, actual: x.fingerprint })
+  }
+  const [expected, actual] = [`${pin.size} ${base64(pin.root)}`, `${checkpoint.size} ${base64(checkpoint.root)}`]
+  if (checkpoint.size < pin.size) {
+    const what = `the ledger has ${checkpoint.size} entries, and had ${pin.size} when it was pinned`
+    return x.fail({ code: 'ROLLBACK', what, expected, actual })
+  }
+  try {
+    const proof = await consistencyProof(pin.size, checkpoint.size, files.hashReader(checkpoint.size))
+    verifyConsistency(pin.size, pin.root, checkpoint.size, checkpoint.root, proof)
+    return `what stood there at ${pin.time}, ${pin.size} entries, is still the beginning of the ledger`
+  } catch (error) {
+    if (!isOurs(error)) throw error
+    // Tiles that are missing or altered prove nothing of a fork: the tree step names them, and compares the roots itself.
+    if (error.code !== 'ERR_PROOF_INVALID') return 'no proof from the tiles: the roots are compared below'
+    const what = `history was rewritten: the first ${pin.size} entries are not those that were pinned at ${pin.time}`
+    return x.fail({ code: 'FORK', what, expected, actual })
+  }
+}
+
+export async function keepPin(x: Examination): Promise<string> {
+  const [checkpoint, trust] = need(x.checkpoint, x.trust)
+  if (x.options.pin === undefined) return skip('no pin is kept')
+  // A gap in the recording does not unpin: what is kept is what was signed, and that holds.
+  if (x.findings.some(finding => familyOf(finding.code) !== 'completeness')) return skip('the old pin stays as it was')
+  const { origin, size, root } = checkpoint
+  const { fingerprint } = trust.seal
+  await writePin(x.options.pin, { origin, size, root, fingerprint, time: new Date(x.now).toISOString() })
+  return `${size} entries`
+}

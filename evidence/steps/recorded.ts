@@ -1,0 +1,84 @@
+/** The steps over everything recorded: the tree recomputed, the seals held against it, what entries say, and what they disclose. */
+import { isOurs } from '../../lib/errors.ts'
+import { parseEntry } from '../../lib/format/entry.ts'
+import { sameHash } from '../../lib/format/merkle.ts'
+import { examineCertificate } from '../certificate.ts'
+import { nothingOpened, Vault } from '../disclosures.ts'
+import type { Examination } from '../examination.ts'
+import type { Finding } from '../finding.ts'
+import { examineMeaning } from '../meaning.ts'
+import { examineSeals } from '../seals.ts'
+import { examineTree } from '../tree.ts'
+import { base64 } from '../verification.ts'
+import { need, skip } from './step.ts'
+
+export async function checkTree(x: Examination): Promise<string> {
+  const [files, checkpoint] = need(x.files, x.checkpoint)
+  const sizes = new Set<number>([checkpoint.size])
+  if (x.pin !== undefined) sizes.add(x.pin.size)
+  for (const size of (await files.sealSizes().catch(() => ({ sizes: [] }))).sizes) sizes.add(size)
+  const malformed: Finding[] = []
+  const { findings, entries, rootAt } = await examineTree(files, checkpoint, sizes, (index, bytes, file) => {
+    try {
+      const entry = parseEntry(bytes)
+      x.records.push({ index, bytes: x.keep ? Uint8Array.from(bytes) : bytes, entry, opened: nothingOpened })
+    } catch (error) {
+      if (!isOurs(error)) throw error
+      malformed.push({ code: 'ENTRY_MALFORMED', what: `entry ${index}: ${error.message}`, index, file })
+    }
+  })
+  x.findings.push(...findings, ...malformed)
+  // Roots of altered entries show no fork: that is two signed trees that disagree. The alteration is named already.
+  const entire = rootAt.get(checkpoint.size)
+  if (entire !== undefined && sameHash(entire, checkpoint.root)) x.rootAt = rootAt
+  comparePin(x)
+  return `${entries} entries and every tile give the signed root`
+}
+
+/** By the entries themselves, where the tiles gave no proof. */
+function comparePin({ pin, rootAt, findings }: Examination): void {
+  const actual = pin === undefined ? undefined : rootAt.get(pin.size)
+  if (pin === undefined || actual === undefined || sameHash(actual, pin.root)) return
+  if (findings.some(({ code }) => code === 'FORK')) return
+  const what = `the first ${pin.size} entries are not those that were pinned`
+  findings.push({ code: 'FORK', what, expected: base64(pin.root), actual: base64(actual) })
+}
+
+export async function checkSeals(x: Examination): Promise<string> {
+  const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
+  const { seals, findings } = await examineSeals(files, checkpoint, trust, x.rootAt)
+  x.seals.push(...seals)
+  x.findings.push(...findings)
+  const newest = x.seals.at(-1)
+  return newest === undefined ? 'none yet' : `${x.seals.length}, the newest over ${newest.size} entries`
+}
+
+export async function checkEntries(x: Examination): Promise<string> {
+  const [files, checkpoint] = need(x.files, x.checkpoint)
+  x.findings.push(...examineMeaning(x.records))
+  x.findings.push(...(await examineCertificate(files, x.records)))
+  return `${x.records.length} of ${checkpoint.size} entries are in the strict format`
+}
+
+export async function checkDisclosures(x: Examination): Promise<string> {
+  const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
+  const key = x.options.wrappingKey
+  if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
+  const vault = new Vault(files, key, trust.origin, checkpoint.size)
+  let opened = 0
+  for (const [i, record] of x.records.entries()) {
+    const found = await vault.open(record.index, record.entry)
+    opened += Object.keys(found.values).length
+    if (x.keep) x.records[i] = { ...record, opened: found }
+  }
+  await vault.examineSlots()
+  x.findings.push(...vault.findings)
+  return `${opened} disclosures match what their entries commit to`
+}
+
+export async function checkContinuity(x: Examination): Promise<string> {
+  need(x.checkpoint)
+  for (const { index, entry } of x.records) x.continuity.add(index, entry)
+  x.findings.push(...x.continuity.findings)
+  return `no gap in the writers' counters and heartbeats; newest entry ${x.continuity.latest}`
+}

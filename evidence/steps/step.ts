@@ -1,0 +1,67 @@
+/** Running named steps: each says what it established, fails with findings, or could not be made for want of what an earlier one gives. */
+import { type AnyError, isOurs } from '../../lib/errors.ts'
+import type { Step } from '../finding.ts'
+
+/** A step that could not be made. `needed`: without it the whole is incomplete; else it was not asked for. */
+class NotExamined extends Error {
+  readonly needed: boolean
+
+  constructor(why: string, needed: boolean) {
+    super(why)
+    this.needed = needed
+  }
+}
+
+export function skip(why: string, needed = true): never {
+  throw new NotExamined(why, needed)
+}
+
+/** The values, each established. An earlier step that failed leaves undefined, and this one is not made. */
+export function need<T extends readonly unknown[]>(...values: T): { [I in keyof T]: Exclude<T[I], undefined> } {
+  if (values.some(value => value === undefined)) skip('an earlier step failed')
+  return values as { [I in keyof T]: Exclude<T[I], undefined> }
+}
+
+export interface StepsTaken {
+  readonly steps: readonly Step[]
+  /** Whether one was not made that the whole needs. */
+  readonly skipped: boolean
+}
+
+export interface NamedStep<F> {
+  readonly name: string
+  /** @returns what it established. May add findings; a typed error becomes one more. */
+  readonly run: () => Promise<string>
+  readonly asFinding: (error: AnyError) => F
+}
+
+/**
+ * Runs all of them, in order, also after a failure: what can still be told is.
+ * @param findings to which steps add: one that added any has failed, and its detail is the first
+ * @throws Misuse, and whatever is no error of ours: neither says anything of what is verified
+ */
+export async function takeSteps<F extends { readonly what: string }>(
+  named: readonly NamedStep<F>[],
+  findings: F[],
+): Promise<StepsTaken> {
+  const steps: Step[] = []
+  let skipped = false
+  for (const { name, run, asFinding } of named) {
+    const before = findings.length
+    let detail = ''
+    try {
+      detail = await run()
+    } catch (error) {
+      if (error instanceof NotExamined) {
+        skipped ||= error.needed
+        steps.push({ name, status: 'not-examined', detail: error.message })
+        continue
+      }
+      if (!isOurs(error) || error.name === 'Misuse') throw error
+      findings.push(asFinding(error))
+    }
+    const first = findings[before]
+    steps.push(first === undefined ? { name, status: 'ok', detail } : { name, status: 'failed', detail: first.what })
+  }
+  return { steps, skipped }
+}
