@@ -7,6 +7,7 @@ import { parseFingerprint } from '../lib/openpgp.ts'
 import { Continuity } from './continuity.ts'
 import type { Opened } from './disclosures.ts'
 import type { Finding } from './finding.ts'
+import { Findings } from './findings.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import type { Pin } from './pin.ts'
 import type { Trust } from './trust.ts'
@@ -28,7 +29,7 @@ export class Examination {
   readonly depth: 'envelopes' | 'all'
   /** Whether the entries are wanted afterwards, with their bytes and what was opened of them. */
   readonly keep: boolean
-  readonly findings: Finding[] = []
+  readonly findings = new Findings<Finding>()
   readonly records: LedgerRecord[] = []
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
@@ -57,7 +58,6 @@ export class Examination {
 
   /** @returns what is wrong, as the step's detail */
   fail(finding: Finding): string {
-    this.findings.push(finding)
-    return finding.what
+    return this.findings.add(finding)
   }
 }

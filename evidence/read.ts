@@ -1,11 +1,24 @@
 /**
- * Reads a directory that strangers may have written: regular files inside it only, none larger than it can rightly be,
- * every failure a typed error that names the file.
+ * Reads a directory that strangers may have written: regular files inside it only, none larger than it can rightly be, no listing
+ * longer, every failure a typed error that names the file.
  */
+import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, open, readdir, realpath } from 'node:fs/promises'
+import { type FileHandle, open, opendir, realpath } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { LedgerError } from '../lib/errors.ts'
+
+export interface Digest {
+  readonly bytes: number
+  /** Hex. */
+  readonly sha256: string
+}
+
+export interface FolderEntry {
+  readonly path: string
+  /** `other`: a link, a pipe, a device, a socket: nothing that is followed or read. */
+  readonly kind: 'file' | 'folder' | 'other'
+}
 
 export interface DirectoryReader {
   readonly root: string
@@ -13,10 +26,14 @@ export interface DirectoryReader {
   read(path: string, most: number): Promise<Buffer>
   /** As `read`, but undefined where there is no such file. */
   readIfThere(path: string, most: number): Promise<Buffer | undefined>
-  /** Names in a folder, sorted; none where there is no such folder. */
+  /** Length of a file; undefined where there is none. @throws LedgerError ERR_LEDGER_CORRUPT */
+  size(path: string): Promise<number | undefined>
+  /** Digest of a file read a piece at a time, so that its length costs no memory. @throws as `read` */
+  digest(path: string, most: number): Promise<Digest>
+  /** Names in a folder, sorted; none where there is no such folder. @throws LedgerError ERR_LEDGER_CORRUPT over a million */
   list(path: string): Promise<string[]>
-  /** Every regular file under it, and whatever else is there that is no folder; relative, sorted. */
-  walk(): Promise<{ files: string[]; others: string[] }>
+  /** What stands in a folder, in no order, as it is read; nothing where there is no such folder. */
+  entries(path: string): AsyncGenerator<FolderEntry>
 }
 
 /** @throws LedgerError ERR_LEDGER_MISSING */
@@ -24,24 +41,24 @@ export async function openDirectory(directory: string): Promise<DirectoryReader>
   let root: string
   try {
     root = await realpath(directory)
-    await readdir(root)
+    await (await opendir(root)).close()
   } catch (cause) {
     throw new LedgerError('ERR_LEDGER_MISSING', 'there is no such directory, or it cannot be read', {}, cause)
   }
   return {
     root,
-    read: async (path, most) => {
-      const bytes = await readInside(root, path, most)
-      if (bytes === undefined) throw missing(path)
-      return bytes
-    },
+    read: async (path, most) => (await readInside(root, path, most)) ?? missing(path),
     readIfThere: (path, most) => readInside(root, path, most),
+    size: path => withFile(root, path, Number.MAX_SAFE_INTEGER, async (_, size) => size),
+    digest: async (path, most) => (await digestInside(root, path, most)) ?? missing(path),
     list: path => listInside(root, path),
-    walk: () => walk(root),
+    entries: path => entriesInside(root, path),
   }
 }
 
-const missing = (path: string) => new LedgerError('ERR_LEDGER_MISSING', `${path} is missing`, { file: path })
+const missing = (path: string): never => {
+  throw new LedgerError('ERR_LEDGER_MISSING', `${path} is missing`, { file: path })
+}
 const corrupt = (path: string, what: string, cause?: unknown) =>
   new LedgerError('ERR_LEDGER_CORRUPT', `${path} ${what}`, { file: path }, cause)
 
@@ -58,10 +75,16 @@ async function inside(root: string, path: string): Promise<string | undefined> {
   throw corrupt(path, 'leads out of the directory')
 }
 
-async function readInside(root: string, path: string, most: number): Promise<Buffer | undefined> {
+/** @returns what `use` does with the open file and its length; undefined where there is no such file */
+async function withFile<T>(
+  root: string,
+  path: string,
+  most: number,
+  use: (file: FileHandle, size: number) => Promise<T>,
+): Promise<T | undefined> {
   const real = await inside(root, path)
   if (real === undefined) return undefined
-  let file: Awaited<ReturnType<typeof open>>
+  let file: FileHandle
   try {
     // Not blocking, so that a named pipe put in a file's place cannot hold the reader.
     file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
@@ -73,14 +96,7 @@ async function readInside(root: string, path: string, most: number): Promise<Buf
     const stat = await file.stat()
     if (!stat.isFile()) throw corrupt(path, 'is not a regular file')
     if (stat.size > most) throw corrupt(path, `is larger than ${most} bytes`)
-    const bytes = Buffer.alloc(stat.size)
-    let at = 0
-    while (at < bytes.length) {
-      const { bytesRead } = await file.read(bytes, at, bytes.length - at, at)
-      if (bytesRead === 0) break
-      at += bytesRead
-    }
-    return bytes.subarray(0, at)
+    return await use(file, stat.size)
   } catch (error) {
     if (error instanceof LedgerError) throw error
     throw corrupt(path, 'cannot be read', error)
@@ -89,28 +105,56 @@ async function readInside(root: string, path: string, most: number): Promise<Buf
   }
 }
 
+const readInside = (root: string, path: string, most: number) =>
+  withFile(root, path, most, async (file, size) => {
+    const bytes = Buffer.allocUnsafe(size)
+    let at = 0
+    while (at < size) {
+      const { bytesRead } = await file.read(bytes, at, size - at, at)
+      if (bytesRead === 0) break
+      at += bytesRead
+    }
+    return bytes.subarray(0, at)
+  })
+
+const pieceBytes = 1024 * 1024
+
+const digestInside = (root: string, path: string, most: number) =>
+  withFile(root, path, most, async (file, size): Promise<Digest> => {
+    const hash = createHash('sha256')
+    const piece = Buffer.allocUnsafe(Math.min(size, pieceBytes))
+    let at = 0
+    while (at < size) {
+      const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, size - at), at)
+      if (bytesRead === 0) break
+      hash.update(piece.subarray(0, bytesRead))
+      at += bytesRead
+    }
+    return { bytes: at, sha256: hash.digest('hex') }
+  })
+
+const mostNames = 1_000_000
+
 async function listInside(root: string, path: string): Promise<string[]> {
-  const real = await inside(root, path)
-  if (real === undefined) return []
-  try {
-    return (await readdir(real)).sort()
-  } catch (error) {
-    if (isAbsent(error)) return []
-    throw corrupt(path, 'cannot be listed', error)
+  const names: string[] = []
+  const prefix = path === '' ? 0 : path.length + 1
+  for await (const entry of entriesInside(root, path)) {
+    if (names.push(entry.path.slice(prefix)) > mostNames) throw corrupt(path, `holds more than ${mostNames} names`)
   }
+  return names.sort()
 }
 
-async function walk(root: string, folder = ''): Promise<{ files: string[]; others: string[] }> {
-  const files: string[] = []
-  const others: string[] = []
-  for (const name of (await readdir(join(root, folder))).sort()) {
-    const path = folder === '' ? name : `${folder}/${name}`
-    const stat = await lstat(join(root, path))
-    if (stat.isDirectory()) {
-      const below = await walk(root, path)
-      files.push(...below.files)
-      others.push(...below.others)
-    } else (stat.isFile() ? files : others).push(path)
+async function* entriesInside(root: string, path: string): AsyncGenerator<FolderEntry> {
+  const real = await inside(root, path)
+  if (real === undefined) return
+  try {
+    for await (const entry of await opendir(real, { bufferSize: 256 })) {
+      const kind = entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other'
+      yield { path: path === '' ? entry.name : `${path}/${entry.name}`, kind }
+    }
+  } catch (error) {
+    if (isAbsent(error)) return
+    if (error instanceof LedgerError) throw error
+    throw corrupt(path, 'cannot be listed', error)
   }
-  return { files, others }
 }

@@ -55,7 +55,8 @@ export const base64 = (hash: Hash): string => Buffer.from(hash).toString('base64
 
 /** @param x everything that the steps established */
 export function conclude(x: Examination, steps: readonly Step[]): Verification {
-  const { findings, checkpoint, trust, pin, continuity } = x
+  const { checkpoint, trust, pin, continuity } = x
+  const findings = x.findings.all()
   // Whether there was something signed, by a key that is trusted, to hold the ledger against.
   const examined = checkpoint !== undefined && trust !== undefined
   const seal = x.seals.at(-1)

@@ -6,13 +6,14 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Control } from '../../lib/control.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
-import { formatCheckpoint, parseCheckpoint } from '../../lib/format/checkpoint.ts'
+import { formatCheckpoint } from '../../lib/format/checkpoint.ts'
 import { consistencyProof, inclusionProof } from '../../lib/format/merkle.ts'
 import type { TestResult } from '../control-test.ts'
 import { type ControlVersion, isControl, type Mapping } from '../mapping.ts'
 import { type ImportOptions, type Reconciliation, readImport } from '../reconcile.ts'
 import { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions } from '../verify.ts'
-import { derive, stampsOf } from './derive.ts'
+import { requireVerifiable } from './bundle-files.ts'
+import { derive, manifestOf } from './derive.ts'
 import {
   certificateCopy,
   formatManifest,
@@ -24,7 +25,7 @@ import {
   signatureFile,
   sumsFile,
 } from './manifest.ts'
-import { type Material, paths, type Scope, writeMaterial } from './material.ts'
+import { type Material, type Scope, writeMaterial } from './material.ts'
 import { compactNodes } from './range.ts'
 import { chooseBounds, isShown, openingState } from './select.ts'
 
@@ -101,9 +102,10 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
     })),
   )
   const state = await Promise.all(
-    openingState(records, openingSize).map(async ({ index, bytes }) => ({
+    openingState(records, openingSize).map(async ({ index, bytes, entry }) => ({
       index,
       bytes,
+      entry,
       proof: await inclusionProof(index, openingSize, ledger.hashReader(checkpoint.size)),
     })),
   )
@@ -116,7 +118,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
     closing: formatCheckpoint(closing),
     consistency: await consistencyProof(openingSize, closing.size, read),
     frontier,
-    envelopes: range.map(({ bytes }) => bytes),
+    envelopes: range,
     state,
     disclosures: disclosuresOf(shown, scope.identities, options.actions ?? 'approved'),
     mapping: mappingOf(shown, options.controls),
@@ -135,11 +137,12 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   const derived = await derive(material)
   const files = new Map([...writeMaterial(material), ...derived.files])
   files.set(certificateCopy, trust.seal.certificate)
-  const manifest = manifestOf(material, trust.seal.fingerprint, files)
+  const manifest = manifestOf(material, trust.seal.fingerprint, listFiles(files))
   files.set(manifestFile, formatManifest(manifest))
   const sums = formatSums([...manifest.files, { path: manifestFile, sha256: sha256(files.get(manifestFile)!) }])
   files.set(sumsFile, sums)
   files.set(signatureFile, await options.sign(Buffer.from(sums)))
+  requireVerifiable(files)
   await write(options.out, files)
   const results = derived.runs.map(run => run.result)
   const { reconciliations } = derived
@@ -204,34 +207,6 @@ function mappingOf(records: readonly LedgerRecord[], controls: BundleOptions['co
     )
   }
   return { versions, unreadable }
-}
-
-function manifestOf(material: Material, fingerprint: string, files: ReadonlyMap<string, string>): Manifest {
-  const { scope, opening, closing } = material
-  const { origin, size, root } = parseCheckpoint(Buffer.from(closing))
-  const head = (note: string | undefined) => {
-    const at = note === undefined ? undefined : parseCheckpoint(Buffer.from(note))
-    return { size: at?.size ?? 0, root: at === undefined ? '' : Buffer.from(at.root).toString('base64') }
-  }
-  return {
-    format: 1,
-    organisation: scope.organisation,
-    engagement: scope.engagement,
-    period: scope.period,
-    asOf: scope.asOf,
-    stamps: stampsOf(material),
-    software: scope.software,
-    identities: scope.identities,
-    samples: scope.samples,
-    ledger: {
-      origin,
-      fingerprint,
-      opening: head(opening),
-      closing: { size, root: Buffer.from(root).toString('base64') },
-    },
-    mapping: sha256(files.get(paths.mapping)!),
-    files: listFiles(files),
-  }
 }
 
 async function requireEmpty(out: string): Promise<void> {

@@ -13,8 +13,8 @@ import { bypassColumns, type Reconciliation, reconcile } from '../reconcile.ts'
 import { renderReport } from '../report/report.ts'
 import { views as columnsOf, openSql, type Row, toNdjson, viewNames } from '../view-columns.ts'
 import { type Disclosed, deriveViews, type Views } from '../views.ts'
-import { sha256 } from './manifest.ts'
-import { disclose, type Material } from './material.ts'
+import { type ListedFile, type Manifest, sha256 } from './manifest.ts'
+import { disclose, type Material, paths } from './material.ts'
 import { rangeReader } from './range.ts'
 import { byTime, select } from './sample.ts'
 import { readme, statements, verifyInclusion, verifyText } from './texts.ts'
@@ -27,9 +27,9 @@ export interface Derived {
 }
 
 /** @throws LedgerError where the material contradicts itself, Misuse ERR_PACKAGE_MISSING without DuckDB */
-export async function derive(material: Material): Promise<Derived> {
+export async function derive(material: Material, disclosed = disclose(material)): Promise<Derived> {
   const { scope, mapping } = material
-  const { before, entries } = disclose(material)
+  const { before, entries } = disclosed
   const checkpoints = checkpointRows(material)
   const views = deriveViews({
     before,
@@ -79,6 +79,35 @@ export const stampsOf = ({ scope }: Material): ('DEMO' | 'PROVISIONAL')[] => [
   ...(scope.demo ? (['DEMO'] as const) : []),
   ...(scope.period.to > scope.asOf ? (['PROVISIONAL'] as const) : []),
 ]
+
+/** @param fingerprint of the key that signs. @param files all but the manifest, its sums and their signature */
+export function manifestOf(material: Material, fingerprint: string, files: readonly ListedFile[]): Manifest {
+  const { scope, opening, closing } = material
+  const { origin, size, root } = parseCheckpoint(Buffer.from(closing))
+  const head = (note: string | undefined) => {
+    const at = note === undefined ? undefined : parseCheckpoint(Buffer.from(note))
+    return { size: at?.size ?? 0, root: at === undefined ? '' : Buffer.from(at.root).toString('base64') }
+  }
+  return {
+    format: 1,
+    organisation: scope.organisation,
+    engagement: scope.engagement,
+    period: scope.period,
+    asOf: scope.asOf,
+    stamps: stampsOf(material),
+    software: scope.software,
+    identities: scope.identities,
+    samples: scope.samples,
+    ledger: {
+      origin,
+      fingerprint,
+      opening: head(opening),
+      closing: { size, root: Buffer.from(root).toString('base64') },
+    },
+    mapping: files.find(({ path }) => path === paths.mapping)!.sha256,
+    files,
+  }
+}
 
 const csvOf = (name: 'heartbeats' | 'gaps', views: Views) =>
   toCsv(

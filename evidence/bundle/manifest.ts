@@ -39,8 +39,8 @@ export interface ListedFile {
   readonly rows: number
 }
 
-export function listFiles(files: ReadonlyMap<string, string>): ListedFile[] {
-  return [...files]
+export const listFiles = (files: ReadonlyMap<string, string | Uint8Array>): ListedFile[] =>
+  [...files]
     .map(([path, content]) => ({
       path,
       bytes: Buffer.byteLength(content),
@@ -48,12 +48,15 @@ export function listFiles(files: ReadonlyMap<string, string>): ListedFile[] {
       rows: rowsOf(path, content),
     }))
     .sort((a, b) => (a.path < b.path ? -1 : 1))
-}
 
-function rowsOf(path: string, content: string): number {
+function rowsOf(path: string, content: string | Uint8Array): number {
   const header = path.endsWith('.csv') ? 1 : 0
   if (header === 0 && !path.endsWith('.jsonl')) return 0
-  return Math.max(0, content.split('\n').length - 1 - header)
+  let lines = 0
+  const bytes =
+    typeof content === 'string' ? Buffer.from(content) : Buffer.from(content.buffer, content.byteOffset, content.length)
+  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) lines += 1
+  return Math.max(0, lines - header)
 }
 
 export const formatManifest = (manifest: Manifest): string => `${JSON.stringify(manifest, undefined, 2)}\n`
@@ -81,13 +84,15 @@ export const formatSums = (files: readonly { readonly path: string; readonly sha
 /** @throws LedgerError ERR_BUNDLE_MANIFEST */
 export function parseSums(text: string): Map<string, string> {
   const sums = new Map<string, string>()
-  for (const line of text.split('\n').slice(0, -1)) {
-    const [, digest, path] = /^([0-9a-f]{64}) {2}(\S+)$/.exec(line) ?? []
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf('\n', at)
+    const [, digest, path] = /^([0-9a-f]{64}) {2}(\S+)$/.exec(text.slice(at, Math.max(at, end))) ?? []
     if (digest === undefined || path === undefined || sums.has(path)) {
       throw new LedgerError('ERR_BUNDLE_MANIFEST', 'SHA256SUMS is malformed', { file: sumsFile })
     }
     requirePath(path)
     sums.set(path, digest)
+    at = end + 1
   }
   return sums
 }

@@ -2,15 +2,13 @@
  * What a bundle is derived from: the envelopes of the period between two checkpoints, the state before it, what is disclosed,
  * and the controls. Everything else in a bundle follows from this, and is derived again when it is verified.
  */
-
-import type { Control } from '../../lib/control.ts'
-import { isOurs, LedgerError } from '../../lib/errors.ts'
-import { canonical, type Json, parseJson } from '../../lib/format/canonical.ts'
+import { LedgerError } from '../../lib/errors.ts'
+import { canonical, type Json } from '../../lib/format/canonical.ts'
 import { decodeDisclosure, disclosureDigest } from '../../lib/format/disclosure.ts'
-import { type Entry, parseEntry } from '../../lib/format/entry.ts'
+import type { Entry } from '../../lib/format/entry.ts'
 import type { Hash } from '../../lib/format/merkle.ts'
-import { isControl, type Mapping } from '../mapping.ts'
-import { type Import, isImport } from '../reconcile.ts'
+import type { Mapping } from '../mapping.ts'
+import type { Import } from '../reconcile.ts'
 import type { Disclosed, Period } from '../views.ts'
 import type { Node } from './range.ts'
 
@@ -27,10 +25,15 @@ export interface Scope {
   readonly samples: number
 }
 
-/** An entry from before the opening checkpoint, with its proof of inclusion in the tree there. */
-export interface StateEntry {
+/** An entry as it is stored, and read. */
+export interface Envelope {
   readonly index: number
   readonly bytes: Uint8Array
+  readonly entry: Entry
+}
+
+/** One from before the opening checkpoint, with its proof of inclusion in the tree there. */
+export interface StateEntry extends Envelope {
   readonly proof: readonly Hash[]
 }
 
@@ -54,7 +57,9 @@ export interface Material {
   readonly closing: string
   readonly consistency: readonly Hash[]
   readonly frontier: readonly Node[]
-  readonly envelopes: readonly Uint8Array[]
+  /** All from the opening checkpoint to the closing one, in order. */
+  readonly envelopes: readonly Envelope[]
+  /** In order. */
   readonly state: readonly StateEntry[]
   readonly disclosures: readonly { readonly index: number; readonly encoded: string }[]
   readonly mapping: Mapping
@@ -89,7 +94,7 @@ export function writeMaterial(m: Material): Map<string, string> {
   files.set(paths.consistency, line({ first: m.openingSize, hashes: m.consistency.map(base64) }))
   const nodes = m.frontier.map(({ level, index, hash }) => ({ level, index, hash: base64(hash) }))
   files.set(paths.frontier, line({ size: m.openingSize, nodes }))
-  files.set(paths.entries, m.envelopes.map(bytes => `${text(bytes)}\n`).join(''))
+  files.set(paths.entries, m.envelopes.map(({ bytes }) => `${text(bytes)}\n`).join(''))
   files.set(paths.ledger, line(m.ledger as unknown as Json))
   const entries = m.state.map(({ index, bytes, proof }) => ({ index, entry: text(bytes), proof: proof.map(base64) }))
   files.set(paths.state, line({ size: m.openingSize, entries }))
@@ -99,119 +104,13 @@ export function writeMaterial(m: Material): Map<string, string> {
   return files
 }
 
-const malformed = (file: string, what: string, cause?: unknown) =>
-  new LedgerError('ERR_BUNDLE_MANIFEST', `${file}: ${what}`, { file }, cause)
-
-type Read = (path: string) => string | undefined
-
-/** @throws LedgerError ERR_BUNDLE_MANIFEST naming the file */
-export function readMaterial(scope: Scope, read: Read): Material {
-  const need = (path: string): string => {
-    const found = read(path)
-    if (found === undefined) throw malformed(path, 'is missing')
-    return found
-  }
-  const parse = <T>(path: string, shape: (value: unknown) => T): T => {
-    try {
-      return shape(parseJson(need(path)))
-    } catch (error) {
-      if (error instanceof LedgerError && error.code === 'ERR_BUNDLE_MANIFEST') throw error
-      if (!isOurs(error) && !(error instanceof TypeError)) throw error
-      throw malformed(path, 'is malformed', error)
-    }
-  }
-  const consistency = parse(paths.consistency, value => list(value, 'hashes').map(hashOf))
-  const openingSize = parse(paths.state, value => count(member(value, 'size')))
-  return {
-    scope,
-    opening: read(paths.opening),
-    openingSize,
-    closing: need(paths.closing),
-    consistency,
-    frontier: parse(paths.frontier, value =>
-      list(value, 'nodes').map(node => ({
-        level: count(member(node, 'level')),
-        index: count(member(node, 'index')),
-        hash: hashOf(member(node, 'hash')),
-      })),
-    ),
-    envelopes: lines(paths.entries, need(paths.entries)).map(entry => Buffer.from(entry)),
-    state: parse(paths.state, value =>
-      list(value, 'entries').map(one => ({
-        index: count(member(one, 'index')),
-        bytes: Buffer.from(string(member(one, 'entry'))),
-        proof: list(one, 'proof').map(hashOf),
-      })),
-    ),
-    disclosures: lines(paths.disclosures, need(paths.disclosures)).map(one => {
-      try {
-        const value = parseJson(one)
-        return { index: count(member(value, 'index')), encoded: string(member(value, 'disclosure')) }
-      } catch (error) {
-        throw malformed(paths.disclosures, 'is malformed', error)
-      }
-    }),
-    mapping: parse(paths.mapping, value => ({
-      versions: list(value, 'versions').map(version => ({
-        policy: string(member(version, 'policy')),
-        controls: list(version, 'controls').map(controlOf),
-      })),
-      unreadable: list(value, 'unreadable').map(string),
-    })),
-    imports:
-      read(paths.imports) === undefined ? [] : parse(paths.imports, value => list({ value }, 'value').map(importOf)),
-    ledger: parse(paths.ledger, summaryOf),
-  }
-}
-
-function lines(path: string, content: string): string[] {
-  if (content === '') return []
-  if (!content.endsWith('\n')) throw malformed(path, 'does not end with a newline')
-  return content.slice(0, -1).split('\n')
-}
-
-const wrong = (what: string) => new LedgerError('ERR_ENTRY_MALFORMED', what)
-
-function member(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) throw wrong(`no member ${name}`)
-  return (value as Record<string, unknown>)[name]
-}
-function list(value: unknown, name: string): unknown[] {
-  const found = member(value, name)
-  if (!Array.isArray(found)) throw wrong(`${name} is no list`)
-  return found
-}
-function count(value: unknown): number {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw wrong('not a count')
-  return value as number
-}
-function string(value: unknown): string {
-  if (typeof value !== 'string') throw wrong('not a string')
-  return value
-}
-function controlOf(value: unknown): Control {
-  if (!isControl(value)) throw wrong('not a control')
-  return value
-}
-function importOf(value: unknown): Import {
-  if (!isImport(value)) throw wrong('not an import')
-  return value
-}
-const texts = ['verdict', 'integrity', 'completeness', 'root', 'undetectable'] as const
-function summaryOf(value: unknown): LedgerSummary {
-  for (const name of texts) string(member(value, name))
-  count(member(value, 'size'))
-  list(value, 'findings').forEach(string)
-  return value as LedgerSummary
-}
-function hashOf(value: unknown): Hash {
-  const hash = Buffer.from(string(value), 'base64')
-  if (hash.length !== 32 || base64(hash) !== value) throw wrong('not a hash')
-  return hash
+export interface DisclosedMaterial {
+  readonly before: readonly Disclosed[]
+  readonly entries: readonly Disclosed[]
 }
 
 /** Entries with what is disclosed of them. @throws LedgerError where a disclosure is none of its entry's */
-export function disclose(m: Material): { before: Disclosed[]; entries: Disclosed[] } {
+export function disclose(m: Material): DisclosedMaterial {
   const values = new Map<number, { name: string; value: Json; digest: string }[]>()
   for (const { index, encoded } of m.disclosures) {
     const { name, value } = decodeDisclosure(encoded)
@@ -219,7 +118,7 @@ export function disclose(m: Material): { before: Disclosed[]; entries: Disclosed
     all.push({ name, value, digest: disclosureDigest(encoded) })
     values.set(index, all)
   }
-  const open = (index: number, entry: Entry): Disclosed => {
+  const open = ({ index, entry }: Envelope): Disclosed => {
     const own = values.get(index) ?? []
     values.delete(index)
     const committed = new Set(entry.sd ?? [])
@@ -236,8 +135,8 @@ export function disclose(m: Material): { before: Disclosed[]; entries: Disclosed
     }
     return { index, entry, values: opened }
   }
-  const before = m.state.map(({ index, bytes }) => open(index, parseEntry(bytes)))
-  const entries = m.envelopes.map((bytes, i) => open(m.openingSize + i, parseEntry(bytes)))
+  const before = m.state.map(open)
+  const entries = m.envelopes.map(open)
   const stray = values.keys().next().value
   if (stray !== undefined) {
     throw new LedgerError('ERR_DISCLOSURE_MISMATCH', `a disclosure for entry ${stray}, which is not in the bundle`, {

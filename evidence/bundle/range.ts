@@ -26,7 +26,11 @@ export function compactNodes(size: number): { level: number; index: number }[] {
 }
 
 /** @param opening leaves before the range. @param before its compact nodes. @param entries the range. */
-export function rangeReader(opening: number, before: readonly Node[], entries: readonly Uint8Array[]): HashReader {
+export function rangeReader(
+  opening: number,
+  before: readonly Node[],
+  entries: readonly { readonly bytes: Uint8Array }[],
+): HashReader {
   const key = (level: number, index: number) => `${level}/${index}`
   const known = new Map(before.map(({ level, index, hash }) => [key(level, index), hash]))
   const closing = opening + entries.length
@@ -40,7 +44,7 @@ export function rangeReader(opening: number, before: readonly Node[], entries: r
     }
     const hash =
       level === 0
-        ? leafHash(entries[from - opening]!)
+        ? leafHash(entries[from - opening]!.bytes)
         : nodeHash(read(level - 1, index * 2), read(level - 1, index * 2 + 1))
     known.set(key(level, index), hash)
     return hash

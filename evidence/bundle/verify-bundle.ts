@@ -37,7 +37,8 @@ export async function verifyBundle(options: VerifyBundleOptions): Promise<Bundle
     asFinding: (error: AnyError): BundleFinding => ({ code, what: error.message, ...placeOf(error) }),
   }))
   const { steps: taken, skipped } = await takeSteps(named, x.findings)
-  const { findings, manifest, results, reconciliations } = x
+  const { manifest, results, reconciliations } = x
+  const findings = x.findings.all()
   return {
     verdict: findings.length > 0 ? 'TAMPERED' : skipped ? 'INCOMPLETE' : 'OK',
     steps: taken,

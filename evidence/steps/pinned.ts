@@ -49,7 +49,7 @@ export async function keepPin(x: Examination): Promise<string> {
   const [checkpoint, trust] = need(x.checkpoint, x.trust)
   if (x.options.pin === undefined) return skip('no pin is kept')
   // A gap in the recording does not unpin: what is kept is what was signed, and that holds.
-  if (x.findings.some(finding => familyOf(finding.code) !== 'completeness')) return skip('the old pin stays as it was')
+  if (x.findings.has(code => familyOf(code) !== 'completeness')) return skip('the old pin stays as it was')
   const { origin, size, root } = checkpoint
   const { fingerprint } = trust.seal
   await writePin(x.options.pin, { origin, size, root, fingerprint, time: new Date(x.now).toISOString() })

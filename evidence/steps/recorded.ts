@@ -27,7 +27,8 @@ export async function checkTree(x: Examination): Promise<string> {
       malformed.push({ code: 'ENTRY_MALFORMED', what: `entry ${index}: ${error.message}`, index, file })
     }
   })
-  x.findings.push(...findings, ...malformed)
+  x.findings.addAll(findings)
+  x.findings.addAll(malformed)
   // Roots of altered entries show no fork: that is two signed trees that disagree. The alteration is named already.
   const entire = rootAt.get(checkpoint.size)
   if (entire !== undefined && sameHash(entire, checkpoint.root)) x.rootAt = rootAt
@@ -39,24 +40,24 @@ export async function checkTree(x: Examination): Promise<string> {
 function comparePin({ pin, rootAt, findings }: Examination): void {
   const actual = pin === undefined ? undefined : rootAt.get(pin.size)
   if (pin === undefined || actual === undefined || sameHash(actual, pin.root)) return
-  if (findings.some(({ code }) => code === 'FORK')) return
+  if (findings.has(code => code === 'FORK')) return
   const what = `the first ${pin.size} entries are not those that were pinned`
-  findings.push({ code: 'FORK', what, expected: base64(pin.root), actual: base64(actual) })
+  findings.add({ code: 'FORK', what, expected: base64(pin.root), actual: base64(actual) })
 }
 
 export async function checkSeals(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
   const { seals, findings } = await examineSeals(files, checkpoint, trust, x.rootAt)
   x.seals.push(...seals)
-  x.findings.push(...findings)
+  x.findings.addAll(findings)
   const newest = x.seals.at(-1)
   return newest === undefined ? 'none yet' : `${x.seals.length}, the newest over ${newest.size} entries`
 }
 
 export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
-  x.findings.push(...examineMeaning(x.records))
-  x.findings.push(...(await examineCertificate(files, x.records)))
+  x.findings.addAll(examineMeaning(x.records))
+  x.findings.addAll(await examineCertificate(files, x.records))
   return `${x.records.length} of ${checkpoint.size} entries are in the strict format`
 }
 
@@ -72,13 +73,13 @@ export async function checkDisclosures(x: Examination): Promise<string> {
     if (x.keep) x.records[i] = { ...record, opened: found }
   }
   await vault.examineSlots()
-  x.findings.push(...vault.findings)
+  x.findings.addAll(vault.findings)
   return `${opened} disclosures match what their entries commit to`
 }
 
 export async function checkContinuity(x: Examination): Promise<string> {
   need(x.checkpoint)
   for (const { index, entry } of x.records) x.continuity.add(index, entry)
-  x.findings.push(...x.continuity.findings)
+  x.findings.addAll(x.continuity.findings)
   return `no gap in the writers' counters and heartbeats; newest entry ${x.continuity.latest}`
 }

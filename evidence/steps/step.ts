@@ -1,6 +1,7 @@
 /** Running named steps: each says what it established, fails with findings, or could not be made for want of what an earlier one gives. */
 import { type AnyError, isOurs } from '../../lib/errors.ts'
 import type { Step } from '../finding.ts'
+import type { Findings } from '../findings.ts'
 
 /** A step that could not be made. `needed`: without it the whole is incomplete; else it was not asked for. */
 class NotExamined extends Error {
@@ -40,14 +41,13 @@ export interface NamedStep<F> {
  * @param findings to which steps add: one that added any has failed, and its detail is the first
  * @throws Misuse, and whatever is no error of ours: neither says anything of what is verified
  */
-export async function takeSteps<F extends { readonly what: string }>(
+export async function takeSteps<F extends { readonly code: string; readonly what: string }>(
   named: readonly NamedStep<F>[],
-  findings: F[],
+  findings: Findings<F>,
 ): Promise<StepsTaken> {
   const steps: Step[] = []
   let skipped = false
   for (const { name, run, asFinding } of named) {
-    const before = findings.length
     let detail = ''
     try {
       detail = await run()
@@ -58,9 +58,9 @@ export async function takeSteps<F extends { readonly what: string }>(
         continue
       }
       if (!isOurs(error) || error.name === 'Misuse') throw error
-      findings.push(asFinding(error))
+      findings.add(asFinding(error))
     }
-    const first = findings[before]
+    const first = findings.takeFirst()
     steps.push(first === undefined ? { name, status: 'ok', detail } : { name, status: 'failed', detail: first.what })
   }
   return { steps, skipped }

@@ -8,71 +8,27 @@ import { type BundleOptions, type BundleResult, buildBundle } from '../../eviden
 import { primaryPaths } from '../../evidence/bundle/material.ts'
 import { verifyBundle } from '../../evidence/bundle/verify-bundle.ts'
 import type { Control } from '../../lib/control.ts'
-import { armorSignature, signDetached } from '../../lib/openpgp.ts'
 import { interop } from '../support/interop.ts'
 import { type BuilderKeys, builderKeys } from '../support/ledger-builder.ts'
-import { controls, Story } from './support.ts'
+import { BundleFixture } from './bundle-fixture.ts'
+import { controls } from './support.ts'
 
 let keys: BuilderKeys
 let scratch: string
-let story: Story
 let ledger: string
 let built: BundleResult
-let count = 0
-
-const readControls = (text: string) => JSON.parse(text) as Control[]
-const folder = () => {
-  count += 1
-  return join(scratch, `b${count}`)
-}
-
-function options(more: Partial<BundleOptions> = {}): BundleOptions {
-  return {
-    ledger: {
-      directory: ledger,
-      fingerprint: keys.seal.fingerprint,
-      wrappingKey: story.builder.wrappingKey,
-      now: Date.parse('2026-10-02'),
-    },
-    out: folder(),
-    organisation: 'CRM Example',
-    from: '2026-07-01',
-    to: '2026-10-01',
-    asOf: Date.parse('2026-10-02'),
-    controls: readControls,
-    sign: async bytes => armorSignature(await signDetached(keys.seal, bytes)),
-    ...more,
-  }
-}
+let fixture: BundleFixture
 
 beforeAll(async () => {
-  keys = await builderKeys()
-  scratch = await mkdtemp(join(tmpdir(), 'bundle-'))
-  ledger = join(scratch, 'ledger')
-  // June: what stands before the period. A grant from then is used in July, and its session is still open.
-  story = await Story.begin({ keys, start: Date.parse('2026-06-30T23:50:00Z') })
-  story.inOrder()
-  story.grant('g-00000005')
-  const opening = story.builder.entries.length
-  story.builder.add('heartbeat', { open: 0, interval: 3600 })
-  story.builder.now = Date.parse('2026-07-01T00:00:00Z') - 2000
-  story.builder.add('heartbeat', { open: 0, interval: 3600 })
-  story.builder.now = Date.parse('2026-07-01T00:00:01Z')
-  story.update('g-00000005')
-  story.approval('a-00000007', 'drop table old')
-  story.drop('a-00000007')
-  story.read()
-  story.update(undefined, { verdict: 'deny', code: 'ERR_GRANT_REQUIRED' })
-  const sealed = story.builder.entries.length
-  story.builder.now = Date.parse('2026-07-01T00:59:00Z')
-  story.drop(undefined)
-  story.builder.add('stopped', {})
-  await story.builder.write(ledger, { seals: [opening, sealed, story.builder.entries.length] })
-  built = await buildBundle(options())
+  fixture = await BundleFixture.make()
+  ;({ keys, scratch, ledger, built } = fixture)
 })
-afterAll(() => rm(scratch, { recursive: true, force: true }))
+afterAll(() => fixture.remove())
 
-const verify = (directory: string) => verifyBundle({ directory, fingerprint: keys.seal.fingerprint, readControls })
+const folder = () => fixture.folder()
+const options = (more: Partial<BundleOptions> = {}) => fixture.options(more)
+const verify = (directory: string) => fixture.verify(directory)
+const forge = (change: (files: Map<string, string>) => void) => fixture.forge(change)
 
 describe('a bundle', () => {
   test('says what came out, and verifies by itself', async () => {
@@ -405,21 +361,3 @@ describe('stock tools', () => {
     expect(names).toEqual([...built.files.keys()].sort().map(path => `crm/${path}`))
   })
 })
-
-/** A forger who holds the bundle's signing key: changes files, lists and signs them anew. */
-async function forge(change: (files: Map<string, string>) => void): Promise<string> {
-  const { formatManifest, formatSums, listFiles, sha256 } = await import('../../evidence/bundle/manifest.ts')
-  const files = new Map(built.files)
-  change(files)
-  const outside = ['MANIFEST.json', 'SHA256SUMS', 'SHA256SUMS.asc']
-  const listed = new Map([...files].filter(([path]) => !outside.includes(path)))
-  const manifest = { ...built.manifest, mapping: sha256(files.get('mapping/controls.json')!), files: listFiles(listed) }
-  files.set('MANIFEST.json', formatManifest(manifest))
-  const sums = formatSums([...manifest.files, { path: 'MANIFEST.json', sha256: sha256(files.get('MANIFEST.json')!) }])
-  files.set('SHA256SUMS', sums)
-  files.set('SHA256SUMS.asc', armorSignature(await signDetached(keys.seal, Buffer.from(sums))))
-  const directory = folder()
-  await cp(built.directory, directory, { recursive: true })
-  for (const [path, content] of files) await writeFile(join(directory, path), content)
-  return directory
-}

@@ -1,59 +1,72 @@
 /** The steps over the files as such: each is the one that was listed, none is missing, none is more, and the list is signed. */
 import { isOurs } from '../../../lib/errors.ts'
 import { verifyDetached } from '../../../lib/openpgp.ts'
-import { openDirectory } from '../../read.ts'
 import { skip } from '../../steps/step.ts'
 import type { BundleExamination } from '../bundle-examination.ts'
-import { manifestFile, parseManifest, parseSums, sha256, signatureFile, sumsFile } from '../manifest.ts'
+import { BundleFiles } from '../bundle-files.ts'
+import { certificateCopy, manifestFile, parseManifest, parseSums, signatureFile, sumsFile } from '../manifest.ts'
+import { primaryPaths } from '../material.ts'
 
-const mostFile = 1024 * 1024 * 1024
-const unsummed: ReadonlySet<string> = new Set([sumsFile, signatureFile])
+const unsummed = [sumsFile, signatureFile]
 
 export async function checkFiles(x: BundleExamination): Promise<string> {
-  const reader = await openDirectory(x.options.directory)
-  const { files: there, others } = await reader.walk()
-  for (const path of others) x.fail({ code: 'FILE_EXTRA', what: `${path} is no regular file`, file: path })
-  for (const path of there) x.files.set(path, await reader.read(path, mostFile))
-  const sums = parseSums(x.text(sumsFile))
-  for (const path of there) {
-    if (!sums.has(path) && !unsummed.has(path))
-      x.fail({ code: 'FILE_EXTRA', what: `${path} is not in SHA256SUMS`, file: path })
+  x.files = await BundleFiles.open(x.options.directory)
+  const unreadable = new Set<string>()
+  const see = async (path: string) => {
+    try {
+      await x.files.see(path)
+    } catch (error) {
+      if (!isOurs(error)) throw error
+      unreadable.add(path)
+      x.fail({ code: 'FILE_UNREADABLE', what: error.message, file: path })
+    }
   }
+  // These in any case, so that later steps can tell what they can where the list of files is lost.
+  for (const path of [sumsFile, signatureFile, manifestFile, certificateCopy, ...primaryPaths]) await see(path)
+  x.sums = parseSums(x.files.text(sumsFile))
+  const { sums } = x
   for (const [path, digest] of sums) {
-    const bytes = x.files.get(path)
-    if (bytes === undefined) x.fail({ code: 'FILE_MISSING', what: `${path} is missing`, file: path })
-    else if (sha256(bytes) !== digest) x.fail({ code: 'FILE_CHANGED', what: `${path} was changed`, file: path })
+    if (unreadable.has(path)) continue
+    await see(path)
+    const seen = x.files.seen(path)
+    if (unreadable.has(path) || seen?.sha256 === digest) continue
+    if (seen === undefined) x.fail({ code: 'FILE_MISSING', what: `${path} is missing`, file: path })
+    else x.fail({ code: 'FILE_CHANGED', what: `${path} was changed`, file: path })
+  }
+  for await (const { path, what } of x.files.unlisted(new Set([...sums.keys(), ...unsummed]))) {
+    x.fail({ code: 'FILE_EXTRA', what, file: path })
   }
   return `${sums.size} files, none changed, none missing, none more`
 }
 
 export async function checkManifest(x: BundleExamination): Promise<string> {
-  x.manifest = parseManifest(x.text(manifestFile))
+  x.manifest = parseManifest(x.files.text(manifestFile))
   const listed = new Map(x.manifest.files.map(file => [file.path, file]))
-  for (const [path, bytes] of x.files) {
-    if (path === manifestFile || unsummed.has(path)) continue
-    const file = listed.get(path)
-    const agrees = file !== undefined && file.bytes === bytes.length && file.sha256 === sha256(bytes)
-    if (!agrees) x.fail({ code: 'MANIFEST', what: `MANIFEST.json disagrees about ${path}`, file: path })
+  for (const path of x.files.paths()) {
+    if (path === manifestFile || unsummed.includes(path)) continue
+    const [file, seen] = [listed.get(path), x.files.seen(path)]
+    if (file !== undefined && file.bytes === seen?.bytes && file.sha256 === seen.sha256) continue
+    x.fail({ code: 'MANIFEST', what: `MANIFEST.json disagrees about ${path}`, file: path })
   }
   for (const path of listed.keys()) {
-    if (!x.files.has(path))
-      x.fail({ code: 'FILE_MISSING', what: `${path} is in MANIFEST.json, and missing`, file: path })
+    if (x.files.seen(path) !== undefined) continue
+    x.fail({ code: 'FILE_MISSING', what: `${path} is in MANIFEST.json, and missing`, file: path })
   }
   return `${listed.size} files`
 }
 
 export async function checkSignature(x: BundleExamination): Promise<string> {
-  if (!x.files.has(signatureFile))
+  if (x.files.seen(signatureFile) === undefined)
     return x.fail({ code: 'SIGNATURE', what: `${signatureFile} is missing`, file: signatureFile })
-  const data = x.files.get(sumsFile)
+  const data = x.files.content(sumsFile)
   if (data === undefined) skip('there is nothing signed')
-  const [signature, certificate] = [x.text(signatureFile), x.certificate()]
+  const [signature, certificate] = [x.files.text(signatureFile), x.certificate()]
   try {
     await verifyDetached({ data, signature, certificate, fingerprint: x.fingerprint })
   } catch (error) {
     if (!isOurs(error)) throw error
     return x.fail({ code: 'SIGNATURE', what: error.message, file: signatureFile })
   }
+  x.signed = true
   return `SHA256SUMS is signed by ${x.fingerprint}`
 }

@@ -1,7 +1,6 @@
 /** The steps over the log: the material read, the key that speaks for it, and every envelope between two signed checkpoints. */
 import { isOurs, LedgerError } from '../../../lib/errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../../../lib/format/checkpoint.ts'
-import { parseEntry } from '../../../lib/format/entry.ts'
 import { leafHash, sameHash, treeRoot, verifyConsistency, verifyInclusion } from '../../../lib/format/merkle.ts'
 import { readPin } from '../../pin.ts'
 import { need, skip } from '../../steps/step.ts'
@@ -9,20 +8,20 @@ import { requireNoteSignature, trustEntryZero } from '../../trust.ts'
 import { base64 } from '../../verification.ts'
 import type { BundleExamination } from '../bundle-examination.ts'
 import { stampsOf } from '../derive.ts'
-import { manifestFile, sha256 } from '../manifest.ts'
-import { type Material, paths, readMaterial } from '../material.ts'
+import { manifestFile } from '../manifest.ts'
+import { type Material, paths } from '../material.ts'
 import { rangeReader } from '../range.ts'
+import { readMaterial } from '../read-material.ts'
 
 export async function takeMaterial(x: BundleExamination): Promise<string> {
   const [manifest] = need(x.manifest)
   const { organisation, engagement, period, asOf, software, identities, samples, stamps } = manifest
   const demo = stamps.includes('DEMO')
   const scope = { organisation, engagement, period, asOf, software, identities, samples, demo }
-  x.material = readMaterial(scope, path => x.files.get(path)?.toString('utf8'))
+  x.material = readMaterial(scope, path => x.files.content(path))
   if (stampsOf(x.material).join() !== stamps.join())
     x.fail({ code: 'MANIFEST', what: 'the stamps do not follow from period and as-of', file: manifestFile })
-  const mapping = x.files.get(paths.mapping)
-  if (mapping !== undefined && sha256(mapping) !== manifest.mapping) {
+  if (x.files.seen(paths.mapping)?.sha256 !== manifest.mapping) {
     x.fail({ code: 'MAPPING', what: 'MANIFEST.json names another mapping', file: paths.mapping })
   }
   return `${x.material.envelopes.length} envelopes`
@@ -30,8 +29,7 @@ export async function takeMaterial(x: BundleExamination): Promise<string> {
 
 export async function establishTrust(x: BundleExamination): Promise<string> {
   const [{ state, envelopes, openingSize }] = need(x.material)
-  const zero = openingSize === 0 ? envelopes[0] : state.find(({ index }) => index === 0)?.bytes
-  const entry = zero === undefined ? undefined : parseEntry(zero)
+  const entry = (openingSize === 0 ? envelopes : state).find(({ index }) => index === 0)?.entry
   if (entry?.kind !== 'opened') throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'entry 0 is not in the bundle')
   x.trust = await trustEntryZero(entry, { fingerprint: x.fingerprint, certificate: x.certificate() })
   return `OpenPGP key ${x.fingerprint} certifies the note key in entry 0`
@@ -57,15 +55,6 @@ export async function checkLog(x: BundleExamination): Promise<string> {
   if ((opening?.size ?? 0) !== m.openingSize || closing.size - m.openingSize !== m.envelopes.length) {
     const what = `${m.envelopes.length} envelopes for entries ${m.openingSize} to ${closing.size - 1}`
     return x.fail({ code: 'LOG', what, file: paths.entries })
-  }
-  for (const [i, bytes] of m.envelopes.entries()) {
-    try {
-      parseEntry(bytes)
-    } catch (error) {
-      if (!isOurs(error)) throw error
-      const index = m.openingSize + i
-      x.fail({ code: 'LOG', what: `entry ${index}: ${error.message}`, index, file: paths.entries })
-    }
   }
   const read = rangeReader(m.openingSize, m.frontier, m.envelopes)
   if (opening !== undefined && !sameHash(await treeRoot(opening.size, read), opening.root)) {
@@ -97,7 +86,6 @@ export async function checkState(x: BundleExamination): Promise<string> {
   const { opening } = checkpointsOf(material)
   for (const { index, bytes, proof } of state) {
     try {
-      parseEntry(bytes)
       if (opening === undefined) throw new LedgerError('ERR_PROOF_INVALID', 'there is nothing before the first entry')
       verifyInclusion(leafHash(bytes), index, openingSize, proof, opening.root)
     } catch (error) {
