@@ -148,12 +148,12 @@ async function* entriesInside(root: string, path: string): AsyncGenerator<Folder
   const real = await inside(root, path)
   if (real === undefined) return
   try {
-    for await (const entry of await opendir(real, { bufferSize: 256 })) {
+    for await (const entry of await opendir(real, { bufferSize: 4096 })) {
       const kind = entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other'
       yield { path: path === '' ? entry.name : `${path}/${entry.name}`, kind }
     }
   } catch (error) {
-    if (isAbsent(error)) return
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
     if (error instanceof LedgerError) throw error
     throw corrupt(path, 'cannot be listed', error)
   }
