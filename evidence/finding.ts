@@ -18,6 +18,7 @@ export type FindingCode =
   | 'TILE_ALTERED'
   | 'LEDGER_ROOT'
   | 'SEAL_INVALID'
+  | 'EPOCH_INVALID'
   | 'DISCLOSURE_MISSING'
   | 'DISCLOSURE_MISMATCH'
   // Not told: the verification could not know.

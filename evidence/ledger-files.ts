@@ -22,7 +22,11 @@ const mostBundle = tileWidth * (2 + longestEntry)
 // An entry has at most 64 disclosures; a value fits an entry many times over. Beyond this a bundle is no bundle.
 const mostVault = 256 * 1024 * 1024
 const mostCertificate = 256 * 1024
+const mostEpoch = 64
 const mostCheckpoint = 1_000_000
+
+/** The writer's own. */
+export const epochFile = 'epoch'
 
 export interface FoundFile {
   /** The path that was read: a fuller tile may stand where a partial one was asked for. */
@@ -49,6 +53,10 @@ export class LedgerFiles {
     return (await this.#directory.readIfThere(certificateFile, mostCertificate))?.toString('utf8')
   }
 
+  async epoch(): Promise<string | undefined> {
+    return (await this.#directory.readIfThere(epochFile, mostEpoch))?.toString('latin1')
+  }
+
   /** Sizes in checkpoint.d, ascending, and the names there that are no sizes. */
   async sealSizes(): Promise<{ sizes: number[]; strange: string[] }> {
     const names = await this.#directory.list('checkpoint.d')
@@ -69,6 +77,18 @@ export class LedgerFiles {
   /** Entries n * 256 on, of a ledger of `size`. @throws LedgerError ERR_LEDGER_MISSING */
   entries(n: number, size: number): Promise<FoundFile> {
     return this.#tiled(width => entryBundle(n, width), tileFill(size, 0, n), mostBundle)
+  }
+
+  /** The bundle that begins with entry 0, of whatever size: a key is found also where nobody signed the size. */
+  async first(): Promise<FoundFile> {
+    const full = entryBundle(0)
+    const widths = (await this.#directory.list(`${full}.p`)).map(Number).filter(width => width > 0 && width < tileWidth)
+    for (const width of [tileWidth, ...widths.sort((a, b) => b - a)]) {
+      const file = entryBundle(0, width)
+      const bytes = await this.#directory.readIfThere(file, mostBundle)
+      if (bytes !== undefined) return { file, bytes }
+    }
+    throw new LedgerError('ERR_LEDGER_MISSING', `${full} is missing`, { file: full })
   }
 
   hashes(level: number, n: number, size: number): Promise<FoundFile> {

@@ -178,13 +178,16 @@ export async function verifyDetached({
   }
   const parsed = await parseSignature(signature)
   const message = await openpgp.createMessage({ binary: data })
-  const { signatures } = await openpgp.verify({
-    message,
-    signature: parsed,
-    verificationKeys: key,
-    format: 'binary',
-    ...(at === undefined ? {} : { date: at }),
-  })
+  // It rejects as a whole where a packet is of a kind that it does not know.
+  const { signatures } = await openpgp
+    .verify({
+      message,
+      signature: parsed,
+      verificationKeys: key,
+      format: 'binary',
+      ...(at === undefined ? {} : { date: at }),
+    })
+    .catch(rejected)
   if (signatures.length === 0) throw unsigned('no OpenPGP signature')
   for (const one of signatures) {
     const packets = (await one.signature.catch(rejected)).packets

@@ -12,6 +12,7 @@ import type { TestResult } from '../control-test.ts'
 import { type ControlVersion, isControl, type Mapping } from '../mapping.ts'
 import { type ImportOptions, type Reconciliation, readImport } from '../reconcile.ts'
 import { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions } from '../verify.ts'
+import { requireArmor } from './armor.ts'
 import { requireVerifiable } from './bundle-files.ts'
 import { derive, manifestOf } from './derive.ts'
 import {
@@ -69,7 +70,8 @@ export interface BundleResult {
 }
 
 /**
- * @throws LedgerError ERR_LEDGER_INCONSISTENT where the ledger is not whole: from such a one nothing is evidence
+ * @throws LedgerError ERR_LEDGER_INCONSISTENT where the ledger is not whole: from such a one nothing is evidence;
+ * ERR_CHECKPOINT_SIGNATURE where `sign` gives no plain armor
  * @throws Misuse ERR_OPTION_INVALID, ERR_PACKAGE_MISSING
  */
 export async function buildBundle(options: BundleOptions): Promise<BundleResult> {
@@ -141,7 +143,9 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   files.set(manifestFile, formatManifest(manifest))
   const sums = formatSums([...manifest.files, { path: manifestFile, sha256: sha256(files.get(manifestFile)!) }])
   files.set(sumsFile, sums)
-  files.set(signatureFile, await options.sign(Buffer.from(sums)))
+  const signature = await options.sign(Buffer.from(sums))
+  requireArmor(signature)
+  files.set(signatureFile, signature)
   requireVerifiable(files)
   await write(options.out, files)
   const results = derived.runs.map(run => run.result)

@@ -2,7 +2,7 @@
 import { isOurs } from '../../lib/errors.ts'
 import { parseEntry } from '../../lib/format/entry.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
-import { examineCertificate } from '../certificate.ts'
+import { examineCertificate, examineEpoch } from '../beside.ts'
 import { nothingOpened, Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
@@ -57,7 +57,11 @@ export async function checkSeals(x: Examination): Promise<string> {
 export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
   x.findings.addAll(examineMeaning(x.records))
-  x.findings.addAll(await examineCertificate(files, x.records))
+  const taken = x.records.flatMap(({ index, entry }) =>
+    entry.kind === 'started' || entry.kind === 'recovered' ? [{ index, entry }] : [],
+  )
+  x.findings.addAll(await examineCertificate(files, taken))
+  x.findings.addAll(await examineEpoch(files, taken))
   return `${x.records.length} of ${checkpoint.size} entries are in the strict format`
 }
 

@@ -39,7 +39,7 @@ export async function establishTrust(x: Examination): Promise<string> {
     return x.fail({ code: 'KEY_SUBSTITUTED', what: 'no certificate of the pinned key', file: certificateFile })
   }
   if (checkpoint.size === 0) skip('an empty ledger has no entry 0')
-  const opened = await entryZero(files, checkpoint.size)
+  const opened = await entryZero(files)
   if (opened === undefined) {
     const what = 'entry 0 is missing, or is not the opening of a ledger'
     return x.fail({ code: 'CERTIFICATION_INVALID', what, index: 0 })
@@ -58,9 +58,9 @@ export async function establishTrust(x: Examination): Promise<string> {
   return `OpenPGP key ${x.fingerprint} certifies the note key in entry 0`
 }
 
-async function entryZero(files: LedgerFiles, size: number): Promise<EntryOf<'opened'> | undefined> {
+async function entryZero(files: LedgerFiles): Promise<EntryOf<'opened'> | undefined> {
   try {
-    const { bytes } = await files.entries(0, size)
+    const { bytes } = await files.first()
     const entry = parseEntry(bytes.subarray(2, 2 + bytes.readUInt16BE(0)))
     return entry.kind === 'opened' ? entry : undefined
   } catch (error) {

@@ -1,15 +1,52 @@
+/**
+ * One changed byte anywhere in a ledger or a bundle is named by its file. Of the ledger as the store writes it, of a larger one with tiles
+ * upon tiles, and of a bundle with every kind of file that there is.
+ */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { verifyLedger } from '../../evidence/index.ts'
+import { requireArmor } from '../../evidence/bundle/armor.ts'
+import { primaryPaths } from '../../evidence/bundle/material.ts'
+import { buildBundle, verifyLedger } from '../../evidence/index.ts'
+import { LedgerError } from '../../lib/errors.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
-import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
+import { armorSignature, generateKey, readPrivateKey, signDetached, verifyDetached } from '../../lib/openpgp.ts'
+import { builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
+import { BundleFixture } from './bundle-fixture.ts'
 
-/** What the writer keeps for itself while it runs: no evidence, and not examined. */
-const writersOwn = new Set(['LOCK', 'epoch'])
+type Verify = (directory: string) => Promise<{
+  verdict: string
+  findings: readonly { readonly file?: string }[]
+}>
+
+/** Changes a byte at so many places in each file, and puts it back. @returns the places where that was not named, and how many there were */
+async function flipEach(directory: string, verify: Verify, places: number, except: readonly string[] = []) {
+  const unnamed: string[] = []
+  const kinds = new Set<string>()
+  let flips = 0
+  for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name)
+    const file = relative(directory, path)
+    if (!entry.isFile() || except.includes(file)) continue
+    kinds.add(file.split('/')[0]!)
+    const bytes = await readFile(path)
+    const step = Math.max(1, Math.floor(bytes.length / places))
+    for (let at = Math.floor(step / 2); at < bytes.length; at += step) {
+      const changed = Buffer.from(bytes)
+      changed[at]! ^= 1
+      await writeFile(path, changed)
+      const { verdict, findings } = await verify(directory)
+      if (verdict !== 'TAMPERED' || !findings.some(finding => finding.file === file))
+        unnamed.push(`${file}:${at} ${verdict}`)
+      flips += 1
+    }
+    await writeFile(path, bytes)
+  }
+  return { unnamed, flips, kinds: [...kinds].sort() }
+}
 
 describe('a ledger with its vault', () => {
   let folder = ''
@@ -43,30 +80,105 @@ describe('a ledger with its vault', () => {
     expect(await verify(join(folder, 'ledger'))).toMatchObject({ verdict: 'OK', findings: [] })
   })
 
-  it('names the file of a changed byte, wherever in the evidence it is', async () => {
+  it('names the file of a changed byte, wherever it is; LOCK alone is examined by nobody', async () => {
     const copy = join(folder, 'copy')
     await cp(join(folder, 'ledger'), copy, { recursive: true })
-    const files = (await readdir(copy, { withFileTypes: true, recursive: true })).filter(entry => entry.isFile())
-    const unnamed: string[] = []
-    let flips = 0
-    for (const entry of files) {
-      const path = join(entry.parentPath, entry.name)
-      const file = relative(copy, path)
-      if (writersOwn.has(file)) continue
-      const bytes = await readFile(path)
-      const step = Math.max(1, Math.floor(bytes.length / 24))
-      for (let at = 0; at < bytes.length; at += step) {
-        const changed = Buffer.from(bytes)
-        changed[at]! ^= 1
-        await writeFile(path, changed)
-        const { verdict, findings } = await verify(copy)
-        if (verdict === 'OK' || !findings.some(finding => finding.file === file))
-          unnamed.push(`${file}:${at} ${verdict}`)
-        flips += 1
-      }
-      await writeFile(path, bytes)
-    }
-    expect(flips).toBeGreaterThan(100)
+    const { unnamed, flips, kinds } = await flipEach(copy, verify, 24, ['LOCK'])
     expect(unnamed).toEqual([])
+    expect(flips).toBeGreaterThan(100)
+    expect(kinds).toEqual(['checkpoint', 'checkpoint.d', 'epoch', 'keys', 'tile', 'vault'])
+  })
+
+  it('names an epoch that is no number or went back; a higher one may be an opening that failed, none a copy', async () => {
+    const copy = join(folder, 'epochs')
+    await cp(join(folder, 'ledger'), copy, { recursive: true })
+    const epoch = join(copy, 'epoch')
+    for (const text of ['', '0\n', '1', '-1\n', '1\n\n', '01\n', '1e3\n', '9'.repeat(1000)]) {
+      await writeFile(epoch, text)
+      const { verdict, findings } = await verify(copy)
+      expect([verdict, findings.map(({ code, file }) => [code, file])], JSON.stringify(text)).toEqual([
+        'TAMPERED',
+        [['EPOCH_INVALID', 'epoch']],
+      ])
+    }
+    for (const text of ['1\n', '2\n', '999999999\n']) {
+      await writeFile(epoch, text)
+      expect((await verify(copy)).findings).toEqual([])
+    }
+    await rm(epoch)
+    expect((await verify(copy)).findings).toEqual([])
+  })
+})
+
+describe('a ledger of more than one tile, opened twice', () => {
+  it('names the file of a changed byte, and an epoch of before', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'counterfoil-bytes-'))
+    try {
+      const builder = await new LedgerBuilder({ keys: await builderKeys() }).open()
+      for (let i = 0; i < 300; i += 1) builder.add('heartbeat', { open: 0, interval: 60 })
+      builder.add('stopped', {})
+      builder.add('started', { software: 'builder', placement: 'gateway', epoch: 2, interval: 60 })
+      await builder.write(folder, { seals: [256, builder.entries.length] })
+      const { fingerprint, wrappingKey, keys } = builder
+      const trust = { fingerprint, wrappingKey, certificate: keys.seal.certificate, now: builder.now }
+      const verify = (directory: string) => verifyLedger({ directory, ...trust })
+      await writeFile(join(folder, 'epoch'), '2\n')
+      expect(await verify(folder)).toMatchObject({ verdict: 'OK', findings: [] })
+      // The builder publishes no digest of the certificate, and what was never in a slot stands for nothing.
+      const except = ['epoch', 'keys/seal.pub.asc', 'vault/slots/000']
+      expect((await flipEach(folder, verify, 8, except)).unnamed).toEqual([])
+      await writeFile(join(folder, 'epoch'), '1\n')
+      expect((await verify(folder)).findings).toMatchObject([
+        { code: 'EPOCH_INVALID', file: 'epoch', index: 303, expected: 'at least 2', actual: '1' },
+      ])
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+})
+
+describe('a bundle with every kind of file', () => {
+  it('names the file of a changed byte, wherever it is', async () => {
+    const fixture = await BundleFixture.make()
+    try {
+      const text = 'time,user,application,session,line,tag,database\n2026-07-01T00:00:03Z,x,psql,1.1,1,SELECT,crm\n'
+      const imports = [{ name: 'server-log', text, format: 'csv', target: 'crm', user: 'gateway' } as const]
+      const { directory, files } = await buildBundle(fixture.options({ imports }))
+      expect((await fixture.verify(directory)).findings).toEqual([])
+      expect([...primaryPaths].filter(path => !files.has(path))).toEqual([])
+      const { unnamed, flips, kinds } = await flipEach(directory, fixture.verify, 1)
+      expect(unnamed).toEqual([])
+      expect(flips).toBe([...files.values()].filter(content => content !== '').length)
+      expect(kinds).toHaveLength(19)
+    } finally {
+      await fixture.remove()
+    }
+  }, 120_000)
+
+  it('refuses the signature, whichever of its bytes was changed: its armor has many that no reader of OpenPGP looks at', async () => {
+    const key = await readPrivateKey((await generateKey({ name: 'seal' })).privateKey)
+    const data = Buffer.from('sums')
+    const whole = armorSignature(await signDetached(key, data))
+    const accepts = async (signature: string) => {
+      try {
+        requireArmor(signature)
+        await verifyDetached({ data, signature, ...key })
+        return true
+      } catch (error) {
+        expect(error).toBeInstanceOf(LedgerError)
+        return false
+      }
+    }
+    expect([await accepts(whole), await accepts(whole.replaceAll('\n', '\r\n'))]).toEqual([true, true])
+    expect(await accepts(whole.replace('\n', '\nComment: anybody wrote this\n'))).toBe(false)
+    const accepted: number[] = []
+    for (let at = 0; at < whole.length; at += 1) {
+      for (const bit of [1, 0x20]) {
+        const changed = Buffer.from(whole)
+        changed[at]! ^= bit
+        if (await accepts(changed.toString('latin1'))) accepted.push(at)
+      }
+    }
+    expect(accepted).toEqual([])
   })
 })

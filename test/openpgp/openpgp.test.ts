@@ -38,6 +38,21 @@ describe('openpgp', () => {
     expect((await readPrivateKey(files.privateKey, 'correct')).fingerprint).toBe(files.fingerprint)
   })
 
+  test('a signature with any one bit changed is refused, as an error of ours', async () => {
+    const { files, signature } = await make()
+    const { certificate, fingerprint } = files
+    for (let bit = 0; bit < signature.length * 8; bit += 1) {
+      const changed = Buffer.from(signature)
+      changed[bit >> 3]! ^= 1 << (bit & 7)
+      const verified = await verifyDetached({ data, signature: changed, certificate, fingerprint }).then(
+        () => 'verified',
+        (error: unknown) => (error instanceof LedgerError ? error.code : String(error)),
+      )
+      // Subpackets that nothing hashes are the issuer's hints: what is signed does not hang on them.
+      if (verified !== 'verified') expect(verified, `bit ${bit}`).toBe('ERR_CHECKPOINT_SIGNATURE')
+    }
+  })
+
   test('other data, another line end, another pinned fingerprint and another key are refused', async () => {
     const { files, signature } = await make()
     const other = await make()

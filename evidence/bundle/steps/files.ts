@@ -2,9 +2,19 @@
 import { isOurs } from '../../../lib/errors.ts'
 import { verifyDetached } from '../../../lib/openpgp.ts'
 import { skip } from '../../steps/step.ts'
+import { requireArmor } from '../armor.ts'
 import type { BundleExamination } from '../bundle-examination.ts'
 import { BundleFiles } from '../bundle-files.ts'
-import { certificateCopy, manifestFile, parseManifest, parseSums, signatureFile, sumsFile } from '../manifest.ts'
+import {
+  certificateCopy,
+  formatSums,
+  manifestFile,
+  parseManifest,
+  parseSums,
+  sha256,
+  signatureFile,
+  sumsFile,
+} from '../manifest.ts'
 import { primaryPaths } from '../material.ts'
 
 const unsummed = [sumsFile, signatureFile]
@@ -62,11 +72,20 @@ export async function checkSignature(x: BundleExamination): Promise<string> {
   if (data === undefined) skip('there is nothing signed')
   const [signature, certificate] = [x.files.text(signatureFile), x.certificate()]
   try {
+    requireArmor(signature)
     await verifyDetached({ data, signature, certificate, fingerprint: x.fingerprint })
   } catch (error) {
     if (!isOurs(error)) throw error
-    return x.fail({ code: 'SIGNATURE', what: error.message, file: signatureFile })
+    return x.fail({ code: 'SIGNATURE', what: error.message, file: alteredOf(x) })
   }
   x.signed = true
   return `SHA256SUMS is signed by ${x.fingerprint}`
+}
+
+/** Which of the two was altered, where the one does not sign the other: SHA256SUMS follows from MANIFEST.json, line by line. */
+function alteredOf({ files, manifest }: BundleExamination): string {
+  const digest = files.seen(manifestFile)?.sha256
+  if (manifest === undefined || digest === undefined) return signatureFile
+  const expected = formatSums([...manifest.files, { path: manifestFile, sha256: digest }])
+  return sha256(expected) === files.seen(sumsFile)?.sha256 ? signatureFile : sumsFile
 }
