@@ -20,6 +20,8 @@ export interface Gap {
 interface Writer {
   seq: number
   time: string
+  /** The same, in Unix milliseconds. */
+  at: number
   /** Milliseconds until the next heartbeat is due; undefined where none was promised. */
   interval: number | undefined
   stopped: boolean
@@ -35,6 +37,7 @@ export class Continuity {
   readonly gaps: Gap[] = []
   readonly #writers = new Map<string, Writer>()
   #latest = ''
+  #latestAt = Number.NEGATIVE_INFINITY
   readonly #now: number | undefined
   readonly #whole: boolean
 
@@ -48,16 +51,18 @@ export class Continuity {
   resume(last: Entry, heartbeat: Entry | undefined): void {
     const promised = heartbeat?.kind === 'started' || heartbeat?.kind === 'heartbeat' ? heartbeat.interval * 1000 : 0
     const interval = promised === 0 ? undefined : promised
-    this.#writers.set(last.writer, { seq: last.seq, time: last.time, interval, stopped: last.kind === 'stopped' })
-    if (last.time > this.#latest) this.#latest = last.time
+    const at = Date.parse(last.time)
+    this.#writers.set(last.writer, { seq: last.seq, time: last.time, at, interval, stopped: last.kind === 'stopped' })
+    this.#advance(last.time, at)
   }
 
   add(index: number, entry: Entry): void {
-    this.#checkTime(index, entry)
+    const at = Date.parse(entry.time)
+    this.#checkTime(index, entry, at)
     const writer = this.#writers.get(entry.writer)
     if (writer !== undefined) {
       this.#checkSequence(index, entry, writer)
-      this.#checkSilence(index, entry, writer)
+      this.#checkSilence(index, entry, writer, at)
     } else if (this.#whole && entry.seq !== 1) {
       this.#sequence(index, entry, 0, this.#latest === '' ? entry.time : this.#latest)
     }
@@ -65,10 +70,17 @@ export class Continuity {
     this.#writers.set(entry.writer, {
       seq: Math.max(entry.seq, writer?.seq ?? 0),
       time: entry.time,
+      at,
       interval: promised === 0 ? undefined : promised,
       stopped: entry.kind === 'stopped',
     })
-    if (entry.time > this.#latest) this.#latest = entry.time
+    this.#advance(entry.time, at)
+  }
+
+  #advance(time: string, at: number): void {
+    if (!(at > this.#latestAt)) return
+    this.#latest = time
+    this.#latestAt = at
   }
 
   /** The time of the newest entry; empty where there is none. */
@@ -76,9 +88,10 @@ export class Continuity {
     return this.#latest
   }
 
-  #checkTime(index: number, { time }: Entry): void {
-    const at = Date.parse(time)
-    if (this.#latest !== '' && at < Date.parse(this.#latest) - allowedSkewMs) {
+  #checkTime(index: number, { time }: Entry, at: number): void {
+    if (Number.isNaN(at)) {
+      this.findings.push({ code: 'TIME_ORDER', what: `entry ${index} is of a day that never was`, index, actual: time })
+    } else if (at < this.#latestAt - allowedSkewMs) {
       const what = `entry ${index} is earlier than one before it by more than the allowed skew`
       this.findings.push({ code: 'TIME_ORDER', what, index, expected: this.#latest, actual: time })
     } else if (this.#now !== undefined && at > this.#now + allowedSkewMs) {
@@ -105,9 +118,9 @@ export class Continuity {
     this.gaps.push({ kind: 'sequence', writer: entry.writer, from, to: entry.time, index, detail: what })
   }
 
-  #checkSilence(index: number, entry: Entry, writer: Writer): void {
+  #checkSilence(index: number, entry: Entry, writer: Writer, at: number): void {
     const span = { writer: entry.writer, from: writer.time, to: entry.time, index }
-    const silent = Date.parse(entry.time) - Date.parse(writer.time)
+    const silent = at - writer.at
     if (writer.stopped) {
       this.gaps.push({ ...span, kind: 'stopped', detail: 'stopped in order: nothing could pass' })
       return

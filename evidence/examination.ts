@@ -4,11 +4,13 @@ import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import type { Entry } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import { parseFingerprint } from '../lib/openpgp.ts'
+import type { Taken } from './beside.ts'
 import { Continuity } from './continuity.ts'
-import type { Opened } from './disclosures.ts'
+import { nothingOpened, type Opened } from './disclosures.ts'
 import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
 import type { LedgerFiles } from './ledger-files.ts'
+import { Meaning } from './meaning.ts'
 import type { Pin } from './pin.ts'
 import type { Trust } from './trust.ts'
 import type { VerifyOptions } from './verification.ts'
@@ -21,6 +23,8 @@ export interface LedgerRecord {
   readonly opened: Opened
 }
 
+const nothing = new Uint8Array()
+
 export class Examination {
   readonly options: VerifyOptions
   readonly fingerprint: string
@@ -30,7 +34,12 @@ export class Examination {
   /** Whether the entries are wanted afterwards, with their bytes and what was opened of them. */
   readonly keep: boolean
   readonly findings = new Findings<Finding>()
+  /** Only where later steps or the caller want them: of a long ledger they are most of the memory. */
   readonly records: LedgerRecord[] = []
+  /** Entries in the strict format. */
+  strict = 0
+  readonly taken: Taken[] = []
+  readonly meaning = new Meaning()
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
   /** Roots of the stored entries by size; empty where they do not give the signed root. */
@@ -54,6 +63,17 @@ export class Examination {
     if (options.first === true && options.pin === undefined) {
       throw new Misuse('ERR_OPTION_INVALID', '"first" says that there is no pin yet: it needs the pin\'s file')
     }
+  }
+
+  /** Takes an entry in the strict format, in index order; what it says is told by the steps that follow. */
+  add(index: number, bytes: Uint8Array, entry: Entry): void {
+    this.strict += 1
+    this.meaning.add(index, entry)
+    this.continuity.add(index, entry)
+    if (entry.kind === 'started' || entry.kind === 'recovered') this.taken.push({ index, entry })
+    if (!this.keep && this.depth === 'envelopes') return
+    // A view of them would hold the whole bundle that they were read in.
+    this.records.push({ index, bytes: this.keep ? Uint8Array.from(bytes) : nothing, entry, opened: nothingOpened })
   }
 
   /** @returns what is wrong, as the step's detail */

@@ -2,34 +2,32 @@
 import type { Entry } from '../lib/format/entry.ts'
 import type { Finding } from './finding.ts'
 
-export function examineMeaning(records: Iterable<{ readonly index: number; readonly entry: Entry }>): Finding[] {
-  const findings: Finding[] = []
-  const ids = new Set<string>()
-  const decided = new Set<string>()
-  for (const { index, entry } of records) {
-    if (ids.has(entry.id)) {
-      findings.push({
-        code: 'ENTRY_REPEATED',
-        what: `entry ${index} has the id of an earlier one`,
-        index,
-        actual: entry.id,
-      })
+export class Meaning {
+  readonly findings: Finding[] = []
+  readonly #ids = new Set<string>()
+  readonly #decided = new Set<string>()
+
+  /** In index order. */
+  add(index: number, entry: Entry): void {
+    if (this.#ids.has(entry.id)) {
+      const what = `entry ${index} has the id of an earlier one`
+      this.findings.push({ code: 'ENTRY_REPEATED', what, index, actual: entry.id })
     }
-    ids.add(entry.id)
+    this.#ids.add(entry.id)
     if (entry.kind === 'opened' && index > 0) {
-      findings.push({ code: 'ENTRY_MALFORMED', what: `entry ${index} opens a ledger that is open`, index })
+      const what = `entry ${index} opens a ledger that is open`
+      this.findings.push({ code: 'ENTRY_MALFORMED', what, index })
     }
     if (entry.kind === 'decision') {
-      if (decided.has(entry.exchange)) {
+      if (this.#decided.has(entry.exchange)) {
         const what = `entry ${index} decides an exchange again`
-        findings.push({ code: 'ENTRY_REPEATED', what, index, actual: entry.exchange })
+        this.findings.push({ code: 'ENTRY_REPEATED', what, index, actual: entry.exchange })
       }
-      decided.add(entry.exchange)
+      this.#decided.add(entry.exchange)
     }
-    if (entry.kind === 'outcome' && !decided.has(entry.exchange)) {
+    if (entry.kind === 'outcome' && !this.#decided.has(entry.exchange)) {
       const what = `entry ${index} is the outcome of nothing decided`
-      findings.push({ code: 'OUTCOME_ORPHAN', what, index, actual: entry.exchange })
+      this.findings.push({ code: 'OUTCOME_ORPHAN', what, index, actual: entry.exchange })
     }
   }
-  return findings
 }

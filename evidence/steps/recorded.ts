@@ -3,10 +3,9 @@ import { isOurs } from '../../lib/errors.ts'
 import { parseEntry } from '../../lib/format/entry.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
 import { examineCertificate, examineEpoch } from '../beside.ts'
-import { nothingOpened, Vault } from '../disclosures.ts'
+import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
-import { examineMeaning } from '../meaning.ts'
 import { examineSeals } from '../seals.ts'
 import { examineTree } from '../tree.ts'
 import { base64 } from '../verification.ts'
@@ -20,8 +19,7 @@ export async function checkTree(x: Examination): Promise<string> {
   const malformed: Finding[] = []
   const { findings, entries, rootAt } = await examineTree(files, checkpoint, sizes, (index, bytes, file) => {
     try {
-      const entry = parseEntry(bytes)
-      x.records.push({ index, bytes: x.keep ? Uint8Array.from(bytes) : bytes, entry, opened: nothingOpened })
+      x.add(index, bytes, parseEntry(bytes))
     } catch (error) {
       if (!isOurs(error)) throw error
       malformed.push({ code: 'ENTRY_MALFORMED', what: `entry ${index}: ${error.message}`, index, file })
@@ -56,13 +54,10 @@ export async function checkSeals(x: Examination): Promise<string> {
 
 export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
-  x.findings.addAll(examineMeaning(x.records))
-  const taken = x.records.flatMap(({ index, entry }) =>
-    entry.kind === 'started' || entry.kind === 'recovered' ? [{ index, entry }] : [],
-  )
-  x.findings.addAll(await examineCertificate(files, taken))
-  x.findings.addAll(await examineEpoch(files, taken))
-  return `${x.records.length} of ${checkpoint.size} entries are in the strict format`
+  x.findings.addAll(x.meaning.findings)
+  x.findings.addAll(await examineCertificate(files, x.taken))
+  x.findings.addAll(await examineEpoch(files, x.taken))
+  return `${x.strict} of ${checkpoint.size} entries are in the strict format`
 }
 
 export async function checkDisclosures(x: Examination): Promise<string> {
@@ -83,7 +78,6 @@ export async function checkDisclosures(x: Examination): Promise<string> {
 
 export async function checkContinuity(x: Examination): Promise<string> {
   need(x.checkpoint)
-  for (const { index, entry } of x.records) x.continuity.add(index, entry)
   x.findings.addAll(x.continuity.findings)
   return `no gap in the writers' counters and heartbeats; newest entry ${x.continuity.latest}`
 }

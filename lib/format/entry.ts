@@ -4,10 +4,11 @@
  */
 import { randomFillSync } from 'node:crypto'
 import { LedgerError } from '../errors.ts'
-import { type Json, parseCanonical, parseJson, utf8 } from './canonical.ts'
-import { inOrder, order } from './order.ts'
+import { type Json, parseCanonical } from './canonical.ts'
+import { order } from './order.ts'
 import { check, type Field, type FieldsOf, jsonSchema, list, oneOf, optional, record, type Shape } from './shape.ts'
 import { longestEntry } from './tile.ts'
+import { writtenAs } from './written.ts'
 
 export const formatVersion = 1
 
@@ -107,6 +108,7 @@ export interface Access {
 
 const shapeOf = (kind: Kind) => record({ kind: oneOf(kind), ...head, ...kinds[kind] })
 const shapes = new Map<string, ReturnType<typeof shapeOf>>(kindNames.map(kind => [kind, shapeOf(kind)]))
+const patterns = new Map<unknown, RegExp>(kindNames.map(kind => [kind, writtenAs(shapeOf(kind))]))
 
 /** @returns the entry's canonical bytes. @throws LedgerError ERR_ENTRY_MALFORMED: another kind, version, member or size */
 export const encodeEntry = (entry: Entry): Buffer => composeEntry(entry).bytes
@@ -125,23 +127,28 @@ export function composeEntry(entry: Entry): { readonly entry: Entry; readonly by
 
 /** Reads stored bytes strictly. @throws LedgerError ERR_ENTRY_MALFORMED */
 export function parseEntry(bytes: Uint8Array): Entry {
-  const text = utf8(bytes)
-  const value = parseJson(text)
-  // One pass for what is as it must be; anything else goes through the two that say what is wrong with it.
-  if (!standsInOrder(value, text)) {
-    parseCanonical(bytes)
-    check(shapeFor(value), value)
-  }
+  const value = asWritten(bytes) ?? lookedAtClosely(bytes)
   requireSorted((value as { sd?: readonly string[] }).sd)
   return Object.freeze(value) as unknown as Entry
 }
 
-/** @returns whether the text is exactly what an entry of its kind, checked and put in order, is written as */
-function standsInOrder(value: Json, text: string): boolean {
-  const { kind, v } = (value ?? {}) as { kind?: Json; v?: Json }
-  const shape = v === formatVersion && typeof kind === 'string' ? shapes.get(kind) : undefined
-  const ordered = shape === undefined ? undefined : inOrder(shape, value)
-  return ordered !== undefined && JSON.stringify(ordered) === text
+/** What is as entries of its kind are written, and so right in every respect; anything else is undefined, without a word of why. */
+function asWritten(bytes: Uint8Array): Json | undefined {
+  // Of bytes that are not ASCII this is another text, and matches no pattern either.
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  try {
+    const value = JSON.parse(text) as { kind?: Json; v?: Json } | null
+    const pattern = value?.v === formatVersion ? patterns.get(value.kind) : undefined
+    return pattern?.test(text) === true ? (value as Json) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function lookedAtClosely(bytes: Uint8Array): Json {
+  const value = parseCanonical(bytes)
+  check(shapeFor(value), value)
+  return value
 }
 
 function shapeFor(value: Json): Shape {

@@ -16,16 +16,10 @@ const misfit = Symbol('misfit')
 
 /** @returns a copy, in canonical order, without members that are undefined. @throws LedgerError ERR_ENTRY_MALFORMED */
 export function order(shape: Shape, value: Json): Json {
-  const ordered = inOrder(shape, value)
-  if (ordered !== undefined) return ordered
+  const ordered = attempt(shape, value)
+  if (ordered !== misfit) return ordered
   check(shape, value)
   throw new TypeError('a value that check() takes must be one that order() takes')
-}
-
-/** As `order`; undefined where the value does not fit, without a word of why. */
-export function inOrder(shape: Shape, value: Json): Json | undefined {
-  const ordered = attempt(shape, value)
-  return ordered === misfit ? undefined : ordered
 }
 
 function attempt(shape: Shape, value: Json | undefined): Json | typeof misfit {
