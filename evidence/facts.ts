@@ -33,8 +33,9 @@ export interface SessionFacts {
 export type LifeSign = Found<'heartbeat'> | Found<'started'> | Found<'stopped'> | Found<'recovered'>
 
 export class Facts {
-  /** By exchange. */
-  readonly operations = new Map<string, OperationFacts>()
+  /** Each decision is one, also where an exchange was decided twice. */
+  readonly operations: OperationFacts[] = []
+  /** By exchange: the first, as of all that is said twice but a principal, whose owner may change. */
   readonly outcomes = new Map<string, Found<'outcome'>>()
   readonly settled = new Map<string, string>()
   /** By id. */
@@ -57,20 +58,20 @@ export class Facts {
     switch (entry.kind) {
       case 'decision': {
         const placement = this.#placements.get(entry.writer) ?? null
-        this.operations.set(entry.exchange, { found: as<'decision'>(), here, placement })
+        this.operations.push({ found: as<'decision'>(), here, placement })
         if (entry.approval !== undefined && entry.verdict === 'permit') {
           this.approvals.get(entry.approval)?.uses.push(as<'decision'>())
         }
         return
       }
       case 'outcome':
-        this.outcomes.set(entry.exchange, as<'outcome'>())
+        keepFirst(this.outcomes, entry.exchange, as<'outcome'>())
         return
       case 'settled':
-        for (const exchange of entry.exchanges) this.settled.set(exchange, entry.result)
+        for (const exchange of entry.exchanges) keepFirst(this.settled, exchange, entry.result)
         return
       case 'grant-requested':
-        this.grants.set(entry.grant, { request: as<'grant-requested'>() })
+        keepFirst(this.grants, entry.grant, { request: as<'grant-requested'>() })
         return
       case 'grant-decided': {
         const grant = this.grants.get(entry.grant)
@@ -84,13 +85,13 @@ export class Facts {
         return
       }
       case 'approval-requested':
-        this.approvals.set(entry.approval, { request: as<'approval-requested'>(), decided: [], uses: [] })
+        keepFirst(this.approvals, entry.approval, { request: as<'approval-requested'>(), decided: [], uses: [] })
         return
       case 'approval-decided':
         this.approvals.get(entry.approval)?.decided.push(as<'approval-decided'>())
         return
       case 'session-opened':
-        this.sessions.set(entry.session, { opened: as<'session-opened'>() })
+        keepFirst(this.sessions, entry.session, { opened: as<'session-opened'>() })
         return
       case 'session-closed': {
         const session = this.sessions.get(entry.session)
@@ -118,4 +119,8 @@ export class Facts {
     }
     if (here) this.lifeSigns.push(found as LifeSign)
   }
+}
+
+function keepFirst<V>(map: Map<string, V>, key: string, value: V): void {
+  if (!map.has(key)) map.set(key, value)
 }

@@ -28,7 +28,7 @@ class Rows {
   all(): FactRows {
     const { operations, grants, approvals, sessions, principals, policies, attempts, lifeSigns } = this.#facts
     return {
-      operations: [...operations.values()].map(one => this.#operation(one)),
+      operations: operations.map(one => this.#operation(one)),
       grants: [...grants.values()].map(one => this.#grant(one)),
       approvals: [...approvals.values()].flatMap(one => this.#approval(one)),
       sessions: [...sessions.values()].map(one => this.#session(one)),
