@@ -4,6 +4,7 @@
  */
 import * as openpgp from 'openpgp'
 import { LedgerError, Misuse } from './errors.ts'
+import { packetBodies } from './openpgp-packets.ts'
 
 export interface KeyFiles {
   /** Armored, encrypted where a passphrase was given. */
@@ -214,11 +215,23 @@ async function parseCertificate(armored: string): Promise<openpgp.Key> {
 }
 
 async function parseSignature(signature: Uint8Array | string): Promise<openpgp.Signature> {
+  let [parsed, given, written]: [openpgp.Signature | undefined, Buffer[], Buffer[]] = [undefined, [], []]
   try {
-    return typeof signature === 'string'
-      ? await openpgp.readSignature({ armoredSignature: signature })
-      : await openpgp.readSignature({ binarySignature: signature })
+    const binarySignature = typeof signature === 'string' ? await unarmored(signature) : signature
+    parsed = await openpgp.readSignature({ binarySignature })
+    given = packetBodies(binarySignature)
+    written = packetBodies(parsed.write())
   } catch (cause) {
     throw unsigned('not an OpenPGP signature', cause)
   }
+  // RFC 9580, 3.2: an integer's length in bits is exact. Readers take a lower one for the same integer, and no signature covers it.
+  if (given.length !== written.length || given.some((body, i) => !body.equals(written[i]!))) {
+    throw unsigned('an OpenPGP signature that is not written as it must be')
+  }
+  return parsed
+}
+
+async function unarmored(text: string): Promise<Uint8Array> {
+  const { data } = await openpgp.unarmor(text)
+  return data as Uint8Array
 }

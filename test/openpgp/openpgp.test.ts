@@ -41,6 +41,7 @@ describe('openpgp', () => {
   test('a signature with any one bit changed is refused, as an error of ours', async () => {
     const { files, signature } = await make()
     const { certificate, fingerprint } = files
+    const accepted: number[] = []
     for (let bit = 0; bit < signature.length * 8; bit += 1) {
       const changed = Buffer.from(signature)
       changed[bit >> 3]! ^= 1 << (bit & 7)
@@ -48,9 +49,10 @@ describe('openpgp', () => {
         () => 'verified',
         (error: unknown) => (error instanceof LedgerError ? error.code : String(error)),
       )
-      // Subpackets that nothing hashes are the issuer's hints: what is signed does not hang on them.
-      if (verified !== 'verified') expect(verified, `bit ${bit}`).toBe('ERR_CHECKPOINT_SIGNATURE')
+      if (verified === 'verified') accepted.push(bit)
+      else expect(verified, `bit ${bit}`).toBe('ERR_CHECKPOINT_SIGNATURE')
     }
+    expect(accepted).toEqual([])
   })
 
   test('other data, another line end, another pinned fingerprint and another key are refused', async () => {
