@@ -1,7 +1,7 @@
 /** The parts of ALTER TABLE, and the columns and constraints in it and in CREATE TABLE: which of them bring data from one column to another. */
 import { family } from './covered.ts'
 import type { Reading } from './reading.ts'
-import { contains, isNode, listAt, type Node, nodeAt, stringAt, strings, type Tree } from './tree.ts'
+import { columnName, contains, isNode, listAt, type Node, nodeAt, stringAt, strings, type Tree } from './tree.ts'
 
 /** @param relation as it is named; @param command one part of the ALTER TABLE */
 export type Alteration = (reading: Reading, relation: Node, command: Node) => void
@@ -111,7 +111,7 @@ function computes(reading: Reading, relation: Node, from: Tree, into: string): v
   const fields = new Set<string | undefined>()
   contains({ from }, (name, child) => {
     if (name !== 'ColumnRef') return false
-    const field = strings(listAt(child, 'fields')).at(-1)
+    const field = columnName(child)?.at(-1)
     // The table's own name among the columns is the whole row.
     const row =
       field === undefined || (known === undefined ? field === stringAt(relation, 'relname') : !columns.has(field))

@@ -98,6 +98,9 @@ const namelessStates = new Set(['42501', '42701', '42710', '42723', '42P04', '42
 /** Classes that quote the statement where it is analysed, and then say at which position; and stored values where it runs. */
 const quoting = new Set(['0A', '3D', '3F', '42', '54'])
 
+/** The statement itself was parsed before it was sent: what cannot be parsed then is a value, as the name of a type. */
+const syntaxError = '42601'
+
 /** Fields that never quote a stored value, unless code in the database chose them. */
 const structural = ['s', 't', 'c', 'd', 'n', 'P']
 
@@ -110,9 +113,11 @@ export function withoutValues(bytes: Buffer, opaque: boolean): Buffer {
   const fields = errorFields(bytes)
   const sqlstate = fields.get('C') ?? 'XX000'
   const family = sqlstate.slice(0, 2)
-  const quotesText = quoting.has(family) && fields.has('P')
+  const quotesText = quoting.has(family) && sqlstate !== syntaxError && fields.has('P')
   const keep = !opaque && (nameless.has(family) || namelessStates.has(sqlstate) || quotesText)
   const text = keep ? fields.get('M') : 'the text is withheld: it may quote masked values'
-  const kept = opaque ? [] : structural.map(name => [name, fields.get(name)] as const)
+  // Where a value is at fault, so is the position in it.
+  const told = keep ? structural : structural.filter(name => name !== 'P')
+  const kept = opaque ? [] : told.map(name => [name, fields.get(name)] as const)
   return response(bytes[0]!, [['S', fields.get('S')], ['V', fields.get('V')], ['C', sqlstate], ['M', text], ...kept])
 }

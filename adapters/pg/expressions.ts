@@ -2,10 +2,12 @@
  * Reads queries and expressions wherever they stand: relations with the scope of common table expressions, writes inside them,
  * and whatever can hide code: functions, operators, casts, and columns that are functions in disguise.
  */
+import { shownBy } from './covered.ts'
 import { resourceOf } from './names.ts'
 import { isSelective } from './predicate.ts'
 import type { Reading } from './reading.ts'
 import {
+  columnName,
   constant,
   contains,
   isNode,
@@ -82,39 +84,40 @@ function select(reading: Reading, node: Node, scope: Scope): void {
 }
 
 /** What a write gives back: data of its target, and where another part of the statement takes it, a source. */
-function returning(reading: Reading, node: Node, target: readonly string[]): void {
+function returning(reading: Reading, node: Node, relation: Node | undefined): void {
   const clause = nodeAt(node, 'returningClause') ?? listAt(node, 'returningList')[0]
-  if (clause === undefined) return
-  for (const resource of target) reading.returned(resource)
+  if (clause === undefined || relation === undefined) return
+  reading.returned(reading.resolve(relation).resources, shownBy(reading, relation))
 }
 
 function insert(reading: Reading, node: Node, scope: Scope): void {
   const inner = withClause(reading, node, scope)
   const relation = nodeAt(node, 'relation')
-  const target = reading.target('insert', relation)
+  reading.target('insert', relation)
   reading.copying()
   const conflict = nodeAt(node, 'onConflictClause')
   if (conflict?.action === 'ONCONFLICT_UPDATE') {
     reading.target('update', relation)
-    assignments(reading, conflict, relation, target, 'excluded')
+    assignments(reading, conflict, relation, 'excluded')
   }
-  returning(reading, node, target)
+  returning(reading, node, relation)
   readExpressions(reading, rest(node, 'relation'), inner)
 }
 
 function update(reading: Reading, node: Node, scope: Scope): void {
   const inner = withClause(reading, node, scope)
   const relation = nodeAt(node, 'relation')
-  const target = reading.target('update', relation, isSelective(node.whereClause) ? 'low' : 'high')
-  assignments(reading, node, relation, target)
-  returning(reading, node, target)
+  reading.target('update', relation, isSelective(node.whereClause) ? 'low' : 'high')
+  assignments(reading, node, relation)
+  returning(reading, node, relation)
   readExpressions(reading, rest(node, 'relation'), inner)
 }
 
 function remove(reading: Reading, node: Node, scope: Scope): void {
   const inner = withClause(reading, node, scope)
-  const target = reading.target('delete', nodeAt(node, 'relation'), isSelective(node.whereClause) ? 'low' : 'high')
-  returning(reading, node, target)
+  const relation = nodeAt(node, 'relation')
+  reading.target('delete', relation, isSelective(node.whereClause) ? 'low' : 'high')
+  returning(reading, node, relation)
   readExpressions(reading, rest(node, 'relation'), inner)
 }
 
@@ -122,46 +125,46 @@ function merge(reading: Reading, node: Node, scope: Scope): void {
   const inner = withClause(reading, node, scope)
   const relation = nodeAt(node, 'relation')
   const everyRow = !isSelective(node.joinCondition)
-  let target = reading.target('select', relation)
+  reading.target('select', relation)
   for (const item of listAt(node, 'mergeWhenClauses')) {
     const clause = isNode(item) ? (nodeAt(item, 'MergeWhenClause') ?? {}) : {}
     const action = { CMD_INSERT: 'insert', CMD_UPDATE: 'update', CMD_DELETE: 'delete' }[
       stringAt(clause, 'commandType') ?? ''
     ]
     if (action === undefined) continue
-    target = reading.target(action, relation, everyRow && action !== 'insert' ? 'high' : 'low')
+    reading.target(action, relation, everyRow && action !== 'insert' ? 'high' : 'low')
     if (action === 'insert') reading.copying()
-    assignments(reading, clause, relation, target)
+    assignments(reading, clause, relation)
   }
-  returning(reading, node, target)
+  returning(reading, node, relation)
   readExpressions(reading, rest(node, 'relation'), inner)
 }
 
-/** SET lists: a value that comes from another column or a query is a copy; `n = n + 1` is none. */
-function assignments(
-  reading: Reading,
-  node: Node,
-  relation: Node | undefined,
-  target: readonly string[],
-  proposed?: 'excluded',
-): void {
+/**
+ * SET lists: a value that comes from another column or a query is a copy, and so is one that says where in the column it goes;
+ * `n = n + 1` is none.
+ */
+function assignments(reading: Reading, node: Node, relation: Node | undefined, proposed?: 'excluded'): void {
   reading.storing()
   // An alias hides the relation's own name, which another relation may bear then.
   const own = stringAt(nodeAt(relation ?? {}, 'alias') ?? {}, 'aliasname') ?? stringAt(relation ?? {}, 'relname')
+  const shown = relation === undefined ? [] : shownBy(reading, relation)
   for (const item of listAt(node, 'targetList')) {
     const assignment = isNode(item) ? (nodeAt(item, 'ResTarget') ?? {}) : {}
-    const value = assignment.val
+    const value = { val: assignment.val, subscripts: assignment.indirection }
     const assigned = stringAt(assignment, 'name')
     if (contains(value, name => name === 'SubLink')) reading.copying()
     contains(value, (name, child) => {
       if (name !== 'ColumnRef') return false
-      const parts = strings(listAt(child, 'fields'))
+      const parts = columnName(child)
       // With a schema before it, it is no alias, and may be another table of the same name.
-      const table = parts.length > 2 ? parts.join('.') : parts.at(-2)
+      const table = parts === undefined || parts.length > 2 ? parts?.join('.') : parts.at(-2)
       if (table !== undefined && table === proposed) return false
-      if (parts.at(-1) === assigned && (table === undefined || own === table)) return false
+      const itself = parts?.at(-1) === assigned && (table === undefined || own === table)
+      if (itself) return false
       reading.copying()
-      if (table === undefined || own === table) for (const resource of target) reading.copied(resource)
+      // What a view or a parent gives is its tables'.
+      if (table === undefined || own === table) for (const resource of shown) reading.copied(resource)
       return false
     })
   }

@@ -134,10 +134,10 @@ export class Reading {
     this.#moves.set(JSON.stringify(move), move)
   }
 
-  /** What a write gives back. Inside a WITH, the rest of the statement may copy it. */
-  returned(resource: string): void {
-    this.access('select', resource)
-    if (this.#depth > 0) this.#sources.add(resource)
+  /** What a write gives back. Inside a WITH, the rest of the statement may copy it. @param shown whose data it can be */
+  returned(resources: readonly string[], shown: readonly string[]): void {
+    for (const resource of resources) this.access('select', resource)
+    if (this.#depth > 0) for (const resource of shown) this.#sources.add(resource)
   }
 
   /** Reads a part whose rows go to the rest of the statement. */

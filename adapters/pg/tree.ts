@@ -79,6 +79,13 @@ export function qualified(parts: readonly string[]): { readonly schema: string |
   return { schema: parts.at(-2), name: parts.at(-1) ?? '' }
 }
 
+/** The parts of a ColumnRef's name; undefined for `t.*`, which is a row, though its last name may be a column's as well. */
+export function columnName(node: Node): readonly string[] | undefined {
+  const fields = listAt(node, 'fields')
+  const parts = strings(fields)
+  return parts.length === fields.length ? parts : undefined
+}
+
 /** An A_Const as text; undefined for anything else. */
 export function constant(tree: Tree): string | undefined {
   const value = isNode(tree) ? nodeAt(tree, 'A_Const') : undefined

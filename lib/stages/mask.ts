@@ -6,6 +6,7 @@ import type { Exchange } from '../exchange.ts'
 import { matches } from '../glob.ts'
 import { maskJson } from '../masking/json.ts'
 import { planRows, type RowsPlan } from '../masking/rows.ts'
+import { isNamed } from '../masking/selector.ts'
 import type { Place } from '../operation.ts'
 import type { Data, Frame, Head, Reply, RowsForm } from '../reply.ts'
 
@@ -37,7 +38,7 @@ function refuseMoves({ operation }: Exchange, masks: readonly MaskRule[]): void 
 }
 
 const covers = (rule: MaskRule, { resource, field }: Place) =>
-  matches(rule.resource, resource) && (field === undefined || rule.field === '*' || rule.field === field)
+  matches(rule.resource, resource) && (field === undefined || rule.field === '*' || isNamed(rule.field, field))
 
 const nameOf = ({ resource, field }: Place) => (field === undefined ? resource : `${resource}, ${field},`)
 

@@ -14,12 +14,14 @@ const controls: readonly Control[] = [
   { ...common, id: 'CF-01', covers: { resource: 'crm/public.customers' }, mask: { ssn: 'redact', email: 'last4' } },
   { ...common, id: 'CF-02', covers: { resource: 'crm/hr.*' }, mask: { ssn: 'redact' } },
   { ...common, id: 'CF-03', covers: { resource: 'crm/public.people' }, mask: { secret: 'redact' } },
+  { ...common, id: 'CF-04', covers: { resource: 'crm/public.shouted' }, mask: { SSN: 'redact' } },
 ]
 const setup = gateway(controls, {
   sql: `${crm}
     alter table customers add unique (ssn);
     create table clients (id int primary key, ssn text, note text);
     create schema hr; create schema other;
+    create table shouted (shouted text, ssn text, note text);
     create table hr.staff (id int, ssn text, name text);
     create view hr.people as select id, ssn from hr.staff;
     create table base (id int, ssn text);
@@ -65,7 +67,9 @@ const forms: readonly (readonly [form: string, outcome: 'runs' | 'unmet', statem
   ['RENAME COLUMN, of a partition',    'unmet', 'alter table hr.part rename ssn to foo'],
   ['RENAME COLUMN, of a parent',       'unmet', 'alter table hr.parted rename ssn to foo'],
   ['RENAME COLUMN, of a view',         'unmet', 'alter view people rename secret to foo'],
-  ['RENAME COLUMN, quoted',            'unmet', 'alter table "customers" rename "ssn" to "SSN"'],
+  ['RENAME COLUMN, quoted',            'unmet', 'alter table "customers" rename "ssn" to "foo"'],
+  ['RENAME COLUMN, to another case',   'runs',  'alter table "customers" rename "ssn" to "SSN"'],
+  ['RENAME COLUMN, masked in another case', 'unmet', 'alter table shouted rename ssn to foo'],
   ['RENAME TO',                        'unmet', 'alter table customers rename to customers2'],
   ['RENAME TO, by ALTER VIEW',         'unmet', 'alter view people rename to people2'],
   ['RENAME TO, by ALTER INDEX',        'unmet', 'alter index customers rename to customers2'],
@@ -124,6 +128,7 @@ const forms: readonly (readonly [form: string, outcome: 'runs' | 'unmet', statem
   ['AT_AlterColumnType, using a masked one', 'unmet', 'alter table customers alter balance type text using ssn'],
   ['AT_AlterColumnType, using the row', 'unmet', 'alter table customers alter balance type text using customers::text'],
   ['AT_AlterColumnType, using a field of the row', 'unmet', 'alter table customers alter balance type text using (customers).ssn'],
+  ['AT_AlterColumnType, using a row that a column is called after', 'unmet', 'alter table shouted alter note type text using (shouted.*)::text'],
   ['AT_AlterColumnType, using another', 'runs', 'alter table customers alter balance type text using name'],
   ['AT_AlterColumnGenericOptions',     'unmet', `alter foreign table far alter line options (add x 'y')`],
   ['AT_ChangeOwner',                   'runs',  'alter table customers owner to postgres'],
