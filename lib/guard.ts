@@ -48,11 +48,16 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
   const principals = new Principals(ledger)
   const grants = new Grantbook(clock)
   const approvals = new Approvalbook(ledger, clock)
-  await replay(ledger, policy, stored => {
+  let recorded = await replay(ledger, stored => {
     grants.fold(stored)
     approvals.fold(stored)
     return principals.fold(stored)
   })
+  // Reloaded while that was being written, it is yet another. From the last look to `follow` below nothing is waited for.
+  while (recorded !== policy.digest) {
+    recorded = policy.digest
+    await ledger.append([policyDraft(policy)])
+  }
   ledger.follow(stored => {
     grants.fold(stored)
     approvals.fold(stored)
@@ -136,14 +141,14 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
   }
 }
 
-/** Folds the ledger's past, then records the policy in force if it is not the one recorded last. */
-async function replay(ledger: Ledger, policy: Policy, fold: (stored: Stored) => void | Promise<void>): Promise<void> {
+/** Folds the ledger's past. @returns the digest of the policy that was recorded last */
+async function replay(ledger: Ledger, fold: (stored: Stored) => void | Promise<void>): Promise<string | undefined> {
   let recorded: string | undefined
   for await (const stored of ledger.entries()) {
     await fold(stored)
     if (stored.entry.kind === 'policy') recorded = stored.entry.digest
   }
-  if (recorded !== policy.digest) await ledger.append([policyDraft(policy)])
+  return recorded
 }
 
 const policyDraft = ({ digest, digests, texts }: PolicyVersion): DraftOf<'policy'> => ({
