@@ -16,13 +16,19 @@ export function serve(program: Command): void {
       const log = diagnostics()
       const running = await start(await loadConfig(options.config), log)
       log.warn('no anchor is configured: whoever operates this ledger could rewrite it undetected')
-      const again = () => void reload(running.guard.policy, options.config, log)
-      process.on('SIGHUP', again)
+      let stopping = false
+      let reloaded = Promise.resolve()
+      // One after another: the files as they were must not come after the files as they are. Listened to until the end, since a
+      // signal that nobody listens to kills.
+      process.on('SIGHUP', () => {
+        if (!stopping) reloaded = reloaded.then(() => reload(running.guard.policy, options.config, log))
+      })
       const signal = await new Promise<string>(resolve => {
         for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name))
       })
-      process.off('SIGHUP', again)
+      stopping = true
       log.info('stopping', { signal })
+      await reloaded
       await running.close()
       log.info('stopped: the ledger is sealed')
     })

@@ -107,3 +107,16 @@ describe('a key that is revoked', () => {
     slow,
   )
 })
+
+describe('while it stops', () => {
+  it(
+    'a SIGHUP does not keep it from sealing its ledger',
+    async () => {
+      running.signal('SIGTERM')
+      await running.says(/stopping/)
+      running.signal('SIGHUP')
+      await running.says(/the ledger is sealed/)
+    },
+    slow,
+  )
+})
