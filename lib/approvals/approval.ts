@@ -17,6 +17,8 @@ export interface Approval {
   /** Distinct approvers needed, and the roles that each must hold. */
   readonly people: number
   readonly roles: readonly string[]
+  /** Unix milliseconds. */
+  readonly requested: number
   /** Unix milliseconds: neither decided nor used from then on. */
   readonly until: number
   /** Pseudonyms, distinct. */
@@ -30,10 +32,10 @@ export function foldApproval(approvals: Approvals, entry: Entry, index: number):
   switch (entry.kind) {
     case 'approval-requested': {
       const { approval: id, exchange, subject, principal, owner, action, accesses, controls, people, roles } = entry
-      const until = Date.parse(entry.until)
-      // biome-ignore format: one line reads better than thirteen
+      const [requested, until] = [Date.parse(entry.time), Date.parse(entry.until)]
+      // biome-ignore format: one line reads better than fourteen
       approvals.set(id, {
-        id, index, exchange, subject, principal, owner, action, accesses, controls, people, roles, until, approvers: [], status: 'pending',
+        id, index, exchange, subject, principal, owner, action, accesses, controls, people, roles, requested, until, approvers: [], status: 'pending',
       })
       return
     }

@@ -13,7 +13,7 @@ export interface Commitment {
   readonly salt: string
 }
 
-type Terms = Pick<NonNullable<Obligations['approval']>, 'people' | 'roles'>
+type Terms = Pick<NonNullable<Obligations['approval']>, 'people' | 'roles' | 'withinMs'>
 
 export class Approvalbook {
   readonly #shelf = new Shelf<Approval>(({ until }) => until)
@@ -65,6 +65,7 @@ export class Approvalbook {
       .filter(a => a.status !== 'used' && a.until > now && !this.#taken.has(a.id))
       .filter(a => a.principal === actors.principal && a.owner === actors.owner)
       .filter(a => a.people >= terms.people && terms.roles.every(role => a.roles.includes(role)))
+      .filter(a => a.until - a.requested <= terms.withinMs)
       .filter(a => sameAccesses(a.accesses, accesses))
     for (const approval of mine.reverse()) {
       const { actionSalt: salt } = await this.#ledger.disclosures(approval.index)
