@@ -5,7 +5,7 @@
 import type { Approvalbook } from './approvals/approvalbook.ts'
 import type { Clock } from './clock.ts'
 import type { Obligations } from './control.ts'
-import { appendDenial, askedOfUs } from './entries.ts'
+import { appendDenial, askedOfUs, isMalformed, wordOf } from './entries.ts'
 import { Refusal } from './errors.ts'
 import { Exchange } from './exchange.ts'
 import type { Json } from './format/canonical.ts'
@@ -16,7 +16,7 @@ import type { Subject } from './identity/subject.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { Policy } from './policy/policy.ts'
 import type { Actors, Principals } from './principals.ts'
-import { mostWaiting, newId, tooMany } from './requests.ts'
+import { newId, Requests } from './requests.ts'
 import { explained, type Item, objection } from './separation.ts'
 
 export interface GrantRequest {
@@ -56,9 +56,11 @@ type Verb = 'approve' | 'deny' | 'revoke'
 
 export class Desk {
   readonly #parts: Parts
+  readonly #requests: Requests
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.#requests = new Requests(parts.grants)
   }
 
   /**
@@ -69,33 +71,31 @@ export class Desk {
     const { ledger, principals } = this.#parts
     const actors = await principals.actors(subject)
     try {
-      const terms = this.#terms(subject, actors, request)
+      const terms = this.#terms(subject, request)
       const grant = newId('g')
-      await ledger.append([
-        {
-          kind: 'grant-requested',
-          grant,
-          ...actors,
-          resource: request.resource,
-          actions: [...request.actions].sort(),
-          seconds: request.seconds,
-          longest: Math.floor(terms.longestMs / 1000),
-          roles: terms.roles,
-          controls: terms.controls,
-          disclose: { reason: request.reason },
-          slot: `principal:${actors.subject}`,
-        },
-      ])
+      const draft = {
+        ...{ kind: 'grant-requested' as const, grant, ...actors },
+        resource: request.resource,
+        actions: [...request.actions].sort(),
+        seconds: request.seconds,
+        longest: Math.floor(terms.longestMs / 1000),
+        roles: terms.roles,
+        controls: terms.controls,
+        disclose: { reason: request.reason },
+        slot: `principal:${actors.subject}`,
+      }
+      await this.#requests.make(actors.subject, grant, () => ledger.append([draft]))
       return grant
     } catch (error) {
-      if (error instanceof Refusal) await this.#refusedRequest(subject, actors, request, error)
+      // What cannot be written as an entry is refused as well, and the refusal can.
+      if (error instanceof Refusal || isMalformed(error)) await this.#refusedRequest(subject, actors, request, error)
       throw error
     }
   }
 
   /** @returns what a grant as asked for must hold to. @throws Refusal where it may not be asked for */
-  #terms(subject: Subject, actors: Actors, request: GrantRequest): NonNullable<Obligations['grant']> {
-    const { policy, grants } = this.#parts
+  #terms(subject: Subject, request: GrantRequest): NonNullable<Obligations['grant']> {
+    const { policy } = this.#parts
     const accesses = request.actions.map(action => ({ action, resource: request.resource }))
     if (accesses.length === 0 || !policy.decide(subject, accesses).permit) {
       throw new Refusal('ERR_ACCESS_DENIED', `no right to ${request.actions.join(', ')} on ${request.resource}`)
@@ -114,17 +114,16 @@ export class Desk {
         'a reason is required: say why, for those who approve and those who read',
       )
     }
-    if (grants.waiting(actors.subject) >= mostWaiting) throw tooMany()
     return terms
   }
 
   /** As any operation that is denied: a decision, of the protocol `desk`. */
-  async #refusedRequest(subject: Subject, actors: Actors, request: GrantRequest, error: Refusal): Promise<void> {
+  async #refusedRequest(subject: Subject, actors: Actors, request: GrantRequest, error: unknown): Promise<void> {
     const { ledger, policy, clock } = this.#parts
     const { resource, actions, seconds, reason } = request
     const operation = askedOfUs({
       protocol: 'desk',
-      target: resource.split('/', 1)[0]!,
+      target: wordOf(resource.split('/', 1)[0]!),
       action: { request: { resource, actions, seconds, ...(reason === undefined ? {} : { reason }) } },
       accesses: [{ action: 'request', resource }],
     })

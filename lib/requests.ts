@@ -12,5 +12,34 @@ export function newId(kind: 'a' | 'g'): string {
 /** Of each kind. Who decides must be able to read them all. */
 export const mostWaiting = 100
 
-export const tooMany = () =>
+interface Book {
+  waiting(subject: string): number
+  get(id: string): unknown
+}
+
+/** Makes requests, no more than may wait: those on their way to the ledger count too, so that many at once are no more than one by one. */
+export class Requests {
+  readonly #book: Book
+  readonly #onTheirWay = new Map<string, Set<string>>()
+
+  constructor(book: Book) {
+    this.#book = book
+  }
+
+  /** @throws Refusal ERR_OBLIGATION_UNMET where too many wait; whatever `append` throws */
+  async make(subject: string, id: string, append: () => Promise<unknown>): Promise<void> {
+    const ids = this.#onTheirWay.get(subject) ?? new Set()
+    const unknown = [...ids].filter(one => this.#book.get(one) === undefined).length
+    if (this.#book.waiting(subject) + unknown >= mostWaiting) throw tooMany()
+    this.#onTheirWay.set(subject, ids.add(id))
+    try {
+      await append()
+    } finally {
+      ids.delete(id)
+      if (ids.size === 0) this.#onTheirWay.delete(subject)
+    }
+  }
+}
+
+const tooMany = () =>
   new Refusal('ERR_OBLIGATION_UNMET', `${mostWaiting} requests of yours wait for a decision: have some decided first`)

@@ -8,7 +8,7 @@ import type { Exchange } from '../exchange.ts'
 import { actionCommitment, randomSalt } from '../format/disclosure.ts'
 import { timestamp } from '../format/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import { mostWaiting, newId, tooMany } from '../requests.ts'
+import { newId, Requests } from '../requests.ts'
 
 interface Parts {
   readonly approvals: Approvalbook
@@ -19,6 +19,7 @@ interface Parts {
 type Terms = NonNullable<Obligations['approval']>
 
 export function approve({ approvals, ledger, clock }: Parts): Stage {
+  const requests = new Requests(approvals)
   return async (exchange, next) => {
     const { action } = exchange.operation
     const { approval: terms } = exchange.fact('obligations')
@@ -51,27 +52,22 @@ export function approve({ approvals, ledger, clock }: Parts): Stage {
   }
 
   async function ask(exchange: Exchange, terms: Terms) {
-    if (approvals.waiting(exchange.fact('actors').subject) >= mostWaiting) throw tooMany()
     const salt = randomSalt()
     const commitment = { salt, action: actionCommitment(salt, exchange.operation.action) }
     const id = newId('a')
     const actors = exchange.fact('actors')
-    await ledger.append([
-      {
-        kind: 'approval-requested',
-        approval: id,
-        exchange: exchange.id,
-        ...actors,
-        action: commitment.action,
-        accesses: exchange.operation.accesses,
-        controls: terms.controls,
-        people: terms.people,
-        roles: terms.roles,
-        until: timestamp(clock.now() + terms.withinMs),
-        disclose: { action: exchange.operation.shown ?? exchange.operation.action, actionSalt: salt },
-        slot: exchange.session === undefined ? `principal:${actors.subject}` : `session:${exchange.session.id}`,
-      },
-    ])
+    const draft = {
+      ...{ kind: 'approval-requested' as const, approval: id, exchange: exchange.id, ...actors },
+      action: commitment.action,
+      accesses: exchange.operation.accesses,
+      controls: terms.controls,
+      people: terms.people,
+      roles: terms.roles,
+      until: timestamp(clock.now() + terms.withinMs),
+      disclose: { action: exchange.operation.shown ?? exchange.operation.action, actionSalt: salt },
+      slot: exchange.session === undefined ? `principal:${actors.subject}` : `session:${exchange.session.id}`,
+    }
+    await requests.make(actors.subject, id, () => ledger.append([draft]))
     return { approval: approvals.get(id)!, commitment }
   }
 }

@@ -1,13 +1,16 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { Fault, Refusal } from '../../lib/errors.ts'
 import { actionCommitment } from '../../lib/format/disclosure.ts'
 import type { Subject } from '../../lib/identity/subject.ts'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { Ledger } from '../../lib/ledger/ledger.ts'
 import { openMemoryLedger } from '../../lib/ledger/memory.ts'
 import type { Move } from '../../lib/operation.ts'
+import { casbinPolicy } from '../../lib/policy/policy.ts'
 import type { Frame } from '../../lib/reply.ts'
 import { mostWaiting } from '../../lib/requests.ts'
 import { race } from '../../lib/run.ts'
+import { ledgerOptions } from '../support/directory-ledger.ts'
 import {
   agent,
   approvalControl,
@@ -309,6 +312,30 @@ describe('a grant', () => {
     // What is asked for already is found again.
     await expect(unheld(7)).rejects.toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
     expect(await at.of('approval-requested')).toHaveLength(mostWaiting)
+  })
+
+  it('cannot be asked for many times at once to get past that, nor can approvals', async () => {
+    // In a directory, where an entry is known when it is durable.
+    const at = await fixture(undefined, { ledger: await openDirectoryLedger(ledgerOptions()) })
+    onTestFinished(() => at.guard.close())
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 30, reason: 'ticket 7' }
+    const many = Array.from({ length: mostWaiting + 20 }, (_, i) => i)
+    const asked = await Promise.allSettled(many.map(() => at.guard.desk.request(requester, request)))
+    expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(mostWaiting)
+    expect(await at.of('grant-requested')).toHaveLength(mostWaiting)
+    const unheld = (i: number) => ask(at, requester, { ...drop, action: { statement: i }, holdable: false })
+    await Promise.allSettled(many.map(unheld))
+    expect(await at.of('approval-requested')).toHaveLength(mostWaiting)
+  })
+
+  it('asked for in words that no entry can hold is recorded as refused', async () => {
+    const at = await fixture()
+    const request = { actions: ['update'], seconds: 30, reason: 'ticket 7' }
+    const resources = ['/etc', 'crm /public.customers', 'crm/public.sch\u00f6n']
+    for (const resource of resources)
+      await at.guard.desk.request(requester, { ...request, resource }).catch(() => undefined)
+    expect(await at.of('decision')).toMatchObject(resources.map(() => ({ protocol: 'desk', verdict: 'deny' })))
+    expect(await at.of('grant-requested')).toEqual([])
   })
 
   it('is refused where it is longer than the controls allow, has no reason, or no right behind it', async () => {
@@ -679,6 +706,38 @@ describe('a policy that is reloaded', () => {
     )
     await expect(handled).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
     expect(reached).toBe(false)
+  })
+
+  it('is an entry even where it is reloaded while the guard is being built', async () => {
+    const ledger = await openMemoryLedger({ origin: 'crm.example/test', writer: 'test' })
+    const policy = await casbinPolicy({ rules, controls: [] })
+    const append: Ledger['append'] = async (drafts, options) => {
+      if (!drafts.some(({ kind }) => kind === 'policy')) return ledger.append(drafts, options)
+      const stored = await ledger.append(drafts, options)
+      await policy.reload({ rules: withoutUpdate, controls: [] })
+      return stored
+    }
+    const slow = new Proxy(ledger, {
+      get: (of, name) => {
+        const member: unknown = name === 'append' ? append : Reflect.get(of, name)
+        return typeof member === 'function' ? member.bind(of) : member
+      },
+    })
+    const at = await fixture([], { ledger: slow, policy })
+    expect((await at.of('policy')).at(-1)!.digest).toBe(policy.digest)
+    await ask(at, requester)
+    expect((await at.of('decision'))[0]!.policy).toBe((await at.of('policy')).at(-1)!.digest)
+  })
+
+  it('takes no approval that was given for longer than it allows now', async () => {
+    const at = await fixture([approvalControl])
+    const unheld = () => ask(at, requester, { ...drop, holdable: false })
+    await expect(unheld()).rejects.toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
+    const [pending] = await at.guard.desk.pending(dba)
+    await at.guard.desk.approve(dba, pending!.id)
+    const approval = { ...approvalControl.require!.approval!, withinMs: 10_000 }
+    await at.guard.policy.reload({ rules, controls: [{ ...approvalControl, require: { approval } }] })
+    await expect(unheld()).rejects.toMatchObject({ code: 'ERR_APPROVAL_PENDING' })
   })
 
   it('stays as it was where the change cannot be recorded, and where the guard is closed no longer concerns it', async () => {
