@@ -16,6 +16,7 @@ import { type Execution, reply, type Trace } from './execution.ts'
 import { operationOf, type Whole } from './operation.ts'
 import { type Prepared, State } from './state.ts'
 import type { Transactions } from './transaction.ts'
+import { refuseUnjudged } from './unjudged.ts'
 import { execute, flush, int16, int32, message, query, ready, sync, type } from './wire.ts'
 
 export interface SessionParts {
@@ -131,7 +132,8 @@ export class Session {
     try {
       whole = operationOf(used, plan.bound, this.state, circumstances)
     } catch (error) {
-      return plan.refuse(errorResponse(error))
+      const { length } = plan.analysed.text
+      return plan.refuse(await refuseUnjudged(this, { unrecordable: 'accesses', characters: length }, error as Error))
     }
     const { operation, code, redefines } = whole
     const onHeld = (held: Held) => this.#held(held)

@@ -49,6 +49,17 @@ test('a text that cannot be read is refused in both protocols, and each time rec
   expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
 })
 
+test('a statement that does more than an entry can hold is refused in both protocols, and each time recorded', async () => {
+  const client = await setup().client()
+  const text = `select 1 from ${Array.from({ length: 300 }, (_, i) => `nowhere${i}`).join(', ')}`
+  const denials = async () => (await setup().of('decision')).filter(({ verdict }) => verdict === 'deny').length
+  const before = await denials()
+  expect((await failure(client.query(text))).ours).toBe('ERR_ACCESS_DENIED')
+  expect(await denials()).toBe(before + 1)
+  await expect(client.query({ name: 'many', text, values: [] })).rejects.toThrow()
+  expect(await denials()).toBe(before + 2)
+})
+
 describe('a relation that is not there', () => {
   const asking = async (password: string, text: string) => {
     const answer = await failure((await setup().client(password)).query(text))
