@@ -19,12 +19,15 @@ export interface Initialised {
   readonly folder: string
   readonly config: string
   readonly files: readonly string[]
+  /** What must not be committed, where the folder has a .gitignore of its own. */
+  readonly ignore: readonly string[]
   readonly fingerprint: string
   readonly database: string
   readonly keys: readonly { readonly person: string; readonly key: string }[]
 }
 
 const keyLifetimeMs = 90 * 86_400_000
+const secretFiles = ['keys/', 'keys.json', 'ledger/']
 
 /** @throws Misuse ERR_OPTION_INVALID for a name that cannot be one, or a file that is there already */
 export async function initialise({ folder, name, upstream, user, approver }: Initial): Promise<Initialised> {
@@ -51,7 +54,7 @@ export async function initialise({ folder, name, upstream, user, approver }: Ini
     'counterfoil.yaml': configuration(name, upstream),
     'controls.yaml': controls(name),
     'policy.csv': policy(name, user, approver),
-    '.gitignore': 'keys/\nkeys.json\nledger/\n',
+    ...(there.includes('.gitignore') ? {} : { '.gitignore': `${secretFiles.join('\n')}\n` }),
   }
   for (const [file, text] of Object.entries(files)) await writeNew(join(folder, file), text)
   const issued = []
@@ -67,6 +70,7 @@ export async function initialise({ folder, name, upstream, user, approver }: Ini
     folder,
     config: join(folder, 'counterfoil.yaml'),
     files: [...Object.keys(files), 'keys.json', 'keys/'],
+    ignore: there.includes('.gitignore') ? secretFiles : [],
     fingerprint: keys.fingerprint,
     database: name,
     keys: issued,

@@ -27,15 +27,22 @@ export async function start(config: Config, log: Diagnostics): Promise<Running> 
   try {
     const listeners = []
     for (const listener of config.listen) {
-      const gateway = await openListener(guard, listener)
+      const gateway = await openListener(guard, listener, log)
       gateways.push(gateway)
-      const { port } = await gateway.listen(listener.port, listener.host)
+      const { port } = await gateway.listen(listener.port, listener.host).catch(error => {
+        throw unusable(`the listener ${listener.name}`, listener, error)
+      })
       listeners.push({ name: listener.name, host: listener.host, port })
       log.info('listening', { listener: listener.name, protocol: listener.protocol, host: listener.host, port })
+      const fault = await gateway.probe()
+      if (fault !== undefined) log.warn(noUpstream, { listener: listener.name, ...fault })
     }
     if (config.admin !== undefined) {
       const { host, port, tls } = config.admin
-      admin = await serveAdmin({ guard, host, port, ...(tls === undefined ? {} : { tls: revealed(tls) }) })
+      const address = { guard, host, port, ...(tls === undefined ? {} : { tls: revealed(tls) }) }
+      admin = await serveAdmin(address).catch(error => {
+        throw unusable('the admin address', address, error)
+      })
       log.info('admin address', { host, port: admin.port })
     }
     const address = config.admin === undefined ? undefined : { host: config.admin.host, port: admin!.port }
@@ -46,7 +53,27 @@ export async function start(config: Config, log: Diagnostics): Promise<Running> 
   }
 }
 
-async function openListener(guard: Guard, { name, upstream, tls }: Listener): Promise<PostgresGateway> {
+const noUpstream = 'the upstream cannot be reached, or does not let the gateway in'
+
+/** @returns an error that says which address cannot be listened on, and why */
+function unusable(what: string, { host, port }: { host: string; port: number }, error: NodeJS.ErrnoException): unknown {
+  const why: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'is in use already',
+    EACCES: 'may not be listened on by this user',
+    EADDRNOTAVAIL: 'is no address of this machine',
+    ENOTFOUND: 'is no address that can be found',
+  }
+  const reason = why[error.code ?? '']
+  return reason === undefined
+    ? error
+    : new Misuse('ERR_OPTION_INVALID', `${what}: ${host}:${port} ${reason}`, {}, error)
+}
+
+async function openListener(
+  guard: Guard,
+  { name, upstream, tls }: Listener,
+  log: Diagnostics,
+): Promise<PostgresGateway> {
   // Imported here: whoever listens for nothing needs no database driver.
   const { postgresGateway } = await import('../adapters/pg/index.ts').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
@@ -56,6 +83,7 @@ async function openListener(guard: Guard, { name, upstream, tls }: Listener): Pr
     gate: guard,
     target: name,
     upstream: upstream.reveal(),
+    onUpstreamFault: fault => void log.warn(noUpstream, { listener: name, ...fault }),
     ...(tls === undefined ? {} : { tls: revealed(tls) }),
   })
 }

@@ -1,5 +1,6 @@
 /** From a configuration to a guard: opens the ledger, loads the policy, asks the identity providers. */
 import { type Config, loadConfig } from './config/config.ts'
+import { Misuse } from './errors.ts'
 import { buildGuard, type Guard, type GuardParts } from './guard.ts'
 import { configuredIdentity } from './identity/identify.ts'
 import { openDirectoryLedger } from './ledger/directory.ts'
@@ -21,7 +22,15 @@ const embedded: OpenOptions = { software: 'counterfoil', placement: 'embedded' }
  * @throws LedgerError ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_ROLLBACK: nothing is overwritten
  */
 export async function guard(given: GuardParts | { readonly config: string }): Promise<Guard> {
-  return 'config' in given ? openGuard(await loadConfig(given.config), embedded) : buildGuard(given)
+  if (!('config' in given)) return buildGuard(given)
+  const config = await loadConfig(given.config)
+  if (config.admin !== undefined) {
+    throw new Misuse(
+      'ERR_OPTION_INVALID',
+      `${given.config}: an admin address is opened by counterfoil serve; in an application, leave it out and call serveAdmin of counterfoil/admin`,
+    )
+  }
+  return openGuard(config, embedded)
 }
 
 export async function openGuard(config: Config, { software, placement }: OpenOptions): Promise<Guard> {

@@ -37,10 +37,10 @@ export const explained: Readonly<Record<string, string>> = {
   'not-a-person': 'only a person may decide this; agents and services may not',
   'own-request': 'nobody decides their own request',
   'principal-of-request': 'this was asked for on your behalf: another person must decide it',
-  'owner-of-agent': 'you are accountable for the agent that asks: another person must decide it',
+  'owner-of-agent': 'you are accountable for who asks: another person must decide it',
   'decided-already': 'you have decided this already: another person is needed',
   'role-missing': 'a role that this decision requires is missing',
   'no-right': 'no right to decide this: policy must permit it',
-  'nothing-to-decide': 'nothing under that id waits for a decision',
-  'nothing-to-revoke': 'no grant under that id can be revoked',
+  'nothing-to-decide': 'nothing under that id waits for a decision: it was decided, has lapsed, or was never asked for',
+  'nothing-to-revoke': 'no grant under that id can be revoked: it was denied or revoked already, or never asked for',
 }

@@ -288,6 +288,32 @@ describe('the express application of the README', () => {
     },
     slow,
   )
+
+  it(
+    'takes grants at the address that its README says how to open',
+    async () => {
+      const [port, admin] = [await freePort(), await freePort()]
+      const call = /`(await serveAdmin\(\{[^`]*?\}\))`/.exec(readme)![1]!.replaceAll('\n', ' ').replace('9090', admin)
+      const app = `import { serveAdmin } from 'counterfoil/admin'\n${sample('express').replace('3000', port)}\n${call}\n`
+      writeFileSync(join(where, 'with-admin.ts'), app.replaceAll(/'counterfoil.yaml'/g, "'second.yaml'"))
+      writeFileSync(join(where, 'second.yaml'), sample('counterfoil.yaml').replace('./ledger', './second'))
+      const keyOf = async (person: string) =>
+        (JSON.parse(await good(`counterfoil keys issue ${person} --json`, where)) as { key: string }).key
+      const [user, approver] = [await keyOf('user@example.com'), await keyOf('approver@example.com')]
+      running.push(await start(node('with-admin.ts'), undefined, where))
+      const put = () =>
+        fetch(`http://127.0.0.1:${port}/customers/1`, { method: 'PUT', headers: { authorization: `Bearer ${user}` } })
+      expect((await untilItAnswers(put)).status).toBe(403)
+      const server = `--server http://127.0.0.1:${admin}`
+      await good(`counterfoil login ${server} --key env:KEY`, where, { KEY: user })
+      const asked = await good("counterfoil request api/customers/1 --action put --for 5m --reason 'a test'", where)
+      await good(`counterfoil login ${server} --key env:KEY`, where, { KEY: approver })
+      await good(`counterfoil approve ${/\bg-[\w-]{6,}/.exec(asked)![0]}`, where)
+      // Nothing in the sample answers a PUT: what refuses it now is the router.
+      expect((await put()).status).toBe(404)
+    },
+    slow,
+  )
 })
 
 async function untilItAnswers(ask: () => Promise<Response>): Promise<Response> {

@@ -30,6 +30,7 @@ export interface ConnectionParts {
   readonly upstream: UpstreamOptions
   readonly secureContext: SecureContext | undefined
   readonly handshakeMs: number
+  readonly onUpstreamFault: (cause: unknown) => void
   readonly holdNotice: (approval: string) => string
   readonly catalog: Catalog
   readonly analyser: Analyser
@@ -113,7 +114,10 @@ async function serveSession(
   open.signal.addEventListener('abort', cut, { once: true })
   try {
     const over = AbortSignal.any([open.signal, gone.signal])
-    upstream = await connectUpstream(parts.upstream, settings, over)
+    upstream = await connectUpstream(parts.upstream, settings, over).catch(error => {
+      if (!over.aborted) parts.onUpstreamFault((error as Error).cause)
+      throw error
+    })
     const messages = new Messages(socket, of => longest.get(of) ?? short)
     socket.on('end', () => gone.abort(new Error('the client has gone')))
     const demultiplexer = new Demultiplexer({ messages, write: bytes => write(socket, bytes) }, upstream, transactions)

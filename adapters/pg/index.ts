@@ -20,6 +20,8 @@ export interface PostgresOptions {
   readonly searchPath?: readonly string[]
   /** Text of the notice shown while a statement waits for an approval. */
   readonly holdNotice?: (approval: string) => string
+  /** Told of an upstream that cannot be reached, or lets nobody in: what the client is not told, for the operator. */
+  readonly onUpstreamFault?: (reason: UpstreamFault) => void
   /** How long a client may take to log in, in milliseconds: 10 000. */
   readonly handshakeMs?: number
 }
@@ -27,6 +29,8 @@ export interface PostgresOptions {
 export interface PostgresGateway {
   /** @param port 0 for any that is free */
   listen(port: number, host: string): Promise<{ readonly port: number }>
+  /** Connects to the upstream once, and leaves. @returns why it could not; undefined where it could */
+  probe(): Promise<UpstreamFault | undefined>
   /** Where it listens; undefined before. */
   readonly address: { readonly host: string; readonly port: number } | undefined
   /** Takes no more connections, closes those there are, and resolves when their ends are recorded. */
@@ -39,6 +43,11 @@ const connectTimeoutMs = 10_000
 const defaultNotice = (approval: string) =>
   `waiting for another person to approve this: ${approval} (counterfoil approve ${approval})`
 
+/** A stable word, never a text of the server: an SQLSTATE (`3D000`, `28P01`) or an errno (`ECONNREFUSED`). */
+export interface UpstreamFault {
+  readonly code: string
+}
+
 export async function postgresGateway(options: PostgresOptions): Promise<PostgresGateway> {
   await loadParser()
   const { gate, target, tls, searchPath = ['public'], holdNotice = defaultNotice, handshakeMs = 10_000 } = options
@@ -48,6 +57,7 @@ export async function postgresGateway(options: PostgresOptions): Promise<Postgre
   const databases = new Set([newClient(upstream).database ?? target, target])
   const parts = {
     ...{ gate, target, databases, searchPath, upstream, handshakeMs, holdNotice, catalog },
+    onUpstreamFault: (cause: unknown) => options.onUpstreamFault?.(faultOf(cause)),
     analyser: new Analyser(catalog),
     secureContext: tls === undefined ? undefined : createSecureContext({ ...tls, minVersion: 'TLSv1.2' }),
     cancels: new Map(),
@@ -68,6 +78,18 @@ export async function postgresGateway(options: PostgresOptions): Promise<Postgre
           resolve({ port: (server.address() as AddressInfo).port })
         })
       }),
+    async probe() {
+      const client = newClient(upstream)
+      client.on('error', () => undefined)
+      try {
+        await client.connect()
+        return undefined
+      } catch (error) {
+        return faultOf(error)
+      } finally {
+        client.end().catch(() => undefined)
+      }
+    },
     get address() {
       const address = server.address() as AddressInfo | null
       return address === null ? undefined : { host: address.address, port: address.port }
@@ -79,4 +101,9 @@ export async function postgresGateway(options: PostgresOptions): Promise<Postgre
       await Promise.all([catalog.close(), closed])
     },
   }
+}
+
+function faultOf(error: unknown): UpstreamFault {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return { code: typeof code === 'string' && /^[A-Z0-9_]{1,32}$/.test(code) ? code : 'unknown' }
 }

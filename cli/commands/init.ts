@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import { Misuse } from '../../lib/errors.ts'
 import { initialise } from '../initialise.ts'
 import { colour, output } from '../output.ts'
 
@@ -16,31 +17,34 @@ interface InitOptions {
 export function init(program: Command): void {
   program
     .command('init')
-    .description('write a configuration, its keys, and a key for each person to log in with')
+    .description('write a configuration, its keys, and a key to log in with for each of two people')
     .option('--dir <folder>', 'where; nothing in it is overwritten', '.')
     .option('--name <name>', "the gateway's and the ledger's name", 'crm')
     .addOption(
       new Option('--upstream <where>', 'the PostgreSQL behind it: env:NAME or file:PATH').default('env:DATABASE_URL'),
     )
-    .option(
-      '--people <list>',
-      'who may use it and who approves, separated by a comma',
-      'user@example.com,approver@example.com',
-    )
+    .option('--people <list>', 'two: who may use it, and who approves', 'user@example.com,approver@example.com')
     .option('--json', 'print one JSON document')
     .action(async (options: InitOptions) => {
       const out = output(options.json === true)
       const folder = resolve(options.dir)
-      const [user, approver] = options.people.split(',').map(person => person.trim())
+      const [user, approver, ...others] = options.people.split(',').map(person => person.trim())
+      if (approver === undefined || others.length > 0) {
+        throw new Misuse(
+          'ERR_OPTION_INVALID',
+          '--people names two: who uses it, and who approves. More of them: counterfoil keys issue, and a line each in policy.csv',
+        )
+      }
       const made = await initialise({
         folder,
         name: options.name,
         upstream: options.upstream,
         user: user ?? '',
-        approver: approver ?? '',
+        approver,
       })
       out.result(made, () => {
         out.line(`written to ${made.folder}: ${made.files.join(', ')}`)
+        if (made.ignore.length > 0) out.line(colour.yellow(`add to your .gitignore: ${made.ignore.join(' ')}`))
         out.line()
         out.line(`Give this fingerprint to your auditor today; the ledger is verified against it:`)
         out.line(`  ${colour.bold(made.fingerprint)}`)

@@ -14,6 +14,10 @@ export function serve(program: Command): void {
     .option('--config <file>', 'counterfoil.yaml', 'counterfoil.yaml')
     .action(async (options: { config: string }) => {
       const log = diagnostics()
+      // From before the ledger is opened: a signal that nobody listens to kills, and leaves it unsealed.
+      const told = new Promise<string>(resolve => {
+        for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name))
+      })
       const running = await start(await loadConfig(options.config), log)
       log.warn('no anchor is configured: whoever operates this ledger could rewrite it undetected')
       let stopping = false
@@ -23,9 +27,7 @@ export function serve(program: Command): void {
       process.on('SIGHUP', () => {
         if (!stopping) reloaded = reloaded.then(() => reload(running.guard.policy, options.config, log))
       })
-      const signal = await new Promise<string>(resolve => {
-        for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name))
-      })
+      const signal = await told
       stopping = true
       log.info('stopping', { signal })
       await reloaded

@@ -205,11 +205,11 @@ export class Loader {
         this.#report(source, ['identity', 'people', i, 'oidc'], 'not an issuer: an https URL, or http on loopback')
       if (people.findIndex(other => other.oidc === oidc) < i)
         this.#report(source, ['identity', 'people', i, 'oidc'], 'the same issuer twice')
-      if (people.length > 1 && names === undefined)
+      if (names === undefined && (people.length > 1 || identity.keys !== undefined))
         this.#report(
           source,
           ['identity', 'people', i],
-          'with several issuers, one could name the people of another',
+          'beside other issuers or local keys, this one could name their people',
           "say whom it may name: names: ['*@crm.example']",
         )
     }

@@ -67,7 +67,7 @@ export const configFile = z
               .array(pattern(namePattern, 'not a name: write dba@crm.example, or *@crm.example for all that end so'))
               .min(1, { error: 'an empty list names nobody' })
               .optional()
-              .describe('Which people it may name; must be said where there are several issuers'),
+              .describe('Which people it may name; must be said where there are several issuers, or local keys too'),
           }),
         )
         .optional(),

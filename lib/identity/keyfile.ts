@@ -64,13 +64,15 @@ function checkRecord(record: Readonly<Record<string, Json>>, number: number): vo
     if (value === undefined && !required) continue
     if (typeof value !== 'string' || !holds(value)) throw malformed(`key ${number} has a malformed ${name}`)
   }
-  if (record.type === 'agent' && record.owner === undefined)
-    throw malformed(`key ${number} is an agent's, and names no owner`)
+  if (record.type !== 'person' && record.owner === undefined)
+    throw malformed(`key ${number} is ${record.type === 'agent' ? "an agent's" : "a service's"}, and names no owner`)
   // An agent under a person's type could approve, and one that answers for another leaves nobody who does.
   if ((record.type === 'agent') !== String(record.subject).startsWith('agent:'))
     throw malformed(`key ${number} has a subject of another type`)
-  if (record.type !== 'agent' && (record.owner ?? record.principal) !== undefined)
-    throw malformed(`key ${number} is no agent's, and names an owner or a principal`)
+  if (record.type === 'person' && record.owner !== undefined)
+    throw malformed(`key ${number} is a person's, and names an owner`)
+  if (record.type !== 'agent' && record.principal !== undefined)
+    throw malformed(`key ${number} is no agent's, and names a principal`)
   if ([record.owner, record.principal].some(name => String(name).startsWith('agent:')))
     throw malformed(`key ${number} names an agent where a person must be`)
 }

@@ -83,7 +83,7 @@ function changing(file: string): () => Promise<readonly KeyRecord[]> {
 export interface NewKey {
   readonly subject: string
   readonly type: Subject['type']
-  /** The person accountable: required for agents. */
+  /** The person accountable: required for agents and services. */
   readonly owner?: string | undefined
   /** On whose behalf an agent acts with this key. */
   readonly principal?: string | undefined
@@ -105,8 +105,11 @@ export function withNewKey(
     throw invalid('not a name that policy can use: dba@crm.example in lower case, or agent:NAME')
   if ((type === 'agent') !== subject.startsWith('agent:'))
     throw invalid("an agent's name, and no other, starts with agent:")
-  if (type === 'agent' && owner === undefined) throw invalid('an agent needs an owner: the person accountable for it')
-  if (type !== 'agent' && (owner ?? principal) !== undefined) throw invalid('only an agent has an owner or a principal')
+  // Whoever holds a service's key could ask by it, and decide as the person they are: its owner may not.
+  if (type !== 'person' && owner === undefined)
+    throw invalid(`a${type === 'agent' ? 'n agent' : ' service'} needs an owner: the person accountable for it`)
+  if (type === 'person' && owner !== undefined) throw invalid('a person has no owner')
+  if (type !== 'agent' && principal !== undefined) throw invalid('only an agent has a principal')
   if ([owner, principal].some(name => name?.startsWith('agent:'))) throw invalid('an owner or a principal is a person')
   if (!(lifetimeMs > 0 && lifetimeMs <= longestLifetimeMs)) throw invalid('a key lasts for a year at most')
   const id = randomBytes(6).toString('hex')

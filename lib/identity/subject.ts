@@ -15,7 +15,7 @@ export interface Subject {
   readonly credential?: string
   /** Unix milliseconds after which this identification is worth nothing. */
   readonly expires?: number
-  /** The person accountable for an agent. Every agent has one. */
+  /** The person accountable for an agent or a service. Every agent has one. */
   readonly owner?: string
   /** The person on whose behalf an agent acts now. */
   readonly principal?: string

@@ -51,9 +51,12 @@ function judge(column: Column, rules: readonly MaskRule[]): Judgement {
   // It could show any masked field of whatever the operation reaches.
   if (field === undefined || resources.length === 0) return redactedBy(rules)
   const explicit = rules.filter(rule => covers(rule, resources) && (rule.field === '*' || isNamed(rule.field, field)))
-  if (explicit.length > 0) return { by: explicit, strategy: strictest(explicit.map(rule => rule.strategy)) }
-  // A view's own column names say nothing of which columns of its tables they show.
-  return redactedBy(rules.filter(rule => covers(rule, through ?? [])))
+  // A view's own column names say nothing of which columns of its tables they show, unless a rule was written for the view.
+  const beneath = rules.filter(rule => covers(rule, through ?? []))
+  if (explicit.some(rule => !beneath.includes(rule)) || beneath.length === 0) {
+    return { by: explicit, strategy: strictest(explicit.map(rule => rule.strategy)) }
+  }
+  return redactedBy([...new Set([...explicit, ...beneath])])
 }
 
 const covers = (rule: MaskRule, resources: readonly string[]) => resources.some(name => matches(rule.resource, name))

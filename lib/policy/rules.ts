@@ -61,6 +61,7 @@ export function readRules(text: string, { file, targets }: RulesOptions): { rule
   const memberships: Membership[] = []
   const problems: Problem[] = []
   const seen = new Map<string, number>()
+  const roleRights: { readonly role: string; readonly line: number; readonly column: number }[] = []
 
   for (const [index, whole] of text.split(/\r?\n/).entries()) {
     const line = index + 1
@@ -80,6 +81,7 @@ export function readRules(text: string, { file, targets }: RulesOptions): { rule
     if (first !== undefined) report(1, `the same rule as in line ${first}`, 'delete one')
     seen.set(key, line)
     const [a, b, c, d] = rest.map(field => field.text) as [string, string, string, string]
+    if (kind!.text === 'p' && isRole(a)) roleRights.push({ role: a, line, column: rest[0]!.column })
     if (kind!.text === 'p') rights.push({ subject: a, resource: b, action: c, effect: d as Right['effect'] })
     else memberships.push({ member: a, role: b, line })
   }
@@ -92,7 +94,26 @@ export function readRules(text: string, { file, targets }: RulesOptions): { rule
       hint: 'a circle of roles gives each the rights of all',
     })
   }
+  const held = heldRoles(memberships)
+  for (const { role, line, column } of roleRights) {
+    if (held.has(role)) continue
+    problems.push({
+      file,
+      line,
+      column,
+      message: 'this rule can never match',
+      hint: `nobody holds ${role}: g, WHO, ${role}`,
+    })
+  }
   return { rules: { rights, memberships }, problems }
+}
+
+/** Roles that somebody holds, directly or through other roles. */
+function heldRoles(memberships: readonly Membership[]): ReadonlySet<string> {
+  const roles = new Map<string, string[]>()
+  for (const { member, role } of memberships) roles.set(member, [...(roles.get(member) ?? []), role])
+  const people = [...roles.keys()].filter(member => !isRole(member))
+  return new Set(people.flatMap(person => [...reachable(person, roles)]))
 }
 
 function split(line: string): Field[] {

@@ -1,4 +1,5 @@
 /** In: another person's approval of this exact action, where a control asks for one; held for a while, then refused with its id. */
+import type { Approval } from '../approvals/approval.ts'
 import type { Approvalbook } from '../approvals/approvalbook.ts'
 import type { Clock } from '../clock.ts'
 import type { Stage } from '../compose.ts'
@@ -43,7 +44,7 @@ export function approve({ approvals, ledger, clock }: Parts): Stage {
       await approvals.decided(id, until, exchange.signal)
       exchange.signal.throwIfAborted()
     }
-    if (!approvals.take(id)) throw refusal(id, approvals.get(id)?.status)
+    if (!approvals.take(id)) throw refusal(id, approvals.get(id) ?? asked.approval)
     // Taken, but not used unless the decision that cites it is written.
     exchange.defer(() => approvals.giveBack(id))
     exchange.learn('commitment', asked.commitment)
@@ -72,12 +73,17 @@ export function approve({ approvals, ledger, clock }: Parts): Stage {
   }
 }
 
-function refusal(id: string, status: string | undefined): Refusal {
-  return status === 'pending'
-    ? new Refusal(
-        'ERR_APPROVAL_PENDING',
-        `another person must approve this first: ${id}; send the same again once it is approved (counterfoil approve ${id})`,
-        { approval: id },
-      )
-    : new Refusal('ERR_APPROVAL_REJECTED', `the approval ${id} was denied, or is used or over`, { approval: id })
+function refusal(id: string, { status, until }: Pick<Approval, 'status' | 'until'>): Refusal {
+  if (status === 'pending') {
+    return new Refusal(
+      'ERR_APPROVAL_PENDING',
+      `another person must approve this first: ${id}; send the same again once it is approved (counterfoil approve ${id})`,
+      { approval: id },
+    )
+  }
+  const what =
+    status === 'denied'
+      ? `was denied: the same is refused until ${timestamp(until)}; something else can be asked for`
+      : 'is used or over: send the same again to ask for another'
+  return new Refusal('ERR_APPROVAL_REJECTED', `the approval ${id} ${what}`, { approval: id })
 }

@@ -1,5 +1,5 @@
 /** The exit statuses of the command, and what it says of bad input: as a person or a script at a terminal has it. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -20,6 +20,17 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(where, { recursive: true, force: true }))
 
+describe('init', () => {
+  it('leaves a .gitignore as it is, and says what to add', async () => {
+    mkdirSync(join(where, 'project'))
+    writeFileSync(join(where, 'project/.gitignore'), 'node_modules/\n')
+    const ran = await shell(init.replace('--dir crm', '--dir project'), where)
+    expect(ran.status, ran.text).toBe(exit.good)
+    expect(ran.text).toContain('add to your .gitignore: keys/ keys.json ledger/')
+    expect(readFileSync(join(where, 'project/.gitignore'), 'utf8')).toBe('node_modules/\n')
+  })
+})
+
 describe('the command', () => {
   const key = '0'.repeat(40)
   // biome-ignore format: a table
@@ -36,6 +47,10 @@ describe('the command', () => {
     ['a folder that is no ledger',          `counterfoil verify folder --key ${key}`,                      exit.incomplete, /ledger/],
     ['a folder that is no bundle',          `counterfoil verify-bundle folder --key ${key}`,               exit.broken,     /manifest|bundle|SHA256SUMS/],
     ['a fingerprint that is none',          'counterfoil verify folder --key 12',                          exit.usage,      /fingerprint/],
+    ['one person where two are needed',      'counterfoil init --dir one --people user@crm.example --upstream env:X', exit.usage, /names two: who uses it, and who approves/],
+    ['three people',                         'counterfoil init --dir one --people a@x.example,b@x.example,c@x.example --upstream env:X', exit.usage, /names two/],
+    ['no file of keys',                      'counterfoil keys list',                                     exit.usage,      /no file of keys at .*keys\.json: name it with --file/],
+    ['a key that is not there',              'counterfoil keys revoke 000000000000 --file crm/keys.json',   exit.usage,      /no key with this id in .*crm\/keys\.json/],
     ['a gateway that is not there',         'counterfoil pending',                                         exit.usage,      /counterfoil login/],
   ]
   it.each(table)(

@@ -1,5 +1,6 @@
 /** `counterfoil serve` as an operator has it: a process of its own, told things by signals and by files. */
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -116,6 +117,49 @@ describe('while it stops', () => {
       await running.says(/stopping/)
       running.signal('SIGHUP')
       await running.says(/the ledger is sealed/)
+    },
+    slow,
+  )
+})
+
+describe('an address or an upstream that cannot be used', () => {
+  const served = async (change: (config: string) => string, url: string) => {
+    const config = join(where, 'counterfoil.yaml')
+    const text = readFileSync(config, 'utf8')
+      .replace('./ledger', './another')
+      .replaceAll(gateway, await freePort())
+    writeFileSync(
+      join(where, 'another.yaml'),
+      change(text.replace(/address: 127.0.0.1:\d+ }\n/, `address: 127.0.0.1:0 }\n`)),
+    )
+    return { command: ['counterfoil', 'serve', '--config', 'another.yaml'], env: { DATABASE_URL: url } }
+  }
+
+  it(
+    'is told to the operator at the start',
+    async () => {
+      const port = await freePort()
+      const { command, env } = await served(text => text, `postgres://127.0.0.1:${port}/crm`)
+      const other = await start(command, /admin address/, where, env)
+      await other.says(/upstream cannot be reached.*ECONNREFUSED|ECONNREFUSED.*upstream cannot be reached/)
+      expect((await other.stop()).status).toBe(0)
+    },
+    slow,
+  )
+
+  it(
+    'is named where the port is taken',
+    async () => {
+      const holder = createServer()
+      await new Promise<void>(resolve => holder.listen(0, '127.0.0.1', resolve))
+      const { port } = holder.address() as AddressInfo
+      const taken = (text: string) =>
+        text.replace(/address: 127.0.0.1:\d+, upstream/, `address: 127.0.0.1:${port}, upstream`)
+      const { command, env } = await served(taken, database().server.url('crm'))
+      const ran = await shell(command.join(' '), where, env)
+      expect(ran.text).toContain(`the listener crm: 127.0.0.1:${port} is in use already`)
+      expect(ran.status).toBe(2)
+      await new Promise(resolve => holder.close(resolve))
     },
     slow,
   )

@@ -53,8 +53,8 @@ describe('a valid configuration', () => {
   it('may have several issuers, where each says whom it may name', async () => {
     const { identity } = await load(
       edited(
-        'audience: counterfoil }]',
-        `audience: counterfoil, names: ['*@crm.example'] },
+        "names: ['*@crm.example'] }]",
+        `names: ['*@crm.example'] },
     { oidc: https://id.partner.example, audience: counterfoil, names: ['*@partner.example'] }]`,
       ),
     )
@@ -99,8 +99,8 @@ describe('a configuration is refused', () => {
     ['a public address without tls',   '127.0.0.1:6432', '0.0.0.0:6432',               'counterfoil.yaml:17:14: beyond loopback, tls is required; add tls: { key, cert }'],
     ['a public admin without tls',     '127.0.0.1:9090', '"[::]:9090"',                  'counterfoil.yaml:20:19: beyond loopback, tls is required; add tls: { key, cert }'],
     ['a plain http issuer',            'https://id', 'http://id',                      'counterfoil.yaml:10:20: not an issuer: an https URL, or http on loopback'],
-    ['several issuers, one of which could name anybody', 'audience: counterfoil }]', 'audience: counterfoil, names: ["*@crm.example"] }, { oidc: https://id.partner.example, audience: counterfoil }]', `counterfoil.yaml:10:95: with several issuers, one could name the people of another; say whom it may name: names: ['*@crm.example']`],
-    ['a pattern of names with a star within', 'audience: counterfoil }]', 'audience: counterfoil, names: ["d*@crm.example"] }]', 'counterfoil.yaml:10:75: not a name: write dba@crm.example, or *@crm.example for all that end so'],
+    ['an issuer that could name anybody', ", names: ['*@crm.example']", '', `counterfoil.yaml:10:12: beside other issuers or local keys, this one could name their people; say whom it may name: names: ['*@crm.example']`],
+    ['a pattern of names with a star within', '*@crm.example', 'd*@crm.example', 'counterfoil.yaml:10:75: not a name: write dba@crm.example, or *@crm.example for all that end so'],
     ['a name that is taken',           '[api]', '[crm]',                               'counterfoil.yaml:19:12: this name is taken already'],
     ['a name with a border in it',     'name: crm\n', 'name: crm.main\n',              'counterfoil.yaml:15:11: not a name: lower case letters, digits and -, a letter first, 32 at most'],
     ['a rules file that is missing',   './policy.csv', './rules.csv',                  'counterfoil.yaml:13:34: there is no such file; paths are relative to this file'],

@@ -18,7 +18,7 @@ ledger:
     vault: file:./keys/vault.key
   heartbeat: 30s
 identity:
-  people: [{ oidc: https://id.example.com, audience: counterfoil }]
+  people: [{ oidc: https://id.example.com, audience: counterfoil, names: ['*@crm.example'] }]
   agents: ./agents.yaml
   keys: ./keys.json
 policy: { model: default, rules: ./policy.csv }

@@ -76,6 +76,11 @@ describe('rows', () => {
     expect(planRows([view], [ssn]).applied).toEqual(['CF-01:ssn:redact'])
     const own: MaskRule = { ...ssn, control: 'CF-04', resource: 'crm/public.overview', field: 'number' }
     expect(shown([view], [ssn, own])).toEqual(['****6789'])
+    // By another name for a column, a rule for all would show more than the one that it is under.
+    const all: MaskRule = { ...ssn, resource: 'crm/public.*', strategy: 'redact' }
+    const phone: MaskRule = { ...all, field: 'phone', strategy: 'last4' }
+    const renamed = column('phone', { resources: ['crm/public.overview'], through: customers })
+    expect(shown([renamed], [all, phone])).toEqual(['[redacted]'])
   })
 
   it('are refused where a rule is a JSON pointer, which no column can be', () => {
