@@ -309,8 +309,8 @@ describe('the express application of the README', () => {
       const asked = await good("counterfoil request api/customers/1 --action put --for 5m --reason 'a test'", where)
       await good(`counterfoil login ${server} --key env:KEY`, where, { KEY: approver })
       await good(`counterfoil approve ${/\bg-[\w-]{6,}/.exec(asked)![0]}`, where)
-      // Nothing in the sample answers a PUT: what refuses it now is the router.
-      expect((await put()).status).toBe(404)
+      // Nothing in the sample answers a PUT, and a page that says so is no JSON: it is the mask that refuses it now.
+      expect(await (await put()).json()).toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
     },
     slow,
   )
