@@ -5,9 +5,13 @@ import { parseControls } from '../lib/config/controls.ts'
 import { armorSignature, readPrivateKey, signDetached } from '../lib/openpgp.ts'
 import { version } from './version.ts'
 
-type Given = Pick<BundleOptions, 'out' | 'from' | 'to'> & Partial<Omit<BundleOptions, 'ledger' | 'controls' | 'sign'>>
+type Given = Pick<BundleOptions, 'out' | 'from' | 'to'> &
+  Partial<Omit<BundleOptions, 'ledger' | 'controls' | 'sign'>> & {
+    /** A checkpoint held elsewhere, to compare with. */
+    readonly pin?: string
+  }
 
-export async function bundleOf(config: Config, given: Given): Promise<BundleResult> {
+export async function bundleOf(config: Config, { pin, ...given }: Given): Promise<BundleResult> {
   const { armored, passphrase } = config.ledger.sealKey
   const key = await readPrivateKey(armored.reveal(), passphrase?.reveal())
   return buildBundle({
@@ -18,6 +22,7 @@ export async function bundleOf(config: Config, given: Given): Promise<BundleResu
       directory: config.ledger.directory,
       fingerprint: key.fingerprint,
       certificate: key.certificate,
+      ...(pin === undefined ? {} : { pin }),
       wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
     },
     controls: parseControls,

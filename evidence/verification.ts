@@ -17,6 +17,8 @@ export interface VerifyOptions {
   readonly pin?: string
   /** There is no pin yet: write the first. */
   readonly first?: boolean
+  /** Whether a pin that agreed is replaced by the newer one. Default: true. */
+  readonly renew?: boolean
   /** 32 bytes: opens the vault, and so makes the depth `all` possible. */
   readonly wrappingKey?: Uint8Array
   /** `envelopes`: disclosures are not examined. Default: `all` where there is a wrapping key. */
@@ -89,7 +91,9 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     latest: continuity.latest,
     gaps: continuity.gaps,
     anchors: [],
-    undetectable: undetectable(pin),
+    undetectable: findings.some(({ code }) => code === 'LEDGER_MISSING')
+      ? 'There was no ledger here to verify.'
+      : undetectable(pin),
   }
 }
 

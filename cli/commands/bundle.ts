@@ -15,6 +15,7 @@ interface Options {
   readonly out: string
   readonly organisation?: string
   readonly asOf?: string
+  readonly pin?: string
   readonly csvlog: readonly string[]
   readonly user?: string
   readonly pseudonyms?: boolean
@@ -34,6 +35,7 @@ export function bundle(program: Command): void {
     .requiredOption('--out <folder>', 'where; must not exist, or be empty')
     .option('--organisation <name>', "whose evidence it is (default: the configuration's name)")
     .option('--as-of <time>', 'RFC 3339: makes the bundle reproducible (default: now)')
+    .option('--pin <file>', 'a checkpoint held elsewhere, with which the ledger must agree; never written')
     .option(
       '--csvlog <target=file>',
       "reconcile with PostgreSQL's csvlog of that listener's database; repeatable",
@@ -59,10 +61,11 @@ export function bundle(program: Command): void {
         actions: options.actions,
         identities: options.pseudonyms ? 'pseudonyms' : 'identified',
         ...(options.organisation === undefined ? {} : { organisation: options.organisation }),
+        ...(options.pin === undefined ? {} : { pin: options.pin }),
         ...(asOf === undefined ? {} : { asOf }),
       })
       process.exitCode = result.exceptions ? exit.exceptions : exit.good
-      const { directory, results, reconciliations, exceptions, verification } = result
+      const { directory, results, reconciliations, exceptions, verification, begins } = result
       const summary = {
         directory,
         files: result.files.size,
@@ -70,6 +73,8 @@ export function bundle(program: Command): void {
         reconciliations,
         exceptions,
         size: verification.size,
+        stamps: result.manifest.stamps,
+        ...(begins === undefined ? {} : { begins }),
       }
       out.result(summary, () => printBundle(out, result))
     })
@@ -91,18 +96,28 @@ async function imports({ csvlog, user }: Options): Promise<ImportOptions[]> {
   )
 }
 
-export function printBundle(out: Output, { directory, files, results, reconciliations }: BundleResult): void {
+const meaning = {
+  DEMO: 'made by a demonstration with invented data',
+  PROVISIONAL: 'the period had not ended, so no population is final',
+} as const
+
+export function printBundle(
+  out: Output,
+  { directory, files, results, reconciliations, manifest, begins }: BundleResult,
+): void {
   const paint = (word: string) => (word === 'no-exceptions-noted' ? colour.green(word) : colour.yellow(word))
-  out.table(
-    results.map(result => [
-      `  ${result.control}`,
-      result.test,
-      paint(result.word),
-      `${result.exceptions}/${result.population}`,
-    ]),
-  )
+  const heading = ['  control', 'attribute', 'result', 'exceptions / population']
+  const rows = results.map(result => [
+    `  ${result.control}`,
+    result.test,
+    paint(result.word),
+    `${result.exceptions} / ${result.population}`,
+  ])
+  out.table(rows.length === 0 ? [['  no control was tested']] : [heading, ...rows])
   for (const { name, word, bypasses } of reconciliations) {
     out.line(`  reconciled with ${name}: ${paint(word)}, ${bypasses.length} statement(s) that came by another way`)
   }
+  for (const stamp of manifest.stamps) out.line(`  ${colour.yellow(stamp)}: ${meaning[stamp]}`)
+  if (begins !== undefined) out.line(`  ${colour.yellow(begins)}`)
   out.line(`${files.size} files in ${directory}; begin with README.html, verify as VERIFY.txt says`)
 }

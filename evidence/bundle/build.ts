@@ -31,7 +31,7 @@ import { compactNodes } from './range.ts'
 import { chooseBounds, isShown, openingState } from './select.ts'
 
 export interface BundleOptions {
-  /** How the ledger is verified first; with a wrapping key, names and texts can be disclosed. */
+  /** How the ledger is verified first; with a wrapping key, names and texts can be disclosed. A pin is compared with, never written. */
   readonly ledger: VerifyOptions
   /** Must not exist, or be empty. */
   readonly out: string
@@ -65,6 +65,8 @@ export interface BundleResult {
   readonly results: readonly TestResult[]
   readonly reconciliations: readonly Reconciliation[]
   readonly verification: Verification
+  /** That the ledger is younger than the period, in words; undefined where it is not. */
+  readonly begins: string | undefined
   /** Whether any test or reconciliation noted an exception: exit status 1. */
   readonly exceptions: boolean
 }
@@ -77,7 +79,7 @@ export interface BundleResult {
 export async function buildBundle(options: BundleOptions): Promise<BundleResult> {
   const scope = scopeOf(options)
   await requireEmpty(options.out)
-  const inspection = await inspectLedger(options.ledger)
+  const inspection = await inspectLedger({ ...options.ledger, renew: false })
   const { verification, records, files: ledger, checkpoint, seals, trust } = inspection
   if (
     verification.integrity.verdict === 'broken' ||
@@ -92,6 +94,12 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
         findings: verification.findings,
       },
     )
+  }
+  // Integrity is not broken, and yet undetermined: of a pin that was asked for, and is gone or cannot be read.
+  if (verification.integrity.verdict !== 'whole') {
+    const missing = verification.findings.some(({ code }) => code === 'PIN_MISSING')
+    const why = missing ? `no pin at ${options.ledger.pin}: "verify" keeps one` : verification.integrity.detail
+    throw new Misuse('ERR_OPTION_INVALID', `no bundle: ${why}`)
   }
   const { opening, closing } = chooseBounds(records, seals, checkpoint, scope.period)
   const openingSize = opening?.size ?? 0
@@ -149,9 +157,9 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   requireVerifiable(files)
   await write(options.out, files)
   const results = derived.runs.map(run => run.result)
-  const { reconciliations } = derived
+  const { reconciliations, begins } = derived
   const exceptions = [...results, ...reconciliations].some(({ word }) => word === 'exceptions-noted')
-  return { directory: options.out, files, manifest, results, reconciliations, verification, exceptions }
+  return { directory: options.out, files, manifest, results, reconciliations, verification, begins, exceptions }
 }
 
 function scopeOf(options: BundleOptions): Scope {

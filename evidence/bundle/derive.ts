@@ -12,18 +12,21 @@ import { requirementRows } from '../mapping.ts'
 import { bypassColumns, type Reconciliation, reconcile } from '../reconcile.ts'
 import { renderReport } from '../report/report.ts'
 import { views as columnsOf, openSql, type Row, toNdjson, viewNames } from '../view-columns.ts'
-import { type Disclosed, deriveViews, type Views } from '../views.ts'
+import { type Disclosed, deriveViews, type Period, type Views } from '../views.ts'
 import { type ListedFile, type Manifest, sha256 } from './manifest.ts'
-import { disclose, type Material, paths } from './material.ts'
+import { disclose, type Material, paths, primaryPathsOf } from './material.ts'
 import { rangeReader } from './range.ts'
+import { readme } from './readme.ts'
 import { byTime, select } from './sample.ts'
-import { readme, statements, verifyInclusion, verifyText } from './texts.ts'
+import { statements, verifyInclusion, verifyText } from './texts.ts'
 
 export interface Derived {
   readonly files: ReadonlyMap<string, string>
   readonly runs: readonly TestRun[]
   readonly reconciliations: readonly Reconciliation[]
   readonly views: Views
+  /** That the ledger is younger than the period, in words; undefined where it is not. */
+  readonly begins: string | undefined
 }
 
 /** @throws LedgerError where the material contradicts itself, Misuse ERR_PACKAGE_MISSING without DuckDB */
@@ -56,6 +59,7 @@ export async function derive(material: Material, disclosed = disclose(material))
   const criteriaRows = criteria.map((criterion): Row => ({ ...criterion }))
   files.set('mapping/criteria.csv', toCsv(['id', 'paraphrase', 'strength', 'evidence'], criteriaRows))
   const times = entries.map(one => one.entry.time).sort()
+  const begins = opened === undefined ? undefined : beginsLate(opened.time, scope.period)
   const provisional = scope.period.to > scope.asOf
   const shown = {
     material,
@@ -65,14 +69,19 @@ export async function derive(material: Material, disclosed = disclose(material))
     origin: parseCheckpoint(Buffer.from(material.closing)).origin,
     fingerprint: opened?.sealKey ?? '',
     stamps: stampsOf(material),
-    coverage: { first: times[0] ?? '-', last: times.at(-1) ?? '-', provisional },
+    coverage: { first: times[0] ?? '-', last: times.at(-1) ?? '-', provisional, begins },
   }
   for (const [path, text] of statements(shown)) files.set(path, text)
   files.set('report/report.html', renderReport(shown))
-  files.set('README.html', readme(shown))
   files.set('VERIFY.txt', verifyText(shown))
   files.set('verify-inclusion.sh', verifyInclusion)
-  return { files, runs, reconciliations, views }
+  files.set('README.html', readme(shown, [...primaryPathsOf(material), ...files.keys()]))
+  return { files, runs, reconciliations, views, begins }
+}
+
+function beginsLate(began: string, { from, to }: Period): string | undefined {
+  if (began <= from) return undefined
+  return `the ledger begins on ${began.slice(0, 10)}, after ${began >= to ? '' : 'the beginning of '}this period`
 }
 
 export const stampsOf = ({ scope }: Material): ('DEMO' | 'PROVISIONAL')[] => [

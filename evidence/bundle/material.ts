@@ -86,6 +86,12 @@ export const paths = {
 
 export const primaryPaths: ReadonlySet<string> = new Set<string>(Object.values(paths))
 
+/** Those that this material has: an opening checkpoint and imports are not in every bundle. */
+export const primaryPathsOf = ({ opening, imports }: Material): string[] =>
+  Object.values(paths).filter(
+    path => (path !== paths.opening || opening !== undefined) && (path !== paths.imports || imports.length > 0),
+  )
+
 /** The primary files, by path. */
 export function writeMaterial(m: Material): Map<string, string> {
   const files = new Map<string, string>()

@@ -1,12 +1,14 @@
-/** The plain texts of a bundle: what is in it, how to check it with stock tools, what it covers and what it does not. */
+/** The plain texts of a bundle: how to check it with stock tools, what it covers and what it does not. */
 import { criteria } from '../criteria.ts'
-import { html } from '../report/html.ts'
+import { sentence } from '../report/html.ts'
 import type { Shown } from '../report/report.ts'
 
 /** Recomputes the root from one entry and its proof: RFC 9162, 2.1.3.2, in POSIX sh over coreutils. */
 export const verifyInclusion = `#!/bin/sh
-# usage: sh verify-inclusion.sh INDEX    exit 0: the entry is in the tree that log/checkpoint.closing signs
-set -eu; cd "$(dirname "$0")"; p=proofs/$1.tlog-proof; o=0; [ ! -f log/checkpoint.opening ] || o=$(sed -n 2p log/checkpoint.opening)
+# usage: sh verify-inclusion.sh INDEX    exit 0: the entry is in the tree that log/checkpoint.closing signs; 1: it is not; 2: no such proof
+set -eu; cd "$(dirname "$0")"; [ $# = 1 ] || set -- ''
+case $1 in '' | *[!0-9]*) echo 'usage: sh verify-inclusion.sh INDEX' >&2; exit 2 ;; esac
+p=proofs/$1.tlog-proof; [ -f "$p" ] || { echo "no proof for entry $1 in this bundle" >&2; exit 2; }; o=0; [ ! -f log/checkpoint.opening ] || o=$(sed -n 2p log/checkpoint.opening)
 hex() { base64 -d | od -An -v -tx1 | tr -d ' \\n' | tr a-f A-F; }; sum() { sha256sum | cut -c1-64 | tr a-f A-F; }
 node() { { printf '\\001'; printf %s "$1$2" | basenc --base16 -d; } | sum; }
 fn=$1; sn=$(($(sed -n 2p log/checkpoint.closing) - 1)); want=$(sed -n 3p log/checkpoint.closing | hex)
@@ -88,7 +90,7 @@ Retrieval: all ${envelopes.length} envelopes from entry ${openingSize} on, up to
 these entries appended, gives the closing root: none is left out, none is put in.
 
 Period: ${scope.period.from} to ${scope.period.to}. The entries here lie between ${coverage.first} and ${coverage.last}.
-Of the time before the first and after the last of them, this bundle says nothing.
+Of the time before the first and after the last of them, this bundle says nothing.${coverage.begins === undefined ? '' : ` ${sentence(coverage.begins)}`}
 
 Recording: ${gaps.length === 0 ? "no gap in the writers' counters and heartbeats" : `${gaps.length} gaps: log/gaps.csv`}. What a writer never appended shows only in a second source.
 
@@ -152,39 +154,4 @@ To be completed by ${organisation}, for the period ${period.from} to ${period.to
 
 Name, function, date: ______________________
 `
-}
-
-export function readme(shown: Shown): string {
-  const { scope } = shown.material
-  // biome-ignore format: a table
-  const folders: [string, string][] = [
-    ['report/report.html', 'one page: what was tested, and what came out'],
-    ['VERIFY.txt', 'how to check all of this with stock tools'],
-    ['verify-inclusion.sh', 'one entry, with sh and coreutils'],
-    ['MANIFEST.json', 'scope, and every file with its digest'],
-    ['SHA256SUMS', 'the same for sha256sum; SHA256SUMS.asc is the signature over it'],
-    ['statements/completeness.txt', 'how complete this is'],
-    ['statements/limitations.txt', 'what this does not show'],
-    ['statements/representation.txt', 'for management to complete'],
-    ['mapping/controls.json', 'the controls, for each version of the policy'],
-    ['mapping/criteria.csv', 'all 61 criteria, those without evidence too'],
-    ['log/entries.jsonl', 'every envelope of the period; checkpoints, proof, heartbeats and gaps beside it'],
-    ['views/open.sql', 'makes the views tables in DuckDB'],
-    ['disclosures/disclosures.jsonl', 'what is opened of the envelopes'],
-    ['state/opening.json', 'entries from before the period that still matter'],
-    ['results/results.csv', 'a line for each test; exceptions in results/exceptions.csv'],
-    ['samples/selection.json', 'how the samples were chosen'],
-    ['config/changes.csv', 'the policy, and every change of it'],
-  ]
-  const rows = folders.map(([path, what]) => html`<tr><td><a href="${path}">${path}</a></td><td>${what}</td></tr>\n`)
-  return html`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${scope.organisation}: evidence</title>
-<style>body{font:16px/1.5 Georgia,serif;max-width:52rem;margin:2rem auto;padding:0 1rem}td{padding:.2rem .8rem .2rem 0;vertical-align:top}</style>
-<h1>${scope.organisation}</h1>
-<p>${scope.period.from} to ${scope.period.to}. ${shown.stamps.join(', ')}</p>
-<table>
-${rows}</table>
-<p>Besides: populations/ (each with its query), samples/, proofs/, imports/ where a second source was compared.</p>
-</html>
-`.html
 }

@@ -18,6 +18,9 @@ const entities: Readonly<Record<string, string>> = {
 /** Control characters, and those that reorder text, are shown; markup is text. */
 export const escapeHtml = (text: string): string => visible(text).replaceAll(/[&<>"']/g, c => entities[c]!)
 
+/** A remark that stands by itself. */
+export const sentence = (remark: string): string => `${remark[0]!.toUpperCase()}${remark.slice(1)}.`
+
 export function html(strings: TemplateStringsArray, ...values: readonly Value[]): Html {
   return { html: strings.map((text, i) => text + render(values[i])).join('') }
 }

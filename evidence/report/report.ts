@@ -9,7 +9,7 @@ import { criteria } from '../criteria.ts'
 import { currentControls } from '../mapping.ts'
 import type { Reconciliation } from '../reconcile.ts'
 import type { Views } from '../views.ts'
-import { type Html, html } from './html.ts'
+import { type Html, html, sentence } from './html.ts'
 import { style } from './style.ts'
 
 export interface Shown {
@@ -29,6 +29,8 @@ export interface Coverage {
   readonly first: string
   readonly last: string
   readonly provisional: boolean
+  /** That the ledger is younger than the period, in words; undefined where it is not. */
+  readonly begins: string | undefined
 }
 
 const mostShown = 25
@@ -49,7 +51,7 @@ export function renderReport(shown: Shown): string {
 ${shown.stamps.map(stamp => html`<p class="stamp">${stamp}</p>\n`)}<h1>${scope.organisation}</h1>
 <p class="lead">Tests of controls over the period ${scope.period.from} to ${scope.period.to}, as of ${scope.asOf}. This page states what was
 tested and what came out. It draws no conclusion.</p>
-${summary(shown)}
+${shown.coverage.begins === undefined ? '' : html`<p class="plain">${sentence(shown.coverage.begins)}</p>\n`}${summary(shown)}
 ${results(shown)}
 ${exceptions(shown)}
 ${secondSources(shown)}
@@ -144,7 +146,11 @@ function secondSources({ reconciliations }: Shown): Html {
   )
   return html`<section aria-labelledby="second"><h2 id="second">Second sources</h2>
 <table><thead><tr><th scope="col">Source</th><th scope="col">Statements</th><th scope="col">Through the gateway</th><th scope="col">Operations in the ledger</th><th scope="col">Explained</th><th scope="col">By another way</th><th scope="col">Result</th></tr></thead>
-<tbody>${rows}</tbody></table></section>`
+<tbody>${rows}</tbody></table>
+<p><small>Statements are those of the server's own log, within the period: what came through the gateway, what came by ways that were explained, and what
+came by another way. More of them come through the gateway than there are operations: it sends statements of its own (it sets up sessions, reads the
+catalog, begins and ends transactions), and the client's BEGIN and COMMIT are no operations. The operations are those that were permitted on this target; one
+that was refused never reached the server.</small></p></section>`
 }
 
 function integrity({ material, origin, fingerprint, views }: Shown): Html {
@@ -156,6 +162,7 @@ function integrity({ material, origin, fingerprint, views }: Shown): Html {
     ['Ledger', origin],
     ['Signing key', html`<code>${fingerprint}</code> (compare with the one from its owner)`],
     ['Verification when this was made', `${ledger.verdict}; integrity ${ledger.integrity}; completeness ${ledger.completeness}`],
+    ['Checkpoint held elsewhere', ledger.pinned ? 'given, and the ledger agreed with it' : 'none was given'],
     ['Envelopes of the period', html`${link('log/entries.jsonl', envelopes.length)}, from entry ${openingSize}`],
     ['Closing root', html`<code>${Buffer.from(root).toString('base64')}</code>`],
     ['Gaps in the recording', link('log/gaps.csv', gaps)],

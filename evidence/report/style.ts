@@ -10,7 +10,7 @@ h1 { font-size: 1.9rem; line-height: 1.2; margin: .2rem 0 } h2 { font-size: 1.2r
 table { border-collapse: collapse; width: 100%; font-size: .92rem } th, td { text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid #ddd }
 .facts th { width: 16rem; font-weight: normal; color: #444 } td.n { text-align: right; font-variant-numeric: tabular-nums }
 code { font: .85em ui-monospace, monospace; overflow-wrap: anywhere } small { color: #444 } a { color: #1f3d7a }
-.word { font-weight: bold } .word small { font-weight: normal } .exceptions-noted, .exceptions-noted a { color: #8a1c1c } .unable-to-test, .unable-to-test a { color: #7a4b00 }
+.word { font-weight: bold; white-space: nowrap } .word small { font-weight: normal; white-space: normal } .exceptions-noted, .exceptions-noted a { color: #8a1c1c } .unable-to-test, .unable-to-test a { color: #7a4b00 }
 tr.none td { color: #555 } .plain { border-left: 3px solid #7a4b00; padding-left: .8rem }
 @media print { main { max-width: none; margin: 0 } a { color: inherit } section { break-inside: avoid-page } tr { break-inside: avoid } }
 `,

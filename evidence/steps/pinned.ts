@@ -19,7 +19,7 @@ export async function checkPin(x: Examination): Promise<string> {
   }
   if (pin === undefined) {
     if (x.options.first === true) return 'the first pin: nothing to compare with yet'
-    const what = 'the pin is gone; only a first verification may be without one, and a person says that it is: --first'
+    const what = `no pin at ${x.options.pin}; if this is the first verification, a person says --first`
     return x.fail({ code: 'PIN_MISSING', what })
   }
   x.pin = pin
@@ -48,6 +48,7 @@ export async function checkPin(x: Examination): Promise<string> {
 export async function keepPin(x: Examination): Promise<string> {
   const [checkpoint, trust] = need(x.checkpoint, x.trust)
   if (x.options.pin === undefined) return skip('no pin is kept')
+  if (x.options.renew === false) return skip('the pin was only compared with')
   // A gap in the recording does not unpin: what is kept is what was signed, and that holds.
   if (x.findings.has(code => familyOf(code) !== 'completeness')) return skip('the old pin stays as it was')
   const { origin, size, root } = checkpoint

@@ -48,7 +48,10 @@ export async function establishTrust(x: Examination): Promise<string> {
     x.trust = await trustEntryZero(opened, { fingerprint: x.fingerprint, certificate })
   } catch (error) {
     if (!isOurs(error)) throw error
-    return x.fail({ code: 'KEY_SUBSTITUTED', what: error.message, index: 0, expected: x.fingerprint })
+    // Only where the two differ: a certification can also fail by the key that the ledger rightly names.
+    const found = printable(opened.sealKey)
+    const named = found === undefined || found === x.fingerprint ? {} : { actual: found }
+    return x.fail({ code: 'KEY_SUBSTITUTED', what: error.message, index: 0, expected: x.fingerprint, ...named })
   }
   const { origin } = x.options
   if (origin !== undefined && origin !== x.trust.origin) {
@@ -57,6 +60,10 @@ export async function establishTrust(x: Examination): Promise<string> {
   }
   return `OpenPGP key ${x.fingerprint} certifies the note key in entry 0`
 }
+
+/** What the ledger says is its key: shown beside the pinned one, and trusted for nothing. */
+const printable = (sealKey: string | undefined) =>
+  sealKey !== undefined && /^[0-9a-fA-F]{40}$/.test(sealKey) ? sealKey.toUpperCase() : undefined
 
 async function entryZero(files: LedgerFiles): Promise<EntryOf<'opened'> | undefined> {
   try {

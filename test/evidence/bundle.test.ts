@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { tarGz } from '../../evidence/bundle/archive.ts'
 import { type BundleOptions, type BundleResult, buildBundle } from '../../evidence/bundle/build.ts'
 import { primaryPaths } from '../../evidence/bundle/material.ts'
 import { verifyBundle } from '../../evidence/bundle/verify-bundle.ts'
+import { verifyLedger } from '../../evidence/verify.ts'
 import type { Control } from '../../lib/control.ts'
 import { interop } from '../support/interop.ts'
 import { type BuilderKeys, builderKeys } from '../support/ledger-builder.ts'
@@ -244,6 +245,57 @@ describe('a bundle', () => {
     expect((await verify(forged)).findings[0]).toMatchObject({ code: 'MANIFEST', file: 'mapping/controls.json' })
   })
 
+  test('a checkpoint held elsewhere is compared with, never written, and the report says that it agreed', async () => {
+    const given = options()
+    const pin = join(scratch, 'held-elsewhere')
+    const at = () => options({ ledger: { ...given.ledger, pin } })
+    await expect(buildBundle(at())).rejects.toMatchObject({
+      code: 'ERR_OPTION_INVALID',
+      message: expect.stringContaining(`no pin at ${pin}`),
+    })
+    await verifyLedger({ ...given.ledger, pin, first: true, now: Date.parse('2026-10-01') })
+    const kept = await readFile(pin, 'utf8')
+    const bundle = await buildBundle(at())
+    expect(await readFile(pin, 'utf8')).toBe(kept)
+    const row = /Checkpoint held elsewhere<\/th><td>([^<]*)/
+    expect(row.exec(bundle.files.get('report/report.html')!)?.[1]).toBe('given, and the ledger agreed with it')
+    expect(row.exec(built.files.get('report/report.html')!)?.[1]).toBe('none was given')
+    expect((await verify(bundle.directory)).verdict).toBe('OK')
+    await writeFile(pin, kept.replace(/"size":\d+/, '"size":9999'))
+    await expect(buildBundle(at())).rejects.toMatchObject({ code: 'ERR_LEDGER_INCONSISTENT' })
+    await writeFile(pin, '{')
+    await expect(buildBundle(at())).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
+  })
+
+  test.each([
+    ['2026-01-01', '2026-02-01', 'the ledger begins on 2026-06-30, after this period'],
+    ['2026-06-01', '2026-07-01', 'the ledger begins on 2026-06-30, after the beginning of this period'],
+    ['2026-07-01', '2026-10-01', undefined],
+  ])('from %s to %s: %s', async (from, to, begins) => {
+    const bundle = await buildBundle(options({ from, to }))
+    expect((await verify(bundle.directory)).findings).toEqual([])
+    expect(bundle.begins).toBe(begins)
+    for (const path of ['report/report.html', 'README.html', 'statements/completeness.txt'])
+      expect(/(he ledger begins on .*? this period)\./.exec(bundle.files.get(path)!)?.[1], path).toBe(begins?.slice(1))
+  })
+
+  test('the first page says what it is, links to nothing that is not there, and names every file or its folder', async () => {
+    const imports = [{ name: 'crm-csvlog', text: '', target: 'crm', user: 'gateway' }]
+    const more = await buildBundle(options({ imports }))
+    for (const { files } of [built, more]) {
+      const page = files.get('README.html')!
+      expect(page).toContain('<title>CRM Example: evidence of controls, 2026-07-01 to 2026-10-01</title>')
+      expect(page).toContain(keys.seal.fingerprint)
+      expect(page).toContain('1 exceptions-noted')
+      const linked = [...page.matchAll(/href="([^"]+)"/g)].map(([, path]) => path!)
+      const covers = (link: string, path: string) => path === link || (link.endsWith('/') && path.startsWith(link))
+      expect(linked.filter(link => ![...files.keys()].some(path => covers(link, path)))).toEqual([])
+      expect(
+        [...files.keys()].filter(path => path !== 'README.html' && !linked.some(link => covers(link, path))),
+      ).toEqual([])
+    }
+  })
+
   test('a ledger that is not whole gives no bundle, and neither does a place that is taken', async () => {
     const broken = folder()
     await cp(ledger, broken, { recursive: true })
@@ -326,6 +378,16 @@ describe('stock tools', () => {
     const file = join(directory, 'log/entries.jsonl')
     await writeFile(file, (await readFile(file, 'utf8')).replaceAll('crm', 'crn'))
     expect(() => execFileSync('sh', ['verify-inclusion.sh', index], { cwd: directory, stdio: 'pipe' })).toThrow()
+  })
+
+  interop(['sh', 'basenc'], 'sh without an entry that has a proof says so, and not that it is not included', () => {
+    const ask = (...args: string[]) => {
+      const ran = spawnSync('sh', ['verify-inclusion.sh', ...args], { cwd: built.directory, encoding: 'utf8' })
+      return [ran.status, ran.stdout, ran.stderr]
+    }
+    const usage = [2, '', 'usage: sh verify-inclusion.sh INDEX\n']
+    for (const args of [[], [''], ['1', '2'], ['-1'], ['../x']]) expect(ask(...args)).toEqual(usage)
+    expect(ask('99999')).toEqual([2, '', 'no proof for entry 99999 in this bundle\n'])
   })
 
   interop('gpg', 'gpg says GOODSIG and VALIDSIG with the fingerprint', async gpg => {

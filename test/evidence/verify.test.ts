@@ -162,6 +162,8 @@ describe('verifyLedger', () => {
     const gone = await verifyLedger(options(builder, directory, { pin }))
     expect([gone.verdict, gone.integrity.verdict]).toEqual(['INCOMPLETE', 'undetermined'])
     expect(codes(gone)).toEqual(['PIN_MISSING'])
+    const what = `no pin at ${pin}; if this is the first verification, a person says --first`
+    expect(gone.findings[0]?.what).toBe(what)
     await writeFile(pin, '{"size":')
     expect(codes(await verifyLedger(options(builder, directory, { pin })))).toEqual(['PIN_UNREADABLE'])
     expect(await readFile(pin, 'utf8')).toBe('{"size":')
@@ -174,7 +176,10 @@ describe('verifyLedger', () => {
     await (await other.open()).write(directory)
     const result = await verifyLedger(options(builder, directory))
     expect(result.verdict).toBe('TAMPERED')
-    expect(codes(result)).toContain('KEY_SUBSTITUTED')
+    expect(result.findings.find(({ code }) => code === 'KEY_SUBSTITUTED')).toMatchObject({
+      expected: builder.keys.seal.fingerprint,
+      actual: other.keys.seal.fingerprint,
+    })
     expect(codes(await verifyLedger(options(other, directory, { origin: 'other.example' })))).toContain('ORIGIN')
   })
 
@@ -256,7 +261,9 @@ describe('verifyLedger', () => {
     await writeFile(join(directory, 'checkpoint'), Buffer.alloc(2_000_000))
     const oversized = await verifyLedger(options(builder, directory))
     expect(oversized.findings[0]?.what).toContain('larger than')
-    expect(codes(await verifyLedger(options(builder, join(scratch, 'nowhere'))))).toEqual(['LEDGER_MISSING'])
+    const nowhere = await verifyLedger(options(builder, join(scratch, 'nowhere')))
+    expect(codes(nowhere)).toEqual(['LEDGER_MISSING'])
+    expect(nowhere.undetectable).not.toMatch(/rewritten/)
   })
 
   test('options that do not make sense are refused', async () => {

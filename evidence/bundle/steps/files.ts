@@ -46,7 +46,7 @@ export async function checkFiles(x: BundleExamination): Promise<string> {
   for await (const { path, what } of x.files.unlisted(new Set([...sums.keys(), ...unsummed]))) {
     x.fail({ code: 'FILE_EXTRA', what, file: path })
   }
-  return `${sums.size} files, none changed, none missing, none more`
+  return `${sums.size + unsummed.length} files, ${sums.size} of them in SHA256SUMS: none changed, none missing, none more`
 }
 
 export async function checkManifest(x: BundleExamination): Promise<string> {
@@ -62,7 +62,7 @@ export async function checkManifest(x: BundleExamination): Promise<string> {
     if (x.files.seen(path) !== undefined) continue
     x.fail({ code: 'FILE_MISSING', what: `${path} is in MANIFEST.json, and missing`, file: path })
   }
-  return `${listed.size} files`
+  return `${listed.size} files: all but itself, SHA256SUMS and SHA256SUMS.asc`
 }
 
 export async function checkSignature(x: BundleExamination): Promise<string> {

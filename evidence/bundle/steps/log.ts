@@ -1,5 +1,5 @@
 /** The steps over the log: the material read, the key that speaks for it, and every envelope between two signed checkpoints. */
-import { isOurs, LedgerError } from '../../../lib/errors.ts'
+import { isOurs, LedgerError, Misuse } from '../../../lib/errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../../../lib/format/checkpoint.ts'
 import { leafHash, sameHash, treeRoot, verifyConsistency, verifyInclusion } from '../../../lib/format/merkle.ts'
 import { readPin } from '../../pin.ts'
@@ -72,7 +72,7 @@ export async function checkPin(x: BundleExamination): Promise<string> {
   const [m] = need(x.material)
   if (x.options.pin === undefined) skip('no checkpoint held elsewhere was given', false)
   const pin = await readPin(x.options.pin)
-  if (pin === undefined) throw new LedgerError('ERR_CHECKPOINT_ROLLBACK', 'the pin is gone')
+  if (pin === undefined) throw new Misuse('ERR_OPTION_INVALID', `no pin at ${x.options.pin}: "verify" keeps one`)
   const size = m.openingSize + m.envelopes.length
   if (pin.size < m.openingSize || pin.size > size) skip('the pinned size is not within this bundle')
   const root = await treeRoot(pin.size, rangeReader(m.openingSize, m.frontier, m.envelopes))
