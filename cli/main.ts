@@ -14,8 +14,10 @@ import { show } from './commands/show.ts'
 import { verify } from './commands/verify.ts'
 import { verifyBundle } from './commands/verify-bundle.ts'
 import { exit, exitStatusOf } from './exit.ts'
-import { colour, visible } from './output.ts'
+import { colour, endQuietly, visible } from './output.ts'
 import { version } from './version.ts'
+
+endQuietly()
 
 const program = new Command('counterfoil')
   .description('controls in the data path, sealed into evidence that strangers can verify')

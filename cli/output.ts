@@ -9,6 +9,15 @@ export interface Output {
   table(rows: readonly (readonly string[])[]): void
 }
 
+/** Whoever read this may have seen enough, as `| head -1` has: that is no failure, and the verdict stays what it was. */
+export function endQuietly(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+}
+
 export const colour = pc.createColors(process.stdout.isTTY === true && process.env.NO_COLOR === undefined)
 
 export function output(json: boolean): Output {

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { verifyBundle as verifyEvidence } from '../../evidence/index.ts'
 import { parseControls } from '../../lib/config/controls.ts'
+import { bundleConclusion } from '../conclusion.ts'
 import { exit } from '../exit.ts'
 import { output } from '../output.ts'
 import { printFindings, printSteps, printVerdict, trusted, verdictStatus } from '../trust.ts'
@@ -31,12 +32,8 @@ export function verifyBundle(program: Command): void {
         printSteps(out, result.steps)
         printFindings(out, result.findings)
         out.line()
-        printVerdict(
-          out,
-          verdict,
-          exceptions ? 'the bundle is what it was; it notes exceptions' : 'the bundle is what it was',
-        )
         out.line(result.undetectable)
+        printVerdict(out, verdict, bundleConclusion(result))
       })
     })
 }

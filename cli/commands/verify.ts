@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { verifyLedger } from '../../evidence/index.ts'
 import { Misuse } from '../../lib/errors.ts'
+import { ledgerConclusion } from '../conclusion.ts'
 import { output } from '../output.ts'
 import { printFindings, printSteps, printVerdict, trusted, verdictStatus } from '../trust.ts'
 
@@ -38,6 +39,12 @@ export function verify(program: Command): void {
       if (depth !== undefined && !['envelopes', 'all'].includes(depth)) {
         throw new Misuse('ERR_OPTION_INVALID', '--depth is envelopes or all')
       }
+      if (depth === 'all' && options.vault === undefined) {
+        throw new Misuse('ERR_OPTION_INVALID', "--depth all needs --vault: the file of the vault's key")
+      }
+      if (first === true && options.pin === undefined) {
+        throw new Misuse('ERR_OPTION_INVALID', '--first needs --pin: the file where the first pin is to be kept')
+      }
       const wrappingKey = options.vault === undefined ? undefined : await vaultKey(options.vault)
       const result = await verifyLedger({
         directory: ledger,
@@ -54,12 +61,8 @@ export function verify(program: Command): void {
         out.line()
         out.line(`integrity:    ${result.integrity.verdict}: ${result.integrity.detail}`)
         out.line(`completeness: ${result.completeness.verdict}: ${result.completeness.detail}`)
-        printVerdict(
-          out,
-          result.verdict,
-          `${result.origin ?? 'no ledger'}, ${result.size} entries${result.root === '' ? '' : `, root ${result.root}`}`,
-        )
         out.line(result.undetectable)
+        printVerdict(out, result.verdict, ledgerConclusion(result))
       })
     })
 }
