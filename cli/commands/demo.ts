@@ -1,10 +1,11 @@
 /** `counterfoil demo`: the whole of it in a minute, on loopback, with nothing left running. */
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { openCompany } from '../demo/company.ts'
 import { Narrator } from '../demo/narrator.ts'
 import { aroundTheGateway, auditor, bypass, insider, leak, reconciled } from '../demo/villains.ts'
 import { dropsOnce, getsGrant, logIn, losesGrant, needsGrant, reads, sealed } from '../demo/work.ts'
+import { exit } from '../exit.ts'
 import { output } from '../output.ts'
 
 export function demo(program: Command): void {
@@ -41,15 +42,20 @@ export function demo(program: Command): void {
       }
       const seconds = ((performance.now() - began) / 1000).toFixed(1)
       out.line()
+      const where = options.out
+      const key = `--key ${quoted(join(where, 'keys/ledger.pub.asc'))} --pin ${quoted(join(where, 'pin'))}`
+      out.line(`${tell.claims} claims held, in ${seconds} s; everything is stopped. To look at, and to try:`)
+      out.line(`  ${join(where, 'bundle/README.html')}`)
+      out.line(`  npx counterfoil verify ${quoted(join(where, 'ledger'))} ${key}`)
+      out.line(`  npx counterfoil verify-bundle ${quoted(join(where, 'bundle'))} ${key}`)
       out.line(
-        `${tell.claims} claims held, in ${seconds} s; everything is stopped. To look at: ${options.out}/bundle/report/report.html`,
+        `The last one ends with status ${exit.exceptions}: the bundle is whole, and notes the bypass as an exception.`,
       )
-      out.line(
-        `  counterfoil verify ${options.out}/ledger --key ${options.out}/keys/ledger.pub.asc --pin ${options.out}/pin`,
-      )
-      out.line(`  counterfoil verify-bundle ${options.out}/bundle --key ${options.out}/keys/ledger.pub.asc`)
     })
 }
+
+/** As a shell reads it. */
+const quoted = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)
 
 /** Until SIGINT: the gateway can be tried by hand. */
 async function keep(

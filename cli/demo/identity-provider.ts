@@ -5,6 +5,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { withoutNotices } from './notices.ts'
 
 export interface IdentityProviderOptions {
   /** Addresses of the people who can log in. */
@@ -40,7 +41,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
   const secrets = new Map([loginClient, ...agents].map(id => [id, randomBytes(24).toString('base64url')]))
-  const provider = await createProvider(issuer, secrets, { audience, seconds })
+  const provider = await withoutNotices(() => createProvider(issuer, secrets, { audience, seconds }))
   const issued = new Map<string, string>()
   provider.registerGrantType(
     loginGrant,

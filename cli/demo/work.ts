@@ -164,6 +164,7 @@ export async function sealed(company: Company, csvlog: string, tell: Narrator): 
   const today = Math.floor((Date.now() - 600_000) / day) * day
   const bundle = await bundleOf(company.config, {
     out: join(company.folder, 'bundle'),
+    pin,
     from: new Date(today).toISOString(),
     to: new Date(today + 2 * day).toISOString(),
     organisation: 'CRM demo',
