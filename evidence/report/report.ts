@@ -148,9 +148,8 @@ function secondSources({ reconciliations }: Shown): Html {
 <table><thead><tr><th scope="col">Source</th><th scope="col">Statements</th><th scope="col">Through the gateway</th><th scope="col">Operations in the ledger</th><th scope="col">Explained</th><th scope="col">By another way</th><th scope="col">Result</th></tr></thead>
 <tbody>${rows}</tbody></table>
 <p><small>Statements are those of the server's own log, within the period: what came through the gateway, what came by ways that were explained, and what
-came by another way. More of them come through the gateway than there are operations: it sends statements of its own (it sets up sessions, reads the
-catalog, begins and ends transactions), and the client's BEGIN and COMMIT are no operations. The operations are those that were permitted on this target; one
-that was refused never reached the server.</small></p></section>`
+came by another way. More of them come through the gateway than there are operations, for it sends statements of its own: it sets up sessions, and reads
+the catalog to learn what a statement touches. The operations are those that were permitted on this target; one that was refused never reached the server.</small></p></section>`
 }
 
 function integrity({ material, origin, fingerprint, views }: Shown): Html {
