@@ -103,6 +103,7 @@ describe('the arrows of the architecture', () => {
     ['pg',                 ['adapters/pg', 'cli/demo']],
     ['libpg-query',        ['adapters/pg']],
     ['express',            ['adapters/express', 'cli/demo']],
+    ['koa',                ['adapters/koa']],
     ['@duckdb/node-api',   ['evidence']],
     ['commander',          ['cli']],
     ['picocolors',         ['cli']],

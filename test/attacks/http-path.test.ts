@@ -3,7 +3,8 @@ import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { controlled } from '../../adapters/express/index.ts'
 import { requestPath } from '../../adapters/http/path.ts'
-import { type Served, serve } from '../adapters/express/support.ts'
+import { serve } from '../adapters/express/support.ts'
+import type { Served } from '../adapters/http/client.ts'
 import { type Fixture, fixture, requester } from '../support/guard.ts'
 
 let at: Fixture

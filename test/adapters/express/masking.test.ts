@@ -4,7 +4,8 @@ import type { Express } from 'express'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { controlled } from '../../../adapters/express/index.ts'
 import { type Fixture, fixture, maskControl, requester } from '../../support/guard.ts'
-import { type Served, serve } from './support.ts'
+import type { Served } from '../http/client.ts'
+import { serve } from './support.ts'
 
 const customer = { name: 'Customer 0001', ssn: '900-12-3456', email: 'c1@customer.example' }
 const text = JSON.stringify(customer)

@@ -6,7 +6,8 @@ import type { Express, Response } from 'express'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { controlled } from '../../../adapters/express/index.ts'
 import { type Fixture, fixture, maskControl, requester } from '../../support/guard.ts'
-import { type Heard, type Served, serve } from './support.ts'
+import type { Heard, Served } from '../http/client.ts'
+import { serve } from './support.ts'
 
 const told: string[] = []
 const note = (what: string) => () => void told.push(what)

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { controlled } from '../../../adapters/express/index.ts'
 import { casbinPolicy } from '../../../lib/policy/policy.ts'
 import { approvalControl, dba, type Fixture, fixture, owner, requester, rules } from '../../support/guard.ts'
-import { type Served, serve } from './support.ts'
+import type { Served } from '../http/client.ts'
+import { serve } from './support.ts'
 
 const destroys = {
   ...approvalControl,

@@ -2,9 +2,9 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
-import type { Problem } from '../http/problem.ts'
 import type { Capture } from './capture.ts'
 import { untrueOnceMasked } from './head.ts'
+import type { Problem } from './problem.ts'
 
 export class Outlet {
   readonly #response: ServerResponse

@@ -1,11 +1,11 @@
-/** From an express request to the operation that policy and approvers judge. */
-import type { Request } from 'express'
+/** From a request to the operation that policy and approvers judge. */
+import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'
 import type { Operation } from '../../lib/operation.ts'
-import { requestPath } from '../http/path.ts'
-import { requestQuery } from '../http/query.ts'
-import { withheld, withoutSecrets } from '../http/redact.ts'
+import { requestPath } from './path.ts'
+import { requestQuery } from './query.ts'
+import { withheld, withoutSecrets } from './redact.ts'
 
 export interface Asked {
   readonly operation: Operation
@@ -16,16 +16,26 @@ export interface Asked {
 /** Safe methods change nothing, RFC 9110, 9.2.1; that their handlers keep to it is the application's word. */
 const safe = new Set(['GET', 'HEAD', 'OPTIONS'])
 
+/** What a framework knows of a request beyond node. */
+export interface Received {
+  readonly request: IncomingMessage
+  /** The request target as received, whatever routers have made of it since. */
+  readonly url: string
+  /** As a body parser before the guard has left it. */
+  readonly body: unknown
+}
+
 /** @param risk as the application declares the route */
 export function operationOf(
-  request: Request,
+  { request, url, body: parsed }: Received,
   { target, risk, caseSensitive }: { target: string; risk: 'low' | 'high'; caseSensitive: boolean },
 ): Asked {
-  const spelt = spelling(request.originalUrl, caseSensitive)
+  const { method = '' } = request
+  const spelt = spelling(url, caseSensitive)
   const { path, query } = spelt instanceof Refusal ? { path: '/?', query: {} } : spelt
-  const body = bodyOf(request)
+  const body = bodyOf(request, parsed)
   const action = (query: Json, text: string | undefined): Json => ({
-    method: request.method,
+    method,
     path,
     query,
     ...(text === undefined ? {} : { body: text }),
@@ -33,11 +43,11 @@ export function operationOf(
   const operation: Operation = {
     protocol: 'http',
     target,
-    accesses: [{ action: request.method.toLowerCase(), resource: `${target}${path}` }],
+    accesses: [{ action: method.toLowerCase(), resource: `${target}${path}` }],
     reaches: [],
     opaque: false,
     risk,
-    read: safe.has(request.method),
+    read: safe.has(method),
     action: action(query, body.text),
     shown: action(withoutSecrets(query), body.shown),
     unbound: !body.whole,
@@ -63,8 +73,7 @@ interface Body {
   readonly whole: boolean
 }
 
-function bodyOf(request: Request): Body {
-  const body = (request as { body?: unknown }).body
+function bodyOf(request: IncomingMessage, body: unknown): Body {
   const { headers } = request
   const sent = Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined
   if (!sent) return { whole: true }

@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Form, Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
@@ -61,7 +62,7 @@ export class Capture {
     return this.#flushed
   }
 
-  /** The handlers have destroyed the response themselves. */
+  /** The handlers have destroyed the response while its client was there. */
   get cut(): boolean {
     return this.#cut
   }
@@ -151,7 +152,8 @@ export class Capture {
         return this.#response
       },
       destroy: (error?: Error): ServerResponse => {
-        this.#cut = true
+        // What destroys the reply of a client that has gone already cuts nothing.
+        if (!hasGone(this.#response.req.socket)) this.#cut = true
         destroy(error)
         return this.#response
       },
@@ -223,6 +225,9 @@ export class Capture {
     }
   }
 }
+
+/** Whether the client has left this connection, as far as has been heard. */
+export const hasGone = (socket: Socket): boolean => socket.readableEnded || socket.errored !== null
 
 const callbackIn = (...given: unknown[]) => given.find(one => typeof one === 'function') as Callback | undefined
 
