@@ -61,6 +61,13 @@ export interface Obligations {
     readonly controls: readonly string[]
   }
   readonly masks: readonly MaskRule[]
+  /** What is recorded beyond the entries; the most that any control asks for. */
+  readonly record: {
+    /** `digest`: the action is committed to, and disclosed to nobody. Absent: disclosed, as `masked`. */
+    readonly request?: 'digest' | 'masked'
+    /** `masked`: kept as an attachment, as it was shown. Absent: a commitment only, as `digest`. */
+    readonly response?: 'digest' | 'masked'
+  }
   readonly durability: 'durable' | 'written'
   /** Controls in observe mode whose requirement would have refused. Masks have no observe mode. */
   readonly observed: readonly ObservedRequirement[]

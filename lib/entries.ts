@@ -1,6 +1,8 @@
 /** How an exchange becomes entries: the decision, with what is disclosed of it, and the outcome. */
+import type { Obligations } from './control.ts'
 import { describe, isOurs } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { Json } from './format/canonical.ts'
 import { actionCommitment, randomSalt } from './format/disclosure.ts'
 import type { DraftOf, Ledger } from './ledger/ledger.ts'
 import type { Operation } from './operation.ts'
@@ -38,7 +40,7 @@ export function decisionDraft(exchange: Exchange, verdict: Verdict): DraftOf<'de
     grant: exchange.perhaps('grant')?.id,
     approval: exchange.perhaps('approval')?.id,
     durability: durabilityOf(exchange),
-    disclose: { action: operation.shown ?? operation.action, actionSalt: salt, address: exchange.address },
+    disclose: { action: shownOf(exchange, obligations), actionSalt: salt, address: exchange.address },
     slot: slotOf(exchange),
   }
 }
@@ -79,6 +81,11 @@ function bareDenial(exchange: Exchange, error: unknown): DraftOf<'decision'> {
     policy: exchange.perhaps('policy'),
     durability: 'durable',
   }
+}
+
+/** What is disclosed of the action: nothing where every control that says so wants no more than its digest. */
+function shownOf({ operation }: Exchange, obligations: Obligations | undefined): Json | undefined {
+  return obligations?.record.request === 'digest' ? undefined : (operation.shown ?? operation.action)
 }
 
 /** What is asked of the guard itself and goes to no upstream: a login, a request at the desk. */

@@ -30,6 +30,14 @@ export interface Facts {
   observed: readonly string[]
   /** Selectors that were masked, never values. */
   masked: Set<string>
+  /** What was recorded and is durable, for the entries that say so. */
+  attachments: readonly DraftOf<'attachment'>[]
+}
+
+/** What the subject sends while its exchange runs: keys typed, a window resized, a signal. */
+export interface Input {
+  readonly channel: 'stdin' | 'resize' | 'signal'
+  readonly bytes: Uint8Array
 }
 
 /** What the subject should be told while an exchange is held. */
@@ -68,6 +76,7 @@ export class Exchange {
   readonly #controller = new AbortController()
   readonly #facts = new Map<keyof Facts, unknown>()
   readonly #undo: (() => void)[] = []
+  readonly #listeners = new Set<(input: Input) => Promise<void>>()
 
   constructor(parts: ExchangeParts) {
     this.id = parts.id
@@ -90,6 +99,15 @@ export class Exchange {
     }
     outside.addEventListener('abort', cut, { once: true })
     this.defer(() => outside.removeEventListener('abort', cut))
+  }
+
+  /** Told by the adapter as it passes input on; whoever records follows it. Waits for who hears it: what cannot be recorded does not go on. */
+  async heard(input: Input): Promise<void> {
+    for (const listener of this.#listeners) await listener(input)
+  }
+
+  onInput(listener: (input: Input) => Promise<void>): void {
+    this.#listeners.add(listener)
   }
 
   abort(reason: unknown): void {

@@ -17,6 +17,7 @@ import { run } from './run.ts'
 import { Sessions } from './sessions.ts'
 import { approve } from './stages/approve.ts'
 import { authorize, authorizeAnew } from './stages/authorize.ts'
+import { capture } from './stages/capture.ts'
 import { grant } from './stages/grant.ts'
 import { identify } from './stages/identify.ts'
 import { mask } from './stages/mask.ts'
@@ -67,6 +68,7 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
   // biome-ignore format: a table
   const stack: readonly Stage[] = [
     seal({ ledger }),                                                        // out: the outcome, and every refusal
+    capture({ ledger, clock }),                                              // out: attachments
     identify({ identify: parts.identify, principals, clock }),               // in:  subject, actors
     authorize({ policy }),                                                   // in:  policy, obligations
     grant({ grants, bind: (session, id) => sessions.bind(session, id) }),    // in:  grant, observed

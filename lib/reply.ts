@@ -39,7 +39,15 @@ export type Form =
   | { readonly kind: 'empty' }
   /** One JSON document, in UTF-8. */
   | { readonly kind: 'json' }
+  | TextForm
   | RowsForm
+
+/** Text in UTF-8, in pieces that break anywhere. */
+export interface TextForm {
+  readonly kind: 'text'
+  /** Where a terminal shows it: its size in characters, and what it calls itself. Its text has escape sequences in it. */
+  readonly terminal?: { readonly columns: number; readonly rows: number; readonly term?: string }
+}
 
 export interface RowsForm {
   readonly kind: 'rows'

@@ -149,9 +149,18 @@ export const controlsFile = z
         .describe('A column, a member, a JSON pointer or *, and what is shown instead'),
       record: z
         .strictObject({
-          // A control that cannot do its work is refused, not ignored: recordings are not made by this version.
-          request: z.enum(['digest'], { error: 'not supported by this version: digest is' }).optional(),
-          response: z.enum(['digest'], { error: 'not supported by this version: digest is' }).optional(),
+          request: z
+            .enum(['digest', 'masked'], { error: 'neither digest nor masked' })
+            .optional()
+            .describe(
+              'digest: the action is committed to and disclosed to nobody, but to who must approve it. masked: disclosed; so too where left out',
+            ),
+          response: z
+            .enum(['digest', 'masked'], { error: 'neither digest nor masked' })
+            .optional()
+            .describe(
+              'masked: what was shown is kept, encrypted. digest: a commitment to it is; so too where left out',
+            ),
         })
         .optional(),
       durability: z.enum(['strict', 'written'], { error: 'neither strict nor written' }).optional(),

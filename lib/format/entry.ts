@@ -1,5 +1,5 @@
 /**
- * The entries of a ledger, version 1: every kind as a table of its members in clear. Whatever could name a person or quote
+ * The entries of a ledger: every kind as a table of its members in clear. Whatever could name a person or quote
  * data is disclosed by salted digest (`sd`) instead; who acts stands here only as a pseudonym.
  */
 import { randomFillSync } from 'node:crypto'
@@ -11,6 +11,11 @@ import { longestEntry } from './tile.ts'
 import { writtenAs } from './written.ts'
 
 export const formatVersion = 1
+
+/** Kinds that came later. An entry's version is the one that its kind came with: whoever knows version 1 only reads none of them. */
+const laterKinds: Readonly<Record<string, number>> = { attachment: 2 }
+
+export const versionOf = (kind: string): number => laterKinds[kind] ?? formatVersion
 
 const access = record({ action: 'word', resource: 'word' })
 
@@ -92,6 +97,14 @@ export const kinds = {
   'approval-decided': { approval: 'approval', approver: 'pseudonym', verdict: oneOf('approve', 'deny') },
   /** An attempt to approve, deny or revoke that was refused. `of`: the grant's or approval's id. */
   'attempt-refused': { verb: oneOf('approve', 'deny', 'revoke'), of: 'word', subject: 'pseudonym', code: 'word', why: 'word' },
+  /**
+   * What was recorded of an exchange, encrypted in the vault: `bytes` in `chunks`, and a commitment to them. It stands before the
+   * exchange's outcome. disclosed: contentSalt
+   */
+  attachment: {
+    attachment: 'uuid', exchange: 'uuid', session: optional('uuid'), part: oneOf('request', 'response', 'terminal'),
+    type: 'word', bytes: 'count', chunks: 'count', content: 'digest',
+  },
 } as const satisfies Record<string, Record<string, Field>>
 
 export type Kind = keyof typeof kinds
@@ -138,7 +151,7 @@ function asWritten(bytes: Uint8Array): Json | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
   try {
     const value = JSON.parse(text) as { kind?: Json; v?: Json } | null
-    const pattern = value?.v === formatVersion ? patterns.get(value.kind) : undefined
+    const pattern = value?.v === versionOf(String(value?.kind)) ? patterns.get(value?.kind) : undefined
     return pattern?.test(text) === true ? (value as Json) : undefined
   } catch {
     return undefined
@@ -153,10 +166,10 @@ function lookedAtClosely(bytes: Uint8Array): Json {
 
 function shapeFor(value: Json): Shape {
   const { kind, v } = (value ?? {}) as { kind?: string; v?: number }
-  if (v !== formatVersion)
-    throw new LedgerError('ERR_ENTRY_MALFORMED', `an entry of another version than ${formatVersion}`)
   const shape = shapes.get(String(kind))
   if (shape === undefined) throw new LedgerError('ERR_ENTRY_MALFORMED', 'an entry of an unknown kind')
+  if (v !== versionOf(String(kind)))
+    throw new LedgerError('ERR_ENTRY_MALFORMED', 'an entry of another version than its kind')
   return shape
 }
 
@@ -170,10 +183,10 @@ function requireSorted(sd: readonly string[] | undefined): void {
 export function entrySchema(): { [name: string]: Json } {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
-    title: 'A Counterfoil ledger entry, version 1',
+    title: 'A Counterfoil ledger entry',
     oneOf: kindNames.map(kind => {
       const schema = jsonSchema(shapeOf(kind)) as { properties: { [name: string]: Json } }
-      return { title: kind, ...schema, properties: { ...schema.properties, v: { const: formatVersion } } }
+      return { title: kind, ...schema, properties: { ...schema.properties, v: { const: versionOf(kind) } } }
     }),
   }
 }

@@ -27,6 +27,9 @@ export const vaultBundle = (n: number, width = tileWidth): string => tiled('vaul
 export const slotsInFile = 64
 export const slotFile = (slot: number): string => `vault/slots/${tileNumber(Math.floor(slot / slotsInFile))}`
 
+/** Attachments lie by the last two digits of their id, the random end: 256 folders. */
+export const attachmentFile = (id: string): string => `vault/attachments/${id.slice(-2)}/${id}`
+
 export const checkpointFile = 'checkpoint'
 export const sealFile = (size: number): string => `checkpoint.d/${size}`
 export const segmentFile = (firstIndex: number): string => `wal/${String(firstIndex).padStart(16, '0')}.seg`

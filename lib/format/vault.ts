@@ -1,5 +1,5 @@
 /**
- * The bytes of the vault: slots (wrapped keys, erasable in place) and sealed disclosures (AES-256-GCM).
+ * The bytes of the vault: slots (wrapped keys, erasable in place) and sealed disclosures (AES-256-GCM); attachments are in attachment.ts.
  * Pure; the ledger writes them, the evidence reads them, each with I/O of its own.
  */
 import { createCipheriv, createDecipheriv, randomBytes, randomFillSync } from 'node:crypto'
@@ -22,7 +22,8 @@ export interface SealedDisclosure {
 const nonces = Buffer.alloc(nonceBytes * 512)
 let drawn = nonces.length
 
-function seal(key: Uint8Array, plain: Uint8Array, context: string): Buffer {
+/** @returns nonce, ciphertext, tag. @param context opens it under no other: which ledger, which place */
+export function sealBox(key: Uint8Array, plain: Uint8Array, context: string): Buffer {
   if (drawn === nonces.length) {
     randomFillSync(nonces)
     drawn = 0
@@ -39,7 +40,8 @@ function seal(key: Uint8Array, plain: Uint8Array, context: string): Buffer {
   return box
 }
 
-function open(key: Uint8Array, box: Uint8Array, context: string): Buffer {
+/** @throws LedgerError ERR_DISCLOSURE_MISMATCH */
+export function openBox(key: Uint8Array, box: Uint8Array, context: string): Buffer {
   if (box.length < nonceBytes + tagBytes) throw unopened(context)
   const decipher = createDecipheriv('aes-256-gcm', key, box.subarray(0, nonceBytes), { authTagLength: tagBytes })
   decipher.setAAD(Buffer.from(context)).setAuthTag(box.subarray(box.length - tagBytes))
@@ -58,7 +60,7 @@ export function createSlot(wrapping: Uint8Array, origin: string, slot: number): 
   const key = randomBytes(keyBytes)
   const version = Buffer.alloc(4)
   version.writeUInt32BE(slotVersion)
-  return { bytes: Buffer.concat([version, seal(wrapping, key, slotContext(origin, slot))]), key }
+  return { bytes: Buffer.concat([version, sealBox(wrapping, key, slotContext(origin, slot))]), key }
 }
 
 /** @returns the slot's key, or undefined where it was erased. @throws LedgerError ERR_DISCLOSURE_MISMATCH */
@@ -66,17 +68,17 @@ export function openSlot(wrapping: Uint8Array, origin: string, slot: number, byt
   if (bytes.every(byte => byte === 0)) return undefined
   const context = slotContext(origin, slot)
   if (bytes.length !== slotBytes || Buffer.from(bytes).readUInt32BE(0) !== slotVersion) throw unopened(context)
-  return open(wrapping, bytes.subarray(4), context)
+  return openBox(wrapping, bytes.subarray(4), context)
 }
 
 /** @param entry the id of the entry that the disclosure belongs to: it opens under no other. */
 export function sealDisclosure(key: Uint8Array, origin: string, entry: string, encoded: string): Buffer {
-  return seal(key, Buffer.from(encoded), boxContext(origin, entry))
+  return sealBox(key, Buffer.from(encoded), boxContext(origin, entry))
 }
 
 /** @throws LedgerError ERR_DISCLOSURE_MISMATCH */
 export function openDisclosure(key: Uint8Array, origin: string, entry: string, box: Uint8Array): string {
-  return open(key, box, boxContext(origin, entry)).toString()
+  return openBox(key, box, boxContext(origin, entry)).toString()
 }
 
 /** One entry's sealed disclosures: a count (uint16), then slot (uint32), length (uint32) and box for each. */

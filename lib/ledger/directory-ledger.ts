@@ -4,13 +4,15 @@ import { systemClock } from '../clock.ts'
 import { Fault, LedgerError } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
 import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
-import { type Entry, parseEntry } from '../format/entry.ts'
+import { type Entry, parseEntry, uuidv7 } from '../format/entry.ts'
 import { tileWidth } from '../format/layout.ts'
+import { readAttachment, SealedWriter } from './attachment.ts'
+import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
 import type { NoteKey } from './checkpoint.ts'
 import { Followers } from './followers.ts'
 import { encodeFrame } from './frame.ts'
 import { type BuiltFrame, GroupCommit } from './group-commit.ts'
-import type { AppendOptions, Draft, Ledger, Stored } from './ledger.ts'
+import type { AppendOptions, AttachmentWriter, AttachParts, Draft, Ledger, Stored } from './ledger.ts'
 import type { Lock } from './lock.ts'
 import { OpenExchanges } from './open-exchanges.ts'
 import type { DirectoryOptions } from './options.ts'
@@ -148,6 +150,23 @@ export class DirectoryLedger implements Ledger {
     }
     const { entry, sealed } = this.#recent.get(index) ?? (await this.#read(index))
     return openDisclosures(this.origin, entry, sealed, slot => this.#vault.key(slot))
+  }
+
+  async attach({ slot: name }: AttachParts): Promise<AttachmentWriter> {
+    this.#requireOpen()
+    if (this.#commit.fault !== undefined) throw this.#commit.fault
+    const id = uuidv7((this.#options.clock ?? systemClock).now())
+    const medium = await createAttachmentFile(this.#options.directory, id)
+    return new SealedWriter({ ...this.#vault.names.get(name), origin: this.origin, id, medium })
+  }
+
+  attachment(id: string): AsyncIterable<Uint8Array> {
+    const key = async (slot: number) => {
+      const found = await this.#vault.key(slot)
+      if (found === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the attachment was erased')
+      return found
+    }
+    return readAttachment(this.origin, id, readAttachmentFile(this.#options.directory, id), key)
   }
 
   follow(listener: (stored: Stored) => void): () => void {

@@ -31,6 +31,13 @@ export interface Ledger {
   entries(from?: number): AsyncIterable<Stored>
   /** Opens an entry's disclosures. Names whose slot was erased are absent. */
   disclosures(index: number): Promise<Readonly<Record<string, Json>>>
+  /** Begins an attachment: what is written to it is encrypted, and durable once it is closed. */
+  attach(parts: AttachParts): Promise<AttachmentWriter>
+  /**
+   * An attachment's plain bytes.
+   * @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_CORRUPT (cut, or never closed), ERR_DISCLOSURE_MISMATCH (altered)
+   */
+  attachment(id: string): AsyncIterable<Uint8Array>
   /** Calls back with each entry, in index order, as soon as it is durable. @returns a function that ends it. */
   follow(listener: (stored: Stored) => void): () => void
   /** Signs what is durable with the note key, and publishes it. */
@@ -39,6 +46,29 @@ export interface Ledger {
   seal(): Promise<SignedCheckpoint>
   /** Appends `stopped`, seals, and releases everything. */
   close(): Promise<void>
+}
+
+export interface AttachParts {
+  /** As a draft's: the key that it is sealed under. */
+  readonly slot: string
+}
+
+/** What an entry says of a closed attachment. */
+export interface Attached {
+  readonly id: string
+  readonly bytes: number
+  readonly chunks: number
+  /** Commitment to the plain bytes under `salt`. */
+  readonly content: string
+  readonly salt: string
+}
+
+export interface AttachmentWriter {
+  readonly id: string
+  /** @throws Fault ERR_LEDGER_UNAVAILABLE where it cannot be written: what was to be recorded may not go on */
+  write(bytes: Uint8Array): Promise<void>
+  /** Resolves when all of it is durable. Idempotent. */
+  close(): Promise<Attached>
 }
 
 export interface AppendOptions {

@@ -1,13 +1,15 @@
 /** A ledger in memory, behind the same port: the same entries and tree, and nothing that survives the process. For tests, and to try. */
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { Fault, LedgerError } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
-import { formatVersion } from '../format/entry.ts'
+import { formatVersion, uuidv7 } from '../format/entry.ts'
+import { readAttachment, SealedWriter } from './attachment.ts'
 import { type NoteKey, noteKeyOf, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
 import { Followers } from './followers.ts'
-import type { Draft, Ledger, Stored } from './ledger.ts'
+import type { AttachmentWriter, AttachParts, Draft, Ledger, Stored } from './ledger.ts'
 import { type Prepared, Scribe } from './scribe.ts'
 import { certifyNoteKey, type Sealer } from './sealer.ts'
 import { Tree } from './tree.ts'
@@ -49,6 +51,8 @@ class MemoryLedger implements Ledger {
   readonly #tree = new Tree()
   readonly #items: Prepared[] = []
   readonly #keys: Uint8Array[] = []
+  readonly #attachments = new Map<string, Uint8Array[]>()
+  readonly #names: SlotNames
   readonly #followers = new Followers()
   #closed: Promise<void> | undefined
   #fault: Fault | undefined
@@ -57,11 +61,11 @@ class MemoryLedger implements Ledger {
     this.origin = origin
     this.#noteKey = noteKey
     this.#sealer = sealer
-    const names = new SlotNames(() => {
+    this.#names = new SlotNames(() => {
       const key = randomBytes(32)
       return { slot: this.#keys.push(key) - 1, key }
     })
-    this.#scribe = new Scribe({ origin, writer, clock, seq: 0, slot: name => names.get(name) })
+    this.#scribe = new Scribe({ origin, writer, clock, seq: 0, slot: name => this.#names.get(name) })
   }
 
   get size(): number {
@@ -84,6 +88,21 @@ class MemoryLedger implements Ledger {
       throw new LedgerError('ERR_LEDGER_MISSING', `no entry ${index} in a ledger of ${this.size}`)
     }
     return openDisclosures(this.origin, item.entry, item.sealed, slot => this.#keys[slot])
+  }
+
+  async attach({ slot: name }: AttachParts): Promise<AttachmentWriter> {
+    if (this.#closed !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+    const id = uuidv7(Date.now())
+    const pieces: Uint8Array[] = []
+    this.#attachments.set(id, pieces)
+    const medium = { append: async (bytes: Uint8Array) => void pieces.push(bytes), finish: async () => undefined }
+    return new SealedWriter({ ...this.#names.get(name), origin: this.origin, id, medium })
+  }
+
+  async *attachment(id: string): AsyncGenerator<Uint8Array> {
+    const pieces = this.#attachments.get(id)
+    if (pieces === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment')
+    yield* readAttachment(this.origin, id, Readable.from(pieces), async slot => this.#keys[slot]!)
   }
 
   follow(listener: (stored: Stored) => void): () => void {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import { LedgerError } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
 import { disclosureDigest, encodeDisclosure, randomSalt } from '../format/disclosure.ts'
-import { composeEntry, type Entry, formatVersion, timestamp, uuidv7 } from '../format/entry.ts'
+import { composeEntry, type Entry, timestamp, uuidv7, versionOf } from '../format/entry.ts'
 import { type Hash, leafHash } from '../format/merkle.ts'
 import { encodeSealed, type SealedDisclosure, sealDisclosure } from '../format/vault.ts'
 import { longestFrame } from './frame.ts'
@@ -69,7 +69,7 @@ export class Scribe {
     // Member by member: spreading a draft here costs more than all the rest of an entry.
     for (const name in draft) if (name !== 'disclose' && name !== 'slot') value[name] = draft[name as keyof Draft]
     // What the ledger says comes last: no draft can set it.
-    value.v = formatVersion
+    value.v = versionOf(draft.kind)
     value.id = id
     value.time = this.#timeOf(now)
     value.writer = writer

@@ -18,6 +18,7 @@ export function uniteObligations(controls: readonly Control[], operation: Operat
     ...(grant === undefined ? {} : { grant }),
     ...(approval === undefined ? {} : { approval }),
     masks: found.flatMap(({ masks }) => masks),
+    record: uniteRecords(found),
     durability: isWritten(
       found.map(({ control }) => control),
       operation,
@@ -112,6 +113,19 @@ function uniteApprovals(controls: readonly Control[]): Obligations['approval'] {
     waitMs: Math.min(...asking.map(({ waitMs }) => waitMs)),
     controls: sorted(asking.map(({ id }) => id)),
   }
+}
+
+/** By accesses, as requirements are: a mask may reach further than what a control asks to be recorded. */
+function uniteRecords(found: readonly Found[]): Obligations['record'] {
+  const asked = found.flatMap(({ control, accesses }) =>
+    accesses.length > 0 && control.record ? [control.record] : [],
+  )
+  const most = (part: 'request' | 'response') => {
+    const words = asked.flatMap(record => record[part] ?? [])
+    return words.includes('masked') ? 'masked' : words[0]
+  }
+  const [request, response] = [most('request'), most('response')]
+  return { ...(request === undefined ? {} : { request }), ...(response === undefined ? {} : { response }) }
 }
 
 /** Only where every matching control gives the power-cut promise up, and only for what changes nothing. */

@@ -80,6 +80,7 @@ function transformFor({ form }: Head, rules: readonly MaskRule[], applied: Set<s
       return rows(form, planRows(form.columns, rules), applied)
     case 'json':
       return document(rules, applied)
+    case 'text':
     case 'opaque':
       throw new Refusal('ERR_OBLIGATION_UNMET', 'this reply is under a mask, and in a form that cannot be masked')
   }

@@ -8,7 +8,7 @@ import { appendDenial, codeOf, durabilityOf, isMalformed, slotOf, wordOf } from 
 import { isOurs, Misuse } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { type CommitmentStream, commitmentStream, randomSalt } from '../format/disclosure.ts'
-import type { DraftOf, Ledger } from '../ledger/ledger.ts'
+import type { Draft, DraftOf, Ledger } from '../ledger/ledger.ts'
 import { withPauses } from '../pauses.ts'
 import type { End, Frame } from '../reply.ts'
 
@@ -22,9 +22,11 @@ export function seal({ ledger }: { readonly ledger: Ledger }): Stage {
 
 async function* sealed(ledger: Ledger, exchange: Exchange, next: Next): AsyncGenerator<Frame> {
   const tally = new Tally()
-  const append = async (...drafts: (DraftOf<'decision'> | DraftOf<'outcome'>)[]) => {
+  const append = async (...drafts: Draft[]) => {
     await ledger.append(drafts, { level: durabilityOf(exchange) })
   }
+  /** What was recorded stands before the outcome. */
+  const attached = () => exchange.perhaps('attachments') ?? []
   /** The decision of a read, until it has been appended. */
   const owed = () => {
     const decision = exchange.perhaps('decision')
@@ -51,7 +53,7 @@ async function* sealed(ledger: Ledger, exchange: Exchange, next: Next): AsyncGen
         // Offered only once they are released: an append that fails releases nothing.
         const offered = holding ? new Tally() : tally
         for (const kept of held) offered.add(kept)
-        await append(...owed(), outcome(exchange, offered, frame))
+        await append(...owed(), ...attached(), outcome(exchange, offered, frame))
         tally.closed = true
         yield* held
         yield frame
@@ -72,13 +74,13 @@ async function* sealed(ledger: Ledger, exchange: Exchange, next: Next): AsyncGen
       // A decision that is no entry was never made: nothing of the reply has left, so it is a refusal.
       const refused = !exchange.knows('decision') || (owed().length > 0 && isMalformed(error))
       if (refused) await appendDenial(ledger, exchange, error)
-      else await append(...owed(), failure(exchange, tally, error))
+      else await append(...owed(), ...attached(), failure(exchange, tally, error))
     }
     throw error
   } finally {
     // The subject hung up between two frames: return() was called on us.
     if (!tally.closed && exchange.knows('decision')) {
-      await append(...owed(), failure(exchange, tally, exchange.signal.reason))
+      await append(...owed(), ...attached(), failure(exchange, tally, exchange.signal.reason))
     }
   }
 }

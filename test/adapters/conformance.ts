@@ -442,6 +442,11 @@ async function breakable(): Promise<Breakable> {
     },
     entries: from => ledger.entries(from),
     disclosures: index => ledger.disclosures(index),
+    attach: async parts => {
+      if (fails([])) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the disk is full')
+      return ledger.attach(parts)
+    },
+    attachment: id => ledger.attachment(id),
     follow: listener => ledger.follow(listener),
     publish: () => ledger.publish(),
     seal: () => ledger.seal(),

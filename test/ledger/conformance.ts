@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { isOurs } from '../../lib/errors.ts'
 import { canonical, type Json } from '../../lib/format/canonical.ts'
+import { commitment } from '../../lib/format/disclosure.ts'
 import { encodeEntry, parseEntry } from '../../lib/format/entry.ts'
 import { Frontier, leafHash } from '../../lib/format/merkle.ts'
 import type { Draft, Ledger, Stored } from '../../lib/ledger/ledger.ts'
@@ -43,6 +44,29 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
       const entries = await allEntries(ledger)
       expect(entries.map(({ entry }) => entry.seq)).toEqual(entries.map((_, i) => i + 1))
     })
+
+    withLedger(
+      'gives back an attachment as it was written, however it was cut into pieces, and by its own id only',
+      async ledger => {
+        const writer = await ledger.attach({ slot: 'session:1' })
+        const other = await ledger.attach({ slot: 'session:1' })
+        const pieces = [0, 1, 70_000, 65_536, 3].map((length, i) => Buffer.alloc(length, `piece ${i}`))
+        for (const piece of pieces) await writer.write(piece)
+        const attached = await writer.close()
+        expect(await writer.close()).toEqual(attached)
+        await expect(writer.write(Buffer.from('late'))).rejects.toMatchObject({ code: 'ERR_LEDGER_UNAVAILABLE' })
+        const content = Buffer.concat(pieces)
+        expect(attached).toMatchObject({ id: writer.id, bytes: content.length, chunks: 3 })
+        expect(commitment(attached.salt, content)).toBe(attached.content)
+        const read = []
+        for await (const part of ledger.attachment(writer.id)) read.push(part)
+        expect(Buffer.concat(read).equals(content)).toBe(true)
+        expect(await other.close()).toMatchObject({ bytes: 0, chunks: 0 })
+        await expect(ledger.attachment('0'.repeat(36))[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+          code: 'ERR_LEDGER_MISSING',
+        })
+      },
+    )
 
     // biome-ignore format: a table
     const malformed: readonly (readonly [string, Draft])[] = [

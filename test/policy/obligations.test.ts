@@ -23,6 +23,7 @@ describe('obligations', () => {
     expect(uniteObligations([control('X', { covers: { resource: 'api/**' } })], update, now)).toEqual({
       controls: [],
       masks: [],
+      record: {},
       durability: 'durable',
       observed: [],
     })

@@ -1,0 +1,39 @@
+/** An attachment's file in a ledger directory. */
+import { createReadStream, promises as fs } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Fault, LedgerError } from '../errors.ts'
+import { attachmentFile } from '../format/layout.ts'
+import type { AttachmentMedium } from './attachment.ts'
+import { makeFolder, syncFolder } from './files.ts'
+
+/** Made new: an id is never written twice. @throws Fault ERR_LEDGER_UNAVAILABLE: what was to be recorded may not go on, the ledger does */
+export async function createAttachmentFile(directory: string, id: string): Promise<AttachmentMedium> {
+  const path = join(directory, attachmentFile(id))
+  const file = await makeFolder(dirname(path), 'closed')
+    .then(() => fs.open(path, 'wx', 0o600))
+    .catch(error => {
+      throw new Fault('ERR_LEDGER_UNAVAILABLE', 'an attachment could not be begun', {}, error)
+    })
+  return {
+    append: async bytes => void (await file.write(bytes)),
+    finish: async () => {
+      try {
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await syncFolder(dirname(path))
+    },
+  }
+}
+
+/** @throws LedgerError ERR_LEDGER_MISSING */
+export async function* readAttachmentFile(directory: string, id: string): AsyncGenerator<Uint8Array> {
+  if (!/^[0-9a-f-]{36}$/.test(id)) throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment')
+  try {
+    yield* createReadStream(join(directory, attachmentFile(id))) as AsyncIterable<Uint8Array>
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment')
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Out: keeps what was shown as an attachment, where a control asks for it, together with what was typed. Outside of the masks, so what it
+ * keeps is masked; inside of the seal, so that it is durable before the outcome says so. What cannot be kept is not shown.
+ */
+import type { Clock } from '../clock.ts'
+import type { Stage } from '../compose.ts'
+import { slotOf } from '../entries.ts'
+import type { Exchange, Input } from '../exchange.ts'
+import type { AttachmentWriter, DraftOf, Ledger } from '../ledger/ledger.ts'
+import { type Recorder, recorderFor } from '../recording/recorder.ts'
+import type { Frame, Head, Reply } from '../reply.ts'
+
+interface Parts {
+  readonly ledger: Ledger
+  readonly clock: Clock
+}
+
+export function capture(parts: Parts): Stage {
+  // Entered at once, not when it is pulled: the seal looks for the decision before the first frame.
+  return async (exchange, next) => captured(parts, exchange, await next())
+}
+
+async function* captured(parts: Parts, exchange: Exchange, reply: Reply): AsyncGenerator<Frame> {
+  let recording: Recording | undefined
+  let over = false
+  const finish = async () => {
+    if (over || recording === undefined) return
+    over = true
+    exchange.learn('attachments', [await recording.close()])
+  }
+  try {
+    for await (const frame of reply) {
+      if (frame.type === 'end') {
+        await finish()
+      } else if (exchange.perhaps('obligations')?.record.response === 'masked') {
+        if (frame.type === 'head') recording ??= await Recording.begin(parts, exchange, frame)
+        await recording?.add(frame)
+      }
+      yield frame
+    }
+  } finally {
+    await finish()
+  }
+}
+
+class Recording {
+  readonly #exchange: Exchange
+  readonly #clock: Clock
+  readonly #started: number
+  readonly #writer: AttachmentWriter
+  readonly #recorder: Recorder
+  readonly #part: 'response' | 'terminal'
+
+  private constructor(exchange: Exchange, clock: Clock, writer: AttachmentWriter, head: Head) {
+    this.#exchange = exchange
+    this.#clock = clock
+    this.#started = clock.now()
+    this.#writer = writer
+    const { recorder, part } = recorderFor(head, this.#started)
+    this.#recorder = recorder
+    this.#part = part
+    exchange.onInput(input => this.#typed(input))
+  }
+
+  static async begin({ ledger, clock }: Parts, exchange: Exchange, head: Head): Promise<Recording> {
+    return new Recording(exchange, clock, await ledger.attach({ slot: slotOf(exchange) }), head)
+  }
+
+  async add(frame: Frame): Promise<void> {
+    if (frame.type === 'head') await this.#write(this.#recorder.head(frame, this.#at()))
+    else if (frame.type === 'data') await this.#write(this.#recorder.data(frame, this.#at()))
+  }
+
+  async close(): Promise<DraftOf<'attachment'>> {
+    await this.#write(this.#recorder.end(this.#at()))
+    const { id, bytes, chunks, content, salt } = await this.#writer.close()
+    return {
+      kind: 'attachment',
+      attachment: id,
+      exchange: this.#exchange.id,
+      session: this.#exchange.session?.id,
+      part: this.#part,
+      type: this.#recorder.type,
+      ...{ bytes, chunks, content },
+      disclose: { contentSalt: salt },
+      slot: slotOf(this.#exchange),
+    }
+  }
+
+  async #typed(input: Input): Promise<void> {
+    await this.#write(this.#recorder.input(input, this.#at()))
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    if (bytes.length > 0) await this.#writer.write(bytes)
+  }
+
+  #at(): number {
+    return this.#clock.now() - this.#started
+  }
+}
