@@ -96,7 +96,8 @@ describe('the arrows of the architecture', () => {
   const doors: readonly (readonly [string, readonly string[]])[] = [
     ['casbin',             ['lib/policy/casbin.ts']],
     ['openpgp',            ['lib/openpgp.ts']],
-    ['winston',            ['lib/diagnostics.ts']],
+    ['winston',            ['lib/diagnostics.ts', 'adapters/winston']],
+    ['winston-transport',  ['adapters/winston']],
     ['jose',               ['lib/identity']],
     ['yaml',               ['lib/config']],
     ['zod',                ['lib/config']],

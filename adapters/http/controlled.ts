@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
+import { onBehalfOf } from '../../lib/current.ts'
 import { Fault } from '../../lib/errors.ts'
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Gate } from '../../lib/gate.ts'
@@ -58,7 +59,7 @@ export async function handleRequest<R>(
       taken =>
         capture.reply(taken, () => {
           if (masked()) for (const name of conditional) delete request.headers[name]
-          start()
+          onBehalfOf(taken, start)
         }),
       frame => outlet.release(frame, masked(), signal),
     )

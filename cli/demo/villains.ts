@@ -37,7 +37,7 @@ export async function insider(company: Company, { pin }: Evidence, tell: Narrato
   // What belongs to it: decisions, outcomes, the approval and its decision.
   const unwanted = (entry: Entry) => {
     if (dropped(entry)) {
-      if ('exchange' in entry) exchanges.add(entry.exchange)
+      if ('exchange' in entry && entry.exchange !== undefined) exchanges.add(entry.exchange)
       if (entry.kind === 'approval-requested') approvals.add(entry.approval)
       return true
     }

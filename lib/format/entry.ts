@@ -13,7 +13,7 @@ import { writtenAs } from './written.ts'
 export const formatVersion = 1
 
 /** Kinds that came later. An entry's version is the one that its kind came with: whoever knows version 1 only reads none of them. */
-const laterKinds: Readonly<Record<string, number>> = { attachment: 2 }
+const laterKinds: Readonly<Record<string, number>> = { attachment: 2, event: 2, 'events-lost': 2 }
 
 export const versionOf = (kind: string): number => laterKinds[kind] ?? formatVersion
 
@@ -105,6 +105,10 @@ export const kinds = {
     attachment: 'uuid', exchange: 'uuid', session: optional('uuid'), part: oneOf('request', 'response', 'terminal'),
     type: 'word', bytes: 'count', chunks: 'count', content: 'digest',
   },
+  /** An application's own event; `subject` and `exchange` where it happened on behalf of one. disclosed: message, details */
+  event: { source: 'word', event: 'word', level: 'word', exchange: optional('uuid'), subject: optional('pseudonym') },
+  /** Events that came faster than they could be written. */
+  'events-lost': { source: 'word', lost: 'count' },
 } as const satisfies Record<string, Record<string, Field>>
 
 export type Kind = keyof typeof kinds
