@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Form, Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
-import { formOf, type Head } from './head.ts'
+import { formOf, type Head, shownHead, untrueOnceMasked } from './head.ts'
 
 const highWater = 64 * 1024
 
@@ -81,7 +81,7 @@ export class Capture {
   async *reply(exchange: Exchange, start: () => void): AsyncGenerator<Frame> {
     start()
     while (!this.#started) await this.#change(exchange)
-    yield { type: 'head', form: this.#form() }
+    yield { type: 'head', form: this.#form(), bytes: this.#shown(exchange) }
     for (;;) {
       const part = this.#parts.shift()
       if (part !== undefined) {
@@ -101,6 +101,11 @@ export class Capture {
 
   async #change(exchange: Exchange): Promise<void> {
     await race(new Promise<void>(resolve => { this.#wake = resolve }), exchange.signal) // biome-ignore format: one step
+  }
+
+  #shown(exchange: Exchange): Uint8Array {
+    const masked = exchange.perhaps('obligations')?.masks.length !== 0
+    return shownHead(this.#response, this.head, masked ? untrueOnceMasked : [])
   }
 
   #form(): Form {

@@ -1,6 +1,7 @@
 /** The head of a reply: what it says of the body, and what of it may stand once the body is masked. */
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Form } from '../../lib/reply.ts'
+import { isSecretName, withheld } from './redact.ts'
 
 export interface Head {
   readonly status: number
@@ -18,6 +19,16 @@ export function formOf(response: ServerResponse, head: Head): Form {
   if (encoding !== undefined && encoding !== 'identity') return { kind: 'opaque' }
   const type = String(response.getHeader('content-type') ?? '')
   return /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type) ? { kind: 'json' } : { kind: 'opaque' }
+}
+
+/** The head for a recording: status line and headers, those withheld that hold a secret by their name. */
+export function shownHead(response: ServerResponse, { status, message }: Head, without: readonly string[]): Uint8Array {
+  const headers = Object.entries(response.getHeaders()).filter(([name]) => !without.includes(name))
+  const lines = headers.flatMap(([name, value]) =>
+    [value ?? []].flat().map(one => `${name}: ${isSecretName(name) ? withheld : one}`),
+  )
+  const reason = message || STATUS_CODES[status] || ''
+  return Buffer.from(`${[`HTTP/1.1 ${status} ${reason}`, ...lines].join('\r\n')}\r\n\r\n`)
 }
 
 /** What these say of the whole is no longer true of what is shown, or would let it be guessed. */
