@@ -100,13 +100,18 @@ export class Vault {
     }
   }
 
-  async #openOne({ slot, box }: SealedDisclosure, entry: string, index: number): Promise<string | undefined> {
+  /** The key of a slot; undefined where it was erased. */
+  key(slot: number, index: number): Promise<Uint8Array | undefined> {
     let key = this.#keys.get(slot)
     if (key === undefined) {
       key = this.#key(slot, index)
       this.#keys.set(slot, key)
     }
-    const opened = await key
+    return key
+  }
+
+  async #openOne({ slot, box }: SealedDisclosure, entry: string, index: number): Promise<string | undefined> {
+    const opened = await this.key(slot, index)
     return opened === undefined ? undefined : openDisclosure(opened, this.#origin, entry, box)
   }
 

@@ -21,6 +21,8 @@ export type FindingCode =
   | 'EPOCH_INVALID'
   | 'DISCLOSURE_MISSING'
   | 'DISCLOSURE_MISMATCH'
+  | 'ATTACHMENT_MISSING'
+  | 'ATTACHMENT_MISMATCH'
   // Not told: the verification could not know.
   | 'LEDGER_MISSING'
   | 'PIN_MISSING'

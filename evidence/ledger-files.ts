@@ -2,6 +2,7 @@
 import { LedgerError } from '../lib/errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import {
+  attachmentFile,
   certificateFile,
   checkpointFile,
   entryBundle,
@@ -114,6 +115,12 @@ export class LedgerFiles {
       file,
       bytes: all === undefined || at + slotBytes > all.length ? undefined : all.subarray(at, at + slotBytes),
     }
+  }
+
+  /** An attachment's bytes as they stand, and where. */
+  attachment(id: string): { readonly file: string; readonly pieces: AsyncGenerator<Buffer> } {
+    const file = attachmentFile(id)
+    return { file, pieces: this.#directory.pieces(file) }
   }
 
   /** A reader of hashes out of the tiles, for proofs within a tree of `size`. */

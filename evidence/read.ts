@@ -28,6 +28,8 @@ export interface DirectoryReader {
   readIfThere(path: string, most: number): Promise<Buffer | undefined>
   /** Length of a file; undefined where there is none. @throws LedgerError ERR_LEDGER_CORRUPT */
   size(path: string): Promise<number | undefined>
+  /** A file's bytes, a piece at a time: each is read only once the one before it has been taken. @throws as `read` */
+  pieces(path: string): AsyncGenerator<Buffer>
   /** Digest of a file read a piece at a time, so that its length costs no memory. @throws as `read` */
   digest(path: string, most: number): Promise<Digest>
   /** Names in a folder, sorted; none where there is no such folder. @throws LedgerError ERR_LEDGER_CORRUPT over a million */
@@ -50,6 +52,7 @@ export async function openDirectory(directory: string): Promise<DirectoryReader>
     read: async (path, most) => (await readInside(root, path, most)) ?? missing(path),
     readIfThere: (path, most) => readInside(root, path, most),
     size: path => withFile(root, path, Number.MAX_SAFE_INTEGER, async (_, size) => size),
+    pieces: path => piecesInside(root, path),
     digest: async (path, most) => (await digestInside(root, path, most)) ?? missing(path),
     list: path => listInside(root, path),
     entries: path => entriesInside(root, path),
@@ -132,6 +135,21 @@ const digestInside = (root: string, path: string, most: number) =>
     }
     return { bytes: at, sha256: hash.digest('hex') }
   })
+
+async function* piecesInside(root: string, path: string): AsyncGenerator<Buffer> {
+  for (let at = 0; ; ) {
+    const from = at
+    const piece = await withFile(root, path, Number.MAX_SAFE_INTEGER, async (file, size) => {
+      const bytes = Buffer.allocUnsafe(Math.min(pieceBytes, Math.max(0, size - from)))
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, from)
+      return bytes.subarray(0, bytesRead)
+    })
+    if (piece === undefined) return missing(path)
+    if (piece.length === 0) return
+    at += piece.length
+    yield piece
+  }
+}
 
 const mostNames = 1_000_000
 

@@ -2,6 +2,7 @@
 import { isOurs } from '../../lib/errors.ts'
 import { parseEntry } from '../../lib/format/entry.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
+import { examineAttachment } from '../attachments.ts'
 import { examineCertificate, examineEpoch } from '../beside.ts'
 import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
@@ -66,14 +67,22 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
   const vault = new Vault(files, key, trust.origin, checkpoint.size)
   let opened = 0
+  let attachments = 0
   for (const [i, record] of x.records.entries()) {
     const found = await vault.open(record.index, record.entry)
     opened += Object.keys(found.values).length
+    const { index, entry } = record
+    if (entry.kind === 'attachment') {
+      const finding = await examineAttachment(files, vault, trust.origin, { index, entry, opened: found })
+      if (finding !== undefined) x.findings.add(finding)
+      attachments += 1
+    }
     if (x.keep) x.records[i] = { ...record, opened: found }
   }
   await vault.examineSlots()
   x.findings.addAll(vault.findings)
-  return `${opened} disclosures match what their entries commit to`
+  const also = attachments === 0 ? '' : `, and ${attachments} attachments`
+  return `${opened} disclosures${also} match what their entries commit to`
 }
 
 export async function checkContinuity(x: Examination): Promise<string> {

@@ -73,4 +73,32 @@ export async function* decodeChunks(
   if (rest.length > 0) throw corrupt('an attachment is cut within a chunk')
 }
 
+/**
+ * Reads a whole file, head and chunks.
+ * @param key of a slot. @returns the plain chunks. @throws as decodeAttachmentHead and decodeChunks
+ */
+export async function* openAttachment(
+  { origin, id }: Omit<AttachmentContext, 'key'>,
+  pieces: AsyncIterable<Uint8Array>,
+  key: (slot: number) => Promise<Uint8Array>,
+): AsyncGenerator<Buffer> {
+  const source = pieces[Symbol.asyncIterator]()
+  let head: Buffer = Buffer.alloc(0)
+  while (head.length < attachmentHeadBytes) {
+    const { done, value } = await source.next()
+    if (done) break
+    head = Buffer.concat([head, value])
+  }
+  const slot = decodeAttachmentHead(head)
+  const rest = (async function* () {
+    yield head.subarray(attachmentHeadBytes)
+    for (;;) {
+      const { done, value } = await source.next()
+      if (done) return
+      yield value
+    }
+  })()
+  yield* decodeChunks({ key: await key(slot), origin, id }, rest)
+}
+
 const corrupt = (what: string) => new LedgerError('ERR_LEDGER_CORRUPT', what)

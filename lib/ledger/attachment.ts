@@ -1,14 +1,6 @@
-/** Writes and reads attachments: chunks sealed as they fill, over whatever holds the bytes. */
+/** Writes an attachment: chunks sealed as they fill, over whatever holds the bytes. */
 import { Fault } from '../errors.ts'
-import {
-  type AttachmentContext,
-  attachmentHeadBytes,
-  decodeAttachmentHead,
-  decodeChunks,
-  encodeAttachmentHead,
-  encodeChunk,
-  longestChunk,
-} from '../format/attachment.ts'
+import { type AttachmentContext, encodeAttachmentHead, encodeChunk, longestChunk } from '../format/attachment.ts'
 import { commitmentStream, randomSalt } from '../format/disclosure.ts'
 import type { Attached, AttachmentWriter } from './ledger.ts'
 
@@ -88,30 +80,4 @@ export class SealedWriter implements AttachmentWriter {
     await medium.append(Buffer.concat(out))
     if (all) await medium.finish()
   }
-}
-
-/** @param key of a slot. @throws as Ledger.attachment does */
-export async function* readAttachment(
-  origin: string,
-  id: string,
-  pieces: AsyncIterable<Uint8Array>,
-  key: (slot: number) => Promise<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  const source = pieces[Symbol.asyncIterator]()
-  let head: Buffer = Buffer.alloc(0)
-  while (head.length < attachmentHeadBytes) {
-    const { done, value } = await source.next()
-    if (done) break
-    head = Buffer.concat([head, value])
-  }
-  const slot = decodeAttachmentHead(head)
-  const rest = (async function* () {
-    yield head.subarray(attachmentHeadBytes)
-    for (;;) {
-      const { done, value } = await source.next()
-      if (done) return
-      yield value
-    }
-  })()
-  yield* decodeChunks({ key: await key(slot), origin, id }, rest)
 }

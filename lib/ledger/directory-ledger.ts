@@ -2,11 +2,12 @@
 import { hash } from 'node:crypto'
 import { systemClock } from '../clock.ts'
 import { Fault, LedgerError } from '../errors.ts'
+import { openAttachment } from '../format/attachment.ts'
 import type { Json } from '../format/canonical.ts'
 import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
 import { type Entry, parseEntry, uuidv7 } from '../format/entry.ts'
 import { tileWidth } from '../format/layout.ts'
-import { readAttachment, SealedWriter } from './attachment.ts'
+import { SealedWriter } from './attachment.ts'
 import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
 import type { NoteKey } from './checkpoint.ts'
 import { Followers } from './followers.ts'
@@ -166,7 +167,7 @@ export class DirectoryLedger implements Ledger {
       if (found === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the attachment was erased')
       return found
     }
-    return readAttachment(this.origin, id, readAttachmentFile(this.#options.directory, id), key)
+    return openAttachment({ origin: this.origin, id }, readAttachmentFile(this.#options.directory, id), key)
   }
 
   follow(listener: (stored: Stored) => void): () => void {

@@ -3,10 +3,11 @@ import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { Fault, LedgerError } from '../errors.ts'
+import { openAttachment } from '../format/attachment.ts'
 import type { Json } from '../format/canonical.ts'
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { formatVersion, uuidv7 } from '../format/entry.ts'
-import { readAttachment, SealedWriter } from './attachment.ts'
+import { SealedWriter } from './attachment.ts'
 import { type NoteKey, noteKeyOf, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
 import { Followers } from './followers.ts'
 import type { AttachmentWriter, AttachParts, Draft, Ledger, Stored } from './ledger.ts'
@@ -102,7 +103,7 @@ class MemoryLedger implements Ledger {
   async *attachment(id: string): AsyncGenerator<Uint8Array> {
     const pieces = this.#attachments.get(id)
     if (pieces === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment')
-    yield* readAttachment(this.origin, id, Readable.from(pieces), async slot => this.#keys[slot]!)
+    yield* openAttachment({ origin: this.origin, id }, Readable.from(pieces), async slot => this.#keys[slot]!)
   }
 
   follow(listener: (stored: Stored) => void): () => void {

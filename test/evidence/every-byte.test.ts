@@ -70,6 +70,12 @@ describe('a ledger with its vault', () => {
     const subject = randomBytes(16).toString('base64url')
     const draft = { kind: 'principal', subject, type: 'person' } as const
     await ledger.append([{ ...draft, disclose: { name: 'dba@crm.example' }, slot: 'principal:1' }])
+    const writer = await ledger.attach({ slot: 'principal:1' })
+    await writer.write(Buffer.alloc(70_000, 'recorded'))
+    const { id, salt, ...closed } = await writer.close()
+    const exchange = '019bffff-0000-7000-8000-222222222222'
+    const attached = { kind: 'attachment', attachment: id, exchange, part: 'response', type: 'text/plain' } as const
+    await ledger.append([{ ...attached, ...closed, disclose: { contentSalt: salt }, slot: 'principal:1' }])
     await ledger.close()
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
