@@ -11,6 +11,7 @@ import type { Gate } from './gate.ts'
 import { Grantbook } from './grants/grantbook.ts'
 import type { Credential, Subject } from './identity/subject.ts'
 import type { DraftOf, Ledger, Stored } from './ledger/ledger.ts'
+import type { MaskTools } from './masking/strategies.ts'
 import type { Policy, PolicyVersion } from './policy/policy.ts'
 import { Principals } from './principals.ts'
 import { run } from './run.ts'
@@ -31,6 +32,8 @@ export interface GuardParts {
   /** @throws Refusal ERR_UNIDENTIFIED */
   readonly identify: (credential: Credential) => Promise<Subject>
   readonly clock?: Clock
+  /** A key, where a control hashes: without one its replies fail. */
+  readonly masking?: MaskTools
   /** Extra stages, run between `approve` and `record`. */
   readonly stages?: readonly Stage[]
 }
@@ -75,7 +78,7 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
     approve({ approvals, ledger, clock }),                                   // in:  approval, commitment
     ...(parts.stages ?? []),
     record({ ledger }),                                                      // in:  decision
-    mask(),                                                                  // out: masked
+    mask(parts.masking),                                                        // out: masked
   ]
   const enter = compose(stack)
   const inFlight = new Map<Exchange, Promise<unknown>>()

@@ -49,9 +49,18 @@ export async function openGuard(config: Config, { software, placement }: OpenOpt
     create: true,
   })
   try {
-    return await buildGuard({ name: config.name, ledger, policy, identify: configuredIdentity(config.identity) })
+    return await buildGuard({
+      name: config.name,
+      ledger,
+      policy,
+      identify: configuredIdentity(config.identity),
+      masking: maskTools(config),
+    })
   } catch (error) {
     await ledger.close()
     throw error
   }
 }
+
+const maskTools = ({ masking }: Config) =>
+  masking?.key === undefined ? {} : { key: Buffer.from(masking.key.reveal(), 'base64url') }

@@ -28,6 +28,10 @@ export interface Config {
     /** The file of local keys; it need not exist yet. */
     readonly keys?: string
   }
+  readonly masking?: {
+    /** For `hash`: 32 bytes, base64url in its Secret; undefined where only evidence is made. */
+    readonly key?: Secret
+  }
   /** As casbinPolicy and Policy.reload take it. */
   readonly policy: PolicySource & { readonly controls: readonly Control[] }
   readonly listen: readonly Listener[]

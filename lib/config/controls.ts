@@ -15,6 +15,8 @@ export interface ControlsContext {
   readonly targets: readonly { readonly name: string; readonly protocol: string }[]
   /** Undefined where the rules could not be read: what depends on them is left unjudged. */
   readonly rules: Rules | undefined
+  /** Whether a key is configured, without which nothing can be hashed. */
+  readonly canHash: boolean
   /** Unix milliseconds. */
   readonly now: number
 }
@@ -85,7 +87,7 @@ function checkReach({ covers }: Written, { targets }: ControlsContext, report: R
   )
 }
 
-function checkMask({ covers, mask }: Written, { targets }: ControlsContext, report: ReportAt): void {
+function checkMask({ covers, mask }: Written, { targets, canHash }: ControlsContext, report: ReportAt): void {
   if (mask === undefined) return
   for (const key of ['action', 'risk'] as const) {
     if (covers[key] === undefined) continue
@@ -97,7 +99,9 @@ function checkMask({ covers, mask }: Written, { targets }: ControlsContext, repo
   }
   if (Object.keys(mask).length === 0) report(['mask'], 'a mask without a field')
   const rows = targets.find(({ name, protocol }) => protocol === 'postgres' && couldMatch(covers.resource, name))
-  for (const field of Object.keys(mask)) {
+  for (const [field, strategy] of Object.entries(mask)) {
+    if (strategy === 'hash' && !canHash)
+      report(['mask', field], 'there is no key to hash with', 'add to counterfoil.yaml: masking: { key: env:NAME }')
     const selector = parseSelector(field)
     if (selector === undefined) report(['mask', field], 'neither a name, a JSON pointer, nor *')
     else if (selector.kind === 'pointer' && rows !== undefined) {

@@ -11,7 +11,7 @@ import type { Problem } from '../problem.ts'
 import { checkShape } from './check.ts'
 import type { Config, Listener, LoadOptions, Tls } from './config.ts'
 import { readControls } from './controls.ts'
-import { ed25519, isIssuer, isLoopback, isTlsPair } from './material.ts'
+import { ed25519, isIssuer, isKey, isLoopback, isTlsPair } from './material.ts'
 import { agentsFile, type ConfigFile, configFile, controlsFile } from './schema.ts'
 import { resolveSecret, Secret } from './secrets.ts'
 import { type Path, readYaml, type YamlFile } from './yaml.ts'
@@ -43,6 +43,7 @@ export class Loader {
 
     const ledger = this.#ledger(written.ledger, source)
     const listen = this.#listen(written, source)
+    const masking = this.#masking(written, source)
     const admin = written.admin === undefined ? undefined : this.#address(written.admin, ['admin'], source)
     const embedded = written.embedded ?? []
     const targets = [...(written.listen ?? []), ...embedded.map(target => ({ name: target, protocol: 'embedded' }))]
@@ -58,6 +59,7 @@ export class Loader {
       policy: policy!,
       listen,
       embedded,
+      ...(masking === undefined ? {} : { masking }),
       ...(admin === undefined ? {} : { admin }),
     }
   }
@@ -107,7 +109,7 @@ export class Loader {
       seal.passphrase === undefined ? undefined : this.#secret(seal.passphrase, at('seal', 'passphrase'), source)
 
     const vaultKey = this.#secret(keys.vault, at('vault'), source)
-    if (vaultKey !== undefined && !/^[A-Za-z0-9_-]{43}$/.test(vaultKey.reveal())) {
+    if (vaultKey !== undefined && !isKey(vaultKey)) {
       this.#report(source, at('vault'), 'not 32 bytes in base64url')
     }
     if (noteKey === undefined || armored === undefined || vaultKey === undefined) return undefined
@@ -118,6 +120,16 @@ export class Loader {
       vaultKey,
       heartbeatMs: duration(heartbeat ?? '60s'),
     }
+  }
+
+  #masking({ masking }: ConfigFile, source: YamlFile): Config['masking'] {
+    // Evidence is made of what was masked already: whoever makes it need not hold this key.
+    if (masking === undefined || this.#evidence) return masking === undefined ? undefined : {}
+    const path = ['masking', 'key']
+    const key = this.#secret(masking.key, path, source)
+    if (key === undefined) return undefined
+    if (!isKey(key)) this.#report(source, path, 'not 32 bytes in base64url')
+    return { key }
   }
 
   #listen({ listen = [] }: ConfigFile, source: YamlFile): Listener[] {
@@ -173,7 +185,7 @@ export class Loader {
   }
 
   async #policy(
-    { policy, controls }: ConfigFile,
+    { policy, controls, masking }: ConfigFile,
     targets: readonly { name: string; protocol: string }[],
     source: YamlFile,
   ): Promise<(PolicySource & { controls: Control[] }) | undefined> {
@@ -192,7 +204,8 @@ export class Loader {
     const written = checkShape(yaml, controlsFile, problem => this.problems.push(problem))
     if (written === undefined || rulesText === undefined) return undefined
     const rules = found.length > 0 ? undefined : readRules(rulesText, { file: files.rules }).rules
-    const read = readControls(written, { targets, rules, now: this.#clock.now() }, (path, message, hint) =>
+    const canHash = masking !== undefined
+    const read = readControls(written, { targets, rules, canHash, now: this.#clock.now() }, (path, message, hint) =>
       this.#report(yaml, path, message, hint),
     )
     return { model, rules: rulesText, controls: read, controlsText, targets: names, files }

@@ -24,6 +24,9 @@ export function ed25519(pem: Secret): KeyObject | undefined {
   }
 }
 
+/** 32 bytes in base64url. */
+export const isKey = (text: Secret): boolean => /^[A-Za-z0-9_-]{43}$/.test(text.reveal())
+
 /** @returns whether both are PEM, and belong together. */
 export function isTlsPair(key: Secret, cert: Secret): boolean {
   try {

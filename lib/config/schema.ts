@@ -74,6 +74,11 @@ export const configFile = z
       agents: file.optional().describe('agents.yaml: how agents are recognised, and who is accountable for them'),
       keys: file.optional().describe('keys.json: local keys, hashed, as `counterfoil keys issue` writes them'),
     }),
+    masking: z
+      .strictObject({
+        key: secret.describe('32 random bytes, base64url, under which the strategy hash makes its words'),
+      })
+      .optional(),
     policy: z.strictObject({
       model: z.string().min(1).optional().describe('A Casbin model; `default` for the shipped one'),
       rules: file.describe('Rights and roles: nothing listed, nothing allowed'),
@@ -98,7 +103,7 @@ export const configFile = z
   })
   .describe('counterfoil.yaml: where things run')
 
-const strategies = ['last4', 'redact', 'null'] as const
+const strategies = ['last4', 'partial', 'hash', 'redact', 'null'] as const
 
 export const controlsFile = z
   .array(

@@ -5,7 +5,7 @@
 import type { MaskRule, Strategy } from '../control.ts'
 import { Fault } from '../errors.ts'
 import { appliedWord, isNamed, parseSelector, type Selector } from './selector.ts'
-import { maskFor, redacted, strictest } from './strategies.ts'
+import { type MaskTools, maskFor, redacted, strictest } from './strategies.ts'
 
 export interface MaskedJson {
   readonly bytes: Uint8Array
@@ -17,8 +17,8 @@ const deepest = 128
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** @throws Fault ERR_MASK_FAILED where it is no JSON document, or one that could be read in two ways */
-export function maskJson(bytes: Uint8Array, rules: readonly MaskRule[]): MaskedJson {
-  const masker = new Masker(decode(bytes), rules.map(select))
+export function maskJson(bytes: Uint8Array, rules: readonly MaskRule[], tools: MaskTools = {}): MaskedJson {
+  const masker = new Masker(decode(bytes), rules.map(select), tools)
   masker.document()
   return { bytes: Buffer.from(masker.output), applied: masker.applied() }
 }
@@ -64,12 +64,14 @@ class Masker {
   readonly #text: string
   readonly #selections: readonly Selection[]
   readonly #all: readonly Selection[]
+  readonly #tools: MaskTools
   #at = 0
   /** Up to where the text is in the output already. */
   #copied = 0
 
-  constructor(text: string, selections: readonly Selection[]) {
+  constructor(text: string, selections: readonly Selection[], tools: MaskTools) {
     this.#text = text
+    this.#tools = tools
     this.#selections = selections
     this.#all = selections.filter(({ selector }) => selector.kind === 'all')
   }
@@ -101,11 +103,11 @@ class Masker {
       const text = first === '"' ? this.#string() : this.#scalar()
       const by = [...hits, ...this.#all]
       const strategy = this.#win(by)
-      if (strategy !== undefined && text !== null) this.#replace(from, maskFor(strategy)(text))
+      if (strategy !== undefined && text !== null) this.#replace(from, maskFor(strategy, this.#tools)(text))
       return
     }
     // A whole object or list under a mask: its parts are read on, for what is found in them, and then replaced.
-    const strategy = strictest(hits.map(({ rule }) => (rule.strategy === 'last4' ? 'redact' : rule.strategy)))
+    const strategy = strictest(hits.map(({ rule }) => (rule.strategy === 'null' ? 'null' : 'redact')))
     if (strategy !== undefined) for (const { won } of hits) won.add(strategy)
     const output = this.output
     const copied = this.#copied

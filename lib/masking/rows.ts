@@ -4,7 +4,7 @@ import { Fault } from '../errors.ts'
 import { matches } from '../glob.ts'
 import type { CellMask, Column } from '../reply.ts'
 import { appliedWord, isNamed, parseSelector } from './selector.ts'
-import { maskFor, strictest } from './strategies.ts'
+import { type MaskTools, maskFor, strictest } from './strategies.ts'
 
 export interface RowsPlan {
   /** One for each column. */
@@ -17,7 +17,7 @@ export interface RowsPlan {
  * @param rules every mask in force for the operation
  * @throws Fault ERR_MASK_FAILED where a rule cannot be applied to rows: a JSON pointer
  */
-export function planRows(columns: readonly Column[], rules: readonly MaskRule[]): RowsPlan {
+export function planRows(columns: readonly Column[], rules: readonly MaskRule[], tools: MaskTools = {}): RowsPlan {
   if (rules.some(({ field }) => !isColumn(field))) {
     throw new Fault('ERR_MASK_FAILED', 'a mask on rows must name a column, not a JSON pointer')
   }
@@ -26,7 +26,7 @@ export function planRows(columns: readonly Column[], rules: readonly MaskRule[])
     const { by, strategy } = judge(column, rules)
     if (strategy === undefined) return undefined
     for (const rule of by) applied.get(rule)!.add(strategy)
-    return maskFor(strategy)
+    return maskFor(strategy, tools)
   })
   const words = [...applied].flatMap(([rule, strategies]) =>
     strategies.size === 0 ? [appliedWord(rule, 'absent')] : [...strategies].map(name => appliedWord(rule, name)),

@@ -1,5 +1,7 @@
 /** What is shown instead of a value. As data: each strategy with its strictness. */
+import { createHmac } from 'node:crypto'
 import type { Strategy } from '../control.ts'
+import { Fault } from '../errors.ts'
 import type { CellMask } from '../reply.ts'
 
 /** Stands for a value, and says that there is one. */
@@ -8,16 +10,25 @@ export const redacted = '[redacted]'
 /** Fewer significant characters than this, and the last four would be half of the secret. */
 const shortestShown = 8
 
-// From the most lenient to the strictest: `null` hides even that there is a value.
-const strategies: readonly (readonly [Strategy, CellMask])[] = [
-  ['last4', last4],
-  ['redact', () => redacted],
-  ['null', () => null],
+/** What masking needs beyond the rules, from the configuration. */
+export interface MaskTools {
+  /** Under which `hash` makes its words. Secret: whoever has it can try values out. */
+  readonly key?: Uint8Array
+}
+
+// From the most lenient to the strictest, by how much of the value is left: four characters, two, none but whether two values are
+// equal, none, and with `null` not even that there is a value.
+const strategies: readonly (readonly [Strategy, (tools: MaskTools) => CellMask])[] = [
+  ['last4', () => last4],
+  ['partial', () => partial],
+  ['hash', hash],
+  ['redact', () => () => redacted],
+  ['null', () => () => null],
 ]
 
 export const strategyNames: readonly Strategy[] = strategies.map(([name]) => name)
 
-const masks: ReadonlyMap<Strategy, CellMask> = new Map(strategies)
+const masks: ReadonlyMap<Strategy, (tools: MaskTools) => CellMask> = new Map(strategies)
 
 /** The same length always, so as not to tell the value's. Spaces and punctuation are no part of the four. */
 function last4(text: string): string {
@@ -40,14 +51,38 @@ const isLetterOrDigit = (code: number) =>
   (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)
 
 function last4OfAnyScript(text: string): string {
-  const significant = text.match(/[\p{L}\p{N}]/gu) ?? []
+  const significant = significantOf(text)
   return significant.length < shortestShown ? redacted : `****${significant.slice(-4).join('')}`
 }
 
-/** An unknown strategy redacts: only code without types could name one. */
-export const maskFor = (strategy: Strategy): CellMask => masks.get(strategy) ?? (() => redacted)
+/** The first and the last letter or digit, of eight at least; the length is not told. */
+function partial(text: string): string {
+  const significant = significantOf(text)
+  return significant.length < shortestShown ? redacted : `${significant[0]}****${significant.at(-1)}`
+}
+
+const significantOf = (text: string): readonly string[] => text.match(/[\p{L}\p{N}]/gu) ?? []
+
+/**
+ * Equal values have equal words, across fields and controls, so that what belongs together can still be joined. 96 bits of
+ * HMAC-SHA-256 (RFC 2104): without the key no value can be tried out.
+ */
+function hash({ key }: MaskTools): CellMask {
+  if (key === undefined) throw new Fault('ERR_MASK_FAILED', 'a mask that hashes, and no key to do it with')
+  return text => `h:${createHmac('sha256', key).update(text, 'utf8').digest('base64url').slice(0, 16)}`
+}
+
+/**
+ * An unknown strategy redacts: only code without types could name one.
+ * @throws Fault ERR_MASK_FAILED for `hash` without a key
+ */
+export const maskFor = (strategy: Strategy, tools: MaskTools = {}): CellMask =>
+  masks.get(strategy)?.(tools) ?? (() => redacted)
 
 export function strictest(names: readonly Strategy[]): Strategy | undefined {
   if (names.length === 0) return undefined
-  return strategyNames[Math.max(...names.map(name => strategyNames.indexOf(name)))] ?? 'redact'
+  return strategyNames[Math.max(...names.map(rank))]
 }
+
+/** An unknown one ranks as what it does. */
+const rank = (name: Strategy) => strategyNames.indexOf(masks.has(name) ? name : 'redact')

@@ -7,20 +7,22 @@ import { matches } from '../glob.ts'
 import { maskJson } from '../masking/json.ts'
 import { planRows, type RowsPlan } from '../masking/rows.ts'
 import { isNamed } from '../masking/selector.ts'
+import type { MaskTools } from '../masking/strategies.ts'
 import type { Place } from '../operation.ts'
 import type { Data, Frame, Head, Reply, RowsForm } from '../reply.ts'
 
 /** A JSON document is masked whole, so it is held in memory: beyond this it is refused. */
 const longestDocument = 8 * 1024 * 1024
 
-export function mask(): Stage {
+/** @param tools a key, where a control hashes: without one its replies fail */
+export function mask(tools: MaskTools = {}): Stage {
   return async (exchange, next) => {
     const { masks } = exchange.fact('obligations')
     const applied = new Set<string>()
     exchange.learn('masked', applied)
     if (masks.length === 0) return next()
     refuseMoves(exchange, masks)
-    return masked(await next(), masks, applied)
+    return masked(await next(), { rules: masks, applied, tools })
   }
 }
 
@@ -42,7 +44,14 @@ const covers = (rule: MaskRule, { resource, field }: Place) =>
 
 const nameOf = ({ resource, field }: Place) => (field === undefined ? resource : `${resource}, ${field},`)
 
-async function* masked(reply: Reply, rules: readonly MaskRule[], applied: Set<string>): AsyncGenerator<Frame> {
+interface Work {
+  readonly rules: readonly MaskRule[]
+  /** Words of what was done, added as it is. */
+  readonly applied: Set<string>
+  readonly tools: MaskTools
+}
+
+async function* masked(reply: Reply, work: Work): AsyncGenerator<Frame> {
   let transform: Transform = headless
   for await (const frame of reply) {
     if (frame.type === 'data') {
@@ -52,7 +61,7 @@ async function* masked(reply: Reply, rules: readonly MaskRule[], applied: Set<st
     // A head may follow another (several results in one reply), and an end follows all: the document before it is whole.
     yield* transform.flush()
     transform = passes
-    if (frame.type === 'head') transform = transformFor(frame, rules, applied)
+    if (frame.type === 'head') transform = transformFor(frame, work)
     yield frame
   }
 }
@@ -72,14 +81,15 @@ const headless: Transform = {
   flush: () => [],
 }
 
-function transformFor({ form }: Head, rules: readonly MaskRule[], applied: Set<string>): Transform {
+function transformFor({ form }: Head, work: Work): Transform {
+  const { rules, applied, tools } = work
   switch (form.kind) {
     case 'empty':
       return passes
     case 'rows':
-      return rows(form, planRows(form.columns, rules), applied)
+      return rows(form, planRows(form.columns, rules, tools), applied)
     case 'json':
-      return document(rules, applied)
+      return document(work)
     case 'text':
     case 'opaque':
       throw new Refusal('ERR_OBLIGATION_UNMET', 'this reply is under a mask, and in a form that cannot be masked')
@@ -101,7 +111,7 @@ function rows(form: RowsForm, plan: RowsPlan, applied: Set<string>): Transform {
   }
 }
 
-function document(rules: readonly MaskRule[], applied: Set<string>): Transform {
+function document({ rules, applied, tools }: Work): Transform {
   const parts: Uint8Array[] = []
   let length = 0
   let channel = 'body'
@@ -117,7 +127,7 @@ function document(rules: readonly MaskRule[], applied: Set<string>): Transform {
     },
     flush: () => {
       if (length === 0) return []
-      const result = maskJson(Buffer.concat(parts), rules)
+      const result = maskJson(Buffer.concat(parts), rules, tools)
       for (const word of result.applied) applied.add(word)
       return [{ type: 'data', channel, bytes: result.bytes, items: 1 }]
     },

@@ -1,4 +1,5 @@
 /** counterfoil.yaml: what is valid is read whole; what is not is named with its place and what to do. */
+import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
@@ -59,6 +60,23 @@ describe('a valid configuration', () => {
       ),
     )
     expect(identity.people.map(({ names }) => names)).toEqual([['*@crm.example'], ['*@partner.example']])
+  })
+
+  it('may name a key to hash with, and then a control may hash', async () => {
+    const files = {
+      'counterfoil.yaml': `${counterfoilYaml}masking: { key: env:MASK_KEY }\n`,
+      'controls.yaml':
+        '- { id: A, title: t, criteria: [C1.1], covers: { resource: crm/public.customers }, mask: { ssn: hash } }\n',
+    }
+    const key = randomBytes(32).toString('base64url')
+    const config = await load(files, { env: { ...env, MASK_KEY: key } })
+    expect(config.masking?.key?.reveal()).toBe(key)
+    expect(config.policy.controls[0]?.mask).toEqual({ ssn: 'hash' })
+    expect(await problemsOf(files, { env: { ...env, MASK_KEY: 'canary-short' } })).toEqual([
+      'counterfoil.yaml:22:17: not 32 bytes in base64url',
+    ])
+    // Whoever makes evidence needs no key.
+    expect((await load(files, { env: { ...env, CRM_URL: undefined }, evidence: true })).masking).toEqual({})
   })
 
   it('may name a seal key without a passphrase', async () => {

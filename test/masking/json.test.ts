@@ -30,6 +30,7 @@ describe('JSON', () => {
     ['a number, by its text',                '{"n":123456789}',                           rule('n', 'last4'),   '{"n":"****6789"}'],
     ['a whole object',                       '{"a":{"b":[1,{"c":2}]},"d":1}',             rule('a'),            '{"a":"[redacted]","d":1}'],
     ['a whole object, even for last4',       '{"a":["123456789"]}',                       rule('a', 'last4'),   '{"a":"[redacted]"}'],
+    ['a whole object, even for partial',     '{"a":["123456789"]}',                       rule('a', 'partial'), '{"a":"[redacted]"}'],
     ['a whole list, to null',                '{"a":[1,2]}',                               rule('a', 'null'),    '{"a":null}'],
     ['nothing where there is no value',      '{"ssn":null}',                              rule('ssn'),          '{"ssn":null}'],
     ['names of built-in members',            '{"__proto__":{"x":1},"constructor":2}',     rule('__proto__'),    '{"__proto__":"[redacted]","constructor":2}'],

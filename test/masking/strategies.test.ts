@@ -1,4 +1,5 @@
 /** Strategies and selectors: what is left of a value, and which fields are meant. */
+import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseSelector } from '../../lib/masking/selector.ts'
@@ -45,16 +46,59 @@ describe('last4', () => {
   })
 })
 
+describe('partial', () => {
+  // biome-ignore format: a table
+  const table: [string, string][] = [
+    ['Magdalena',     'M****a'],
+    ['123-45-6789',   '1****9'],
+    ['(Élodie Ñu) ñ', 'É****ñ'],
+    ['Lena Mu',       '[redacted]'],
+    ['',              '[redacted]'],
+  ]
+  it.each(table)('shows of %j just %j', (value, expected) => {
+    expect(maskFor('partial')(value)).toBe(expected)
+  })
+})
+
+describe('hash', () => {
+  const key = Buffer.alloc(32, 7)
+
+  it('shows 96 bits of HMAC-SHA-256 under the key', () => {
+    const expected = createHmac('sha256', key).update('078-05-1120').digest().subarray(0, 12).toString('base64url')
+    expect(maskFor('hash', { key })('078-05-1120')).toBe(`h:${expected}`)
+  })
+
+  it('has equal words for equal values, other words for others, and others again under another key', () => {
+    const [one, other] = [maskFor('hash', { key }), maskFor('hash', { key: Buffer.alloc(32, 8) })]
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (a, b) => {
+        expect(one(a)).toMatch(/^h:[\w-]{16}$/)
+        expect(one(a) === one(b)).toBe(a === b)
+        expect(one(a)).not.toBe(other(a))
+      }),
+    )
+  })
+
+  it('fails without a key, rather than to show less than was declared', () => {
+    expect(() => maskFor('hash')).toThrowError(expect.objectContaining({ code: 'ERR_MASK_FAILED' }))
+  })
+})
+
 describe('strictness', () => {
-  it('goes from last4 to redact to null, in any order of asking', () => {
-    expect(strategyNames).toEqual(['last4', 'redact', 'null'])
-    expect(strictest(['redact', 'last4'])).toBe('redact')
-    expect(strictest(['null', 'last4', 'redact'])).toBe('null')
+  it('goes from what leaves most of a value to what leaves nothing, in any order of asking', () => {
+    expect(strategyNames).toEqual(['last4', 'partial', 'hash', 'redact', 'null'])
+    fc.assert(
+      fc.property(fc.shuffledSubarray([...strategyNames], { minLength: 1 }), names => {
+        expect(strictest(names)).toBe(strategyNames.filter(name => names.includes(name)).at(-1))
+      }),
+    )
     expect(strictest([])).toBeUndefined()
   })
 
   it('redacts under a strategy that nobody knows', () => {
     expect(maskFor('shuffle' as 'redact')('123456789')).toBe('[redacted]')
+    expect(strictest(['shuffle' as 'redact', 'null'])).toBe('null')
+    expect(strictest(['shuffle' as 'redact', 'last4'])).toBe('redact')
   })
 })
 
