@@ -1,7 +1,7 @@
 /** A control: what is promised, to whom it applies, and what it requires. Declared once; enforced, cited and reported on. */
 
 /** What is shown instead of a value; `strategies.ts` has them in their order of strictness. */
-export type Strategy = 'last4' | 'partial' | 'hash' | 'redact' | 'null'
+export type Strategy = 'detect' | 'last4' | 'partial' | 'hash' | 'redact' | 'null'
 
 export interface Control {
   readonly id: string

@@ -103,7 +103,7 @@ export const configFile = z
   })
   .describe('counterfoil.yaml: where things run')
 
-const strategies = ['last4', 'partial', 'hash', 'redact', 'null'] as const
+const strategies = ['detect', 'last4', 'partial', 'hash', 'redact', 'null'] as const
 
 export const controlsFile = z
   .array(

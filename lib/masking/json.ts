@@ -4,8 +4,9 @@
  */
 import type { MaskRule, Strategy } from '../control.ts'
 import { Fault } from '../errors.ts'
+import { cellMaskFor } from './cell.ts'
 import { appliedWord, isNamed, parseSelector, type Selector } from './selector.ts'
-import { type MaskTools, maskFor, redacted, strictest } from './strategies.ts'
+import { type MaskTools, redacted, strictest } from './strategies.ts'
 
 export interface MaskedJson {
   readonly bytes: Uint8Array
@@ -38,12 +39,14 @@ interface Selection {
   readonly rule: MaskRule
   readonly selector: Selector
   readonly won: Set<Strategy>
+  /** Words of what detectors found under it. */
+  readonly found: Set<string>
 }
 
 function select(rule: MaskRule): Selection {
   const selector = parseSelector(rule.field)
   if (selector === undefined) throw new Fault('ERR_MASK_FAILED', 'a mask that names no field')
-  return { rule, selector, won: new Set() }
+  return { rule, selector, won: new Set(), found: new Set() }
 }
 
 /** A pointer on its way down: how many of its segments have been matched. */
@@ -63,7 +66,8 @@ class Masker {
   output = ''
   readonly #text: string
   readonly #selections: readonly Selection[]
-  readonly #all: readonly Selection[]
+  /** Selections that mean every value: those for all, and within an object that is searched, those that mean it. */
+  #all: readonly Selection[]
   readonly #tools: MaskTools
   #at = 0
   /** Up to where the text is in the output already. */
@@ -88,8 +92,10 @@ class Masker {
   }
 
   applied(): string[] {
-    const words = this.#selections.flatMap(({ rule, won }) =>
-      won.size === 0 ? [appliedWord(rule, 'absent')] : [...won].map(strategy => appliedWord(rule, strategy)),
+    const words = this.#selections.flatMap(({ rule, won, found }) =>
+      won.size === 0
+        ? [appliedWord(rule, 'absent')]
+        : [...[...won].map(strategy => appliedWord(rule, strategy)), ...found],
     )
     return [...new Set(words)].sort()
   }
@@ -103,20 +109,35 @@ class Masker {
       const text = first === '"' ? this.#string() : this.#scalar()
       const by = [...hits, ...this.#all]
       const strategy = this.#win(by)
-      if (strategy !== undefined && text !== null) this.#replace(from, maskFor(strategy, this.#tools)(text))
+      if (strategy === undefined || text === null) return
+      const shown = this.#masked(text, strategy, by)
+      // Where nothing was found in it, it stays as it is written.
+      if (shown !== text) this.#replace(from, shown)
       return
     }
+    const searching = hits.filter(({ rule }) => rule.strategy === 'detect')
+    const replacing = hits.filter(({ rule }) => rule.strategy !== 'detect')
     // A whole object or list under a mask: its parts are read on, for what is found in them, and then replaced.
-    const strategy = strictest(hits.map(({ rule }) => (rule.strategy === 'null' ? 'null' : 'redact')))
+    const strategy = strictest(replacing.map(({ rule }) => (rule.strategy === 'null' ? 'null' : 'redact')))
     if (strategy !== undefined) for (const { won } of hits) won.add(strategy)
-    const output = this.output
-    const copied = this.#copied
+    else for (const { won } of searching) won.add('detect')
+    const [output, copied, all] = [this.output, this.#copied, this.#all]
+    this.#all = [...all, ...searching.filter(one => !all.includes(one))]
     if (first === '{') this.#object(paths, depth)
     else this.#array(paths, depth)
+    this.#all = all
     if (strategy === undefined) return
     this.output = output
     this.#copied = copied
     this.#replace(from, strategy === 'null' ? null : redacted)
+  }
+
+  #masked(text: string, strategy: Strategy, by: readonly Selection[]): string | null {
+    const report = (word: (rule: MaskRule) => string) => {
+      for (const { rule, found } of by) found.add(word(rule))
+    }
+    const rules = by.map(({ rule }) => rule)
+    return cellMaskFor(strategy, rules, this.#tools, report)(text)
   }
 
   #win(by: readonly Selection[]): Strategy | undefined {

@@ -3,8 +3,9 @@ import type { MaskRule, Strategy } from '../control.ts'
 import { Fault } from '../errors.ts'
 import { matches } from '../glob.ts'
 import type { CellMask, Column } from '../reply.ts'
+import { cellMaskFor } from './cell.ts'
 import { appliedWord, isNamed, parseSelector } from './selector.ts'
-import { type MaskTools, maskFor, strictest } from './strategies.ts'
+import { type MaskTools, strictest } from './strategies.ts'
 
 export interface RowsPlan {
   /** One for each column. */
@@ -15,9 +16,15 @@ export interface RowsPlan {
 
 /**
  * @param rules every mask in force for the operation
+ * @param report told, while cells are masked, words of what detectors find
  * @throws Fault ERR_MASK_FAILED where a rule cannot be applied to rows: a JSON pointer
  */
-export function planRows(columns: readonly Column[], rules: readonly MaskRule[], tools: MaskTools = {}): RowsPlan {
+export function planRows(
+  columns: readonly Column[],
+  rules: readonly MaskRule[],
+  tools: MaskTools = {},
+  report: (word: string) => void = () => {},
+): RowsPlan {
   if (rules.some(({ field }) => !isColumn(field))) {
     throw new Fault('ERR_MASK_FAILED', 'a mask on rows must name a column, not a JSON pointer')
   }
@@ -26,7 +33,9 @@ export function planRows(columns: readonly Column[], rules: readonly MaskRule[],
     const { by, strategy } = judge(column, rules)
     if (strategy === undefined) return undefined
     for (const rule of by) applied.get(rule)!.add(strategy)
-    return maskFor(strategy, tools)
+    return cellMaskFor(strategy, by, tools, word => {
+      for (const rule of by) report(word(rule))
+    })
   })
   const words = [...applied].flatMap(([rule, strategies]) =>
     strategies.size === 0 ? [appliedWord(rule, 'absent')] : [...strategies].map(name => appliedWord(rule, name)),

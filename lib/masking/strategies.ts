@@ -3,6 +3,8 @@ import { createHmac } from 'node:crypto'
 import type { Strategy } from '../control.ts'
 import { Fault } from '../errors.ts'
 import type { CellMask } from '../reply.ts'
+import { maskText } from './detect.ts'
+import { everywhere } from './detectors/index.ts'
 
 /** Stands for a value, and says that there is one. */
 export const redacted = '[redacted]'
@@ -16,9 +18,10 @@ export interface MaskTools {
   readonly key?: Uint8Array
 }
 
-// From the most lenient to the strictest, by how much of the value is left: four characters, two, none but whether two values are
-// equal, none, and with `null` not even that there is a value.
+// From the most lenient to the strictest, by how much of the value is left: all but what is found in it, four characters, two, none
+// but whether two values are equal, none, and with `null` not even that there is a value.
 const strategies: readonly (readonly [Strategy, (tools: MaskTools) => CellMask])[] = [
+  ['detect', () => text => maskText(text, everywhere)],
   ['last4', () => last4],
   ['partial', () => partial],
   ['hash', hash],

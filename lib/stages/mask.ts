@@ -87,7 +87,11 @@ function transformFor({ form }: Head, work: Work): Transform {
     case 'empty':
       return passes
     case 'rows':
-      return rows(form, planRows(form.columns, rules, tools), applied)
+      return rows(
+        form,
+        planRows(form.columns, rules, tools, word => applied.add(word)),
+        applied,
+      )
     case 'json':
       return document(work)
     case 'text':

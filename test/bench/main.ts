@@ -6,6 +6,7 @@ import type { Row } from './row.ts'
 
 const suites: Readonly<Record<string, () => Promise<{ suite(): Promise<readonly Row[]> }>>> = {
   ledger: () => import('./ledger.ts'),
+  masking: () => import('./masking.ts'),
   postgres: () => import('./postgres.ts'),
   verify: () => import('./verify.ts'),
 }

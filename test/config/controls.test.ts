@@ -90,7 +90,7 @@ describe('controls', () => {
     ['reconciling',                        'exceptions: select 2', 'exceptions: select 2, reconcile: []', '14:53: unknown key "reconcile"; not supported by this version'],
     ['an id that is taken',                'id: CF-01', 'id: AC-01',                 '16:7: the same id as the 1. control'],
     ['an id with a space',                 'id: CF-01', 'id: CF 01',                 '16:7: not an id: letters, digits, . _ and -, a letter first'],
-    ['a mask that detects',                '"*": redact', '"*": detect',             '20:28: not supported by this version: last4, partial, hash, redact, null are'],
+    ['a mask that nobody knows',           '"*": redact', '"*": shuffle',            '20:28: not supported by this version: detect, last4, partial, hash, redact, null are'],
     ['a mask that hashes, without a key',  'ssn: last4', 'ssn: hash',                '20:16: there is no key to hash with; add to counterfoil.yaml: masking: { key: env:NAME }'],
     ['a mask that is narrowed',            'crm/public.customers }', 'crm/public.customers, risk: high }', '19:51: a mask applies to whatever could show the field; put the mask into a control of its own, without this'],
     ['a pointer over columns',             'ssn: last4', '/ssn: last4',              '20:17: a JSON pointer cannot mask columns, as in crm; name the column'],

@@ -57,6 +57,26 @@ describe('JSON', () => {
     expect(applied).toEqual(['CF-01:ssn:null', 'CF-02:/ssn:null'])
   })
 
+  it('is searched by detectors in every text and number, and says which found something', () => {
+    const text =
+      '{"a":"\\u0041 to a@b.example","n":4111111111111111,"k":[true,null,1.50],"s":"078-05-1120","p":"+1 212 555 0100"}'
+    expect(mask(text, rule('*', 'detect'), rule('s', 'last4', 'CF-02'))).toEqual({
+      text: '{"a":"A to [email]","n":"[card]","k":[true,null,1.50],"s":"****1120","p":"+1 212 555 0100"}',
+      applied: ['CF-01:*:detect', 'CF-01:*:detect:card', 'CF-01:*:detect:email', 'CF-01:*:last4', 'CF-02:s:last4'],
+    })
+  })
+
+  it('is searched for telephone numbers where a field is named, within an object too', () => {
+    const text = '{"c":{"d":["+1 212 555 0100"]},"e":"+1 212 555 0100"}'
+    expect(mask(text, rule('c', 'detect'))).toEqual({
+      text: '{"c":{"d":["[phone]"]},"e":"+1 212 555 0100"}',
+      applied: ['CF-01:c:detect', 'CF-01:c:detect:phone'],
+    })
+    expect(mask(text, rule('c', 'detect'), rule('c', 'redact', 'CF-02')).text).toBe(
+      '{"c":"[redacted]","e":"+1 212 555 0100"}',
+    )
+  })
+
   it('finds a field within an object that is replaced as a whole', () => {
     const { text, applied } = mask('{"a":{"ssn":"123-45-6789"},"z":1}', rule('a'), rule('ssn', 'last4', 'CF-02'))
     expect(text).toBe('{"a":"[redacted]","z":1}')

@@ -70,6 +70,16 @@ describe('rows', () => {
     ])
   })
 
+  it('are searched by detectors, and tell what was found as it is', () => {
+    const words = new Set<string>()
+    const all: MaskRule = { ...ssn, field: '*', strategy: 'detect' }
+    const { masks, applied } = planRows([column('note'), column('ssn')], [all, ssn], {}, word => words.add(word))
+    expect(applied).toEqual(['CF-01:*:detect', 'CF-01:*:last4', 'CF-01:ssn:last4'])
+    expect(masks.map(mask => mask!('it is 078-05-1120'))).toEqual(['it is [ssn]', '****1120'])
+    expect([...words]).toEqual(['CF-01:*:detect:ssn'])
+    expect(masks[0]!('nothing')).toBe('nothing')
+  })
+
   it('redact what a view shows of a masked table, unless the view has a mask of its own', () => {
     const view = column('number', { resources: ['crm/public.overview'], through: customers })
     expect(shown([view], [ssn])).toEqual(['[redacted]'])

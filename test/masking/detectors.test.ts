@@ -1,0 +1,108 @@
+/** Detectors, against a labelled corpus: what they find, what they leave, and that time grows with the text only. */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { kinds } from '../../fixtures/masking/corpus.ts'
+import { maskText } from '../../lib/masking/detect.ts'
+import { findAll } from '../../lib/masking/detectors/detector.ts'
+import { everywhere, inDeclared } from '../../lib/masking/detectors/index.ts'
+import { measure } from './measure.ts'
+
+describe('a detector', () => {
+  it('has examples in the corpus, each', () => {
+    expect([...kinds].sort()).toEqual(inDeclared.map(({ kind }) => kind).sort())
+  })
+
+  // biome-ignore format: a table
+  const floors: [kind: string, precision: number, recall: number][] = [
+    ['email',       1,    1],
+    ['card',        0.98, 1],   // random digits pass Luhn and the ranges now and then
+    ['iban',        0.99, 1],
+    ['ssn',         1,    1],
+    ['phone',       1,    1],
+    ['jwt',         1,    1],
+    ['private-key', 1,    1],
+    ['aws-key',     1,    1],
+    ['google-key',  1,    1],
+    ['azure-key',   1,    1],
+    ['token',       1,    1],
+  ]
+  it.each(floors)('of %s has a precision of %d and a recall of %d at least', (kind, precision, recall) => {
+    const measured = measure(kind, 1000)
+    expect(measured.precision).toBeGreaterThanOrEqual(precision)
+    expect(measured.recall).toBeGreaterThanOrEqual(recall)
+  })
+
+  // biome-ignore format: a table
+  const table: [string, string, string][] = [
+    ['an address in brackets',          'Ann <ann.b@mail.example>, too',     'Ann <[email]>, too'],
+    ['an address at the end of a line', 'to a@b.example.',                   'to [email].'],
+    ['an address in a query',           '?to=a@b.example&x=1',               '?to=[email]&x=1'],
+    ['an address in a script of its own', 'für jörg@bücher.example da',      'für [email] da'],
+    ['two addresses with nothing between', 'a@b.example@c.example',          '[email]@c.example'],
+    ['a card after a date',             '2026-01-02 4111 1111 1111 1111 ok', '2026-01-02 [card] ok'],
+    ['a card within a longer number',   '94111111111111111000',              '94111111111111111000'],
+    ['a number in groups',              '078-05-1120',                       '[ssn]'],
+    ['an area that is never assigned',  '666-05-1120',                       '666-05-1120'],
+    ['a longer number in groups',       '078-05-1120-1',                     '078-05-1120-1'],
+    ['an account, in lower case',       'de89370400440532013000',            '[iban]'],
+    ['an account of the wrong length',  'DE8937040044053201300',             'DE8937040044053201300'],
+    ['an account with another check',   'DE88370400440532013000',            'DE88370400440532013000'],
+    ['a key that is cut off',           '-----BEGIN PRIVATE KEY-----\nMIIE\n', '[private-key]'],
+    ['a public key',                    '-----BEGIN PUBLIC KEY-----\nMIIE\n-----END PUBLIC KEY-----', '-----BEGIN PUBLIC KEY-----\nMIIE\n-----END PUBLIC KEY-----'],
+  ]
+  it.each(table)('judges %s', (_, text, shown) => {
+    expect(maskText(text, everywhere)).toBe(shown)
+  })
+
+  it('gives findings in order, none empty, none beside the text, none on another', () => {
+    const part = fc.constantFrom(
+      'a',
+      '1',
+      '4111',
+      '-',
+      ' ',
+      '@',
+      '.',
+      'eyJ',
+      'DE89',
+      '-----BEGIN ',
+      'PRIVATE KEY-----',
+      '+',
+      'é',
+      '=',
+      '_',
+    )
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 30 }), parts => {
+        const text = parts.join('')
+        for (const found of [...inDeclared.map(detector => detector.find(text)), findAll(text, inDeclared)]) {
+          let last = 0
+          for (const { start, end } of [...found].sort((a, b) => a.start - b.start)) {
+            expect(start).toBeGreaterThanOrEqual(last)
+            expect(end).toBeGreaterThan(start)
+            last = end
+          }
+          expect(last).toBeLessThanOrEqual(text.length)
+        }
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('terminal controls', () => {
+  const esc = '\u001b'
+  // biome-ignore format: a table
+  const table: [string, string, string][] = [
+    ['within a finding stay',              `a ${esc}[1m078-${esc}[31m05${esc}[0m-1120 b`, `a ${esc}[1m[ssn]${esc}[31m${esc}[0m b`],
+    ['around one stay',                    `${esc}[31m078-05-1120${esc}[0m`,             `${esc}[31m[ssn]${esc}[0m`],
+    ['that carry a finding keep the rest', `${esc}]8;;mailto:a@b.example${esc}\\me${esc}]8;;${esc}\\`, `${esc}]8;;mailto:[email]${esc}\\me${esc}]8;;${esc}\\`],
+    ['as a title within a finding',        `078-${esc}]0;title\u000705-1120`,            `[ssn]${esc}]0;title\u0007`],
+    ['that have numbers in them',          `${esc}[38;2;078;05;1120m.`,                  `${esc}[38;2;078;05;1120m.`],
+    ['that do not end',                    `${esc}[31`,                                  `${esc}[31`],
+    ['that are strings without an end',    `${esc}]0;a@b.example`,                       `${esc}]0;[email]`],
+  ]
+  it.each(table)('%s', (_, text, shown) => {
+    expect(maskText(text, everywhere)).toBe(shown)
+  })
+})
