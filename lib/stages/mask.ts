@@ -4,10 +4,12 @@ import type { MaskRule } from '../control.ts'
 import { Fault, Refusal } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { matches } from '../glob.ts'
+import { detectorsFor, foundWord } from '../masking/cell.ts'
 import { maskJson } from '../masking/json.ts'
 import { planRows, type RowsPlan } from '../masking/rows.ts'
-import { isNamed } from '../masking/selector.ts'
+import { appliedWord, isNamed } from '../masking/selector.ts'
 import type { MaskTools } from '../masking/strategies.ts'
+import { isForAll, TextMasker } from '../masking/text.ts'
 import type { Place } from '../operation.ts'
 import type { Data, Frame, Head, Reply, RowsForm } from '../reply.ts'
 
@@ -95,8 +97,39 @@ function transformFor({ form }: Head, work: Work): Transform {
     case 'json':
       return document(work)
     case 'text':
+      // Text has no fields: a rule that names one, or hides a whole value, cannot be kept.
+      if (rules.every(isForAll)) return text(work)
+      throw unmaskable()
     case 'opaque':
-      throw new Refusal('ERR_OBLIGATION_UNMET', 'this reply is under a mask, and in a form that cannot be masked')
+      throw unmaskable()
+  }
+}
+
+const unmaskable = () =>
+  new Refusal('ERR_OBLIGATION_UNMET', 'this reply is under a mask, and in a form that cannot be masked')
+
+/** Each channel is a text of its own. Items that are held back are counted with the bytes they leave with. */
+function text({ rules, applied }: Work): Transform {
+  for (const rule of rules) applied.add(appliedWord(rule, 'detect'))
+  const found = (kind: string) => {
+    for (const rule of rules) applied.add(foundWord(kind)(rule))
+  }
+  const channels = new Map<string, { masker: TextMasker; items: number }>()
+  const shown = (channel: string, bytes: Uint8Array): Data[] => {
+    const of = channels.get(channel)!
+    if (bytes.length === 0) return []
+    const items = of.items
+    of.items = 0
+    return [{ type: 'data', channel, bytes, items }]
+  }
+  return {
+    data: ({ channel, bytes, items }) => {
+      const of = channels.get(channel) ?? { masker: new TextMasker(detectorsFor(rules), found), items: 0 }
+      channels.set(channel, of)
+      of.items += items
+      return shown(channel, of.masker.push(bytes))
+    },
+    flush: () => [...channels].flatMap(([channel, { masker }]) => shown(channel, masker.end())),
   }
 }
 

@@ -521,6 +521,20 @@ describe('masking', () => {
     await expect(ask(at, agent, {}, opaque)).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
   })
 
+  it('searches text as it streams where a mask detects in all, and refuses it where a mask names a field', async () => {
+    const said = async function* (): AsyncGenerator<Frame> {
+      yield { type: 'head', form: { kind: 'text' } }
+      yield { type: 'data', channel: 'stdout', bytes: Buffer.from('it is 078-05-'), items: 1 }
+      yield { type: 'data', channel: 'stdout', bytes: Buffer.from('1120, yes'), items: 1 }
+      yield { type: 'end', result: 'completed' }
+    }
+    const at = await fixture([{ ...maskControl, mask: { '*': 'detect' } }])
+    expect((await ask(at, agent, {}, said)).text).toBe('it is [ssn], yes')
+    expect((await at.of('outcome'))[0]!.masked).toEqual(['CF-01:*:detect', 'CF-01:*:detect:ssn'])
+    const named = await fixture([{ ...maskControl, mask: { '*': 'detect', ssn: 'redact' } }])
+    await expect(ask(named, agent, {}, said)).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+  })
+
   it('refuses a write that would copy masked data where it could be read in clear', async () => {
     const at = await fixture([maskControl])
     const copy = {
