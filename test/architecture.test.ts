@@ -103,6 +103,7 @@ describe('the arrows of the architecture', () => {
     ['zod',                ['lib/config']],
     ['pg',                 ['adapters/pg', 'cli/demo']],
     ['libpg-query',        ['adapters/pg']],
+    ['ssh2',               ['adapters/ssh']],
     ['express',            ['adapters/express', 'cli/demo']],
     ['koa',                ['adapters/koa']],
     ['@duckdb/node-api',   ['evidence']],

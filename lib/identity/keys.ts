@@ -3,11 +3,12 @@
  * it is read again whenever it changes, so that a revocation counts at once: for the next login, and for who is in already.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, systemClock } from '../clock.ts'
-import { Fault, Misuse, Refusal } from '../errors.ts'
+import { Misuse, Refusal } from '../errors.ts'
 import { isSubjectId } from '../policy/rules.ts'
+import { readWhenChanged } from './changing-file.ts'
 import { type KeyRecord, parseKeys } from './keyfile.ts'
 import type { IdentityProvider, Subject } from './subject.ts'
 import { withdrawals } from './withdrawals.ts'
@@ -20,7 +21,7 @@ const shape = /^cfk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$/
 const hashOf = (secret: string) => createHash('sha256').update(secret).digest('hex')
 
 export function localKeys({ file, clock = systemClock }: { file: string; clock?: Clock }): IdentityProvider {
-  const read = changing(file)
+  const read = readWhenChanged(file, 'the file of local keys', parseKeys)
   const watch = withdrawals(async id => {
     requireUsable(
       (await read()).find(known => known.id === id),
@@ -62,23 +63,6 @@ const toSubject = ({ id, subject, type, owner, principal, expires }: KeyRecord):
   ...(owner === undefined ? {} : { owner }),
   ...(principal === undefined ? {} : { principal }),
 })
-
-/** @returns a reader that parses the file again only when it is another one: moved into place, or written to. */
-function changing(file: string): () => Promise<readonly KeyRecord[]> {
-  let known: { readonly state: string; readonly records: readonly KeyRecord[] } | undefined
-  return async () => {
-    try {
-      const { ino, size, mtimeNs } = await stat(file, { bigint: true })
-      const state = `${ino} ${size} ${mtimeNs}`
-      if (known?.state !== state) known = { state, records: parseKeys(await readFile(file, 'utf8')) }
-      return known.records
-    } catch (cause) {
-      // Nobody is let in on what was known before.
-      known = undefined
-      throw new Fault('ERR_IDENTITY_UNAVAILABLE', 'the file of local keys cannot be read', {}, cause)
-    }
-  }
-}
 
 export interface NewKey {
   readonly subject: string

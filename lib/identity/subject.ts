@@ -8,10 +8,10 @@ export interface Subject {
   readonly type: 'person' | 'agent' | 'service'
   /** Who vouches: an OIDC issuer's URL, `local` for keys, `application` for an embedding application's own login. */
   readonly issuer: string
-  readonly method: 'oidc' | 'key' | 'application'
+  readonly method: 'oidc' | 'key' | 'ssh-key' | 'application'
   /** How strongly it was authenticated, where the provider says so (OIDC `acr` or `amr`). */
   readonly strength?: string
-  /** Which credential, never the credential: a local key's id, a token's `jti`. */
+  /** Which credential, never the credential: a local key's id, a token's `jti`, an SSH key's fingerprint. */
   readonly credential?: string
   /** Unix milliseconds after which this identification is worth nothing. */
   readonly expires?: number
