@@ -49,6 +49,11 @@ export interface Operation {
   readonly risk: 'low' | 'high'
   /** Proved to change nothing: it may be forwarded before the record of it is durable; its reply may not leave. */
   readonly read: boolean
+  /**
+   * Its reply answers more than is asked at first (a file that is opened, then read piece by piece), so none of it can be held back
+   * until the end: the decision is recorded before anything is forwarded, for a read too.
+   */
+  readonly piecemeal?: boolean
   /** The exact action, as an approver sees it and an approval binds it: statement and bound values, method and path and body. */
   readonly action: Json
   /** What is disclosed of the action where it holds secrets; the commitment is over the whole. Absent: the action itself. */

@@ -86,6 +86,13 @@ export interface Door {
   readonly words: { readonly change: string; readonly destroy: string }
   /** The resource of a change. */
   readonly changed: string
+  /**
+   * Its replies have no form that masks can be applied to yet: what is under one is refused, and nothing of it is shown. To go when
+   * they have.
+   */
+  readonly unmaskable?: true
+  /** Its reads are not proven to change nothing, as those of a command are not: they are recorded as what may be a change. */
+  readonly unproven?: true
 }
 
 export const personal = { name: 'Customer 0001', ssn: '123-45-0001', email: 'c1@customer.example' } as const
@@ -177,7 +184,7 @@ export function adapterConformance(door: Door): void {
       expect(answer).toMatchObject({ whole: true })
       expect(answer.said).toContain('Customer 0001')
       const [decision] = await decisions()
-      expect(decision).toMatchObject({ verdict: 'permit', read: true, risk: 'low', method: requester.method })
+      expect(decision).toMatchObject({ verdict: 'permit', read: !door.unproven, risk: 'low', method: requester.method })
       expect(decision!.subject).toMatch(/^[\w-]{22}$/)
       expect(await at.of('outcome')).toMatchObject([
         { exchange: decision!.exchange, result: 'completed', offered: expect.stringMatching(/^[\w-]{43}$/) },
@@ -209,16 +216,26 @@ export function adapterConformance(door: Door): void {
       expect(disclosed).toContain('127.0.0.1')
     })
 
-    it('masks a reply before it leaves, and records by which control', async () => {
-      await start([{ ...maskControl, covers: { resource: door.personal } }])
-      const { said, whole } = await ask('masked')
-      expect(whole).toBe(true)
-      expect(said).toContain(personal.name)
-      expect(said).not.toContain(personal.ssn)
-      expect(said).toContain('0001')
-      expect(said).not.toContain(personal.email)
-      expect((await lastOutcome())!.masked).toEqual(['CF-01:email:redact', 'CF-01:ssn:last4'])
-    })
+    if (door.unmaskable) {
+      it('refuses a reply that is under a mask before the upstream is asked, and shows nothing of it', async () => {
+        await start([{ ...maskControl, covers: { resource: door.personal } }])
+        const { said, whole, code } = await ask('masked')
+        expect({ whole, code }).toEqual({ whole: false, code: 'ERR_OBLIGATION_UNMET' })
+        for (const value of Object.values(personal)) expect(said).not.toContain(value)
+        await eventually(() => at.of('outcome')).toMatchObject([{ code: 'ERR_OBLIGATION_UNMET', bytes: 0 }])
+      })
+    } else {
+      it('masks a reply before it leaves, and records by which control', async () => {
+        await start([{ ...maskControl, covers: { resource: door.personal } }])
+        const { said, whole } = await ask('masked')
+        expect(whole).toBe(true)
+        expect(said).toContain(personal.name)
+        expect(said).not.toContain(personal.ssn)
+        expect(said).toContain('0001')
+        expect(said).not.toContain(personal.email)
+        expect((await lastOutcome())!.masked).toEqual(['CF-01:email:redact', 'CF-01:ssn:last4'])
+      })
+    }
 
     it('shows the same reply unmasked where no control masks it', async () => {
       await start()

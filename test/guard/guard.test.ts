@@ -143,6 +143,35 @@ describe('what is recorded', () => {
     expect(await at.of('outcome')).toMatchObject([{ result: 'aborted', bytes: 5, items: 1 }])
   })
 
+  it('a read that is asked for piece by piece is recorded before anything of it is forwarded, and none of it is held back', async () => {
+    const at = await fixture()
+    let recorded = 0
+    const seen: string[] = []
+    const exchange = at.guard.exchange({ operation: operation({ piecemeal: true }), subject: requester })
+    let more: () => void = () => undefined
+    const answered = new Promise<void>(resolve => {
+      more = resolve
+    })
+    await at.guard.handle(
+      exchange,
+      async function* () {
+        recorded = (await at.of('decision')).length
+        yield { type: 'head', form: { kind: 'empty' } }
+        yield { type: 'data', channel: 'file', bytes: Buffer.from('first'), items: 1 }
+        // What comes next is asked for by whoever has seen the first.
+        await race(answered, exchange.signal)
+        yield { type: 'end', result: 'completed' }
+      },
+      frame => {
+        seen.push(frame.type)
+        if (frame.type === 'data') more()
+      },
+    )
+    expect(recorded).toBe(1)
+    expect(seen).toEqual(['head', 'data', 'end'])
+    expect(await at.of('decision')).toMatchObject([{ read: true, durability: 'durable' }])
+  })
+
   it('an upstream that fails leaves an outcome, and nothing that was held back counts as offered', async () => {
     const at = await fixture([])
     const failing = async function* (): AsyncGenerator<Frame> {

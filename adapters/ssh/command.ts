@@ -1,0 +1,72 @@
+/** A command or a shell as a lazy reply: its output in frames, its input sent on beside them, its exit as the end. */
+import type { ServerChannel } from 'ssh2'
+import { Fault } from '../../lib/errors.ts'
+import type { Exchange } from '../../lib/exchange.ts'
+import type { Form, Frame } from '../../lib/reply.ts'
+import { race } from '../../lib/run.ts'
+import { type Exit, exitOf, isClosed, sendSignal } from './internals.ts'
+import type { Live } from './live.ts'
+import type { Command, Terminal } from './operation.ts'
+import { Inlet, pump } from './streams.ts'
+
+/** What a command prints, and what a file holds: text that masks cannot be applied to yet, so under a mask it is refused. */
+export const outputForm: Form = { kind: 'opaque' }
+
+/** A command in flight, for whoever sends it signals and sizes. */
+export interface Running {
+  exit?: Exit
+  signal?: (name: string) => void
+  resize?: (size: Pick<Terminal, 'cols' | 'rows' | 'width' | 'height'>) => void
+}
+
+export async function* commandReply(
+  exchange: Exchange,
+  live: Live,
+  { command, env, terminal }: Command,
+  client: ServerChannel,
+  running: Running,
+): AsyncGenerator<Frame> {
+  const { signal } = exchange
+  // Said before anything is sent, so that under a mask nothing is.
+  yield { type: 'head', form: outputForm }
+  const upstream = await live.link.get(signal)
+  const pty = terminal === undefined ? false : terminal
+  const remote = await live.link.channel(upstream, signal, (on, done) =>
+    command === undefined ? on.shell(pty, { env }, done) : on.exec(command, { pty, env } as never, done),
+  )
+  running.signal = name => sendSignal(upstream.client, remote, name)
+  running.resize = ({ rows, cols, height, width }) => remote.setWindow(rows, cols, height, width)
+  const over = new AbortController()
+  // An approval binds the command as it stands: what would be typed into it, nobody has seen.
+  if (exchange.perhaps('approval') !== undefined) remote.end()
+  else void pump(client, remote, upstream.socket, over.signal)
+  const output = new Inlet({ stdout: remote, stderr: remote.stderr })
+  let ended = false
+  try {
+    for (let piece = await output.next(signal); piece !== undefined; piece = await output.next(signal)) {
+      yield { type: 'data', channel: piece.from, bytes: piece.bytes, items: 1 }
+    }
+    if (exitOf(remote) === undefined && !isClosed(remote)) await race(closing(remote), signal)
+    const exit = exitOf(remote)
+    if (exit === undefined) throw new Fault('ERR_UPSTREAM', 'the host closed the channel and did not say how it ended')
+    running.exit = exit
+    ended = true
+    yield { type: 'end', ...resultOf(exit), settled: 'unknown' }
+  } finally {
+    over.abort()
+    if (!ended) running.signal('TERM')
+    remote.close()
+  }
+}
+
+const closing = (remote: NodeJS.EventEmitter) =>
+  new Promise<void>(resolve => {
+    remote.once('exit', () => resolve())
+    remote.once('close', () => resolve())
+  })
+
+/** A status other than 0 is the command's own way to say that it failed. */
+function resultOf(exit: Exit): { readonly result: 'completed' } | { readonly result: 'failed'; readonly code: string } {
+  if ('signal' in exit) return { result: 'failed', code: `signal-${exit.signal}` }
+  return exit.status === 0 ? { result: 'completed' } : { result: 'failed', code: `exit-${exit.status}` }
+}

@@ -1,0 +1,99 @@
+/** A connection forwarded by the host (direct-tcpip: `ssh -W`, `-L`, `-J`): judged by its destination, opened only when it may be. */
+import type { Connection, ServerChannel, TcpipRequestInfo } from 'ssh2'
+import type { Exchange } from '../../lib/exchange.ts'
+import type { Operation } from '../../lib/operation.ts'
+import type { Frame } from '../../lib/reply.ts'
+import { told } from './errors.ts'
+import { rejectOpen } from './internals.ts'
+import type { Live, Result } from './live.ts'
+import { forwardOperation, refusedOperation } from './operation.ts'
+import { Inlet, Outlet, pump } from './streams.ts'
+
+export async function forward(
+  connection: Connection,
+  live: Live,
+  accept: () => ServerChannel | undefined,
+  reject: () => void,
+  info: TcpipRequestInfo,
+): Promise<void> {
+  let channel: ServerChannel | undefined
+  let outlet: Outlet | undefined
+  const open = (): ServerChannel | undefined => {
+    channel = accept()
+    channel?.on('error', () => undefined)
+    if (channel !== undefined) outlet = new Outlet(channel, live.parts.socket)
+    return channel
+  }
+  const result = await judged(
+    live,
+    info,
+    exchange => reply(exchange, live, info, open),
+    frame => (frame.type === 'data' ? outlet?.write(frame.bytes) : undefined),
+  )
+  if (channel !== undefined) return void channel.close()
+  const { open: reason, text } = told(
+    'error' in result ? result.error : undefined,
+    'error' in result ? result.exchange : undefined,
+  )
+  rejectOpen(connection, reject, reason, text)
+}
+
+async function judged(
+  live: Live,
+  { destIP, destPort }: TcpipRequestInfo,
+  origin: (exchange: Exchange) => AsyncGenerator<Frame>,
+  sink: (frame: Frame) => void | Promise<void>,
+): Promise<Result> {
+  let operation: Operation
+  try {
+    operation = forwardOperation(live.base, destIP, destPort)
+  } catch (error) {
+    return live.refuse(refusedOperation(live.base, 'forward', 'forward', `${destIP}:${destPort}`), error as Error)
+  }
+  return live.run(operation, { signal: live.parts.gone }, origin, sink)
+}
+
+async function* reply(
+  exchange: Exchange,
+  live: Live,
+  { srcIP, srcPort, destIP, destPort }: TcpipRequestInfo,
+  open: () => ServerChannel | undefined,
+): AsyncGenerator<Frame> {
+  const { signal } = exchange
+  yield { type: 'head', form: { kind: 'opaque' } }
+  const upstream = await live.link.get(signal)
+  const remote = await live.link.channel(upstream, signal, (on, done) =>
+    on.forwardOut(srcIP, srcPort, destIP, destPort, done),
+  )
+  const over = new AbortController()
+  const stop = () => over.abort(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  const channel = open()
+  const unwatch = channel === undefined ? undefined : live.watch(channel, () => over.abort())
+  try {
+    if (channel === undefined) signal.throwIfAborted()
+    const sent = channel === undefined ? undefined : pump(channel, remote, upstream.socket, over.signal)
+    const received = new Inlet({ data: remote })
+    try {
+      for (
+        let piece = await received.next(over.signal);
+        piece !== undefined;
+        piece = await received.next(over.signal)
+      ) {
+        yield { type: 'data', channel: 'forward', bytes: piece.bytes, items: 1 }
+      }
+      // Each direction ends on its own: the client may have more to send.
+      channel?.eof()
+      await sent
+    } catch (error) {
+      // A client that closes what it has opened has ended it.
+      if (signal.aborted) throw error
+    }
+    yield { type: 'end', result: 'completed', settled: 'unknown' }
+  } finally {
+    unwatch?.()
+    signal.removeEventListener('abort', stop)
+    over.abort()
+    remote.close()
+  }
+}
