@@ -1,10 +1,10 @@
 /** Starts everything that a configuration names: the guard, its listeners, the admin address; and stops it in order. */
 import { type AdminServer, serveAdmin } from '../adapters/admin/index.ts'
-import type { PostgresGateway } from '../adapters/pg/index.ts'
-import type { Config, Listener, Tls } from '../lib/config/config.ts'
+import type { Config, Listener, PostgresListener, SshListener, Tls } from '../lib/config/config.ts'
 import type { Diagnostics } from '../lib/diagnostics.ts'
 import { Misuse } from '../lib/errors.ts'
 import type { Guard } from '../lib/guard.ts'
+import { sshKeys } from '../lib/identity/ssh-keys.ts'
 import { openGuard } from '../lib/open.ts'
 import { version } from './version.ts'
 
@@ -15,9 +15,17 @@ export interface Running {
   close(): Promise<void>
 }
 
+/** What every listener's adapter gives. */
+interface Gateway {
+  listen(port: number, host: string): Promise<{ readonly port: number }>
+  /** @returns why its one upstream cannot be used, as a stable word; undefined where it can */
+  probe?(): Promise<{ readonly code: string } | undefined>
+  close(): Promise<void>
+}
+
 export async function start(config: Config, log: Diagnostics): Promise<Running> {
   const guard = await openGuard(config, { software: `counterfoil/${version}`, placement: 'gateway' })
-  const gateways: PostgresGateway[] = []
+  const gateways: Gateway[] = []
   let admin: AdminServer | undefined
   const close = async () => {
     await Promise.all(gateways.map(gateway => gateway.close()))
@@ -27,14 +35,14 @@ export async function start(config: Config, log: Diagnostics): Promise<Running> 
   try {
     const listeners = []
     for (const listener of config.listen) {
-      const gateway = await openListener(guard, listener, log)
+      const gateway = await openListener(guard, listener, config.identity.sshKeys, log)
       gateways.push(gateway)
       const { port } = await gateway.listen(listener.port, listener.host).catch(error => {
         throw unusable(`the listener ${listener.name}`, listener, error)
       })
       listeners.push({ name: listener.name, host: listener.host, port })
       log.info('listening', { listener: listener.name, protocol: listener.protocol, host: listener.host, port })
-      const fault = await gateway.probe()
+      const fault = await gateway.probe?.()
       if (fault !== undefined) log.warn(noUpstream, { listener: listener.name, ...fault })
     }
     if (config.admin !== undefined) {
@@ -71,14 +79,21 @@ function unusable(what: string, { host, port }: { host: string; port: number }, 
 
 async function openListener(
   guard: Guard,
-  { name, upstream, tls }: Listener,
+  listener: Listener,
+  sshKeysFile: string | undefined,
   log: Diagnostics,
-): Promise<PostgresGateway> {
-  // Imported here: whoever listens for nothing needs no database driver.
-  const { postgresGateway } = await import('../adapters/pg/index.ts').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
-    throw new Misuse('ERR_PACKAGE_MISSING', 'a PostgreSQL listener needs: npm install pg libpg-query', {}, error)
-  })
+): Promise<Gateway> {
+  return listener.protocol === 'ssh' ? openSsh(guard, listener, sshKeysFile) : openPostgres(guard, listener, log)
+}
+
+// Each adapter is imported where it is needed: whoever listens for nothing of its kind needs none of its packages.
+
+async function openPostgres(
+  guard: Guard,
+  { name, upstream, tls }: PostgresListener,
+  log: Diagnostics,
+): Promise<Gateway> {
+  const { postgresGateway } = await import('../adapters/pg/index.ts').catch(missing('PostgreSQL', 'pg libpg-query'))
   return postgresGateway({
     gate: guard,
     target: name,
@@ -86,6 +101,34 @@ async function openListener(
     onUpstreamFault: fault => void log.warn(noUpstream, { listener: name, ...fault }),
     ...(tls === undefined ? {} : { tls: revealed(tls) }),
   })
+}
+
+async function openSsh(guard: Guard, listener: SshListener, keys: string | undefined): Promise<Gateway> {
+  const { sshGateway } = await import('../adapters/ssh/index.ts').catch(missing('SSH', 'ssh2'))
+  const { name, hostKeys, hosts, environment } = listener
+  const revealLogins = (logins: SshListener['hosts'][string]['logins']) =>
+    Object.entries(logins).map(([of, { key, passphrase }]) => [
+      of,
+      { key: key.reveal(), ...(passphrase === undefined ? {} : { passphrase: passphrase.reveal() }) },
+    ])
+  const reached = Object.entries(hosts).map(([of, host]) => [
+    of,
+    { ...host, logins: Object.fromEntries(revealLogins(host.logins)) },
+  ])
+  return sshGateway({
+    gate: guard,
+    target: name,
+    hosts: Object.fromEntries(reached),
+    hostKeys: hostKeys.map(key => key.reveal()),
+    ...(keys === undefined ? {} : { keys: sshKeys({ file: keys }) }),
+    ...(environment === undefined ? {} : { environment }),
+  })
+}
+
+const missing = (what: string, packages: string) => (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+  const an = what === 'SSH' ? 'an' : 'a'
+  throw new Misuse('ERR_PACKAGE_MISSING', `${an} ${what} listener needs: npm install ${packages}`, {}, error)
 }
 
 const revealed = ({ key, cert }: Tls) => ({ key: key.reveal(), cert })

@@ -1,7 +1,7 @@
 /** Writes the JSON Schemas (2020-12) from the definitions that check the files and entries themselves: `npm run schemas`. */
 import { writeFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
-import { agentsFile, configFile, controlsFile, schemaOf } from '../lib/config/schema.ts'
+import { agentsFile, configFile, controlsFile, hostsFile, schemaOf } from '../lib/config/schema.ts'
 import { entrySchema } from '../lib/format/entry.ts'
 
 /** File name to content. */
@@ -10,6 +10,7 @@ export function schemas(): ReadonlyMap<string, string> {
     'counterfoil.schema.json': schemaOf(configFile),
     'controls.schema.json': schemaOf(controlsFile),
     'agents.schema.json': schemaOf(agentsFile),
+    'hosts.schema.json': schemaOf(hostsFile),
     'entry.schema.json': entrySchema(),
   }
   return new Map(Object.entries(all).map(([name, schema]) => [name, `${JSON.stringify(schema, undefined, 2)}\n`]))

@@ -35,13 +35,17 @@ interface Issue {
   readonly expected?: string
   readonly keys?: readonly string[]
   readonly errors?: readonly (readonly Issue[])[]
+  /** The member that tells alternatives apart. */
+  readonly discriminator?: string
+  /** What is wrong with a key of a map whose keys are free. */
+  readonly issues?: readonly Issue[]
 }
 
 /** With every union replaced by the issues of the alternative that was meant: the one of the kind that was written. */
 function flatten(issues: readonly Issue[], above: Path): Issue[] {
   return issues.flatMap(issue => {
     const path = [...above, ...issue.path]
-    if (issue.code !== 'invalid_union') return [{ ...issue, path }]
+    if (issue.code !== 'invalid_union' || issue.discriminator !== undefined) return [{ ...issue, path }]
     const meant = issue.errors?.find(errors => !errors.some(e => e.path.length === 0 && e.code === 'invalid_type'))
     return meant === undefined ? [{ ...issue, path }] : flatten(meant, path)
   })
@@ -54,7 +58,7 @@ function unknownKeys(
   schema: z.ZodType,
   slips: Set<string>,
 ): Problem[] {
-  const known = knownKeys(schemaOf(schema), path)
+  const known = knownKeys(schemaOf(schema), path, source.value)
   return keys.map(key => {
     const meant = later.has(key) ? undefined : nearest(key, known)
     if (meant !== undefined) slips.add(JSON.stringify([...path, meant]))
@@ -68,14 +72,18 @@ function unknownKeys(
   })
 }
 
-function explain({ code, path, message, expected }: Issue, source: YamlFile): Problem {
+function explain({ code, path, message, expected, discriminator, issues }: Issue, source: YamlFile): Problem {
   const { file } = source
   const name = path.at(-1)
+  if (code === 'invalid_key') {
+    return { file, ...source.placeOfKey(path.slice(0, -1), String(name)), message: issues?.[0]?.message ?? message }
+  }
   if (typeof name === 'string' && valueAt(source.value, path) === undefined) {
     return { file, ...source.placeOf(path.slice(0, -1)), message: `missing key ${JSON.stringify(name)}` }
   }
   const place = { file, ...source.placeOf(path) }
-  if (code === 'invalid_union') return { ...place, message: 'expected something else here' }
+  if (code === 'invalid_union' && discriminator === undefined)
+    return { ...place, message: 'expected something else here' }
   return {
     ...place,
     message: code === 'invalid_type' && expected !== undefined ? `expected ${kinds[expected] ?? expected}` : message,
@@ -99,17 +107,27 @@ function valueAt(value: unknown, path: Path): unknown {
 
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly additionalProperties?: JsonSchema | false
   readonly items?: JsonSchema
   readonly anyOf?: readonly JsonSchema[]
+  readonly oneOf?: readonly JsonSchema[]
+  readonly const?: unknown
 }
 
 /** The keys that may stand in the map at the path. */
-function knownKeys(schema: JsonSchema, path: Path): string[] {
-  const options = schema.anyOf ?? [schema]
+function knownKeys(schema: JsonSchema, path: Path, value: unknown): string[] {
+  const options = (schema.anyOf ?? schema.oneOf ?? [schema]).filter(option => isMeant(option, value))
   const [step, ...rest] = path
   if (step === undefined) return options.flatMap(option => Object.keys(option.properties ?? {}))
   return options.flatMap(option => {
-    const below = typeof step === 'number' ? option.items : option.properties?.[step]
-    return below === undefined ? [] : knownKeys(below, rest)
+    const below =
+      typeof step === 'number'
+        ? option.items
+        : (option.properties?.[step] ?? (option.additionalProperties || undefined))
+    return below === undefined ? [] : knownKeys(below, rest, valueAt(value, [step]))
   })
 }
+
+/** Of alternatives that a member tells apart, the one that was written. */
+const isMeant = ({ properties = {} }: JsonSchema, value: unknown): boolean =>
+  Object.entries(properties).every(([name, of]) => of.const === undefined || valueAt(value, [name]) === of.const)

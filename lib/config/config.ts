@@ -27,6 +27,8 @@ export interface Config {
     readonly agents: readonly AgentRule[]
     /** The file of local keys; it need not exist yet. */
     readonly keys?: string
+    /** The file of SSH public keys. */
+    readonly sshKeys?: string
   }
   readonly masking?: {
     /** For `hash`: 32 bytes, base64url in its Secret; undefined where only evidence is made. */
@@ -49,14 +51,36 @@ export interface OidcSettings {
   readonly names?: readonly string[]
 }
 
-export interface Listener {
+export type Listener = PostgresListener | SshListener
+
+interface Listening {
   readonly name: string
-  readonly protocol: 'postgres'
   readonly host: string
   /** 0: any that is free. */
   readonly port: number
+}
+
+export interface PostgresListener extends Listening {
+  readonly protocol: 'postgres'
   readonly tls?: Tls
   readonly upstream: Secret
+}
+
+export interface SshListener extends Listening {
+  readonly protocol: 'ssh'
+  readonly hostKeys: readonly Secret[]
+  /** By the name that clients ask for. */
+  readonly hosts: Readonly<Record<string, SshHostSettings>>
+  readonly environment?: readonly string[]
+}
+
+export interface SshHostSettings {
+  readonly address: { readonly host: string; readonly port: number }
+  /** `ssh-ed25519 AAAA...` */
+  readonly hostKeys: readonly string[]
+  readonly logins: Readonly<Record<string, { readonly key: Secret; readonly passphrase?: Secret }>>
+  /** The one that is meant where a client names the host alone. */
+  readonly login?: string
 }
 
 /** PEM. */

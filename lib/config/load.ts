@@ -5,13 +5,15 @@ import { type Clock, systemClock } from '../clock.ts'
 import type { Control } from '../control.ts'
 import { duration } from '../duration.ts'
 import type { AgentRule } from '../identity/agents.ts'
+import { readSshKeys } from '../identity/ssh-keyfile.ts'
 import { checkPolicy, type PolicySource } from '../policy/policy.ts'
 import { isSubjectId, readRules } from '../policy/rules.ts'
 import type { Problem } from '../problem.ts'
 import { checkShape } from './check.ts'
-import type { Config, Listener, LoadOptions, Tls } from './config.ts'
+import type { Config, LoadOptions } from './config.ts'
 import { readControls } from './controls.ts'
-import { ed25519, isIssuer, isKey, isLoopback, isTlsPair } from './material.ts'
+import { type ListenerReader, readAddress, readListeners } from './listeners.ts'
+import { ed25519, isIssuer, isKey, shown } from './material.ts'
 import { agentsFile, type ConfigFile, configFile, controlsFile } from './schema.ts'
 import { resolveSecret, Secret } from './secrets.ts'
 import { type Path, readYaml, type YamlFile } from './yaml.ts'
@@ -42,9 +44,9 @@ export class Loader {
     if (written === undefined) return undefined
 
     const ledger = this.#ledger(written.ledger, source)
-    const listen = this.#listen(written, source)
+    const listen = await readListeners(written.listen ?? [], source, this.#reader)
     const masking = this.#masking(written, source)
-    const admin = written.admin === undefined ? undefined : this.#address(written.admin, ['admin'], source)
+    const admin = written.admin === undefined ? undefined : readAddress(written.admin, ['admin'], source, this.#reader)
     const embedded = written.embedded ?? []
     const targets = [...(written.listen ?? []), ...embedded.map(target => ({ name: target, protocol: 'embedded' }))]
     this.#checkTargets(targets, written, source)
@@ -61,6 +63,16 @@ export class Loader {
       embedded,
       ...(masking === undefined ? {} : { masking }),
       ...(admin === undefined ? {} : { admin }),
+    }
+  }
+
+  get #reader(): ListenerReader {
+    return {
+      evidence: this.#evidence,
+      problem: problem => this.problems.push(problem),
+      report: (source, path, message, hint) => this.#report(source, path, message, hint),
+      read: (path, at, source) => this.#read(path, { file: source.file, ...source.placeOf(at) }),
+      secret: (reference, path, source) => this.#secret(reference, path, source),
     }
   }
 
@@ -132,47 +144,6 @@ export class Loader {
     return { key }
   }
 
-  #listen({ listen = [] }: ConfigFile, source: YamlFile): Listener[] {
-    return listen.flatMap((listener, i) => {
-      const path = ['listen', i]
-      const address = this.#address(listener, path, source)
-      if (this.#evidence) return []
-      const upstream = this.#secret(listener.upstream, [...path, 'upstream'], source)
-      if (upstream !== undefined && !/^postgres(ql)?:\/\/\S+$/.test(upstream.reveal())) {
-        this.#report(source, [...path, 'upstream'], 'not a connection URL: postgres://USER@HOST:PORT/DATABASE')
-      }
-      if (address === undefined || upstream === undefined) return []
-      return [{ name: listener.name, protocol: listener.protocol, ...address, upstream }]
-    })
-  }
-
-  #address(
-    { address, tls }: NonNullable<ConfigFile['admin']>,
-    path: Path,
-    source: YamlFile,
-  ): { host: string; port: number; tls?: Tls } | undefined {
-    const host = address.slice(0, address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')
-    const port = Number(address.slice(address.lastIndexOf(':') + 1))
-    if (port > 65_535) this.#report(source, [...path, 'address'], 'there is no such port')
-    if (tls !== undefined) {
-      const read = this.#tls(tls, [...path, 'tls'], source)
-      return read === undefined ? undefined : { host, port, tls: read }
-    }
-    // Tokens and keys are what passes here as passwords.
-    if (!isLoopback(host))
-      this.#report(source, [...path, 'address'], 'beyond loopback, tls is required', 'add tls: { key, cert }')
-    return { host, port }
-  }
-
-  #tls({ key, cert }: { key: string; cert: string }, path: Path, source: YamlFile): Tls | undefined {
-    const secret = this.#secret(key, [...path, 'key'], source)
-    const certificate = this.#secret(`file:${cert}`, [...path, 'cert'], source)
-    if (secret === undefined || certificate === undefined) return undefined
-    if (!isTlsPair(secret, certificate))
-      this.#report(source, path, 'not a private key and its certificate, both in PEM')
-    return { key: secret, cert: certificate.reveal() }
-  }
-
   #checkTargets(targets: readonly { name: string }[], written: ConfigFile, source: YamlFile): void {
     const listeners = written.listen?.length ?? 0
     const pathOf = (i: number) => (i < listeners ? ['listen', i, 'name'] : ['embedded', i - listeners])
@@ -226,9 +197,10 @@ export class Loader {
           "say whom it may name: names: ['*@crm.example']",
         )
     }
-    if (people.length === 0 && identity.keys === undefined) {
+    if (people.length === 0 && identity.keys === undefined && identity.sshKeys === undefined) {
       this.#report(source, ['identity'], 'nobody could log in', 'add people (oidc) or keys')
     }
+    await this.#sshKeys(identity.sshKeys, source)
     const agents =
       identity.agents === undefined
         ? []
@@ -246,7 +218,14 @@ export class Loader {
       })),
       agents,
       ...(identity.keys === undefined ? {} : { keys: resolve(this.#folder, identity.keys) }),
+      ...(identity.sshKeys === undefined ? {} : { sshKeys: resolve(this.#folder, identity.sshKeys) }),
     }
+  }
+
+  async #sshKeys(path: string | undefined, source: YamlFile): Promise<void> {
+    if (path === undefined) return
+    const text = await this.#read(path, { file: source.file, ...source.placeOf(['identity', 'sshKeys']) })
+    if (text !== undefined) this.problems.push(...readSshKeys(text, shown(path)).problems)
   }
 
   async #agents(path: string, issuers: readonly string[], source: YamlFile): Promise<AgentRule[]> {
@@ -274,5 +253,3 @@ export class Loader {
     return written
   }
 }
-
-const shown = (path: string) => path.replace(/^\.\//, '')

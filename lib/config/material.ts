@@ -36,3 +36,12 @@ export function isTlsPair(key: Secret, cert: Secret): boolean {
     return false
   }
 }
+
+/** `HOST:PORT`, an IPv6 address in brackets. */
+export function splitAddress(address: string): { host: string; port: number } {
+  const at = address.lastIndexOf(':')
+  return { host: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) }
+}
+
+/** A path as problems name it. */
+export const shown = (path: string) => path.replace(/^\.\//, '')

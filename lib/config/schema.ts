@@ -37,6 +37,30 @@ const tls = z.strictObject({
   cert: file.describe('Certificate chain, PEM; relative to this file'),
 })
 
+const listener = { name: target.describe('The first segment of every resource behind it'), address }
+
+const postgresListener = z.strictObject({
+  ...listener,
+  protocol: z.literal('postgres'),
+  tls: tls.optional(),
+  upstream: secret.describe('Connection URL'),
+})
+
+const sshListener = z.strictObject({
+  ...listener,
+  protocol: z.literal('ssh'),
+  hostKey: z
+    .union([secret, z.array(secret).min(1, { error: 'name one key at least' })])
+    .describe('Private key by which it proves itself to clients; several, of different types, as a list'),
+  upstream: file.describe('hosts.yaml: the hosts behind it, and how it logs in to each'),
+  environment: z
+    .array(
+      pattern(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'not a name of a variable: write LANG, or LC_* for all that begin so'),
+    )
+    .optional()
+    .describe('Variables that clients may set on hosts; LANG and LC_* where left out'),
+})
+
 export const configFile = z
   .strictObject({
     name: pattern(
@@ -73,6 +97,7 @@ export const configFile = z
         .optional(),
       agents: file.optional().describe('agents.yaml: how agents are recognised, and who is accountable for them'),
       keys: file.optional().describe('keys.json: local keys, hashed, as `counterfoil keys issue` writes them'),
+      sshKeys: file.optional().describe('SSH public keys, as authorized_keys has them, with the subject as comment'),
     }),
     masking: z
       .strictObject({
@@ -85,12 +110,8 @@ export const configFile = z
     }),
     listen: z
       .array(
-        z.strictObject({
-          name: target.describe('The first segment of every resource behind it'),
-          protocol: z.enum(['postgres'], { error: 'not supported by this version: postgres is' }),
-          address,
-          tls: tls.optional(),
-          upstream: secret.describe('Connection URL'),
+        z.discriminatedUnion('protocol', [postgresListener, sshListener], {
+          error: 'not supported by this version: postgres and ssh are',
         }),
       )
       .optional(),
@@ -198,8 +219,30 @@ export const agentsFile = z
   )
   .describe('agents.yaml: how agents are recognised, and who is accountable for them')
 
+const publicKey = z.string().describe('TYPE KEY, as ssh-keyscan prints them behind the name')
+
+export const hostsFile = z
+  .record(
+    pattern(/^[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?$/, 'not a host: lower case letters, digits, . and -'),
+    z.strictObject({
+      address,
+      hostKey: z
+        .union([publicKey, z.array(publicKey).min(1, { error: 'pin one key at least' })])
+        .describe('Its own public key, or keys: any other is refused'),
+      logins: z
+        .record(
+          pattern(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$/, 'not a login: letters, digits, _ . and -, 32 at most'),
+          z.union([secret, z.strictObject({ key: secret, passphrase: secret.optional() })]),
+        )
+        .describe('The private key of each login, which subjects never see'),
+      login: z.string().optional().describe('The login that is meant where a client names the host alone'),
+    }),
+  )
+  .describe('hosts.yaml: the hosts behind an SSH listener')
+
 export type ConfigFile = z.infer<typeof configFile>
 export type ControlsFile = z.infer<typeof controlsFile>
+export type HostsFile = z.infer<typeof hostsFile>
 
 /** JSON Schema (2020-12), for editors. */
 export const schemaOf = (of: z.ZodType): Record<string, unknown> => z.toJSONSchema(of, { io: 'input' })

@@ -3,9 +3,9 @@
  * Options are ours: `owner="..."`, `principal="..."`, `expires="2027-01-31T12:00:00Z"`, `service`; any other is an error, since what
  * sshd would make of it (`no-pty`, `command="..."`) would not happen here.
  */
-import { createHash } from 'node:crypto'
 import { isSubjectId } from '../policy/rules.ts'
 import { type Problem, refuseProblems } from '../problem.ts'
+import { fingerprintOf, keyTypes, wrongKey } from './ssh-public-key.ts'
 import type { Subject } from './subject.ts'
 
 export interface SshKeyRecord {
@@ -19,14 +19,20 @@ export interface SshKeyRecord {
   readonly fingerprint: string
 }
 
-/** @param blob a public key as RFC 4253, 6.6 encodes it */
-export const fingerprintOf = (blob: Uint8Array): string =>
-  `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`
-
 type Report = (column: number, message: string, hint?: string) => void
 
 /** @throws Misuse ERR_OPTION_INVALID, with every problem by its line */
 export function parseSshKeys(text: string, file: string): readonly SshKeyRecord[] {
+  const { records, problems } = readSshKeys(text, file)
+  refuseProblems(problems)
+  return records
+}
+
+/** @returns the keys, and every problem found; the keys are of no use where there is one. */
+export function readSshKeys(
+  text: string,
+  file: string,
+): { readonly records: readonly SshKeyRecord[]; readonly problems: readonly Problem[] } {
   const records: SshKeyRecord[] = []
   const problems: Problem[] = []
   const seen = new Map<string, number>()
@@ -43,8 +49,7 @@ export function parseSshKeys(text: string, file: string): readonly SshKeyRecord[
     seen.set(record.fingerprint, first ?? line)
     records.push(record)
   }
-  refuseProblems(problems)
-  return records
+  return { records, problems }
 }
 
 const optionText = /[A-Za-z0-9-]+(?:="[^"]*")?/
@@ -53,7 +58,7 @@ const form = 'write TYPE KEY SUBJECT, with options before it'
 
 function parseLine(whole: string, report: Report): SshKeyRecord | undefined {
   const first = /^\S+/.exec(whole)?.[0] ?? ''
-  const options = keyTypes.has(first) || /^(ssh|ecdsa|sk)-/.test(first) ? '' : optionsText.exec(whole)?.[0]
+  const options = keyTypes.includes(first) || /^(ssh|ecdsa|sk)-/.test(first) ? '' : optionsText.exec(whole)?.[0]
   if (options === undefined) return void report(1, 'this line is malformed', form)
   const given = readOptions(options, report)
   const [type = '', encoded = '', subject, more] = whole
@@ -61,7 +66,7 @@ function parseLine(whole: string, report: Report): SshKeyRecord | undefined {
     .trim()
     .split(/[ \t]+/)
   const blob = Buffer.from(encoded, 'base64')
-  const wrong = wrongKey(type, blob, encoded)
+  const wrong = wrongKey(type, encoded)
   if (wrong !== undefined) return void report(options.length + 1, wrong, form)
   if (subject === undefined || more !== undefined)
     return void report(options.length + 1, 'behind the key, one word says whose key this is', form)
@@ -125,49 +130,4 @@ function checkSubjects({ subject, owner, principal }: SshKeyRecord, service: boo
   if (agent && service) report(1, 'an agent is no service')
   if (!agent && named.length > 0) report(1, 'only an agent has an owner or a principal')
   if (named.some(name => name.startsWith('agent:'))) report(1, 'an owner or a principal is a person')
-}
-
-/** RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4: what follows the type in a key's encoding, and what must hold of it. */
-const keyTypes: ReadonlyMap<string, (fields: readonly Buffer[]) => boolean> = new Map([
-  ['ssh-ed25519', ([key, more]) => key?.length === 32 && more === undefined],
-  ['ecdsa-sha2-nistp256', isPoint('nistp256', 65)],
-  ['ecdsa-sha2-nistp384', isPoint('nistp384', 97)],
-  ['ecdsa-sha2-nistp521', isPoint('nistp521', 133)],
-  ['ssh-rsa', ([e, n, more]) => e !== undefined && n !== undefined && more === undefined],
-])
-
-function isPoint(curve: string, length: number): (fields: readonly Buffer[]) => boolean {
-  return ([name, point, more]) =>
-    name?.toString() === curve && point?.length === length && point[0] === 4 && more === undefined
-}
-
-const leastRsaBits = 2048
-
-/** @returns what is wrong with the key; undefined where nothing is */
-function wrongKey(type: string, blob: Buffer, encoded: string): string | undefined {
-  const holds = keyTypes.get(type)
-  if (holds === undefined) return `a key of this type is not supported: ${[...keyTypes.keys()].join(', ')} are`
-  const [name, ...fields] = fieldsOf(blob) ?? []
-  if (blob.toString('base64') !== encoded || name?.toString() !== type || !holds(fields))
-    return 'not a public key of this type'
-  if (type === 'ssh-rsa' && bitsOf(fields[1]!) < leastRsaBits) return `an RSA key has ${leastRsaBits} bits at least`
-  return undefined
-}
-
-function bitsOf(integer: Buffer): number {
-  const start = integer.findIndex(byte => byte !== 0)
-  return start < 0 ? 0 : (integer.length - start) * 8 - (Math.clz32(integer[start]!) - 24)
-}
-
-/** @returns the strings that a key's encoding is made of; undefined where it is not */
-function fieldsOf(blob: Buffer): Buffer[] | undefined {
-  const fields: Buffer[] = []
-  for (let at = 0; at < blob.length; ) {
-    if (at + 4 > blob.length) return undefined
-    const end = at + 4 + blob.readUInt32BE(at)
-    if (end > blob.length) return undefined
-    fields.push(blob.subarray(at + 4, end))
-    at = end
-  }
-  return fields
 }

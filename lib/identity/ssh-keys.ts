@@ -5,7 +5,8 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { Refusal } from '../errors.ts'
 import { readWhenChanged } from './changing-file.ts'
-import { fingerprintOf, parseSshKeys, type SshKeyRecord } from './ssh-keyfile.ts'
+import { parseSshKeys, type SshKeyRecord } from './ssh-keyfile.ts'
+import { fingerprintOf } from './ssh-public-key.ts'
 import type { Subject } from './subject.ts'
 import { withdrawals } from './withdrawals.ts'
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import type { PostgresListener } from '../../lib/config/config.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
 import { agentsYaml, counterfoilYaml, edited, env, load, problemsOf } from './support.ts'
 import { testCertificate, testKey } from './tls.ts'
@@ -24,7 +25,7 @@ describe('a valid configuration', () => {
     expect(config.ledger.noteKey.asymmetricKeyType).toBe('ed25519')
     expect(config.ledger.sealKey.passphrase?.reveal()).toBe('canary-passphrase')
     expect(Buffer.from(config.ledger.vaultKey.reveal(), 'base64url')).toHaveLength(32)
-    expect(config.listen[0]?.upstream.reveal()).toBe(env.CRM_URL)
+    expect((config.listen[0] as PostgresListener).upstream.reveal()).toBe(env.CRM_URL)
     expect(config.policy.controls.map(({ id }) => id)).toEqual(['AC-03', 'AC-07', 'CF-01', 'CF-02'])
   })
 
@@ -38,7 +39,7 @@ describe('a valid configuration', () => {
     const printed = [
       JSON.stringify(config),
       inspect(config, { depth: 9, showHidden: true }),
-      `${config.listen[0]?.upstream}`,
+      `${(config.listen[0] as PostgresListener).upstream}`,
     ].join('\n')
     expect(printed).toContain('[secret]')
     expect(printed).not.toContain('canary')
@@ -95,7 +96,7 @@ describe('a configuration is refused', () => {
     ['a slip in a list',               '    address: 127', '    adress: 127',          'counterfoil.yaml:17:5: unknown key "adress"; did you mean "address"?'],
     ['a slip within a seal key',       'passphrase:', 'pasphrase:',                    'counterfoil.yaml:6:40: unknown key "pasphrase"; did you mean "passphrase"?'],
     ['what comes in a later version',  'heartbeat: 30s', 'anchors: []',                'counterfoil.yaml:8:3: unknown key "anchors"; not supported by this version'],
-    ['a protocol of a later version',  'protocol: postgres', 'protocol: ssh',          'counterfoil.yaml:16:15: not supported by this version: postgres is'],
+    ['a protocol of a later version',  'protocol: postgres', 'protocol: kubernetes',   'counterfoil.yaml:16:15: not supported by this version: postgres and ssh are'],
     ['a key that stands twice',        'embedded: [api]', 'embedded: [api]\nname: b',  'counterfoil.yaml:20:1: this key stands here twice'],
     ['a missing key',                  'name: crm-gateway\n', '',                      'counterfoil.yaml:1:1: missing key "name"'],
     ['a missing inner key',            '    upstream: env:CRM_URL\n', '',               'counterfoil.yaml:15:5: missing key "upstream"'],
@@ -198,7 +199,7 @@ describe('tls', () => {
   it('lets a listener face the world', async () => {
     const { listen } = await load(listener('{ key: file:tls.key, cert: tls.crt }'))
     expect(listen[0]).toMatchObject({ host: '0.0.0.0', tls: { cert: testCertificate.trim() } })
-    expect(listen[0]?.tls?.key.reveal()).toBe(testKey.trim())
+    expect((listen[0] as PostgresListener).tls?.key.reveal()).toBe(testKey.trim())
   })
 
   it('is refused where key and certificate do not belong together, or are missing', async () => {
