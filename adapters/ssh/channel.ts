@@ -3,7 +3,7 @@ import type { ServerChannel, Session } from 'ssh2'
 import { Refusal } from '../../lib/errors.ts'
 import { commandReply, type Running } from './command.ts'
 import { conduct, notice } from './conduct.ts'
-import { sendExit } from './internals.ts'
+import { sendExit, terminalModes } from './internals.ts'
 import type { Live } from './live.ts'
 import { commandOperation, refusedOperation, type Terminal } from './operation.ts'
 import { serveSftp } from './sftp/session.ts'
@@ -19,7 +19,8 @@ export function serveChannel(session: Session, live: Live): void {
 
   session.on('pty', (accept, _, info) => {
     // ssh2 types it without its name.
-    terminal = info as unknown as Terminal
+    const { term } = info as unknown as Terminal
+    terminal = { ...info, term, modes: terminalModes(live.parts.connection) ?? Buffer.alloc(0) }
     accept?.()
   })
   session.on('window-change', (accept, _, size) => {

@@ -1,5 +1,5 @@
 /** A command or a shell as a lazy reply: its output in frames, its input sent on beside them, its exit as the end. */
-import type { ServerChannel } from 'ssh2'
+import type { PseudoTtyOptions, ServerChannel } from 'ssh2'
 import { Fault } from '../../lib/errors.ts'
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Form, Frame } from '../../lib/reply.ts'
@@ -30,7 +30,8 @@ export async function* commandReply(
   // Said before anything is sent, so that under a mask nothing is.
   yield { type: 'head', form: outputForm }
   const upstream = await live.link.get(signal)
-  const pty = terminal === undefined ? false : terminal
+  // ssh2 takes modes as they are encoded, and does not type that.
+  const pty = (terminal ?? false) as PseudoTtyOptions | false
   const remote = await live.link.channel(upstream, signal, (on, done) =>
     command === undefined ? on.shell(pty, { env }, done) : on.exec(command, { pty, env } as never, done),
   )

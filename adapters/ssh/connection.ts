@@ -4,10 +4,11 @@ import type { ClientInfo, Connection } from 'ssh2'
 import { Refusal } from '../../lib/errors.ts'
 import type { Gate } from '../../lib/gate.ts'
 import type { Subject } from '../../lib/identity/subject.ts'
+import { signatures } from './algorithms.ts'
 import { serveChannel } from './channel.ts'
 import { forward } from './forward.ts'
 import { destinationOf, type Hosts } from './hosts.ts'
-import { openFailures, rejectOpen } from './internals.ts'
+import { announceSignatures, keepMessages, openFailures, rejectOpen } from './internals.ts'
 import { Live } from './live.ts'
 import { type Arrival, authenticate } from './login.ts'
 import { refusedOperation } from './operation.ts'
@@ -32,6 +33,8 @@ export async function serve(
   parts: ConnectionParts,
   known: () => void,
 ): Promise<void> {
+  keepMessages(connection)
+  announceSignatures(connection, signatures)
   const gone = new AbortController()
   const address = (socket.remoteAddress ?? info.ip).replace(/^::ffff:/, '')
   connection.on('error', () => socket.destroy())

@@ -36,7 +36,8 @@ export interface Terminal {
   readonly rows: number
   readonly width: number
   readonly height: number
-  readonly modes: object
+  /** As RFC 4254, 8 encodes them. */
+  readonly modes: Buffer
 }
 
 export interface Command {

@@ -1,6 +1,6 @@
 /** A host to put behind the gateway whose commands do as a test says: a real SSH server, by ssh2. */
 import type { AddressInfo } from 'node:net'
-import ssh2, { type Connection, type ServerChannel, type SFTPWrapper } from 'ssh2'
+import ssh2, { type Connection, type ServerChannel, type Session, type SFTPWrapper } from 'ssh2'
 import type { SshHost } from '../../../adapters/ssh/index.ts'
 import { keyPair } from './support.ts'
 
@@ -11,7 +11,12 @@ export interface FakeHost {
 }
 
 export interface Behaviour {
-  readonly exec?: (command: string, channel: ServerChannel, env: Readonly<Record<string, string>>) => void
+  readonly exec?: (
+    command: string,
+    channel: ServerChannel,
+    env: Readonly<Record<string, string>>,
+    session: Session,
+  ) => void
   readonly shell?: (channel: ServerChannel) => void
   readonly sftp?: (sftp: SFTPWrapper) => void
   readonly connected?: (connection: Connection) => void
@@ -46,7 +51,7 @@ export async function fakeHost(behaviour: Behaviour, pinned?: string): Promise<F
       })
       session.on('pty', taken => taken?.())
       session.on('window-change', taken => taken?.())
-      session.on('exec', (taken, _, { command }) => behaviour.exec?.(command, quiet(taken()), env))
+      session.on('exec', (taken, _, { command }) => behaviour.exec?.(command, quiet(taken()), env, session))
       session.on('shell', taken => behaviour.shell?.(quiet(taken())))
       session.on('sftp', taken => behaviour.sftp?.(taken()))
     })

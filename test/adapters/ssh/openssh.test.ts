@@ -1,9 +1,10 @@
 /** OpenSSH's own programs through the gateway to OpenSSH's own server, with nothing but a host name changed. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
+import ssh2, { type ParsedKey } from 'ssh2'
 import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { sshKeys } from '../../../lib/identity/ssh-keys.ts'
 import { findTool, interop } from '../../support/interop.ts'
@@ -108,6 +109,21 @@ Host *
   interop(needed, 'ssh runs a command: output, errors, input, exit status', async () => {
     const ran = await run('ssh', ['gateway', 'cat; echo err >&2; exit 7'], 'typed')
     expect(ran).toMatchObject({ status: 7, stdout: 'typed', stderr: 'err\n' })
+  })
+
+  interop(needed, 'ssh logs in with an RSA key by SHA-2, and not by SHA-1', async () => {
+    const pair = generateKeyPairSync('rsa', { modulusLength: 3072 })
+    const path = join(files, 'rsa')
+    writeFileSync(path, pair.privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 })
+    const known = readFileSync(join(files, 'ssh-keys'), 'utf8')
+    const own = ssh2.utils.parseKey(readFileSync(path)) as ParsedKey
+    writeFileSync(join(files, 'ssh-keys'), `${known}ssh-rsa ${own.getPublicSSH().toString('base64')} ${requesterId}\n`)
+    const by = (algorithm: string) =>
+      run('ssh', ['-i', path, '-o', `PubkeyAcceptedAlgorithms=${algorithm}`, 'gateway', 'echo in'])
+    expect(await by('rsa-sha2-512')).toMatchObject({ status: 0, stdout: 'in\n' })
+    expect(await by('rsa-sha2-256')).toMatchObject({ status: 0, stdout: 'in\n' })
+    expect(await by('ssh-rsa')).toMatchObject({ status: 255, stdout: '' })
+    writeFileSync(join(files, 'ssh-keys'), known)
   })
 
   interop(needed, 'ssh -n runs a command whose input has ended before it starts', async () => {

@@ -1,0 +1,246 @@
+/** What runs on the SSH gateway's channels: terminals, signals, many at once, hosts that fail, approvals, masks. */
+import { once } from 'node:events'
+import type { Client, ClientChannel, ServerChannel } from 'ssh2'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Control } from '../../../lib/control.ts'
+import { approvalControl, dba, maskControl } from '../../support/guard.ts'
+import { findTool } from '../../support/interop.ts'
+import { type Behaviour, type FakeHost, fakeHost } from './host.ts'
+import { exec, finished, keyPair, type Setup, type Sshd, setUp, sshd } from './support.ts'
+
+const closing: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+async function inFrontOf(behaviour: Behaviour, controls: readonly Control[] = [], pinned?: string) {
+  const host: FakeHost = await fakeHost(behaviour, pinned)
+  closing.push(host.close)
+  const at: Setup = await setUp({ web1: host.host }, controls)
+  closing.push(at.close)
+  return { host, at, client: await at.client() }
+}
+
+const say = (text: string) => (_: string, channel: ServerChannel) => {
+  channel.resume()
+  channel.write(text, () => {
+    channel.exit(0)
+    channel.end()
+  })
+}
+const shell = (client: Client, terminal: object | false = {}) =>
+  new Promise<ClientChannel>((resolve, reject) =>
+    client.shell(terminal as never, (error, channel) => (error ? reject(error) : resolve(channel))),
+  )
+const started = (client: Client, command: string, options: object = {}) =>
+  new Promise<ClientChannel>((resolve, reject) =>
+    client.exec(command, options, (error, channel) => (error ? reject(error) : resolve(channel))),
+  )
+
+describe.skipIf(findTool('sshd') === undefined)('on a real host', () => {
+  const open = async () => {
+    const host: Sshd = await sshd()
+    closing.push(host.stop)
+    const at = await setUp({ web1: host.host })
+    closing.push(at.close)
+    return at.client()
+  }
+
+  it('a terminal has the size and the modes that were asked for, and follows when it changes', async () => {
+    const client = await open()
+    const channel = await started(client, 'stty size; stty -a | grep -o -- "-echo "; read x; stty size', {
+      pty: { rows: 30, cols: 100, term: 'xterm', modes: { ECHO: 0 } },
+    })
+    const over = finished(channel)
+    await once(channel, 'data')
+    channel.setWindow(50, 120, 0, 0)
+    channel.write('\n')
+    const { stdout } = await over
+    expect(stdout.split(/\s+/).filter(Boolean)).toEqual(['30', '100', '-echo', '50', '120'])
+  })
+})
+
+describe('a signal', () => {
+  it('reaches the command, by its name', async () => {
+    const { client } = await inFrontOf({
+      exec: (_, channel, __, session) => {
+        session.on('signal', (___, ____, { name }) => say(`got ${name}`)('', channel))
+        channel.write('ready')
+      },
+    })
+    const channel = await started(client, 'wait')
+    const over = finished(channel)
+    await once(channel, 'data')
+    channel.signal('USR1')
+    expect(await over).toMatchObject({ stdout: 'readygot USR1', status: 0 })
+  })
+
+  it('is sent to a command that is cut', async () => {
+    const signals: string[] = []
+    const { at, client } = await inFrontOf({
+      exec: (_, channel, __, session) => {
+        session.on('signal', (___, ____, { name }) => signals.push(name))
+        channel.write('ready')
+      },
+    })
+    const channel = await started(client, 'wait')
+    await once(channel, 'data')
+    await at.guard.policy.reload({ rules: 'p, role:none, crm/**, *, allow', controls: [] })
+    expect((await finished(channel)).stderr).toContain('ERR_ACCESS_DENIED: the policy has changed')
+    await expect.poll(() => signals).toEqual(['TERM'])
+  })
+})
+
+describe('a host', () => {
+  it('is reached only when something is permitted there, and once for all channels of a client', async () => {
+    const { host, at, client } = await inFrontOf({ exec: say('x') })
+    const other = await at.client({ username: 'web1', password: 'owner@crm.example' })
+    expect((await exec(other, 'id')).stderr).toContain('ERR_ACCESS_DENIED')
+    expect(host.connections()).toBe(0)
+    await Promise.all([exec(client, 'a'), exec(client, 'b'), exec(client, 'c')])
+    expect(host.connections()).toBe(1)
+  })
+
+  it('that shows another key than the pinned one is sent nothing, and the attempt is recorded', async () => {
+    let asked = 0
+    const { at, client } = await inFrontOf(
+      { exec: () => (asked += 1), connected: c => c.on('authentication', () => (asked += 1)) },
+      [],
+      keyPair().public,
+    )
+    const { status, stderr } = await exec(client, 'id')
+    expect({ status, asked }).toEqual({ status: 69, asked: 0 })
+    expect(stderr).toContain('ERR_UPSTREAM: web1 shows another host key than the one that is pinned')
+    expect(await at.of('outcome')).toMatchObject([{ result: 'failed', code: 'ERR_UPSTREAM' }])
+  })
+
+  it('that dies in the middle of a command fails it, and is reached anew for the next', async () => {
+    let first = true
+    const { host, at, client } = await inFrontOf({
+      connected: connection =>
+        connection.on('session', () => {
+          if (first) setImmediate(() => connection.end())
+          first = false
+        }),
+      exec: say('alive'),
+    })
+    expect((await exec(client, 'id')).status).toBe(69)
+    expect(await exec(client, 'id')).toMatchObject({ stdout: 'alive', status: 0 })
+    expect(host.connections()).toBe(2)
+    expect((await at.of('outcome')).map(({ result }) => result)).toEqual(['failed', 'completed'])
+  })
+
+  it('that there is not is refused, however it is asked for', async () => {
+    const { at } = await inFrontOf({})
+    const client = await at.client({ username: 'root@web1' })
+    expect(await exec(client, 'id')).toMatchObject({ status: 77, stderr: expect.stringContaining('no such login') })
+    const sftp = await new Promise(resolve => client.sftp(error => resolve(error)))
+    expect(sftp).toBeInstanceOf(Error)
+    const forwarded = await new Promise<Error | undefined>(resolve =>
+      client.forwardOut('127.0.0.1', 1, 'localhost', 1, resolve),
+    )
+    expect(forwarded?.message).toContain('ERR_ACCESS_DENIED')
+    expect((await at.of('decision')).map(({ verdict }) => verdict)).toEqual(['deny', 'deny', 'deny'])
+  })
+})
+
+describe('output on both streams', () => {
+  it('reaches a client that reads late, each byte once', async () => {
+    const size = 6 * 1024 * 1024
+    const { client } = await inFrontOf({
+      exec: (_, channel) => {
+        const bytes = Buffer.alloc(64 * 1024, 'o')
+        let left = size / bytes.length
+        const next = () => {
+          if (left-- === 0) {
+            channel.exit(0)
+            channel.end()
+          } else channel.write(bytes, () => channel.stderr.write(bytes, next))
+        }
+        next()
+      },
+    })
+    const channel = await started(client, 'both')
+    const counted = { stdout: 0, stderr: 0 }
+    // One is left until its window is full, then the other.
+    channel.on('data', (part: Buffer) => {
+      counted.stdout += part.length
+      if (counted.stdout > 1_000_000 && channel.stderr.listenerCount('data') === 0) {
+        channel.stderr.on('data', (piece: Buffer) => {
+          counted.stderr += piece.length
+        })
+      }
+    })
+    await once(channel, 'close')
+    expect(counted).toEqual({ stdout: size, stderr: size })
+  })
+})
+
+describe('an approval', () => {
+  const approved = (action: string, waitMs = 30_000): Control => ({
+    ...approvalControl,
+    covers: { resource: 'crm/**', actions: [action] },
+    require: { approval: { people: 1, from: 'role:dba', withinMs: 60_000, waitMs } },
+  })
+
+  it('for a command binds the command alone: what is typed into it does not reach it', async () => {
+    let typed = ''
+    const { at, client } = await inFrontOf(
+      {
+        exec: (command, channel) => {
+          channel.on('data', (part: Buffer) => {
+            typed += part
+          })
+          channel.once('end', () => say(`${command} ran`)(command, channel))
+        },
+      },
+      [approved('exec')],
+    )
+    const channel = await started(client, 'sh')
+    const over = finished(channel)
+    channel.write('rm -rf /\n')
+    await expect.poll(() => at.of('approval-requested')).toHaveLength(1)
+    await at.guard.desk.approve(dba, (await at.of('approval-requested'))[0]!.approval)
+    const { stdout, stderr, status } = await over
+    expect({ stdout, status, typed }).toEqual({ stdout: 'sh ran', status: 0, typed: '' })
+    expect(stderr).toContain('waiting for another person to approve this: a-')
+  })
+
+  it('that does not come leaves an exit status by which a script can tell that it may try again', async () => {
+    const { client } = await inFrontOf({ exec: say('x') }, [approved('exec', 20)])
+    expect(await exec(client, 'id')).toMatchObject({
+      status: 75,
+      stderr: expect.stringContaining('ERR_APPROVAL_PENDING'),
+    })
+  })
+
+  it('for another environment or terminal is another one', async () => {
+    const { at, client } = await inFrontOf({ exec: say('x') }, [approved('exec', 20)])
+    await exec(client, 'id', { env: { LC_ALL: 'C' } })
+    await exec(client, 'id', { env: { LC_ALL: 'C' } })
+    await exec(client, 'id', { env: { LC_ALL: 'POSIX' } })
+    await exec(client, 'id', { pty: true })
+    expect(await at.of('approval-requested')).toHaveLength(3)
+  })
+
+  it('cannot be given for a shell, which is nothing but what is typed into it', async () => {
+    const { at, client } = await inFrontOf({}, [approved('shell')])
+    const channel = await shell(client)
+    expect((await finished(channel)).stderr).toContain('ERR_OBLIGATION_UNMET')
+    expect(await at.of('approval-requested')).toEqual([])
+  })
+})
+
+describe('a mask', () => {
+  it('anywhere behind the listener refuses what could show anything: commands and shells', async () => {
+    const { host, at, client } = await inFrontOf(
+      { exec: say('123-45-0001'), shell: channel => say('x')('', channel) },
+      [{ ...maskControl, covers: { resource: 'crm/web2/*/sftp/srv/**' } }],
+    )
+    const { stdout, stderr } = await exec(client, 'cat /srv/customers')
+    expect({ stdout, connections: host.connections() }).toEqual({ stdout: '', connections: 0 })
+    expect(stderr).toContain('ERR_OBLIGATION_UNMET')
+    expect((await finished(await shell(client))).stderr).toContain('ERR_OBLIGATION_UNMET')
+    expect((await at.of('outcome')).every(({ bytes }) => bytes === 0)).toBe(true)
+  })
+})
