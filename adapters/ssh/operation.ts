@@ -89,7 +89,7 @@ export const refusedOperation = (base: string, what: string, action: string, det
  */
 export function forwardOperation(base: string, host: string, port: number): Operation {
   const name = destinationName(host)
-  const local = name === 'localhost' || name === '[::1]' || /^127\./.test(name)
+  const local = name === 'localhost' || name === '[::1]' || (isIP(name) === 4 && name.startsWith('127.'))
   return operation({
     base,
     accesses: [{ action: 'forward', resource: `${base}/forward/${name}:${port}` }],

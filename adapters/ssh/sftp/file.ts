@@ -5,7 +5,7 @@ import { race } from '../../../lib/run.ts'
 import { fx } from '../errors.ts'
 import { Fields, type Packet, packet, string, type, uint32 } from './packets.ts'
 import type { Remote } from './remote.ts'
-import type { Judged } from './requests.ts'
+import { type Judged, refuseMoves } from './requests.ts'
 
 /** A frame, and how it stands on the client's wire: where a mask has changed its bytes, with those. */
 export type Answer = (Data | End) & { readonly wire: (bytes: Uint8Array) => Buffer }
@@ -108,9 +108,10 @@ function release(remote: Remote, { type: of, body }: Packet): void {
 export async function* singleReply(
   exchange: Exchange,
   remote: Remote,
-  judged: Pick<Judged, 'operation' | 'form' | 'type' | 'body'>,
+  judged: Pick<Judged, 'operation' | 'form' | 'type' | 'body' | 'moves'>,
   id: number,
 ): AsyncGenerator<Frame> {
+  refuseMoves(judged, exchange.fact('obligations').masks)
   yield { type: 'head', form: judged.form }
   exchange.signal.throwIfAborted()
   const said = await race(remote.request(judged.type, judged.body, 0), exchange.signal)

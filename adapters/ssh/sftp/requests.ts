@@ -1,6 +1,8 @@
 /** The documented table of what each SFTP request does and how much it risks, and the operation that each becomes. */
+import type { MaskRule } from '../../../lib/control.ts'
 import { Refusal } from '../../../lib/errors.ts'
 import type { Json } from '../../../lib/format/canonical.ts'
+import { overlaps } from '../../../lib/glob.ts'
 import type { Operation } from '../../../lib/operation.ts'
 import type { Form } from '../../../lib/reply.ts'
 import { outputForm } from '../command.ts'
@@ -58,6 +60,8 @@ export interface Judged {
   readonly body: Buffer
   /** Every path that it may mean, for what is later asked of its handle. */
   readonly means: readonly string[]
+  /** Resources that get another name with all that is under them. */
+  readonly moves?: readonly string[]
 }
 
 /** @returns undefined where it is no request that names a path. @throws Garbled, Refusal */
@@ -79,13 +83,15 @@ export async function judge(of: number, body: Buffer, base: string, paths: Paths
   // REALPATH's answer is where it leads; a link's two ends are what the request itself is about.
   const asIs = of === type.realpath || of === type.symlink
   const sent = asIs ? body : Buffer.concat([...head, ...asked.map(({ leads }) => pathOf(leads)), fields.rest()])
+  const means = asked.flatMap(path => path.means)
+  const moves = kind.moves ? { moves: means.map(path => resourceOf(base, path)) } : {}
   const named =
     of === type.symlink ? [shownAs(first), shownAs(new Fields(body.subarray(4 + first.length)).string())] : undefined
   return {
     operation: judged(base, kind, asked, named ?? asked.map(({ leads }) => shown(leads)), fields.rest()),
     form: kind.shows ? outputForm : { kind: 'empty' },
     opens: kind.opens === true,
-    ...{ type: of, body: sent, means: asked.flatMap(({ means }) => means) },
+    ...{ type: of, body: sent, means, ...moves },
   }
 }
 
@@ -94,8 +100,6 @@ const shownAs = (bytes: Buffer) => shown(bytes.toString('latin1'))
 
 function judged(base: string, kind: Kind, asked: readonly Path[], named: readonly Json[], rest: Buffer): Operation {
   const resources = [...new Set(asked.flatMap(({ means }) => means))].map(path => resourceOf(base, path))
-  // What a path leads to is copied, or shown under another one.
-  const copies = kind.moves ? resources : []
   return operation({
     base,
     accesses: resources.map(resource => ({ action: kind.action, resource })),
@@ -106,9 +110,9 @@ function judged(base: string, kind: Kind, asked: readonly Path[], named: readonl
       ...(rest.length > 0 ? { attributes: rest.toString('hex') } : {}),
     },
     part: {
-      ...{ opaque: false, risk: kind.risk, read: kind.read === true },
+      // A folder takes what is in it along: whatever is under a mask behind the listener may be there.
+      ...{ opaque: kind.moves === true, risk: kind.risk, read: kind.read === true },
       ...(kind.opens ? { piecemeal: true } : {}),
-      ...(copies.length > 0 ? { copies } : {}),
     },
   })
 }
@@ -144,6 +148,16 @@ export const setAttributes = (base: string, means: readonly string[], attributes
     action: { sftp: 'setstat', on: [shown(means.at(-1)!)], attributes: attributes.toString('hex') },
     part: { opaque: false, risk: 'high' },
   })
+
+/**
+ * Under another name, what is under a mask would be read in clear.
+ * @throws Refusal ERR_OBLIGATION_UNMET where a mask means anything that is moved, or linked to, or anything under it
+ */
+export function refuseMoves({ moves = [] }: Pick<Judged, 'moves'>, masks: readonly MaskRule[]): void {
+  const masked = moves.find(of => masks.some(({ resource }) => [of, `${of}/**`].some(what => overlaps(resource, what))))
+  if (masked !== undefined)
+    throw new Refusal('ERR_OBLIGATION_UNMET', `${masked} holds what is under a mask: it may get no other name`)
+}
 
 export const tooManyFiles = (most: number) =>
   new Refusal('ERR_OBLIGATION_UNMET', `${most} files open at once, and no more: close some`)

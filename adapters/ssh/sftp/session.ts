@@ -124,7 +124,7 @@ class SftpSession {
     return this.#single(id, judged)
   }
 
-  async #single(id: number, judged: Pick<Judged, 'operation' | 'form' | 'type' | 'body'>): Promise<void> {
+  async #single(id: number, judged: Pick<Judged, 'operation' | 'form' | 'type' | 'body' | 'moves'>): Promise<void> {
     const { remote } = this.#parts
     const result = await this.#run(judged.operation, exchange => singleReply(exchange, remote, judged, id))
     if ('error' in result) await this.#tell(id, result)
