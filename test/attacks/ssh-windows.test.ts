@@ -46,16 +46,17 @@ describe('a window', () => {
     void closed.then(() => {
       over = true
     })
-    const before = process.memoryUsage().arrayBuffers
-    let most = 0
-    for (let sent = 0; sent < 256 * mebibyte && !over; sent += piece.length) {
+    let sent = 0
+    for (; sent < 256 * mebibyte && !over; sent += piece.length) {
       _client._protocol.channelData(outgoing.id, piece)
       if (_client._sock.writableNeedDrain)
         await Promise.race([once(_client._sock, 'drain').catch(() => undefined), closed])
-      most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+      // A connection that is closing takes everything, and nothing is heard of its end meanwhile.
+      else await new Promise(resolve => setImmediate(resolve))
     }
     await closed
-    expect(most).toBeLessThan(48 * mebibyte)
+    // What was on its way in sockets, and the little that is kept.
+    expect(sent).toBeLessThan(48 * mebibyte)
     expect(await exec(await at.client({ username: 'nowhere' }), 'id')).toMatchObject({ status: 77 })
   })
 
