@@ -113,9 +113,6 @@ export function forgetSent(channel: Channel): void {
 /** The peer has closed the channel. ssh2 says so only when all that it had sent before has been read. */
 export const isClosed = (channel: Channel): boolean => inside(channel).incoming.state === 'closed'
 
-/** The peer can be sent something still. */
-export const isOpen = (channel: Channel): boolean => inside(channel).outgoing.state === 'open'
-
 /** How many bytes lie here unread, those beyond the window included: ssh2 takes them from a peer that pays no heed to it. */
 export const unread = (channel: Channel): number => channel.readableLength
 

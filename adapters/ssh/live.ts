@@ -35,12 +35,16 @@ export type Result =
 /** As much as a peer may send beyond what it was told it may: nothing, but ssh2 counts by packets. */
 const mostUnread = 4 * 1024 * 1024
 
+/** Refusals that are being recorded, of one connection. */
+const mostRefusing = 256
+
 export class Live {
   readonly parts: LiveParts
   /** `TARGET/HOST/LOGIN` */
   readonly base: string
   readonly #link: Link | undefined
   readonly #work = new Set<Promise<unknown>>()
+  #refusing = 0
   readonly #watched = new Map<Channel, () => void>()
 
   constructor(parts: LiveParts) {
@@ -99,6 +103,9 @@ export class Live {
 
   /** Records a refusal of what is not done here, whoever asks. Resolves with the result to be told; never rejects. */
   refuse(operation: Operation, error: Error): Promise<Result> {
+    this.#refusing += 1
+    // What is refused is recorded, which takes its time: who asks faster than that is not let ask on.
+    if (this.#refusing > mostRefusing) this.parts.socket.destroy()
     const work = (async (): Promise<Result> => {
       const { gate, address, session } = this.parts
       try {
@@ -110,7 +117,10 @@ export class Live {
       }
     })()
     this.#work.add(work)
-    void work.finally(() => this.#work.delete(work))
+    void work.finally(() => {
+      this.#refusing -= 1
+      this.#work.delete(work)
+    })
     return work
   }
 

@@ -89,6 +89,7 @@ export const refusedOperation = (base: string, what: string, action: string, det
  */
 export function forwardOperation(base: string, host: string, port: number): Operation {
   const name = destinationName(host)
+  if (!(port >= 1 && port <= 65_535)) throw new Refusal('ERR_ACCESS_DENIED', 'there is no such port')
   const local = name === 'localhost' || name === '[::1]' || (isIP(name) === 4 && name.startsWith('127.'))
   return operation({
     base,

@@ -86,7 +86,7 @@ export class Inlet<Name extends string = 'in'> {
         this.#wake = resolve
       })
       for (const stream of [...this.#streams]) {
-        const bytes = stream[1].read() as Buffer | null
+        const bytes = take(stream[1])
         if (bytes === null) continue
         // The other one comes first next time.
         this.#streams.push(...this.#streams.splice(this.#streams.indexOf(stream), 1))
@@ -97,6 +97,13 @@ export class Inlet<Name extends string = 'in'> {
     }
   }
 }
+
+/** As much as is judged, committed to and written at once. All that lies in a window would be one copy more of it. */
+const longestPiece = 64 * 1024
+
+/** Asked for more than there is, a stream gives nothing; asked when there is nothing, it looks whether it has ended. */
+const take = (stream: Readable): Buffer | null =>
+  (stream.readableLength > longestPiece ? stream.read(longestPiece) : stream.read()) as Buffer | null
 
 /** Sends on what comes, and its end, until the signal. Never rejects: what ends it is said elsewhere. */
 export async function pump(from: Readable, to: Channel, socket: Socket, signal: AbortSignal): Promise<void> {

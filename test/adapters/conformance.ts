@@ -20,6 +20,7 @@ import {
   owner,
   requester,
 } from '../support/guard.ts'
+import { held } from '../support/memory.ts'
 
 /** What a client can ask for; the door knows how its protocol says it. */
 export type Work =
@@ -272,14 +273,14 @@ export function adapterConformance(door: Door): void {
 
     it('takes from the upstream no more than a slow reader lets it, and loses nothing of it', async () => {
       await start()
-      const before = process.memoryUsage().arrayBuffers
+      const before = held()
       const call = begin('flood', requester, true)
       await eventually(decisions).toHaveLength(1)
       let most = 0
       // Without back-pressure 64 MB cross loopback many times over meanwhile.
       for (let sample = 0; sample < 40; sample += 1) {
         await new Promise(resolve => setTimeout(resolve, 25))
-        most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+        most = Math.max(most, held() - before)
       }
       expect(most).toBeLessThan(24 * 1024 * 1024)
       expect(await at.of('outcome')).toEqual([])

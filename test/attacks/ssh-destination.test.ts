@@ -46,6 +46,10 @@ describe('a destination', () => {
     expect(spelling(host)).toBe(expected)
   })
 
+  it.each([0, 65_536, 65_536 + 22, 2 ** 32 - 1])('has no port %d', port => {
+    expect(() => forwardOperation('fleet/web1/deploy', 'db1', port)).toThrow('no such port')
+  })
+
   it.each([
     ['127.0.0.1', 'low'],
     ['127.9.9.9', 'low'],

@@ -144,6 +144,36 @@ describe('a host', () => {
   })
 })
 
+describe('one connection', () => {
+  it('has a hundred channels at once, and no more', async () => {
+    const { client } = await inFrontOf({ exec: (_, channel) => channel.write('here') })
+    const channels = await Promise.all(Array.from({ length: 100 }, () => started(client, 'stay')))
+    await expect(started(client, 'stay')).rejects.toThrow('100 channels at once, and no more')
+    const closed = once(channels[0]!.resume(), 'close')
+    channels[0]!.close()
+    await closed
+    await expect
+      .poll(() =>
+        started(client, 'stay').then(
+          () => 'in',
+          () => 'out',
+        ),
+      )
+      .toBe('in')
+  })
+
+  it('that asks for what is refused faster than it can be recorded is closed', async () => {
+    const { at, client } = await inFrontOf({})
+    const closed = once(client, 'close')
+    client.on('error', () => undefined)
+    for (let asked = 0; asked < 2000; asked += 1) client.forwardIn('127.0.0.1', 0, () => undefined)
+    await closed
+    const decisions = await at.of('decision')
+    expect(decisions.length).toBeGreaterThan(0)
+    expect(decisions.length).toBeLessThan(1000)
+  })
+})
+
 describe('output on both streams', () => {
   it('reaches a client that reads late, each byte once', async () => {
     const size = 6 * 1024 * 1024

@@ -20,10 +20,12 @@ export interface KeyPair {
   readonly public: string
 }
 
-/** Ed25519, in OpenSSH's own form. */
+/** Ed25519, in OpenSSH's own form. One in some hundred that ssh2 makes cannot be read, by ssh-keygen neither. */
 export function keyPair(): KeyPair {
-  const pair = ssh2.utils.generateKeyPairSync('ed25519')
-  return { private: pair.private, public: pair.public }
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519')
+    if (!(ssh2.utils.parseKey(pair.private) instanceof Error)) return { private: pair.private, public: pair.public }
+  }
 }
 
 export interface Setup extends Fixture {
@@ -125,14 +127,12 @@ export async function sshd(extra = ''): Promise<Sshd> {
   const folder = mkdtempSync(join(tmpdir(), 'counterfoil-sshd-'))
   const [hostKey, userKey] = [keyPair(), keyPair()]
   const user = userInfo().username
-  const port = Number(await freePort())
   const write = (name: string, text: string) => writeFileSync(join(folder, name), text, { mode: 0o600 })
   write('host_key', hostKey.private)
   write('authorized_keys', `${userKey.public}\n`)
   write(
     'sshd_config',
-    `Port ${port}
-ListenAddress 127.0.0.1
+    `ListenAddress 127.0.0.1
 HostKey ${folder}/host_key
 AuthorizedKeysFile ${folder}/authorized_keys
 PidFile none
@@ -147,8 +147,7 @@ ${extra}
   )
   // Debian's makes it when the service starts.
   if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
-  const child = spawn(findTool('sshd')!, ['-D', '-e', '-f', join(folder, 'sshd_config')], { stdio: 'ignore' })
-  await reachable(port, child)
+  const { child, port } = await started(folder)
   return {
     ...{ folder, port, user },
     host: {
@@ -168,18 +167,31 @@ ${extra}
   }
 }
 
-async function reachable(port: number, child: ChildProcess): Promise<void> {
-  for (;;) {
-    if (child.exitCode !== null) throw new Error('sshd did not start')
-    const open = await new Promise<boolean>(resolve => {
-      const socket = connect(port, '127.0.0.1')
-      const done = (answer: boolean) => {
-        socket.destroy()
-        resolve(answer)
-      }
-      socket.once('connect', () => done(true))
-      socket.once('error', () => setTimeout(() => done(false), 20))
-    })
-    if (open) return
+/** A free port may be another's by the time that it is listened on: then another one is tried. */
+async function started(folder: string): Promise<{ readonly child: ChildProcess; readonly port: number }> {
+  for (let tries = 0; tries < 5; tries += 1) {
+    const port = Number(await freePort())
+    const options = ['-D', '-e', '-f', join(folder, 'sshd_config'), '-p', String(port)]
+    const child = spawn(findTool('sshd')!, options, { stdio: 'ignore' })
+    if (await answers(port, child)) return { child, port }
   }
+  throw new Error('sshd did not start')
+}
+
+/** @returns false where it has ended instead */
+async function answers(port: number, child: ChildProcess): Promise<boolean> {
+  while (child.exitCode === null) {
+    const banner = await new Promise<string>(resolve => {
+      let said = ''
+      const socket = connect(port, '127.0.0.1')
+      socket.setEncoding('utf8').on('data', (text: string) => {
+        said += text
+        socket.destroy()
+      })
+      socket.on('error', () => undefined)
+      socket.once('close', () => setTimeout(() => resolve(said), said === '' ? 20 : 0))
+    })
+    if (banner.startsWith('SSH-2.0-OpenSSH')) return true
+  }
+  return false
 }
