@@ -1,7 +1,7 @@
 /** A command or a shell as a lazy reply: its output in frames, its input sent on beside them, its exit as the end. */
 import type { PseudoTtyOptions, ServerChannel } from 'ssh2'
 import { Fault } from '../../lib/errors.ts'
-import type { Exchange } from '../../lib/exchange.ts'
+import type { Exchange, Input } from '../../lib/exchange.ts'
 import type { Form, Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
 import { type Exit, exitOf, isClosed, sendSignal } from './internals.ts'
@@ -9,8 +9,14 @@ import type { Live } from './live.ts'
 import type { Command, Terminal } from './operation.ts'
 import { Inlet, pump } from './streams.ts'
 
-/** What a command prints, and what a file holds: text that masks cannot be applied to yet, so under a mask it is refused. */
-export const outputForm: Form = { kind: 'opaque' }
+/** What a file holds: it may be anything, so under a mask it is refused. */
+export const fileForm: Form = { kind: 'opaque' }
+
+/** What a command prints: text, which masks that look for patterns apply to, and those that name fields do not. */
+const outputForm = (terminal: Terminal | undefined): Form =>
+  terminal === undefined
+    ? { kind: 'text' }
+    : { kind: 'text', terminal: { columns: terminal.cols, rows: terminal.rows, term: terminal.term } }
 
 /** A command in flight, for whoever sends it signals and sizes. */
 export interface Running {
@@ -28,19 +34,31 @@ export async function* commandReply(
 ): AsyncGenerator<Frame> {
   const { signal } = exchange
   // Said before anything is sent, so that under a mask nothing is.
-  yield { type: 'head', form: outputForm }
+  yield { type: 'head', form: outputForm(terminal) }
   const upstream = await live.link.get(signal)
   // ssh2 takes modes as they are encoded, and does not type that.
   const pty = (terminal ?? false) as PseudoTtyOptions | false
   const remote = await live.link.channel(upstream, signal, (on, done) =>
     command === undefined ? on.shell(pty, { env }, done) : on.exec(command, { pty, env } as never, done),
   )
-  running.signal = name => sendSignal(upstream.client, remote, name)
-  running.resize = ({ rows, cols, height, width }) => remote.setWindow(rows, cols, height, width)
+  /** What cannot be recorded does not go on. */
+  const heard = (channel: Input['channel'], bytes: Uint8Array) =>
+    exchange.heard({ channel, bytes }).catch(error => {
+      exchange.abort(error)
+      throw error
+    })
+  running.signal = name => {
+    sendSignal(upstream.client, remote, name)
+    heard('signal', Buffer.from(name)).catch(() => undefined)
+  }
+  running.resize = ({ rows, cols, height, width }) => {
+    remote.setWindow(rows, cols, height, width)
+    heard('resize', Buffer.from(`${cols}x${rows}`)).catch(() => undefined)
+  }
   const over = new AbortController()
   // An approval binds the command as it stands: what would be typed into it, nobody has seen.
   if (exchange.perhaps('approval') !== undefined) remote.end()
-  else void pump(client, remote, upstream.socket, over.signal)
+  else void pump(client, remote, upstream.socket, over.signal, bytes => heard('stdin', bytes))
   const output = new Inlet({ stdout: remote, stderr: remote.stderr })
   let ended = false
   try {

@@ -105,12 +105,22 @@ const longestPiece = 64 * 1024
 const take = (stream: Readable): Buffer | null =>
   (stream.readableLength > longestPiece ? stream.read(longestPiece) : stream.read()) as Buffer | null
 
-/** Sends on what comes, and its end, until the signal. Never rejects: what ends it is said elsewhere. */
-export async function pump(from: Readable, to: Channel, socket: Socket, signal: AbortSignal): Promise<void> {
+/**
+ * Sends on what comes, and its end, until the signal. Never rejects: what ends it is said elsewhere.
+ * @param heard told of each piece before it is sent on; where it throws, nothing more is
+ */
+export async function pump(
+  from: Readable,
+  to: Channel,
+  socket: Socket,
+  signal: AbortSignal,
+  heard?: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
   const inlet = new Inlet({ in: from })
   const outlet = new Outlet(to, socket)
   try {
     for (let piece = await inlet.next(signal); piece !== undefined; piece = await inlet.next(signal)) {
+      await heard?.(piece.bytes)
       await race(outlet.write(piece.bytes), signal)
     }
     to.end()

@@ -5,7 +5,7 @@ import type { Json } from '../../../lib/format/canonical.ts'
 import { overlaps } from '../../../lib/glob.ts'
 import type { Operation } from '../../../lib/operation.ts'
 import type { Form } from '../../../lib/reply.ts'
-import { outputForm } from '../command.ts'
+import { fileForm } from '../command.ts'
 import { operation } from '../operation.ts'
 import { Fields, flag, string, type, uint32 } from './packets.ts'
 import { type Path, type Paths, resourceOf, shown } from './paths.ts'
@@ -89,7 +89,7 @@ export async function judge(of: number, body: Buffer, base: string, paths: Paths
     of === type.symlink ? [shownAs(first), shownAs(new Fields(body.subarray(4 + first.length)).string())] : undefined
   return {
     operation: judged(base, kind, asked, named ?? asked.map(({ leads }) => shown(leads)), fields.rest()),
-    form: kind.shows ? outputForm : { kind: 'empty' },
+    form: kind.shows ? fileForm : { kind: 'empty' },
     opens: kind.opens === true,
     ...{ type: of, body: sent, means, ...moves },
   }
@@ -134,7 +134,7 @@ async function open(fields: Fields, base: string, paths: Paths): Promise<Judged>
       action: { sftp: 'open', on: [shown(path.leads)], flags: names },
       part: { opaque: false, read: !writes, piecemeal: true, ...(writes ? { unbound: true } : {}) },
     }),
-    form: reads ? outputForm : { kind: 'empty' },
+    form: reads ? fileForm : { kind: 'empty' },
     opens: true,
     ...{ type: type.open, body: Buffer.concat([pathOf(path.leads), uint32(flags), fields.rest()]), means: path.means },
   }

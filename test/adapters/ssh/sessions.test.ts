@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Client, ClientChannel, ServerChannel } from 'ssh2'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Control } from '../../../lib/control.ts'
+import { decodeEvents } from '../../../lib/format/timeline.ts'
 import { approvalControl, dba, maskControl } from '../../support/guard.ts'
 import { findTool } from '../../support/interop.ts'
 import { type Behaviour, type FakeHost, fakeHost } from './host.ts'
@@ -85,7 +86,7 @@ describe('a signal', () => {
     })
     const channel = await started(client, 'wait')
     await once(channel, 'data')
-    await at.guard.policy.reload({ rules: 'p, role:none, crm/**, *, allow', controls: [] })
+    await at.guard.policy.reload({ rules: 'p, nobody@crm.example, crm/**, *, allow', controls: [] })
     expect((await finished(channel)).stderr).toContain('ERR_ACCESS_DENIED: the policy has changed')
     await expect.poll(() => signals).toEqual(['TERM'])
   })
@@ -272,5 +273,88 @@ describe('a mask', () => {
     expect(stderr).toContain('ERR_OBLIGATION_UNMET')
     expect((await finished(await shell(client))).stderr).toContain('ERR_OBLIGATION_UNMET')
     expect((await at.of('outcome')).every(({ bytes }) => bytes === 0)).toBe(true)
+  })
+})
+
+describe('a mask that looks for patterns', () => {
+  it('finds them in what is printed, across its pieces, and lets everything else through', async () => {
+    const detect: Control = { ...maskControl, covers: { resource: 'crm/**' }, mask: { '*': 'detect' } }
+    const { at, client } = await inFrontOf(
+      {
+        exec: (_, channel) => {
+          channel.resume()
+          channel.write('\u001b[1mssn\u001b[0m 123-45', () =>
+            channel.write('-6789 of c1@customer.example\n', () => say('end')('', channel)),
+          )
+        },
+      },
+      [detect],
+    )
+    const { stdout, status } = await exec(client, 'cat customers')
+    expect(status).toBe(0)
+    expect(stdout).toContain('\u001b[1mssn\u001b[0m ')
+    expect(stdout).not.toMatch(/123-45|-6789|c1@customer/)
+    expect(stdout).toMatch(/end$/)
+    expect((await at.of('outcome')).at(-1)!.masked?.join()).toMatch(/detect:email/)
+  })
+})
+
+describe('a recording', () => {
+  const recorded: Control = {
+    ...{ id: 'RC-01', title: 'RC-01', criteria: ['CC7.2'], mode: 'enforce', tests: 'auto' },
+    ...{ covers: { resource: 'crm/**' }, record: { response: 'masked' } },
+  }
+
+  it('of a shell is an asciicast: shown, typed but for a password, resized', async () => {
+    const { at, client } = await inFrontOf(
+      {
+        shell: channel => {
+          channel.write('[sudo] password for deploy: ')
+          channel.once('data', () => channel.write('\r\n$ ', () => channel.once('data', () => say('bye')('', channel))))
+        },
+      },
+      [recorded],
+    )
+    const channel = await shell(client, { rows: 30, cols: 100, term: 'xterm' })
+    const over = finished(channel)
+    await once(channel, 'data')
+    channel.setWindow(50, 120, 0, 0)
+    channel.write('hunter2\r')
+    await once(channel, 'data')
+    channel.write('exit\r')
+    await over
+    const [entry] = await at.of('attachment')
+    expect(entry).toMatchObject({ part: 'terminal', type: 'application/x-asciicast' })
+    const parts: Uint8Array[] = []
+    for await (const part of at.ledger.attachment(entry!.attachment)) parts.push(part)
+    const text = Buffer.concat(parts).toString()
+    expect(text).not.toContain('hunter2')
+    const [head, ...events] = text
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    expect(head).toMatchObject({ version: 2, width: 100, height: 30, env: { TERM: 'xterm' } })
+    const of = (code: string) =>
+      events
+        .filter(event => event[1] === code)
+        .map(event => event[2])
+        .join('')
+    expect(of('o')).toContain('bye')
+    expect(of('i')).toBe('[withheld]\rexit\r')
+    expect(of('r')).toBe('120x50')
+  })
+
+  it('of a command is a timeline, with its input', async () => {
+    const { at, client } = await inFrontOf(
+      { exec: (_, channel) => void channel.once('data', () => say('seen')('', channel)) },
+      [recorded],
+    )
+    await exec(client, 'cat', {}, 'given')
+    const [entry] = await at.of('attachment')
+    const events = []
+    for await (const { channel, bytes } of decodeEvents(at.ledger.attachment(entry!.attachment))) {
+      events.push(`${channel} ${Buffer.from(bytes)}`)
+    }
+    expect(events).toEqual(['head {"kind":"text"}\n', 'stdin given', 'stdout seen'])
   })
 })
