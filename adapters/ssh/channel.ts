@@ -16,8 +16,11 @@ export function serveChannel(session: Session, live: Live): void {
   const env: Record<string, string> = {}
   const running: Running = {}
   let terminal: Terminal | undefined
+  let begun = false
 
-  session.on('pty', (accept, _, info) => {
+  session.on('pty', (accept, reject, info) => {
+    // What has been asked for is judged as it was then.
+    if (begun) return reject?.()
     // ssh2 types it without its name.
     const { term } = info as unknown as Terminal
     terminal = { ...info, term, modes: terminalModes(live.parts.connection) ?? Buffer.alloc(0) }
@@ -58,6 +61,7 @@ export function serveChannel(session: Session, live: Live): void {
   // Accepted before it is judged: ssh2 forgets the request when the client's EOF comes first, and only what runs can say why it is refused.
   async function start(channel: ServerChannel | undefined, command: string | undefined): Promise<void> {
     if (channel === undefined) return
+    begun = true
     const asked = { command, env: { ...env }, terminal }
     await conduct(
       channel,
@@ -66,6 +70,7 @@ export function serveChannel(session: Session, live: Live): void {
         const result = await live.run(
           commandOperation(live.base, asked),
           { signal, onHeld: ({ approval }) => void notice(channel, outlet, live.parts.holdNotice(approval), terminal) },
+          // Of the terminal, its size may have changed since.
           exchange => commandReply(exchange, live, { ...asked, terminal }, channel, running),
           frame =>
             frame.type === 'data'

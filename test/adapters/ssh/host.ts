@@ -17,6 +17,7 @@ export interface Behaviour {
     env: Readonly<Record<string, string>>,
     session: Session,
   ) => void
+  readonly pty?: (info: object) => void
   readonly shell?: (channel: ServerChannel) => void
   readonly sftp?: (sftp: SFTPWrapper) => void
   readonly connected?: (connection: Connection) => void
@@ -49,7 +50,10 @@ export async function fakeHost(behaviour: Behaviour, pinned?: string): Promise<F
       session.on('env', (_, __, { key, val }) => {
         env[key] = val
       })
-      session.on('pty', taken => taken?.())
+      session.on('pty', (taken, _, info) => {
+        behaviour.pty?.(info)
+        taken?.()
+      })
       session.on('window-change', taken => taken?.())
       session.on('exec', (taken, _, { command }) => behaviour.exec?.(command, quiet(taken()), env, session))
       session.on('shell', taken => behaviour.shell?.(quiet(taken())))

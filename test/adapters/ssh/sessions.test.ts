@@ -254,6 +254,33 @@ describe('an approval', () => {
     expect(await at.of('approval-requested')).toHaveLength(3)
   })
 
+  it('binds the terminal as it was: none comes after it was asked for', async () => {
+    const terminals: unknown[] = []
+    const { at, client } = await inFrontOf(
+      {
+        exec: (command, channel, _, session) => {
+          terminals.push(session.listenerCount('pty'))
+          say(command)('', channel)
+        },
+        pty: info => terminals.push(info),
+      },
+      [approved('exec')],
+    )
+    const channel = await started(client, 'id')
+    const over = finished(channel)
+    await expect.poll(() => at.of('approval-requested')).toHaveLength(1)
+    const { _client, outgoing } = channel as unknown as {
+      _client: { _protocol: { pty(...of: unknown[]): void } }
+      outgoing: { id: number }
+    }
+    _client._protocol.pty(outgoing.id, 24, 80, 0, 0, 'xterm', null, false)
+    // Answered behind it.
+    await new Promise(resolve => client.forwardOut('127.0.0.1', 1, '0x7f.1', 1, resolve))
+    await at.guard.desk.approve(dba, (await at.of('approval-requested'))[0]!.approval)
+    expect(await over).toMatchObject({ stdout: 'id', status: 0 })
+    expect(terminals).toEqual([1])
+  })
+
   it('cannot be given for a shell, which is nothing but what is typed into it', async () => {
     const { at, client } = await inFrontOf({}, [approved('shell')])
     const channel = await shell(client)
