@@ -2,13 +2,13 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import ssh2 from 'ssh2'
 import type { Gate } from '../../lib/gate.ts'
-import type { SshKeys } from '../../lib/identity/ssh-keys.ts'
+import { type SshKeys, sshKeys } from '../../lib/identity/ssh-keys.ts'
 import { algorithms } from './algorithms.ts'
 import { serve } from './connection.ts'
 import { checkHosts, parse, type SshHost } from './hosts.ts'
 import { socketOf } from './internals.ts'
 
-export type { SshHost }
+export { type SshHost, type SshKeys, sshKeys }
 
 export interface SshOptions {
   readonly gate: Gate
