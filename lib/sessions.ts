@@ -1,4 +1,5 @@
 /** Live sessions: recorded when they open and close, and cut when a grant they used or their identification ends. */
+import { setMaxListeners } from 'node:events'
 import type { Clock } from './clock.ts'
 import { isOurs } from './errors.ts'
 import { uuidv7 } from './format/entry.ts'
@@ -50,6 +51,8 @@ export class Sessions {
       },
     ])
     const live: Live = { controller: new AbortController(), undo: new Map() }
+    // Every exchange in flight listens to it, however many there are.
+    setMaxListeners(0, live.controller.signal)
     this.#live.set(id, live)
     live.undo.set(
       'identity',

@@ -1,4 +1,5 @@
 /** One connection from its handshake to its end: login, the session that is recorded, its channels, and the cut. */
+import { setMaxListeners } from 'node:events'
 import type { Socket } from 'node:net'
 import type { ClientInfo, Connection } from 'ssh2'
 import { Refusal } from '../../lib/errors.ts'
@@ -36,6 +37,8 @@ export async function serve(
   keepMessages(connection)
   announceSignatures(connection, signatures)
   const gone = new AbortController()
+  // Each of its channels listens.
+  setMaxListeners(0, gone.signal)
   const address = (socket.remoteAddress ?? info.ip).replace(/^::ffff:/, '')
   connection.on('error', () => socket.destroy())
   const closed = new Promise<void>(resolve => {

@@ -14,15 +14,17 @@ export class Asciicast implements Recorder {
   readonly #out = new TextDecoder()
   readonly #in = new TextDecoder()
   readonly #typed = new Typed()
+  #begun = false
 
   constructor(terminal: NonNullable<TextForm['terminal']>, now: number) {
     this.#terminal = terminal
     this.#now = now
   }
 
-  head(_: Head, at: number): Uint8Array {
+  head(_: Head): Uint8Array {
     const { columns: width, rows: height, term } = this.#terminal
-    if (at > 0) return none
+    if (this.#begun) return none
+    this.#begun = true
     const env = term === undefined ? {} : { env: { TERM: term } }
     return line({ version: 2, width, height, timestamp: Math.floor(this.#now / 1000), ...env })
   }
