@@ -1,6 +1,5 @@
 /** The port of a recorder: from what happens to the bytes of a recording. Which one a reply gets, its head says. */
 import type { Input } from '../exchange.ts'
-import { timelineType } from '../format/timeline.ts'
 import type { Data, Head } from '../reply.ts'
 import { Asciicast, asciicastType } from './asciicast.ts'
 import { Timeline } from './timeline.ts'
@@ -28,4 +27,4 @@ export function recorderFor(
   return { recorder: new Timeline(), part: 'response' }
 }
 
-export { asciicastType, timelineType }
+export { asciicastType }
