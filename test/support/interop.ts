@@ -35,6 +35,9 @@ function isExecutable(path: string): boolean {
 
 export const interopRequired = (): boolean => process.env.COUNTERFOIL_INTEROP === 'required'
 
+/** Whether a group of tests must be left out: its title names the tool. Where tools are required none is, and it fails. */
+export const without = (tool: string): boolean => findTool(tool) === undefined && !interopRequired()
+
 /**
  * Registers one test that needs `tool`, or several (`['go', 'flock']`: all of them).
  * @param test is given the path of the (first) tool

@@ -1,9 +1,9 @@
 /** The SSH gateway in front of OpenSSH's own server, asked by ssh2. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { findTool } from '../../support/interop.ts'
+import { without } from '../../support/interop.ts'
 import { exec, type Setup, type Sshd, setUp, sshd } from './support.ts'
 
-describe.skipIf(findTool('sshd') === undefined)('commands', () => {
+describe.skipIf(without('sshd'))('commands on a real host, with sshd', () => {
   let host: Sshd
   let at: Setup
   beforeAll(async () => {

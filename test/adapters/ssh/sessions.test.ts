@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Control } from '../../../lib/control.ts'
 import { decodeEvents } from '../../../lib/format/timeline.ts'
 import { approvalControl, dba, maskControl } from '../../support/guard.ts'
-import { findTool } from '../../support/interop.ts'
+import { without } from '../../support/interop.ts'
 import { type Behaviour, type FakeHost, fakeHost } from './host.ts'
 import { exec, finished, keyPair, type Setup, type Sshd, setUp, sshd } from './support.ts'
 
@@ -38,7 +38,7 @@ const started = (client: Client, command: string, options: object = {}) =>
     client.exec(command, options, (error, channel) => (error ? reject(error) : resolve(channel))),
   )
 
-describe.skipIf(findTool('sshd') === undefined)('on a real host', () => {
+describe.skipIf(without('sshd'))('on a real host, with sshd', () => {
   const open = async () => {
     const host: Sshd = await sshd()
     closing.push(host.stop)

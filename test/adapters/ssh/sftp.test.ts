@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Client, SFTPWrapper } from 'ssh2'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findTool } from '../../support/interop.ts'
+import { without } from '../../support/interop.ts'
 import { type Setup, type Sshd, setUp, sshd } from './support.ts'
 
 const open = (client: Client) => promisify<SFTPWrapper>(client.sftp.bind(client) as never)()
@@ -17,7 +17,7 @@ p, role:support, ${base}/sftp${data}/closed/**, read, deny
 g, requester@crm.example, role:support
 `
 
-describe.skipIf(findTool('sshd') === undefined)('sftp', () => {
+describe.skipIf(without('sshd'))('sftp to a real host, with sshd', () => {
   let host: Sshd
   let at: Setup
   let data: string
