@@ -15,7 +15,8 @@ export async function createAttachmentFile(directory: string, id: string): Promi
       throw new Fault('ERR_LEDGER_UNAVAILABLE', 'an attachment could not be begun', {}, error)
     })
   return {
-    append: async bytes => void (await file.write(bytes)),
+    // All of it: one write may take less than it is given.
+    append: bytes => file.writeFile(bytes),
     finish: async () => {
       try {
         await file.sync()
@@ -24,6 +25,7 @@ export async function createAttachmentFile(directory: string, id: string): Promi
       }
       await syncFolder(dirname(path))
     },
+    abandon: () => file.close().catch(() => undefined),
   }
 }
 

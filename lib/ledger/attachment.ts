@@ -9,6 +9,8 @@ export interface AttachmentMedium {
   append(bytes: Uint8Array): Promise<void>
   /** Makes all of it durable, and ends it. */
   finish(): Promise<void>
+  /** Ends it after a failure, and never throws. */
+  abandon(): Promise<void>
 }
 
 export interface SealedWriterParts extends AttachmentContext {
@@ -55,7 +57,8 @@ export class SealedWriter implements AttachmentWriter {
   }
 
   #then(work: () => Promise<void>): Promise<void> {
-    this.#last = this.#last.then(work).catch(error => {
+    this.#last = this.#last.then(work).catch(async error => {
+      await this.#parts.medium.abandon()
       throw error instanceof Fault
         ? error
         : new Fault('ERR_LEDGER_UNAVAILABLE', 'an attachment could not be written', {}, error)

@@ -96,7 +96,11 @@ class MemoryLedger implements Ledger {
     const id = uuidv7(Date.now())
     const pieces: Uint8Array[] = []
     this.#attachments.set(id, pieces)
-    const medium = { append: async (bytes: Uint8Array) => void pieces.push(bytes), finish: async () => undefined }
+    const medium = {
+      append: async (bytes: Uint8Array) => void pieces.push(bytes),
+      finish: async () => undefined,
+      abandon: async () => undefined,
+    }
     return new SealedWriter({ ...this.#names.get(name), origin: this.origin, id, medium })
   }
 

@@ -50,6 +50,7 @@ class Recording {
   readonly #writer: AttachmentWriter
   readonly #recorder: Recorder
   readonly #part: 'response' | 'terminal'
+  #over = false
 
   private constructor(exchange: Exchange, clock: Clock, writer: AttachmentWriter, head: Head) {
     this.#exchange = exchange
@@ -72,6 +73,7 @@ class Recording {
   }
 
   async close(): Promise<DraftOf<'attachment'>> {
+    this.#over = true
     await this.#write(this.#recorder.end(this.#at()))
     const { id, bytes, chunks, content, salt } = await this.#writer.close()
     return {
@@ -87,7 +89,9 @@ class Recording {
     }
   }
 
+  /** What comes once the reply is over has nothing that it could be typed into. */
   async #typed(input: Input): Promise<void> {
+    if (this.#over) return
     await this.#write(this.#recorder.input(input, this.#at()))
   }
 

@@ -92,6 +92,24 @@ describe('a reply that a control wants kept', () => {
     expect(await at.of('outcome')).toMatchObject([{ result: 'failed', bytes: 0 }])
   })
 
+  it('takes no harm from what is typed as it ends, or after', async () => {
+    const at = await fixture([recorded({ response: 'masked' })])
+    const exchange = at.guard.exchange({ operation: operation({ read: false }), subject: requester })
+    const late = () => exchange.heard({ channel: 'stdin', bytes: Buffer.from('late') })
+    const end = await at.guard.handle(
+      exchange,
+      () => json('{}'),
+      async frame => {
+        if (frame.type === 'end') await late()
+      },
+    )
+    expect(end.result).toBe('completed')
+    await late()
+    expect(exchange.signal.aborted).toBe(false)
+    const [entry] = await at.of('attachment')
+    expect((await events(at, entry!.attachment)).map(([channel]) => channel)).toEqual(['head', 'body'])
+  })
+
   it('of a terminal is an asciicast: size, what was shown, what was typed but for a password, and resizes', async () => {
     const at = await fixture([recorded({ response: 'masked' })])
     let exchange: Exchange
