@@ -1,5 +1,6 @@
 /** The client's side of a response: frames leave on it as far as the client takes them, or a refusal does in their place. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { drained } from '../../lib/drained.ts'
 import type { Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
 import type { Capture } from './capture.ts'
@@ -30,7 +31,7 @@ export class Outlet {
       }
     } else if (frame.type === 'data') {
       this.#head()
-      if (!real.write(frame.bytes)) await race(this.#drained(), signal)
+      if (!real.write(frame.bytes)) await race(drained(real), signal)
     } else {
       this.#head(0)
       if (!masked) for (const trailers of this.#capture.trailers) real.addTrailers(trailers as OutgoingHttpHeaders)
@@ -72,18 +73,5 @@ export class Outlet {
     }
     this.#response.statusMessage = head.message ?? ''
     real.writeHead(head.status)
-  }
-
-  #drained(): Promise<void> {
-    const { real } = this.#capture
-    return new Promise(resolve => {
-      const done = () => {
-        real.off('drain', done)
-        real.off('close', done)
-        resolve()
-      }
-      real.on('drain', done)
-      real.on('close', done)
-    })
   }
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SecureContext } from 'node:tls'
+import { drained } from '../../lib/drained.ts'
 import { Fault, isOurs, Refusal } from '../../lib/errors.ts'
 import type { Gate, OpenSession } from '../../lib/gate.ts'
 import type { Analyser } from './analyser.ts'
@@ -244,14 +245,5 @@ async function write(socket: Duplex, bytes: Uint8Array): Promise<void> {
     socket.cork()
     process.nextTick(() => socket.uncork())
   }
-  if (socket.write(bytes)) return
-  await new Promise<void>(resolve => {
-    const done = () => {
-      socket.off('drain', done)
-      socket.off('close', done)
-      resolve()
-    }
-    socket.on('drain', done)
-    socket.on('close', done)
-  })
+  if (!socket.write(bytes)) await drained(socket)
 }

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import type { Channel } from 'ssh2'
+import { drained } from '../../lib/drained.ts'
 import { race } from '../../lib/run.ts'
 import { forgetSent } from './internals.ts'
 
@@ -39,18 +40,6 @@ export class Outlet {
     if (this.#socket.writableNeedDrain) await drained(this.#socket)
     this.#waiting -= 1
   }
-}
-
-function drained(socket: Socket): Promise<void> {
-  return new Promise(resolve => {
-    const done = () => {
-      socket.off('drain', done)
-      socket.off('close', done)
-      resolve()
-    }
-    socket.on('drain', done)
-    socket.on('close', done)
-  })
 }
 
 export interface Piece<Name extends string> {
