@@ -1,10 +1,10 @@
 /** Serves the admin address: every call authenticated, bodies bounded, failed logins recorded. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { isOurs, Misuse, Refusal } from '../../lib/errors.ts'
 import { parseJson, utf8 } from '../../lib/format/canonical.ts'
 import type { Guard } from '../../lib/guard.ts'
+import { listenOn } from '../../lib/listening.ts'
 import { problemOf } from '../http/problem.ts'
 import { type Body, findRoute } from './routes.ts'
 
@@ -36,12 +36,9 @@ export async function serveAdmin({ guard, host, port, tls }: Options): Promise<A
   const answerAny = (request: IncomingMessage, response: ServerResponse) => void answer(guard, request, response)
   const limits = { requestTimeout: 30_000, headersTimeout: 10_000 }
   const server = tls === undefined ? createServer(limits, answerAny) : createTlsServer({ ...limits, ...tls }, answerAny)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
+  const { port: taken } = await listenOn(server, port, host)
   return {
-    port: (server.address() as AddressInfo).port,
+    port: taken,
     close: () =>
       new Promise(resolve => {
         server.close(() => resolve())

@@ -1,7 +1,8 @@
 /** The PostgreSQL wire gateway: any client logs in with its credential as password, and every execution goes through the gate. */
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import type { Gate } from '../../lib/gate.ts'
+import { listenOn, whereIs } from '../../lib/listening.ts'
 import { Analyser } from './analyser.ts'
 import { Catalog } from './catalog.ts'
 import { serve } from './connection.ts'
@@ -70,14 +71,7 @@ export async function postgresGateway(options: PostgresOptions): Promise<Postgre
     )
   })
   return {
-    listen: (port, host) =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(port, host, () => {
-          server.off('error', reject)
-          resolve({ port: (server.address() as AddressInfo).port })
-        })
-      }),
+    listen: (port, host) => listenOn(server, port, host),
     async probe() {
       const client = newClient(upstream)
       client.on('error', () => undefined)
@@ -91,8 +85,7 @@ export async function postgresGateway(options: PostgresOptions): Promise<Postgre
       }
     },
     get address() {
-      const address = server.address() as AddressInfo | null
-      return address === null ? undefined : { host: address.address, port: address.port }
+      return whereIs(server)
     },
     async close() {
       const closed = server.listening ? new Promise<void>(resolve => server.close(() => resolve())) : undefined

@@ -1,8 +1,9 @@
 /** The SSH gateway: any client logs in as LOGIN@HOST, and every command, file and forward goes through the gate. */
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import ssh2 from 'ssh2'
 import type { Gate } from '../../lib/gate.ts'
 import { type SshKeys, sshKeys } from '../../lib/identity/ssh-keys.ts'
+import { listenOn, whereIs } from '../../lib/listening.ts'
 import { algorithms } from './algorithms.ts'
 import { serve } from './connection.ts'
 import { checkHosts, parse, type SshHost } from './hosts.ts'
@@ -86,17 +87,9 @@ export async function sshGateway(options: SshOptions): Promise<SshGateway> {
     ssh.injectSocket(socket)
   })
   return {
-    listen: (port, host) =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(port, host, () => {
-          server.off('error', reject)
-          resolve({ port: (server.address() as AddressInfo).port })
-        })
-      }),
+    listen: (port, host) => listenOn(server, port, host),
     get address() {
-      const address = server.address() as AddressInfo | null
-      return address === null ? undefined : { host: address.address, port: address.port }
+      return whereIs(server)
     },
     async close() {
       const closed = server.listening ? new Promise<void>(resolve => server.close(() => resolve())) : undefined
