@@ -53,7 +53,7 @@ export const views = {
     ['items', 'BIGINT', 'rows, lines or parts offered to the client'],
     ['bytes', 'BIGINT', 'bytes offered to the client'],
     ['offered', 'VARCHAR', 'commitment to what was offered, after masking'],
-    ['masked', 'VARCHAR[]', 'CONTROL:FIELD:STRATEGY, or CONTROL:FIELD:absent where the reply had no such field'],
+    ['masked', 'VARCHAR[]', 'CONTROL:FIELD:STRATEGY; CONTROL:FIELD:detect:KIND for what was found; CONTROL:FIELD:absent where the reply had no such field'],
     ['settled', 'VARCHAR', 'committed, rolled-back, unknown, nothing'],
   ],
   grants: [
