@@ -9,6 +9,7 @@ import { Exchange } from './exchange.ts'
 import { uuidv7 } from './format/entry.ts'
 import type { Gate } from './gate.ts'
 import { Grantbook } from './grants/grantbook.ts'
+import { refuseExpired } from './identity/lapse.ts'
 import type { Credential, Subject } from './identity/subject.ts'
 import type { DraftOf, Ledger, Stored } from './ledger/ledger.ts'
 import type { MaskTools } from './masking/strategies.ts'
@@ -96,7 +97,11 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
     policy,
     principals,
     desk: new Desk({ ledger, grants, approvals, principals, policy, clock }),
-    identify: parts.identify,
+    async identify(credential) {
+      const subject = await parts.identify(credential)
+      refuseExpired(subject, clock)
+      return subject
+    },
     openSession: session => sessions.open(session),
     exchange: newExchange,
 

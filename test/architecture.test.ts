@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const rooms = ['lib', 'adapters', 'evidence', 'cli']
+const rooms = ['lib', 'adapters', 'evidence', 'cli', 'conformance']
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder)).flatMap(name => {
@@ -75,6 +75,12 @@ describe('the arrows of the architecture', () => {
 
   it('nothing imports the cli but itself', () => {
     expect(show(local.filter(i => inside(i.to, 'cli') && !inside(i.from, 'cli')))).toEqual([])
+  })
+
+  it('the conformance suite imports lib alone, no package, and nothing imports it', () => {
+    const out = imports.filter(i => inside(i.from, 'conformance') && !inside(i.to, 'conformance', 'lib'))
+    expect(show(out.filter(i => !i.to.startsWith('node:')))).toEqual([])
+    expect(show(local.filter(i => inside(i.to, 'conformance') && !inside(i.from, 'conformance')))).toEqual([])
   })
 
   it('no circle runs through the files', () => {

@@ -91,7 +91,8 @@ class Recording {
 
   /** What comes once the reply is over has nothing that it could be typed into. */
   async #typed(input: Input): Promise<void> {
-    if (this.#over) return
+    // A request of which only a digest is kept is kept nowhere else either.
+    if (this.#over || this.#exchange.fact('obligations').record.request === 'digest') return
     await this.#write(this.#recorder.input(input, this.#at()))
   }
 

@@ -3,7 +3,7 @@
 import type { Clock } from '../clock.ts'
 import type { Stage } from '../compose.ts'
 import { Refusal } from '../errors.ts'
-import { watchIdentity } from '../identity/lapse.ts'
+import { refuseExpired, watchIdentity } from '../identity/lapse.ts'
 import type { Credential, Subject } from '../identity/subject.ts'
 import type { Principals } from '../principals.ts'
 
@@ -20,9 +20,7 @@ export function identify({ identify: verify, principals, clock }: Parts): Stage 
       throw new Refusal('ERR_UNIDENTIFIED', 'no credential: present a token or a key')
     }
     const subject = given ?? (await verify(exchange.credential!))
-    if (subject.expires !== undefined && subject.expires <= clock.now()) {
-      throw new Refusal('ERR_UNIDENTIFIED', 'the identification has expired: log in again')
-    }
+    refuseExpired(subject, clock)
     if (subject.type === 'agent' && subject.owner === undefined) {
       throw new Refusal('ERR_UNIDENTIFIED', 'an agent without an accountable owner is nobody')
     }

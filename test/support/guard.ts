@@ -1,5 +1,6 @@
 /** A real guard over a memory ledger, with a small policy, for tests of whatever stands around it. */
 
+import { control, dba, owner, person, requester, rules, secondDba } from '../../conformance/people.ts'
 import type { Control } from '../../lib/control.ts'
 import { Refusal } from '../../lib/errors.ts'
 import type { Entry, EntryOf, Kind } from '../../lib/format/entry.ts'
@@ -11,42 +12,14 @@ import type { Operation } from '../../lib/operation.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
 import type { Frame, Reply } from '../../lib/reply.ts'
 
-export const person = (id: string): Subject => ({ id, type: 'person', issuer: 'local', method: 'key' })
+export { dba, owner, person, requester, rules, secondDba }
 
-export const requester = person('requester@crm.example')
-export const owner = person('owner@crm.example')
-export const dba = person('dba@crm.example')
-export const secondDba = person('second-dba@crm.example')
 export const agent: Subject = {
   ...person('agent:crm-assistant'),
   type: 'agent',
   owner: owner.id,
   principal: requester.id,
 }
-
-/** Everybody may approve, so that a refusal to let them is separation of duties and not a missing right. */
-export const rules = `
-p, role:support, crm/**, *, allow
-p, role:approver, crm/**, approve, allow
-p, role:approver, crm/**, revoke, allow
-g, requester@crm.example, role:support
-g, agent:crm-assistant, role:support
-g, owner@crm.example, role:approver
-g, requester@crm.example, role:approver
-g, dba@crm.example, role:approver
-g, second-dba@crm.example, role:approver
-g, agent:crm-assistant, role:approver
-g, dba@crm.example, role:dba
-g, second-dba@crm.example, role:dba
-`
-
-const control = (part: Partial<Control> & Pick<Control, 'id' | 'covers'>): Control => ({
-  title: part.id,
-  criteria: ['CC6.1'],
-  mode: 'enforce',
-  tests: 'auto',
-  ...part,
-})
 
 export const grantControl = control({
   id: 'AC-03',
