@@ -9,6 +9,7 @@ import type { Exchange } from '../../lib/exchange.ts'
 import type { Form, Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
 import { formOf, type Head, shownHead, untrueOnceMasked } from './head.ts'
+import { putInFront, type Real } from './layer.ts'
 
 const highWater = 64 * 1024
 
@@ -18,11 +19,8 @@ interface Part {
   readonly done: Callback | undefined
 }
 
-/** The methods as they were before, for whoever gives out what was captured. */
-export type Real = Pick<ServerResponse, 'write' | 'end' | 'writeHead' | 'flushHeaders' | 'on' | 'off'> &
-  Pick<ServerResponse, 'setHeader' | 'removeHeader' | 'addTrailers'>
-
 export class Capture {
+  /** The methods as they were before, for whoever gives out what was captured. */
   readonly real: Real
   readonly #response: ServerResponse
   readonly #parts: Part[] = []
@@ -40,16 +38,19 @@ export class Capture {
 
   constructor(response: ServerResponse) {
     this.#response = response
-    const names = ['write', 'end', 'writeHead', 'flushHeaders', 'on', 'off'] as const
-    const headers = ['setHeader', 'removeHeader', 'addTrailers'] as const
-    this.real = Object.fromEntries([...names, ...headers].map(name => [name, response[name].bind(response)])) as never
-    const own = { ...this.#writes(), ...this.#heads(), ...this.#listens() }
-    Object.assign(response, own)
-    const get = (name: string, of: () => boolean) =>
-      Object.defineProperty(response, name, { configurable: true, get: of })
-    get('headersSent', () => this.#head !== undefined && !this.#closed)
-    get('writableEnded', () => this.#ended)
-    get('writableNeedDrain', () => this.#queued >= highWater)
+    this.real = putInFront(response, this)
+  }
+
+  get headersSent(): boolean {
+    return this.#head !== undefined && !this.#closed
+  }
+
+  get writableEnded(): boolean {
+    return this.#ended
+  }
+
+  get writableNeedDrain(): boolean {
+    return this.#queued >= highWater
   }
 
   /** Status and headers as the handlers left them when they began to answer. */
@@ -81,7 +82,7 @@ export class Capture {
   async *reply(exchange: Exchange, start: () => void): AsyncGenerator<Frame> {
     start()
     while (!this.#started) await this.#change(exchange)
-    yield { type: 'head', form: this.#form(), bytes: this.#shown(exchange) }
+    yield this.#headFrame(exchange)
     for (;;) {
       const part = this.#parts.shift()
       if (part !== undefined) {
@@ -103,9 +104,12 @@ export class Capture {
     await race(new Promise<void>(resolve => { this.#wake = resolve }), exchange.signal) // biome-ignore format: one step
   }
 
-  #shown(exchange: Exchange): Uint8Array {
-    const masked = exchange.perhaps('obligations')?.masks.length !== 0
-    return shownHead(this.#response, this.head, masked ? untrueOnceMasked : [])
+  /** Written out only for a recording. */
+  #headFrame(exchange: Exchange): Frame {
+    const obligations = exchange.perhaps('obligations')
+    if (obligations?.record.response !== 'masked') return { type: 'head', form: this.#form() }
+    const without = obligations.masks.length > 0 ? untrueOnceMasked : []
+    return { type: 'head', form: this.#form(), bytes: shownHead(this.#response, this.head, without) }
   }
 
   #form(): Form {
@@ -131,103 +135,71 @@ export class Capture {
     return this.#queued < highWater
   }
 
-  #writes() {
-    const destroy = this.#response.destroy.bind(this.#response)
-    return {
-      write: (chunk: unknown, encoding?: unknown, callback?: unknown): boolean => {
-        const done = callbackIn(encoding, callback)
-        if (this.#closed || this.#ended) {
-          if (done !== undefined) process.nextTick(done, gone())
-          return false
-        }
-        return this.#push(bytesOf(chunk, encoding), done)
-      },
-      end: (chunk?: unknown, encoding?: unknown, callback?: unknown): ServerResponse => {
-        const done = callbackIn(chunk, encoding, callback)
-        if (this.#closed || this.#ended) {
-          if (done !== undefined) process.nextTick(done, gone())
-          return this.#response
-        }
-        const none = chunk === undefined || chunk === null || typeof chunk === 'function'
-        const bytes = none ? undefined : bytesOf(chunk, encoding)
-        if (done !== undefined) this.real.on('finish', () => done())
-        this.#begin()
-        this.#ended = true
-        this.#push(bytes, undefined)
-        return this.#response
-      },
-      destroy: (error?: Error): ServerResponse => {
-        // What destroys the reply of a client that has gone already cuts nothing.
-        if (!hasGone(this.#response.req.socket)) this.#cut = true
-        destroy(error)
-        return this.#response
-      },
+  write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    const done = callbackIn(encoding, callback)
+    if (this.#closed || this.#ended) {
+      if (done !== undefined) process.nextTick(done, gone())
+      return false
     }
+    return this.#push(bytesOf(chunk, encoding), done)
   }
 
-  #heads() {
-    const response = this.#response
-    const { setHeader, appendHeader, removeHeader, setHeaders } = response
-    /** Once the head is fixed nothing of it changes; once the reply is refused, nothing is heard. */
-    const guarded =
-      <A extends unknown[]>(change: (...given: A) => unknown) =>
-      (...given: A): ServerResponse => {
-        if (this.#head !== undefined && !this.#closed) throw alreadySent()
-        if (!this.#closed) change.apply(response, given)
-        return response
-      }
-    return {
-      setHeader: guarded(setHeader),
-      appendHeader: guarded(appendHeader),
-      removeHeader: guarded(removeHeader),
-      setHeaders: guarded(setHeaders),
-      writeHead: (status: number, message?: unknown, headers?: unknown): ServerResponse => {
-        if (this.#closed) return response
-        const given = typeof message === 'string' ? headers : message
-        if (this.#head !== undefined) {
-          // Compressors call it before every write, by node's `_implicitHeader`.
-          if (given === undefined && status === this.#head.status) return response
-          throw alreadySent()
-        }
-        applyHeaders(response, given)
-        response.statusCode = status
-        if (typeof message === 'string') response.statusMessage = message
-        const hasBody = response.req.method !== 'HEAD' && status !== 204 && status !== 304
-        this.#head = { status, message: response.statusMessage as string | undefined, hasBody }
-        return response
-      },
-      flushHeaders: (): void => {
-        if (this.#closed) return
-        this.#begin()
-        this.#flushed = true
-        this.#wake()
-      },
-      addTrailers: (trailers: unknown): void => {
-        this.#trailers = [...this.#trailers, trailers]
-      },
-      // An informational reply would leave before anything is recorded; RFC 8297 lets it be left out.
-      writeEarlyHints: (_hints: unknown, callback?: () => void): void => callback?.(),
+  end(chunk?: unknown, encoding?: unknown, callback?: unknown): void {
+    const done = callbackIn(chunk, encoding, callback)
+    if (this.#closed || this.#ended) {
+      if (done !== undefined) process.nextTick(done, gone())
+      return
     }
+    const none = chunk === undefined || chunk === null || typeof chunk === 'function'
+    const bytes = none ? undefined : bytesOf(chunk, encoding)
+    if (done !== undefined) this.real.on('finish', () => done())
+    this.#begin()
+    this.#ended = true
+    this.#push(bytes, undefined)
   }
 
-  #listens() {
+  destroy(error?: Error): void {
+    // What destroys the reply of a client that has gone already cuts nothing.
+    if (!hasGone(this.#response.req.socket)) this.#cut = true
+    this.real.destroy(error)
+  }
+
+  /** Once the head is fixed nothing of it changes; once the reply is refused, nothing is heard. @returns whether it may change */
+  mayChangeHead(): boolean {
+    if (this.#head !== undefined && !this.#closed) throw alreadySent()
+    return !this.#closed
+  }
+
+  writeHead(status: number, message?: unknown, headers?: unknown): void {
+    if (this.#closed) return
+    const given = typeof message === 'string' ? headers : message
+    if (this.#head !== undefined) {
+      // Compressors call it before every write, by node's `_implicitHeader`.
+      if (given === undefined && status === this.#head.status) return
+      throw alreadySent()
+    }
     const response = this.#response
-    type Listener = (...given: unknown[]) => void
-    const routed = (name: 'on' | 'addListener' | 'prependListener' | 'off' | 'removeListener') => {
-      const real = response[name].bind(response) as (event: string, listener: Listener) => unknown
-      return (event: string, listener: Listener): ServerResponse => {
-        if (event === 'drain') this.#room[name](event, listener)
-        else real(event, listener)
-        return response
-      }
-    }
-    return {
-      on: routed('on'),
-      addListener: routed('addListener'),
-      prependListener: routed('prependListener'),
-      off: routed('off'),
-      removeListener: routed('removeListener'),
-    }
+    applyHeaders(response, given)
+    response.statusCode = status
+    if (typeof message === 'string') response.statusMessage = message
+    const hasBody = response.req.method !== 'HEAD' && status !== 204 && status !== 304
+    this.#head = { status, message: response.statusMessage as string | undefined, hasBody }
+  }
+
+  flushHeaders(): void {
+    if (this.#closed) return
+    this.#begin()
+    this.#flushed = true
+    this.#wake()
+  }
+
+  addTrailers(trailers: unknown): void {
+    this.#trailers = [...this.#trailers, trailers]
+  }
+
+  /** @returns where listeners for an event belong; undefined where that is the response itself */
+  emitterOf(event: unknown): EventEmitter | undefined {
+    return event === 'drain' ? this.#room : undefined
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Row } from './row.ts'
 
 const suites: Readonly<Record<string, () => Promise<{ suite(): Promise<readonly Row[]> }>>> = {
+  doors: () => import('./doors.ts'),
   ledger: () => import('./ledger.ts'),
   masking: () => import('./masking.ts'),
   postgres: () => import('./postgres.ts'),
