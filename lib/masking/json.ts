@@ -2,10 +2,9 @@
  * Masks one JSON document (RFC 8259) without building it: what is masked is replaced, everything else is copied as it stands, so
  * that no number loses a digit. What two readers could read differently (a member named twice) is refused.
  */
-import type { MaskRule, Strategy } from '../control.ts'
+import type { MaskRule } from '../control.ts'
 import { Fault } from '../errors.ts'
-import { cellMaskFor } from './cell.ts'
-import { appliedWord, isNamed, parseSelector, type Selector } from './selector.ts'
+import { type Selection, Selections } from './selections.ts'
 import { type MaskTools, redacted, strictest } from './strategies.ts'
 
 export interface MaskedJson {
@@ -19,12 +18,22 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** @throws Fault ERR_MASK_FAILED where it is no JSON document, or one that could be read in two ways */
 export function maskJson(bytes: Uint8Array, rules: readonly MaskRule[], tools: MaskTools = {}): MaskedJson {
-  const masker = new Masker(decode(bytes), rules.map(select), tools)
-  masker.document()
-  return { bytes: Buffer.from(masker.output), applied: masker.applied() }
+  const selections = new Selections(rules, tools)
+  const masked = maskDocument(decode(bytes), selections)
+  return { bytes: Buffer.from(masked), applied: selections.applied() }
 }
 
-function decode(bytes: Uint8Array): string {
+/**
+ * As maskJson, for one of many under the same rules, which say what was done with all of them.
+ * @throws Fault ERR_MASK_FAILED
+ */
+export function maskDocument(text: string, selections: Selections): string {
+  const masker = new Masker(text, selections)
+  masker.document()
+  return masker.output
+}
+
+export function decode(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes)
   } catch {
@@ -34,20 +43,6 @@ function decode(bytes: Uint8Array): string {
 
 // Where, never what: the text is what must not be shown.
 const failed = (what: string) => new Fault('ERR_MASK_FAILED', `the JSON to be masked cannot be read: ${what}`)
-
-interface Selection {
-  readonly rule: MaskRule
-  readonly selector: Selector
-  readonly won: Set<Strategy>
-  /** Words of what detectors found under it. */
-  readonly found: Set<string>
-}
-
-function select(rule: MaskRule): Selection {
-  const selector = parseSelector(rule.field)
-  if (selector === undefined) throw new Fault('ERR_MASK_FAILED', 'a mask that names no field')
-  return { rule, selector, won: new Set(), found: new Set() }
-}
 
 /** A pointer on its way down: how many of its segments have been matched. */
 interface Path {
@@ -65,23 +60,21 @@ const plain = /"[^"\\\u0000-\u001f]*"/y
 class Masker {
   output = ''
   readonly #text: string
-  readonly #selections: readonly Selection[]
+  readonly #selections: Selections
   /** Selections that mean every value: those for all, and within an object that is searched, those that mean it. */
   #all: readonly Selection[]
-  readonly #tools: MaskTools
   #at = 0
   /** Up to where the text is in the output already. */
   #copied = 0
 
-  constructor(text: string, selections: readonly Selection[], tools: MaskTools) {
+  constructor(text: string, selections: Selections) {
     this.#text = text
-    this.#tools = tools
     this.#selections = selections
-    this.#all = selections.filter(({ selector }) => selector.kind === 'all')
+    this.#all = selections.all
   }
 
   document(): void {
-    const paths = this.#selections.flatMap(selection =>
+    const paths = this.#selections.each.flatMap(selection =>
       selection.selector.kind === 'pointer' ? [{ selection, segments: selection.selector.segments, matched: 0 }] : [],
     )
     this.#skipSpace()
@@ -89,15 +82,6 @@ class Masker {
     this.#skipSpace()
     if (this.#at !== this.#text.length) throw this.#failed('there is text after its end')
     this.output += this.#text.slice(this.#copied)
-  }
-
-  applied(): string[] {
-    const words = this.#selections.flatMap(({ rule, won, found }) =>
-      won.size === 0
-        ? [appliedWord(rule, 'absent')]
-        : [...[...won].map(strategy => appliedWord(rule, strategy)), ...found],
-    )
-    return [...new Set(words)].sort()
   }
 
   /** @param hits the selections that mean this very value. @param paths pointers that may mean something below it */
@@ -108,11 +92,10 @@ class Masker {
     if (first !== '{' && first !== '[') {
       const text = first === '"' ? this.#string() : this.#scalar()
       const by = [...hits, ...this.#all]
-      const strategy = this.#win(by)
-      if (strategy === undefined || text === null) return
-      const shown = this.#masked(text, strategy, by)
+      if (text === null) return void this.#selections.win(by)
+      const shown = this.#selections.mask(text, by)
       // Where nothing was found in it, it stays as it is written.
-      if (shown !== text) this.#replace(from, shown)
+      if (shown !== undefined && shown !== text) this.#replace(from, shown)
       return
     }
     const searching = hits.filter(({ rule }) => rule.strategy === 'detect')
@@ -132,20 +115,6 @@ class Masker {
     this.#replace(from, strategy === 'null' ? null : redacted)
   }
 
-  #masked(text: string, strategy: Strategy, by: readonly Selection[]): string | null {
-    const report = (word: (rule: MaskRule) => string) => {
-      for (const { rule, found } of by) found.add(word(rule))
-    }
-    const rules = by.map(({ rule }) => rule)
-    return cellMaskFor(strategy, rules, this.#tools, report)(text)
-  }
-
-  #win(by: readonly Selection[]): Strategy | undefined {
-    const strategy = strictest(by.map(({ rule }) => rule.strategy))
-    if (strategy !== undefined) for (const { won } of by) won.add(strategy)
-    return strategy
-  }
-
   #replace(from: number, value: string | null): void {
     this.output += this.#text.slice(this.#copied, from) + JSON.stringify(value)
     this.#copied = this.#at
@@ -161,8 +130,7 @@ class Masker {
       this.#skipSpace()
       this.#expect(':')
       this.#skipSpace()
-      const named = this.#selections.filter(({ selector }) => selector.kind === 'name' && isNamed(selector.name, name))
-      this.#below(name, named, paths, depth)
+      this.#below(name, this.#selections.named(name), paths, depth)
     })
   }
 
