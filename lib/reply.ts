@@ -39,6 +39,12 @@ export type Form =
   | { readonly kind: 'empty' }
   /** One JSON document, in UTF-8. */
   | { readonly kind: 'json' }
+  /** JSON documents, one on each line: newline-delimited JSON. Their number is the reply's items. */
+  | { readonly kind: 'json-lines' }
+  /** JSON documents with separators between them (RFC 7464). */
+  | { readonly kind: 'json-sequence' }
+  /** Server-sent events (WHATWG HTML, 9.2). */
+  | { readonly kind: 'events' }
   | TextForm
   | RowsForm
 

@@ -17,8 +17,28 @@ export function formOf(response: ServerResponse, head: Head): Form {
   if (head.status === 206) return { kind: 'opaque' }
   const encoding = response.getHeader('content-encoding')
   if (encoding !== undefined && encoding !== 'identity') return { kind: 'opaque' }
-  const type = String(response.getHeader('content-type') ?? '')
-  return /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type) ? { kind: 'json' } : { kind: 'opaque' }
+  return formOfType(String(response.getHeader('content-type') ?? ''))
+}
+
+// biome-ignore format: a table
+const forms: readonly (readonly [RegExp, Exclude<Form['kind'], 'rows'>])[] = [
+  [/^application\/([\w.-]+\+)?json$/,                          'json'],
+  [/^application\/(x-)?(ndjson|jsonl|jsonlines|json-lines)$/,   'json-lines'],
+  [/^application\/([\w.-]+\+)?json-seq$/,                      'json-sequence'],  // RFC 7464, RFC 8091
+  [/^text\/event-stream$/,                                      'events'],
+  // Markup writes characters in ways of its own, so that what it shows is not found in its text.
+  [/^text\/(plain|csv|tab-separated-values)$/,                  'text'],
+]
+
+/** Charsets in which what detectors find is written as in ASCII. */
+const likeAscii = /^(utf-?8|us-ascii|iso-8859-1|windows-1252)$/
+
+/** Of a media type (RFC 9110, 8.3.1). JSON is UTF-8 whatever it says (RFC 8259, 8.1), and is refused where it is not. */
+export function formOfType(type: string): Form {
+  const [name = '', ...parameters] = type.toLowerCase().split(';')
+  const kind = forms.find(([pattern]) => pattern.test(name.trim()))?.[1] ?? 'opaque'
+  const charsets = parameters.flatMap(one => /^\s*charset\s*=\s*"?([^"]*?)"?\s*$/.exec(one)?.[1] ?? [])
+  return { kind: kind === 'json' || charsets.every(charset => likeAscii.test(charset)) ? kind : 'opaque' }
 }
 
 /** The head for a recording: status line and headers, those withheld that hold a secret by their name. */

@@ -5,7 +5,10 @@ import { Fault, Refusal } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { matches } from '../glob.ts'
 import { detectorsFor, foundWord } from '../masking/cell.ts'
+import { EventMasker } from '../masking/events.ts'
+import { longestRecord } from '../masking/framing.ts'
 import { maskJson } from '../masking/json.ts'
+import { JsonRecords, type MaskedRecords, type RecordMasker } from '../masking/records.ts'
 import { planRows, type RowsPlan } from '../masking/rows.ts'
 import { appliedWord, isNamed } from '../masking/selector.ts'
 import type { MaskTools } from '../masking/strategies.ts'
@@ -14,7 +17,7 @@ import type { Place } from '../operation.ts'
 import type { Data, Frame, Head, Reply, RowsForm } from '../reply.ts'
 
 /** A JSON document is masked whole, so it is held in memory: beyond this it is refused. */
-const longestDocument = 8 * 1024 * 1024
+const longestDocument = longestRecord
 
 /** @param tools a key, where a control hashes: without one its replies fail */
 export function mask(tools: MaskTools = {}): Stage {
@@ -96,6 +99,12 @@ function transformFor({ form }: Head, work: Work): Transform {
       )
     case 'json':
       return document(work)
+    case 'json-lines':
+      return records(new JsonRecords('lines', rules, tools), applied)
+    case 'json-sequence':
+      return records(new JsonRecords('sequence', rules, tools), applied)
+    case 'events':
+      return records(new EventMasker(rules, tools), applied)
     case 'text':
       // Text has no fields: a rule that names one, or hides a whole value, cannot be kept.
       if (rules.every(isForAll)) return text(work)
@@ -168,5 +177,26 @@ function document({ rules, applied, tools }: Work): Transform {
       for (const word of result.applied) applied.add(word)
       return [{ type: 'data', channel, bytes: result.bytes, items: 1 }]
     },
+  }
+}
+
+/** Each record leaves as soon as it is whole. What is said of them holds for all so far: a field is absent until one has it. */
+function records(masker: RecordMasker, applied: Set<string>): Transform {
+  let channel = 'body'
+  let said: readonly string[] = []
+  const shown = ({ bytes, records: items }: MaskedRecords): Data[] => {
+    if (bytes.length === 0) return []
+    const words = masker.applied
+    for (const word of said) if (!words.includes(word)) applied.delete(word)
+    for (const word of words) applied.add(word)
+    said = words
+    return [{ type: 'data', channel, bytes, items }]
+  }
+  return {
+    data: frame => {
+      channel = frame.channel
+      return shown(masker.push(frame.bytes))
+    },
+    flush: () => shown(masker.end()),
   }
 }
