@@ -27,6 +27,8 @@ export interface Control {
   }
   /** Field (column, or JSON pointer) to strategy. */
   readonly mask?: Readonly<Record<string, Strategy>>
+  /** Kind to pattern: what `detect` looks for beside what it always does. */
+  readonly patterns?: Readonly<Record<string, string>>
   readonly record?: { readonly request?: 'digest' | 'masked'; readonly response?: 'digest' | 'masked' }
   readonly durability?: 'strict' | 'written'
   /** `observe`: decided and recorded as "would have refused", until a date at most 90 days ahead. */
@@ -81,6 +83,8 @@ export interface MaskRule {
   /** A column's name, a JSON pointer, or `*`. */
   readonly field: string
   readonly strategy: Strategy
+  /** The control's own, where it has any. */
+  readonly patterns?: Readonly<Record<string, string>>
 }
 
 export interface ObservedRequirement {

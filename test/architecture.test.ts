@@ -105,6 +105,7 @@ describe('the arrows of the architecture', () => {
     ['winston',            ['lib/diagnostics.ts', 'adapters/winston']],
     ['winston-transport',  ['adapters/winston']],
     ['jose',               ['lib/identity']],
+    ['re2js',              ['lib/masking/detectors']],
     ['yaml',               ['lib/config']],
     ['zod',                ['lib/config']],
     ['pg',                 ['adapters/pg', 'cli/demo']],

@@ -8,6 +8,7 @@ import { nearest } from '../options.ts'
 import { type Rules, reachable } from '../policy/rules.ts'
 import { type Problem, refuseProblems } from '../problem.ts'
 import { checkShape } from './check.ts'
+import { checkPatterns } from './patterns.ts'
 import { type ControlsFile, controlsFile } from './schema.ts'
 import { type Path, readYaml } from './yaml.ts'
 
@@ -63,6 +64,7 @@ function checkControl(control: Written, context: ControlsContext, report: Report
   }
   checkReach(control, context, report)
   checkMask(control, context, report)
+  checkPatterns(control, context.targets, report)
   checkMode(control, context.now, report)
   const { approval, grant } = control.require ?? {}
   if (approval !== undefined && duration(approval.wait ?? '30s') > duration(approval.within ?? '15m')) {
@@ -143,7 +145,7 @@ function checkRole(
 }
 
 function toControl(written: Written): Control {
-  const { id, title, owner, criteria: ids, covers, mask, record, durability, effective } = written
+  const { id, title, owner, criteria: ids, covers, mask, patterns, record, durability, effective } = written
   const { grant, approval } = written.require ?? {}
   return {
     id,
@@ -164,6 +166,7 @@ function toControl(written: Written): Control {
           },
         }),
     ...(mask === undefined ? {} : { mask }),
+    ...(patterns === undefined ? {} : { patterns }),
     ...(record === undefined ? {} : { record: defined(record) }),
     ...(durability === undefined ? {} : { durability }),
     mode: written.mode === 'observe' ? { observeUntil: written.until ?? '' } : 'enforce',

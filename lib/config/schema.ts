@@ -173,6 +173,13 @@ export const controlsFile = z
         )
         .optional()
         .describe('A column, a member, a JSON pointer or *, and what is shown instead'),
+      patterns: z
+        .record(
+          pattern(/^[a-z][a-z0-9-]{0,31}$/, 'not a kind: lower case letters, digits and -, a letter first, 32 at most'),
+          z.string(),
+        )
+        .optional()
+        .describe("What detect finds beside what it always does: a kind, and a pattern in RE2's syntax"),
       record: z
         .strictObject({
           request: z

@@ -5,8 +5,10 @@
  */
 import type { MaskRule } from '../control.ts'
 import { Fault } from '../errors.ts'
+import { detectorsFor } from './cell.ts'
 import { controlsIn, isOpen } from './controls.ts'
 import { applied, type Edit, type Placed, read } from './detect.ts'
+import { isBreak } from './detectors/characters.ts'
 import type { Detector } from './detectors/detector.ts'
 
 /** No finding is recognised by more. */
@@ -16,8 +18,12 @@ const context = 64
 /** Of a finding that goes on, the end: so much of it that the mark which ends it is seen whole. */
 const keptTail = 128
 
-/** Only such rules can be kept in text. */
+/** Only such rules can be kept in text: it has no fields. */
 export const isForAll = ({ field, strategy }: MaskRule): boolean => field === '*' && strategy === 'detect'
+
+/** Whether the rules can be kept in text that streams: each of their patterns must be told within a word. */
+export const canStream = (rules: readonly MaskRule[]): boolean =>
+  rules.every(isForAll) && detectorsFor(rules).every(({ whole }) => whole === undefined)
 
 export class TextMasker {
   readonly #detectors: readonly Detector[]
@@ -63,7 +69,8 @@ export class TextMasker {
     }
     const out = this.#shown(text, findings, from, to)
     const open = findings.find(({ start, end }) => start <= to && end === last && end > to)
-    const rest = !all && text.length - to > mostHeld ? this.#goingOn(text, open) : undefined
+    // One that ends before the end is held until all that may belong to it has come: its own length more, and no longer.
+    const rest = open !== undefined && text.length - to > mostHeld ? this.#goingOn(text, open) : undefined
     const announced = this.#announced && to === from
     const mark = rest === undefined || announced ? '' : `[${open!.kind}]`
     if (mark !== '') this.#found(open!.kind)
@@ -84,8 +91,8 @@ export class TextMasker {
   }
 
   /** Its head and its end are kept, by which the rest will be known; what lies between is dropped, but for terminal controls. */
-  #goingOn(text: string, open: Placed | undefined): { held: string; controls: string } {
-    if (open?.head === undefined) throw new Fault('ERR_MASK_FAILED', `a finding of over ${mostHeld} characters`)
+  #goingOn(text: string, open: Placed): { held: string; controls: string } {
+    if (open.head === undefined) throw new Fault('ERR_MASK_FAILED', `a finding of over ${mostHeld} characters`)
     // All controls leave now: cut in two, one would be text that ends the finding.
     const inside = controlsIn(text).filter(({ start }) => start >= open.head!)
     let [controls, tail, at] = ['', '', open.head]
@@ -110,10 +117,6 @@ export class TextMasker {
     return plain.slice(Math.max(0, at - context), at)
   }
 }
-
-/** Characters that stand in no finding, but in a private key's, which is known by its beginning. */
-const breaks = new Set([...'?:<>()[],;"&\\'].map(character => character.charCodeAt(0)))
-const isBreak = (code: number) => code <= 0x20 || breaks.has(code)
 
 const beginning = '-----BEGIN '
 const longestBeginning = 96

@@ -80,7 +80,9 @@ function masksOf(control: Control, operation: Operation): readonly MaskRule[] {
   const anything = operation.opaque || moves.some(({ from }) => from === 'anywhere')
   const reached = shown.some(name => matches(resource, name)) || (anything && couldMatch(resource, operation.target))
   if (!reached) return []
-  return Object.entries(control.mask).map(([field, strategy]) => ({ control: control.id, resource, field, strategy }))
+  const { id, patterns } = control
+  const own = patterns === undefined ? {} : { patterns }
+  return Object.entries(control.mask).map(([field, strategy]) => ({ control: id, resource, field, strategy, ...own }))
 }
 
 function uniteGrants(found: readonly Found[]): Obligations['grant'] {

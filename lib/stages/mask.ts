@@ -12,7 +12,7 @@ import { JsonRecords, type MaskedRecords, type RecordMasker } from '../masking/r
 import { planRows, type RowsPlan } from '../masking/rows.ts'
 import { appliedWord, isNamed } from '../masking/selector.ts'
 import type { MaskTools } from '../masking/strategies.ts'
-import { isForAll, TextMasker } from '../masking/text.ts'
+import { canStream, TextMasker } from '../masking/text.ts'
 import type { Place } from '../operation.ts'
 import type { Data, Frame, Head, Reply, RowsForm } from '../reply.ts'
 
@@ -106,8 +106,7 @@ function transformFor({ form }: Head, work: Work): Transform {
     case 'events':
       return records(new EventMasker(rules, tools), applied)
     case 'text':
-      // Text has no fields: a rule that names one, or hides a whole value, cannot be kept.
-      if (rules.every(isForAll)) return text(work)
+      if (canStream(rules)) return text(work)
       throw unmaskable()
     case 'opaque':
       throw unmaskable()

@@ -1,5 +1,7 @@
 /** controls.yaml: a promise that could not be kept, or would never be asked for, is an error before anything runs. */
 import { describe, expect, it } from 'vitest'
+import { parseControls } from '../../lib/config/controls.ts'
+import { casbinPolicy } from '../../lib/policy/policy.ts'
 import { load, problemsOf } from './support.ts'
 
 const clock = { now: () => Date.parse('2026-02-01T12:00:00Z') }
@@ -96,6 +98,21 @@ describe('controls', () => {
     ['a pointer over columns',             'ssn: last4', '/ssn: last4',              '20:17: a JSON pointer cannot mask columns, as in crm; name the column'],
     ['a name that would be lost',          '"*": redact', '__proto__: redact',       '20:23: this name cannot be used'],
     ['a mask without fields',              '{ ssn: last4, "*": redact }', '{}',      '20:9: a mask without a field'],
+    ['patterns that nothing looks for',     'ssn: last4, "*": redact }', 'ssn: last4 }\n  patterns: { x: abc }', '21:13: nothing here looks for patterns; add to the mask a field, or "*", with detect'],
+    ['no patterns',                        '"*": redact }', '"*": detect }\n  patterns: {}', '21:13: no pattern: leave it out'],
+    ['a kind that is found already',       '"*": redact }', '"*": detect }\n  patterns: { email: abc }', '21:22: this kind is found already: choose another name'],
+    ['a kind with a space',                '"*": redact }', '"*": detect }\n  patterns: { "a b": abc }', '21:15: not a kind: lower case letters, digits and -, a letter first, 32 at most'],
+    ['a pattern that does not end',        '"*": redact }', "\"*\": detect }\n  patterns: { x: '(a' }", "21:18: not a pattern in RE2's syntax: missing closing )"],
+    ['a pattern that looks ahead',         '"*": redact }', "\"*\": detect }\n  patterns: { x: '(?=a)b' }", "21:18: not a pattern in RE2's syntax: invalid or unsupported Perl syntax"],
+    ['a pattern that refers back',         '"*": redact }', "\"*\": detect }\n  patterns: { x: '(a)\\1' }", "21:18: not a pattern in RE2's syntax: invalid escape sequence"],
+    ['a pattern that matches nothing',     '"*": redact }', "\"*\": detect }\n  patterns: { x: '(EMP)?' }", '21:18: a pattern that also matches where there is nothing'],
+    ['a pattern of a place only',          '"*": redact }', "\"*\": detect }\n  patterns: { x: '\\b' }", '21:18: a pattern that also matches where there is nothing'],
+    ['a pattern that can never match',     '"*": redact }', "\"*\": detect }\n  patterns: { x: 'a[^\\x00-\\x{10FFFF}]' }", '21:18: a pattern that matches nothing'],
+    ['a pattern without an end to it',     '"*": redact }', "\"*\": detect }\n  patterns: { x: 'EMP-\\d+' }", '21:18: a pattern that may match over 256 characters; say how many: {1,20} for +'],
+    ['a pattern of too long a match',      '"*": redact }', "\"*\": detect }\n  patterns: { x: 'a{257}' }", '21:18: a pattern that may match over 256 characters; say how many: {1,20} for +'],
+    ['a pattern that is too large',        '"*": redact }', "\"*\": detect }\n  patterns: { x: '(?:aa|bb){1,120}' }", '21:18: a pattern that would take too long'],
+    ['a pattern that is too long',         '"*": redact }', `"*": detect }\n  patterns: { x: ${'a'.repeat(257)} }`, '21:18: a pattern of over 256 characters'],
+    ['a pattern that is no text',          '"*": redact }', '"*": detect }\n  patterns: { x: 12 }', '21:18: expected text'],
     ['a mask that only observes',          'title: A mask', 'title: A mask\n  mode: observe\n  until: 2026-03-01', '18:9: masks have no observe mode'],
   ]
 
@@ -104,6 +121,16 @@ describe('controls', () => {
     expect(await problemsOf({ 'controls.yaml': sample.replace(from, to) }, { clock })).toEqual([
       `controls.yaml:${problem}`,
     ])
+  })
+
+  it('may have patterns of their own, which the digest of the policy covers', async () => {
+    const text = sample.replace('"*": redact }', `"*": detect }\n  patterns: { employee-id: 'EMP-\\d{6}' }`)
+    const { policy } = await load({ 'controls.yaml': text }, { clock })
+    expect(policy.controls[1]?.patterns).toEqual({ 'employee-id': 'EMP-\\d{6}' })
+    const digestOf = async (controlsText: string) =>
+      (await casbinPolicy((await load({ 'controls.yaml': controlsText }, { clock })).policy)).digest
+    expect(await digestOf(text.replace('{6}', '{7}'))).not.toBe(await digestOf(text))
+    expect(parseControls(text)[1]?.patterns).toEqual({ 'employee-id': 'EMP-\\d{6}' })
   })
 
   it('may point into the answers of a service', async () => {

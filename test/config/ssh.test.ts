@@ -42,6 +42,19 @@ const withSsh = (part: Readonly<Record<string, string | undefined>> = {}, change
 })
 
 describe('an SSH listener', () => {
+  it('cannot be under a pattern that its text would have to be there as a whole for', async () => {
+    const text = `- id: A
+  title: t
+  criteria: [C1.1]
+  covers: { resource: fleet/** }
+  mask: { "*": detect }
+  patterns: { badge: 'B-[0-9]{4}', desk: 'D [0-9]{4}' }
+`
+    expect(await problemsOf(withSsh({ 'controls.yaml': text }))).toEqual([
+      'controls.yaml:6:42: this cannot be found in text that streams, as in fleet: it may match white space, or one of ? : < > ( ) [ ] , ; " & \\',
+    ])
+  })
+
   it('is read with its hosts, their pinned keys and their logins', async () => {
     const config = await load(withSsh())
     const [fleet] = config.listen as readonly SshListener[]

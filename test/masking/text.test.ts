@@ -77,6 +77,16 @@ describe('text', () => {
     }
   })
 
+  it('finds what stands within a word that is longer than is held back', () => {
+    for (const before of [4000, 4090, 4150]) {
+      const text = `${'z'.repeat(before)}/AKIA${'Q'.repeat(16)}/${'z'.repeat(9000)}`
+      for (const size of [61, 1000, 4096]) {
+        const where = Array.from({ length: Math.floor(text.length / size) }, (_, i) => (i + 1) * size)
+        expect(stream(Buffer.from(text), where).toString()).toBe(maskText(text, everywhere))
+      }
+    }
+  })
+
   it('keeps controls whole within what it drops', () => {
     const body = `QUJD${esc}[1;31mQUJD\n`
     const text = Buffer.from(`a -----BEGIN PRIVATE KEY-----\n${body.repeat(900)}-----END PRIVATE KEY----- b`)

@@ -35,3 +35,7 @@ export function skip(text: string, at: number, of: number, limit: number = text.
 /** Whether a word may begin here: the n of a written-out `\n`, as JSON has it, is no letter before it. */
 export const beginsWord = (text: string, at: number): boolean =>
   !isAt(text, at - 1, alphanumeric) || (text[at - 2] === '\\' && 'bfnrt'.includes(text[at - 1]!))
+
+/** Characters that stand in no finding, but in a private key's, which is known by its beginning. */
+const breaks = new Set([...'?:<>()[],;"&\\'].map(character => character.charCodeAt(0)))
+export const isBreak = (code: number): boolean => code <= 0x20 || breaks.has(code)

@@ -17,6 +17,8 @@ export interface Detector {
   readonly kind: string
   /** Only in fields that a rule names: elsewhere it would find too much. */
   readonly declared?: true
+  /** Why it can be told only in a text that is there as a whole; undefined where it can in one that streams. */
+  readonly whole?: string
   /** Findings in order, none overlapping another. */
   find(text: string): Finding[]
 }
