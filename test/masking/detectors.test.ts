@@ -90,6 +90,67 @@ describe('a detector', () => {
   })
 })
 
+describe('what is found', () => {
+  const part = fc.constantFrom(
+    ...[
+      '4111',
+      '4111111111111111',
+      '4111 1111 1111 1111',
+      '078-05-1120',
+      '078',
+      '05',
+      '1120',
+      '1',
+      '12',
+      '-',
+      ' ',
+      '.',
+      'a',
+    ],
+    ...[
+      'DE89',
+      'DE89370400440532013000',
+      'GB82 WEST 1234 5698 7654 32',
+      '\\n',
+      'A',
+      '_',
+      'ghp_',
+      'npm_',
+      'xoxb-',
+      'glpat-',
+    ],
+    ...[
+      'AKIA',
+      'Q'.repeat(16),
+      'q'.repeat(36),
+      'github_pat_',
+      'AccountKey=',
+      'SharedAccessKey=',
+      '@',
+      'b.example',
+      'eyJ',
+    ],
+  )
+  it('does not depend on what stands before and after, or on where it stands', () => {
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 12 }), fc.nat(40), fc.boolean(), (parts, before, digits) => {
+        const text = parts.join('')
+        const around = (digits ? '12, 345; 6789; ' : '-_ x, ').repeat(9)
+        const lead = `${around.slice(0, before)}\n,`
+        for (const detector of inDeclared) {
+          const moved = detector.find(`${lead}${text},\n${around}`)
+          const within = moved.filter(({ start, end }) => start >= lead.length && end <= lead.length + text.length)
+          const back = (at: number | undefined) => (at === undefined ? undefined : at - lead.length)
+          expect(within.map(one => [one.kind, back(one.start), back(one.end), back(one.head)])).toEqual(
+            detector.find(`,${text},`).map(one => [one.kind, one.start - 1, one.end - 1, one.head && one.head - 1]),
+          )
+        }
+      }),
+      { numRuns: 1500 },
+    )
+  })
+})
+
 describe('terminal controls', () => {
   const esc = '\u001b'
   // biome-ignore format: a table

@@ -1,10 +1,12 @@
 /** Payment cards (ISO/IEC 7812): 13 to 19 digits, in groups or not, of a known range, with Luhn's check digit. */
-import { beginsWord, digit, isAt, letter, skip } from './characters.ts'
+import { beginsWord, digit, forEachCandidate, isAt, letter, skip } from './characters.ts'
 import type { Detector, Finding } from './detector.ts'
 
 const shortest = 13
 const longest = 19
 const shortestGroup = 3
+/** The first group of a card, and the rest of the shortest one. */
+const candidate = /[0-9]{3}[0-9 -]{10}/g
 
 interface Group {
   readonly start: number
@@ -15,19 +17,30 @@ export const card: Detector = {
   kind: 'card',
   find(text) {
     const found: Finding[] = []
-    for (let at = 0; at < text.length; at += 1) {
-      if (!isAt(text, at, digit)) continue
-      const groups = groupsFrom(text, at)
-      at = groups.at(-1)!.end
+    forEachCandidate(text, candidate, at => {
+      const groups = groupsFrom(text, beginning(text, at))
       const [first, last] = [groups[0]!, groups.at(-1)!]
       // Within a word, or a number with a fraction, are no cards.
       if (!beginsWord(text, first.start) || isFraction(text, first.start - 1)) groups.shift()
       if (isAt(text, last.end, letter) || isFraction(text, last.end)) groups.pop()
       found.push(...cardsAmong(text, groups))
-    }
+      return last.end
+    })
     return found
   },
 }
+
+/** Back over groups that are too short to be of a card: what stands before them tells of the first one. */
+function beginning(text: string, from: number): number {
+  let start = from
+  while (isBetween(text, start - 1) && isAt(text, start - 2, digit)) {
+    start -= 2
+    while (isAt(text, start - 1, digit)) start -= 1
+  }
+  return start
+}
+
+const isBetween = (text: string, at: number) => text[at] === ' ' || text[at] === '-'
 
 /** Digits, parted by single spaces or hyphens. */
 function groupsFrom(text: string, from: number): Group[] {
@@ -35,7 +48,7 @@ function groupsFrom(text: string, from: number): Group[] {
   for (let start = from; ; ) {
     const end = skip(text, start, digit)
     groups.push({ start, end })
-    if ((text[end] !== ' ' && text[end] !== '-') || !isAt(text, end + 1, digit)) return groups
+    if (!isBetween(text, end) || !isAt(text, end + 1, digit)) return groups
     start = end + 1
   }
 }

@@ -39,3 +39,17 @@ export const beginsWord = (text: string, at: number): boolean =>
 /** Characters that stand in no finding, but in a private key's, which is known by its beginning. */
 const breaks = new Set([...'?:<>()[],;"&\\'].map(character => character.charCodeAt(0)))
 export const isBreak = (code: number): boolean => code <= 0x20 || breaks.has(code)
+
+/**
+ * Where to look at all: most of a text is passed over by the engine's own search, many times as fast as by a loop here.
+ * @param candidate global, and of bounded length: nothing in it to backtrack into
+ * @param judge told where a candidate begins. @returns from where to look on, at least one character further
+ */
+export function forEachCandidate(text: string, candidate: RegExp, judge: (at: number) => number): void {
+  for (let from = 0; ; ) {
+    candidate.lastIndex = from
+    const match = candidate.exec(text)
+    if (match === null) return
+    from = judge(match.index)
+  }
+}

@@ -1,5 +1,5 @@
 /** International bank account numbers (ISO 13616): as long as their country has them, with check digits modulo 97. */
-import { alphanumeric, beginsWord, digit, isAt, letter } from './characters.ts'
+import { alphanumeric, beginsWord, forEachCandidate, isAt } from './characters.ts'
 import type { Detector, Finding } from './detector.ts'
 
 // Length by country, from SWIFT's IBAN registry, and those beside it that banks use.
@@ -105,19 +105,19 @@ const lengths: ReadonlyMap<string, number> = new Map(
   }),
 )
 
+/** Country and check digits. */
+const candidate = /[A-Za-z]{2}[0-9]{2}/g
+
 export const iban: Detector = {
   kind: 'iban',
   find(text) {
     const found: Finding[] = []
-    for (let at = 2; at + 1 < text.length; at += 1) {
-      // Two letters and two digits, from a word's beginning: most text is dismissed by its digits.
-      if (!isAt(text, at, digit) || !isAt(text, at + 1, digit)) continue
-      if (!isAt(text, at - 1, letter) || !isAt(text, at - 2, letter) || !beginsWord(text, at - 2)) continue
-      const end = endOf(text, at - 2)
-      if (end === undefined) continue
-      found.push({ kind: 'iban', start: at - 2, end })
-      at = end
-    }
+    forEachCandidate(text, candidate, at => {
+      const end = beginsWord(text, at) ? endOf(text, at) : undefined
+      if (end === undefined) return at + 1
+      found.push({ kind: 'iban', start: at, end })
+      return end
+    })
     return found
   },
 }

@@ -2,30 +2,27 @@
  * US social security numbers, in their three groups: `078-05-1120`. Nine digits in one piece are not told from other numbers.
  * Areas 000, 666 and 900 to 999, group 00 and serial 0000 are never assigned (20 CFR 422.103; POMS RM 10201.035).
  */
-import { alphanumeric, beginsWord, digit, isAt, skip } from './characters.ts'
+import { alphanumeric, beginsWord, digit, forEachCandidate, isAt } from './characters.ts'
 import type { Detector, Finding } from './detector.ts'
 
 const length = 11
+const candidate = /[0-9]{3}[- ][0-9]{2}[- ][0-9]{4}/g
 
 export const ssn: Detector = {
   kind: 'ssn',
   find(text) {
     const found: Finding[] = []
-    for (let at = 0; at + length <= text.length; at += 1) {
-      if (!isAt(text, at, digit)) continue
-      if (isNumber(text, at)) {
-        found.push({ kind: 'ssn', start: at, end: at + length })
-        at += length - 1
-      } else at = skip(text, at, digit)
-    }
+    forEachCandidate(text, candidate, at => {
+      if (!isNumber(text, at)) return at + 1
+      found.push({ kind: 'ssn', start: at, end: at + length })
+      return at + length
+    })
     return found
   },
 }
 
 function isNumber(text: string, at: number): boolean {
-  const by = text[at + 3]
-  if ((by !== '-' && by !== ' ') || text[at + 6] !== by) return false
-  if (!areDigits(text, at, 3) || !areDigits(text, at + 4, 2) || !areDigits(text, at + 7, 4)) return false
+  if (text[at + 3] !== text[at + 6]) return false
   if (!beginsWord(text, at) || isAt(text, at + length, alphanumeric)) return false
   // A longer number in groups.
   if (joined(text, at - 1, at - 2) || joined(text, at + length, at + length + 1)) return false
@@ -38,7 +35,5 @@ function isNumber(text: string, at: number): boolean {
     text.slice(at + 7, at + 11) !== '0000'
   )
 }
-
-const areDigits = (text: string, from: number, count: number) => skip(text, from, digit, from + count) === from + count
 
 const joined = (text: string, by: number, to: number) => text[by] === '-' && isAt(text, to, digit)

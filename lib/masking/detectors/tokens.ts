@@ -10,10 +10,22 @@ interface Issued {
   readonly exactly?: true
 }
 
-const detector = (kind: string, issued: readonly Issued[]): Detector => ({
-  kind,
-  find: text => issued.flatMap(one => findPrefixed(text, kind, one)),
-})
+/** Prefixes are looked for by a part that several share and text seldom has: one search finds them all. */
+const shared = ['_', '-']
+
+const detector = (kind: string, issued: readonly Issued[]): Detector => {
+  const needles = new Map<string, Sought[]>()
+  for (const one of issued) {
+    const needle = shared.find(part => one.prefix.includes(part)) ?? one.prefix
+    needles.set(needle, [...(needles.get(needle) ?? []), { ...one, offset: one.prefix.indexOf(needle) }])
+  }
+  return { kind, find: text => [...needles].flatMap(([needle, of]) => findBy(text, kind, needle, of)) }
+}
+
+interface Sought extends Issued {
+  /** Of the part by which it is looked for. */
+  readonly offset: number
+}
 
 // biome-ignore format: a table
 export const awsKey = detector('aws-key', [
@@ -39,14 +51,21 @@ export const accessToken = detector('token', [
   { prefix: 'rk_live_', of: alphanumeric, least: 16 },
 ])
 
-function findPrefixed(text: string, kind: string, { prefix, of, least, exactly }: Issued): Finding[] {
+function findBy(text: string, kind: string, needle: string, sought: readonly Sought[]): Finding[] {
   const found: Finding[] = []
-  for (let at = text.indexOf(prefix); at >= 0; ) {
-    const head = at + prefix.length + least
-    const end = skip(text, at + prefix.length, of, exactly === undefined ? text.length : head)
-    if (end >= head && beginsWord(text, at) && !(exactly && isAt(text, end, alphanumeric)))
-      found.push({ kind, start: at, end, ...(exactly === undefined && { head }) })
-    at = text.indexOf(prefix, Math.max(end, at + 1))
+  let next: number[] | undefined
+  for (let hit = text.indexOf(needle); hit >= 0; hit = text.indexOf(needle, hit + 1)) {
+    next ??= sought.map(() => 0)
+    for (let i = 0; i < sought.length; i += 1) {
+      const { prefix, of, least, exactly, offset } = sought[i]!
+      const at = hit - offset
+      if (at < next[i]! || text[at] !== prefix[0] || !text.startsWith(prefix, at)) continue
+      const head = at + prefix.length + least
+      const end = skip(text, at + prefix.length, of, exactly === undefined ? text.length : head)
+      if (end >= head && beginsWord(text, at) && !(exactly && isAt(text, end, alphanumeric)))
+        found.push({ kind, start: at, end, ...(exactly === undefined && { head }) })
+      next[i] = Math.max(end, at + 1)
+    }
   }
   return found
 }
