@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { kinds } from '../../fixtures/masking/corpus.ts'
+import { ibanExamples } from '../../fixtures/masking/iban-examples.ts'
 import { maskText } from '../../lib/masking/detect.ts'
 import { findAll } from '../../lib/masking/detectors/detector.ts'
 import { everywhere, inDeclared } from '../../lib/masking/detectors/index.ts'
@@ -47,11 +48,31 @@ describe('a detector', () => {
     ['an account, in lower case',       'de89370400440532013000',            '[iban]'],
     ['an account of the wrong length',  'DE8937040044053201300',             'DE8937040044053201300'],
     ['an account with another check',   'DE88370400440532013000',            'DE88370400440532013000'],
+    ['an account with letters for digits', 'DE58X70400440532013000',         'DE58X70400440532013000'],
+    ['check digits that are never given', 'GB01BARC20714583600045',          'GB01BARC20714583600045'],
+    ['a territory as a country',        'AX2112345600000785',                'AX2112345600000785'],
+    ['a card of Mir',                   '2200 0000 0000 0053',               '[card]'],
+    ['a card of Diners in its own range', '30950000000000',                  '[card]'],
+    ['a card of UnionPay beyond 62',    '8171999927660000',                  '[card]'],
+    ['a card of Troy',                  '9792030000000000',                  '[card]'],
+    ['a number that no network issues', '9999999999999995',                  '9999999999999995'],
     ['a key that is cut off',           '-----BEGIN PRIVATE KEY-----\nMIIE\n', '[private-key]'],
     ['a public key',                    '-----BEGIN PUBLIC KEY-----\nMIIE\n-----END PUBLIC KEY-----', '-----BEGIN PUBLIC KEY-----\nMIIE\n-----END PUBLIC KEY-----'],
   ]
   it.each(table)('judges %s', (_, text, shown) => {
     expect(maskText(text, everywhere)).toBe(shown)
+  })
+
+  it('of iban finds the example of every country that is registered, as a whole and in groups', () => {
+    expect(ibanExamples.length).toBe(89)
+    for (const example of ibanExamples) {
+      const grouped = example.match(/.{1,4}/g)!.join(' ')
+      expect([example, maskText(example, everywhere), maskText(grouped, everywhere)]).toEqual([
+        example,
+        '[iban]',
+        '[iban]',
+      ])
+    }
   })
 
   it('gives findings in order, none empty, none beside the text, none on another', () => {

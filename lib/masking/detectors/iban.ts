@@ -1,107 +1,33 @@
-/** International bank account numbers (ISO 13616): as long as their country has them, with check digits modulo 97. */
+/**
+ * International bank account numbers (ISO 13616-1): country, check digits 02 to 98 (ISO 7064, MOD 97-10), and an account of its country's
+ * structure as SWIFT registers it, in groups or not, in any case.
+ */
 import { alphanumeric, beginsWord, forEachCandidate, isAt } from './characters.ts'
 import type { Detector, Finding } from './detector.ts'
 
-// Length by country, from SWIFT's IBAN registry, and those beside it that banks use.
-const lengths: ReadonlyMap<string, number> = new Map(
-  Object.entries({
-    ...{
-      AD: 24,
-      AE: 23,
-      AL: 28,
-      AT: 20,
-      AX: 18,
-      AZ: 28,
-      BA: 20,
-      BE: 16,
-      BG: 22,
-      BH: 22,
-      BI: 27,
-      BR: 29,
-      BY: 28,
-      CH: 21,
-    },
-    ...{
-      CR: 22,
-      CY: 28,
-      CZ: 24,
-      DE: 22,
-      DJ: 27,
-      DK: 18,
-      DO: 28,
-      EE: 20,
-      EG: 29,
-      ES: 24,
-      FI: 18,
-      FK: 18,
-      FO: 18,
-      FR: 27,
-    },
-    ...{
-      GB: 22,
-      GE: 22,
-      GI: 23,
-      GL: 18,
-      GR: 27,
-      GT: 28,
-      HN: 28,
-      HR: 21,
-      HU: 28,
-      IE: 22,
-      IL: 23,
-      IQ: 23,
-      IS: 26,
-      IT: 27,
-    },
-    ...{
-      JO: 30,
-      KW: 30,
-      KZ: 20,
-      LB: 28,
-      LC: 32,
-      LI: 21,
-      LT: 20,
-      LU: 20,
-      LV: 21,
-      LY: 25,
-      MC: 27,
-      MD: 24,
-      ME: 22,
-      MK: 19,
-    },
-    ...{
-      MN: 20,
-      MR: 27,
-      MT: 31,
-      MU: 30,
-      NI: 28,
-      NL: 18,
-      NO: 15,
-      OM: 23,
-      PK: 24,
-      PL: 28,
-      PS: 29,
-      PT: 25,
-      QA: 29,
-      RO: 24,
-    },
-    ...{
-      RS: 22,
-      RU: 33,
-      SA: 24,
-      SC: 31,
-      SD: 18,
-      SE: 24,
-      SI: 19,
-      SK: 24,
-      SM: 27,
-      SO: 23,
-      ST: 25,
-      SV: 28,
-      TL: 23,
-      TN: 24,
-    },
-    ...{ TR: 26, UA: 29, VA: 22, VG: 24, XK: 20, YE: 30 },
+// SWIFT's IBAN registry, release 100 (October 2024): n digits, a letters, c either. Territories bear the code of their country (AX is FI,
+// GG, IM and JE are GB, those of France FR). Countries that are not registered have no structure to know them by.
+const structures = `
+  AD:n8c12 AE:n19 AL:n8c16 AT:n16 AZ:a4c20 BA:n16 BE:n12 BG:a4n6c8 BH:a4c14 BI:n23 BR:n23a1c1 BY:c4n4c16 CH:n5c12 CR:n18 CY:n8c16 CZ:n20
+  DE:n18 DJ:n23 DK:n14 DO:c4n20 EE:n16 EG:n25 ES:n20 FI:n14 FK:a2n12 FO:n14 FR:n10c11n2 GB:a4n14 GE:a2n16 GI:a4c15 GL:n14 GR:n7c16 GT:c24
+  HN:a4n20 HR:n17 HU:n24 IE:a4n14 IL:n19 IQ:a4n15 IS:n22 IT:a1n10c12 JO:a4n4c18 KW:a4c22 KZ:n3c13 LB:n4c20 LC:a4c24 LI:n5c12 LT:n16 LU:n3c13
+  LV:a4c13 LY:n21 MC:n10c11n2 MD:c20 ME:n18 MK:n3c10n2 MN:n16 MR:n23 MT:a4n5c18 MU:a4n19a3 NI:a4n20 NL:a4n10 NO:n11 OM:n3c16 PK:a4c16 PL:n24
+  PS:a4c21 PT:n21 QA:a4c21 RO:a4c16 RS:n18 RU:n14c15 SA:n2c18 SC:a4n20a3 SD:n14 SE:n20 SI:n15 SK:n20 SM:a1n10c12 SO:n19 ST:n21 SV:a4n20 TL:n19
+  TN:n20 TR:n6c16 UA:n6c19 VA:n18 VG:a4n16 XK:n16 YE:a4n4c18
+`
+
+const parts: Readonly<Record<string, string>> = { n: '[0-9]', a: '[A-Z]', c: '[A-Z0-9]' }
+
+interface Structure {
+  readonly length: number
+  readonly account: RegExp
+}
+
+const byCountry: ReadonlyMap<string, Structure> = new Map(
+  [...structures.matchAll(/([A-Z]{2}):(\S+)/g)].map(([, country, written]) => {
+    const groups = [...written!.matchAll(/([nac])(\d+)/g)].map(([, of, count]) => ({ of: of!, count: Number(count) }))
+    const account = new RegExp(`^${groups.map(({ of, count }) => `${parts[of]}{${count}}`).join('')}$`, 'i')
+    return [country!, { length: groups.reduce((sum, { count }) => sum + count, 4), account }]
   }),
 )
 
@@ -124,18 +50,22 @@ export const iban: Detector = {
 
 /** @returns undefined where no IBAN begins here. */
 function endOf(text: string, start: number): number | undefined {
-  const length = lengths.get(text.slice(start, start + 2).toUpperCase())
-  if (length === undefined) return undefined
+  const structure = byCountry.get(text.slice(start, start + 2).toUpperCase())
+  if (structure === undefined) return undefined
   let compact = ''
   let at = start
-  for (; compact.length < length; at += 1) {
+  for (; compact.length < structure.length; at += 1) {
     // Printed in groups, with single spaces or hyphens between them.
     if (compact.length > 0 && (text[at] === ' ' || text[at] === '-')) at += 1
     if (!isAt(text, at, alphanumeric)) return undefined
     compact += text[at]
   }
-  return isAt(text, at, alphanumeric) || remainder(compact) !== 1 ? undefined : at
+  const is = !isAt(text, at, alphanumeric) && structure.account.test(compact.slice(4)) && isChecked(compact)
+  return is ? at : undefined
 }
+
+/** Of 97 remainders each has one pair of check digits: 00, 01 and 99 would be second ones. */
+const isChecked = (compact: string) => !/^(00|01|99)$/.test(compact.slice(2, 4)) && remainder(compact) === 1
 
 /** ISO 7064, MOD 97-10, of the number with its first four characters moved to its end, and letters counted from A = 10. */
 function remainder(compact: string): number {

@@ -1,4 +1,7 @@
-/** JSON Web Tokens, signed or encrypted, in compact form (RFC 7515, 7516): by a first part that is a JOSE header. */
+/**
+ * JSON Web Tokens (RFC 7519, 3) in compact form, signed (RFC 7515, 3.1: three parts) or encrypted (RFC 7516, 3.1: five), by a first part
+ * that is a JOSE header: a JSON object, in base64url, in which `alg` must stand (RFC 7515, 4.1.1; RFC 7516, 4.1.1).
+ */
 import { base64url, isAt, skip } from './characters.ts'
 import type { Detector, Finding } from './detector.ts'
 

@@ -1,6 +1,7 @@
 /**
  * US social security numbers, in their three groups: `078-05-1120`. Nine digits in one piece are not told from other numbers.
- * Areas 000, 666 and 900 to 999, group 00 and serial 0000 are never assigned (20 CFR 422.103; POMS RM 10201.035).
+ * Areas 000, 666 and 900 to 999, group 00 and serial 0000 are never assigned (SSA, POMS RM 10201.035); all
+ * others are, since numbers are assigned at random (2011).
  */
 import { alphanumeric, beginsWord, digit, forEachCandidate, isAt } from './characters.ts'
 import type { Detector, Finding } from './detector.ts'
