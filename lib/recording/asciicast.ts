@@ -1,6 +1,7 @@
 /** Records a terminal as asciicast, version 2: a header line, then a line for each event, which others' players can play. */
 import type { Input } from '../exchange.ts'
 import type { Data, Head, TextForm } from '../reply.ts'
+import { type KeptInput, withheldNote } from './kept.ts'
 import type { Recorder } from './recorder.ts'
 import { Typed } from './typed.ts'
 
@@ -13,11 +14,14 @@ export class Asciicast implements Recorder {
   // Pieces break characters; what follows completes them.
   readonly #out = new TextDecoder()
   readonly #in = new TextDecoder()
+  readonly #keptText = new TextDecoder()
   readonly #typed = new Typed()
+  readonly #kept: KeptInput
   #begun = false
 
-  constructor(terminal: NonNullable<TextForm['terminal']>, now: number) {
+  constructor(terminal: NonNullable<TextForm['terminal']>, now: number, kept: KeptInput) {
     this.#terminal = terminal
+    this.#kept = kept
     this.#now = now
   }
 
@@ -40,12 +44,22 @@ export class Asciicast implements Recorder {
     if (channel === 'resize') return line([seconds(at), 'r', Buffer.from(bytes).toString('latin1')])
     if (channel === 'signal') return line([seconds(at), 'm', Buffer.from(bytes).toString('latin1')])
     const text = this.#typed.kept(this.#in.decode(bytes, { stream: true }))
-    return text === '' ? none : line([seconds(at), 'i', text])
+    return this.#input(this.#kept.push(Buffer.from(text)), at, true)
   }
 
   end(at: number): Uint8Array {
     const rest = this.#out.decode()
-    return rest === '' ? none : line([seconds(at), 'o', rest])
+    const note = withheldNote(this.#kept)
+    return Buffer.concat([
+      rest === '' ? none : line([seconds(at), 'o', rest]),
+      this.#input(this.#kept.end(), at, false),
+      note === undefined ? none : line([seconds(at), 'm', note]),
+    ])
+  }
+
+  #input(bytes: Uint8Array, at: number, stream: boolean): Uint8Array {
+    const text = this.#keptText.decode(bytes, { stream })
+    return text === '' ? none : line([seconds(at), 'i', text])
   }
 }
 

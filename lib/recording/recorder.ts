@@ -2,6 +2,7 @@
 import type { Input } from '../exchange.ts'
 import type { Data, Head } from '../reply.ts'
 import { Asciicast, asciicastType } from './asciicast.ts'
+import type { KeptInput } from './kept.ts'
 import { Timeline } from './timeline.ts'
 
 export interface Recorder {
@@ -15,16 +16,20 @@ export interface Recorder {
   end(at: number): Uint8Array
 }
 
-/** @param now Unix milliseconds at its beginning */
+/**
+ * @param now Unix milliseconds at its beginning
+ * @param kept what of the input is
+ */
 export function recorderFor(
   head: Head,
   now: number,
+  kept: KeptInput,
 ): { readonly recorder: Recorder; readonly part: 'terminal' | 'response' } {
   const { form } = head
   if (form.kind === 'text' && form.terminal !== undefined) {
-    return { recorder: new Asciicast(form.terminal, now), part: 'terminal' }
+    return { recorder: new Asciicast(form.terminal, now, kept), part: 'terminal' }
   }
-  return { recorder: new Timeline(), part: 'response' }
+  return { recorder: new Timeline(kept), part: 'response' }
 }
 
 export { asciicastType }

@@ -1,11 +1,17 @@
-/** Records any reply as a timeline: each head, each piece with its channel, each input. */
+/** Records any reply as a timeline: each head, each piece with its channel, each input as far as it is kept. */
 import type { Input } from '../exchange.ts'
 import { encodeEvent, timelineType } from '../format/timeline.ts'
 import type { Data, Form, Head } from '../reply.ts'
+import { type KeptInput, withheldNote } from './kept.ts'
 import type { Recorder } from './recorder.ts'
 
 export class Timeline implements Recorder {
   readonly type = timelineType
+  readonly #kept: KeptInput
+
+  constructor(kept: KeptInput) {
+    this.#kept = kept
+  }
 
   head({ form, bytes = new Uint8Array() }: Head, at: number): Uint8Array {
     const described = Buffer.from(`${JSON.stringify(describe(form))}\n`)
@@ -17,13 +23,19 @@ export class Timeline implements Recorder {
   }
 
   input({ channel, bytes }: Input, at: number): Uint8Array {
-    return encodeEvent({ at, channel, bytes })
+    return channel === 'stdin' ? event(at, channel, this.#kept.push(bytes)) : encodeEvent({ at, channel, bytes })
   }
 
-  end(): Uint8Array {
-    return new Uint8Array()
+  end(at: number): Uint8Array {
+    const note = withheldNote(this.#kept)
+    const said = note === undefined ? none : encodeEvent({ at, channel: 'withheld', bytes: Buffer.from(note) })
+    return Buffer.concat([event(at, 'stdin', this.#kept.end()), said])
   }
 }
+
+const none = new Uint8Array()
+const event = (at: number, channel: string, bytes: Uint8Array) =>
+  bytes.length === 0 ? none : encodeEvent({ at, channel, bytes })
 
 /** What replaying needs to know: of rows, the columns' names as the reply has them. */
 const describe = (form: Form) =>

@@ -7,6 +7,7 @@ import type { Stage } from '../compose.ts'
 import { slotOf } from '../entries.ts'
 import type { Exchange, Input } from '../exchange.ts'
 import type { AttachmentWriter, DraftOf, Ledger } from '../ledger/ledger.ts'
+import { type KeptInput, keptInput } from '../recording/kept.ts'
 import { type Recorder, recorderFor } from '../recording/recorder.ts'
 import type { Frame, Head, Reply } from '../reply.ts'
 
@@ -52,19 +53,20 @@ class Recording {
   readonly #part: 'response' | 'terminal'
   #over = false
 
-  private constructor(exchange: Exchange, clock: Clock, writer: AttachmentWriter, head: Head) {
+  private constructor(exchange: Exchange, clock: Clock, writer: AttachmentWriter, head: Head, kept: KeptInput) {
     this.#exchange = exchange
     this.#clock = clock
     this.#started = clock.now()
     this.#writer = writer
-    const { recorder, part } = recorderFor(head, this.#started)
+    const { recorder, part } = recorderFor(head, this.#started, kept)
     this.#recorder = recorder
     this.#part = part
     exchange.onInput(input => this.#typed(input))
   }
 
   static async begin({ ledger, clock }: Parts, exchange: Exchange, head: Head): Promise<Recording> {
-    return new Recording(exchange, clock, await ledger.attach({ slot: slotOf(exchange) }), head)
+    const kept = keptInput(exchange.fact('obligations').masks)
+    return new Recording(exchange, clock, await ledger.attach({ slot: slotOf(exchange) }), head, kept)
   }
 
   async add(frame: Frame): Promise<void> {

@@ -384,4 +384,84 @@ describe('a recording', () => {
     }
     expect(events).toEqual(['head {"kind":"text"}\n', 'stdin given', 'stdout seen'])
   })
+
+  describe('under a mask that looks for patterns', () => {
+    const masked: Control = { ...maskControl, covers: { resource: 'crm/**' }, mask: { '*': 'detect' } }
+    const bytesOf = async (at: Setup) => {
+      const parts: Uint8Array[] = []
+      for await (const part of at.ledger.attachment((await at.of('attachment'))[0]!.attachment)) parts.push(part)
+      return Buffer.concat(parts)
+    }
+    const personal = ['078-05-1120', 'c1@customer.example', '4111111111111111']
+
+    it('keys that are typed one at a time reach the host at once, and are kept masked', async () => {
+      let typed = ''
+      const { at, client } = await inFrontOf(
+        {
+          shell: channel => {
+            channel.write('$ ')
+            channel.on('data', (part: Buffer) => {
+              typed += part
+              if (typed.endsWith('exit\r')) say('bye')('', channel)
+            })
+          },
+        },
+        [recorded, masked],
+      )
+      const channel = await shell(client, { term: 'xterm' })
+      const over = finished(channel)
+      await once(channel, 'data')
+      let sent = ''
+      for (const key of `find ${personal.join(' or ')}`) {
+        sent += key
+        channel.write(key)
+        await expect.poll(() => typed, { interval: 1 }).toBe(sent)
+      }
+      channel.write('\rexit\r')
+      await over
+      const recording = await bytesOf(at)
+      for (const value of personal) expect(recording.includes(value)).toBe(false)
+      const events = recording
+        .toString()
+        .trim()
+        .split('\n')
+        .slice(1)
+        .map(line => JSON.parse(line) as [number, string, string])
+      const input = events.filter(([, code]) => code === 'i').map(([, , text]) => text)
+      expect(input.join('')).toBe('find [ssn] or [email] or [card]\rexit\r')
+      // Words are kept as they are whole, not all of them at the end.
+      expect(input.length).toBeGreaterThan(1)
+    })
+
+    it('what a command is given on its input is kept masked, wherever it is cut', async () => {
+      let heard = ''
+      const { at, client } = await inFrontOf(
+        {
+          exec: (_, channel) => {
+            channel.on('data', (part: Buffer) => {
+              heard += part
+            })
+            channel.once('end', () => say('done')('', channel))
+          },
+        },
+        [recorded, masked],
+      )
+      const channel = await started(client, 'cat')
+      const over = finished(channel)
+      for (const part of ['it is 078-', '05-11', '20, of c1@customer', '.example']) {
+        channel.write(part)
+        await expect.poll(() => heard, { interval: 1 }).toContain(part)
+      }
+      channel.end()
+      await over
+      const recording = await bytesOf(at)
+      for (const value of personal) expect(recording.includes(value)).toBe(false)
+      let kept = ''
+      for await (const { channel: of, bytes } of decodeEvents(
+        at.ledger.attachment((await at.of('attachment'))[0]!.attachment),
+      ))
+        if (of === 'stdin') kept += Buffer.from(bytes)
+      expect(kept).toBe('it is [ssn], of [email]')
+    })
+  })
 })
