@@ -1,7 +1,7 @@
 /** Detectors, against a labelled corpus: what they find, what they leave, and that time grows with the text only. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { kinds } from '../../fixtures/masking/corpus.ts'
+import { corpus, kinds } from '../../fixtures/masking/corpus.ts'
 import { ibanExamples } from '../../fixtures/masking/iban-examples.ts'
 import { maskText } from '../../lib/masking/detect.ts'
 import { findAll } from '../../lib/masking/detectors/detector.ts'
@@ -152,6 +152,17 @@ describe('what is found', () => {
       'eyJ',
     ],
   )
+  it('is the same in a short text, most of which are passed over by their characters, and in a long one', () => {
+    const examples = kinds.flatMap(kind => corpus(kind, 200).map(({ text }) => text))
+    const random = fc.array(part, { maxLength: 8 }).map(parts => parts.join(''))
+    fc.assert(
+      fc.property(fc.oneof(random, fc.constantFrom(...examples)), text => {
+        expect(findAll(`${text}\n`, inDeclared)).toEqual(findAll(`${text}\n${' '.repeat(600)}`, inDeclared))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
   it('does not depend on what stands before and after, or on where it stands', () => {
     fc.assert(
       fc.property(fc.array(part, { maxLength: 12 }), fc.nat(40), fc.boolean(), (parts, before, digits) => {

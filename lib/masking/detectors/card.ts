@@ -15,6 +15,7 @@ interface Group {
 
 export const card: Detector = {
   kind: 'card',
+  needs: { length: shortest, anyOf: '0' },
   find(text) {
     const found: Finding[] = []
     forEachCandidate(text, candidate, at => {

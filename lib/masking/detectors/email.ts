@@ -13,6 +13,7 @@ const isDomain = (code: number) => is(code, alphanumeric) || code > 127 || code 
 
 export const email: Detector = {
   kind: 'email',
+  needs: { length: 5, anyOf: '@' },
   find(text) {
     const found: Finding[] = []
     let free = 0

@@ -36,6 +36,7 @@ const candidate = /[A-Za-z]{2}[0-9]{2}/g
 
 export const iban: Detector = {
   kind: 'iban',
+  needs: { length: 15, anyOf: '0' },
   find(text) {
     const found: Finding[] = []
     forEachCandidate(text, candidate, at => {

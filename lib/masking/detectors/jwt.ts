@@ -11,6 +11,7 @@ const mostTries = 8
 
 export const jwt: Detector = {
   kind: 'jwt',
+  needs: { length: 5, anyOf: 'J' },
   find(text) {
     const found: Finding[] = []
     // What every JSON object in base64url begins with, whose first character is the quote of a name.

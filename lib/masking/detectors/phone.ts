@@ -8,6 +8,7 @@ const between = new Set([...' -./()'].map(character => character.charCodeAt(0)))
 
 export const phone: Detector = {
   kind: 'phone',
+  needs: { length: fewest, anyOf: '0' },
   declared: true,
   find(text) {
     const found: Finding[] = []

@@ -12,6 +12,7 @@ const longestLabel = 64
 
 export const privateKey: Detector = {
   kind: 'private-key',
+  needs: { length: 16, anyOf: '-' },
   find(text) {
     const found: Finding[] = []
     for (let at = text.indexOf(begin); at >= 0; ) {

@@ -11,6 +11,7 @@ const candidate = /[0-9]{3}[- ][0-9]{2}[- ][0-9]{4}/g
 
 export const ssn: Detector = {
   kind: 'ssn',
+  needs: { length, anyOf: '0' },
   find(text) {
     const found: Finding[] = []
     forEachCandidate(text, candidate, at => {

@@ -13,13 +13,15 @@ interface Issued {
 /** Prefixes are looked for by a part that several share and text seldom has: one search finds them all. */
 const shared = ['_', '-']
 
-const detector = (kind: string, issued: readonly Issued[]): Detector => {
+const detector = (kind: string, anyOf: string, issued: readonly Issued[]): Detector => {
   const needles = new Map<string, Sought[]>()
   for (const one of issued) {
     const needle = shared.find(part => one.prefix.includes(part)) ?? one.prefix
     needles.set(needle, [...(needles.get(needle) ?? []), { ...one, offset: one.prefix.indexOf(needle) }])
   }
-  return { kind, find: text => [...needles].flatMap(([needle, of]) => findBy(text, kind, needle, of)) }
+  const groups = [...needles]
+  const needs = { length: Math.min(...issued.map(({ prefix, least }) => prefix.length + least)), anyOf }
+  return { kind, needs, find: text => groups.flatMap(([needle, of]) => findBy(text, kind, needle, of)) }
 }
 
 interface Sought extends Issued {
@@ -28,20 +30,20 @@ interface Sought extends Issued {
 }
 
 // biome-ignore format: a table
-export const awsKey = detector('aws-key', [
+export const awsKey = detector('aws-key', 'A', [
   { prefix: 'AKIA', of: upperOrDigit, least: 16, exactly: true },  // long-lived
   { prefix: 'ASIA', of: upperOrDigit, least: 16, exactly: true },  // for a session
 ])
 
-export const googleKey = detector('google-key', [{ prefix: 'AIza', of: base64url, least: 35, exactly: true }])
+export const googleKey = detector('google-key', 'A', [{ prefix: 'AIza', of: base64url, least: 35, exactly: true }])
 
-export const azureKey = detector('azure-key', [
+export const azureKey = detector('azure-key', '=', [
   { prefix: 'AccountKey=', of: base64, least: 40 },
   { prefix: 'SharedAccessKey=', of: base64, least: 40 },
 ])
 
 // biome-ignore format: a table
-export const accessToken = detector('token', [
+export const accessToken = detector('token', '_-', [
   ...['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_'].map(prefix => ({ prefix, of: alphanumeric, least: 36 })),  // GitHub
   { prefix: 'github_pat_', of: base64url, least: 36 },
   ...['xoxa-', 'xoxb-', 'xoxe-', 'xoxp-', 'xoxr-', 'xoxs-', 'xapp-'].map(prefix => ({ prefix, of: base64url, least: 16 })),  // Slack
