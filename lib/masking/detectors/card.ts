@@ -5,7 +5,7 @@ import type { Detector, Finding } from './detector.ts'
 const shortest = 13
 const longest = 19
 const shortestGroup = 3
-/** The first group of a card, and the rest of the shortest one. */
+/** The first group of a card, and the rest of the shortest one. Groups before it that are too short are of no card. */
 const candidate = /[0-9]{3}[0-9 -]{10}/g
 
 interface Group {
@@ -19,7 +19,7 @@ export const card: Detector = {
   find(text) {
     const found: Finding[] = []
     forEachCandidate(text, candidate, at => {
-      const groups = groupsFrom(text, beginning(text, at))
+      const groups = groupsFrom(text, at)
       const [first, last] = [groups[0]!, groups.at(-1)!]
       // Within a word, or a number with a fraction, are no cards.
       if (!beginsWord(text, first.start) || isFraction(text, first.start - 1)) groups.shift()
@@ -29,16 +29,6 @@ export const card: Detector = {
     })
     return found
   },
-}
-
-/** Back over groups that are too short to be of a card: what stands before them tells of the first one. */
-function beginning(text: string, from: number): number {
-  let start = from
-  while (isBetween(text, start - 1) && isAt(text, start - 2, digit)) {
-    start -= 2
-    while (isAt(text, start - 1, digit)) start -= 1
-  }
-  return start
 }
 
 const isBetween = (text: string, at: number) => text[at] === ' ' || text[at] === '-'
