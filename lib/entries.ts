@@ -40,7 +40,12 @@ export function decisionDraft(exchange: Exchange, verdict: Verdict): DraftOf<'de
     grant: exchange.perhaps('grant')?.id,
     approval: exchange.perhaps('approval')?.id,
     durability: durabilityOf(exchange),
-    disclose: { action: shownOf(exchange, obligations), actionSalt: salt, address: exchange.address },
+    disclose: {
+      action: shownOf(exchange, obligations),
+      actionSalt: salt,
+      address: exchange.address,
+      within: exchange.within,
+    },
     slot: slotOf(exchange),
   }
 }

@@ -57,6 +57,8 @@ export interface ExchangeParts {
   readonly subject?: Subject
   /** Where it came from: `127.0.0.1`. Normalised: no `::ffff:`. */
   readonly address?: string
+  /** The exchange on whose behalf it is asked: the request behind a query. */
+  readonly within?: string
   /** Called when the exchange starts to wait for an approval. */
   readonly onHeld?: (held: Held) => void
   /** Aborts when the subject hangs up. */
@@ -70,6 +72,7 @@ export class Exchange {
   readonly credential: Credential | undefined
   readonly subject: Subject | undefined
   readonly address: string | undefined
+  readonly within: string | undefined
   readonly onHeld: ((held: Held) => void) | undefined
   /** Every wait in a stage or origin races this: see `run.ts`, `race`. */
   readonly signal: AbortSignal
@@ -85,13 +88,14 @@ export class Exchange {
     this.credential = parts.credential
     this.subject = parts.subject
     this.address = parts.address
+    this.within = parts.within
     this.onHeld = parts.onHeld
     this.signal = this.#controller.signal
-    for (const outside of [parts.session?.signal, parts.signal]) if (outside !== undefined) this.#heed(outside)
+    for (const outside of [parts.session?.signal, parts.signal]) if (outside !== undefined) this.heed(outside)
   }
 
-  /** Not AbortSignal.any: the session's signal would keep every exchange of it, for as long as the session lives. */
-  #heed(outside: AbortSignal): void {
+  /** Ends with it. Not AbortSignal.any: a session's signal would keep every exchange of it, for as long as the session lives. */
+  heed(outside: AbortSignal): void {
     const cut = () => this.#controller.abort(outside.reason)
     if (outside.aborted) {
       cut()

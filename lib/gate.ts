@@ -45,6 +45,11 @@ export interface Gate {
    * @throws Refusal where the subject must act, Fault where the guard could not do its work; both are recorded by then
    */
   handle(exchange: Exchange, origin: Origin, sink: Sink): Promise<End>
+  /**
+   * Watches what a finished exchange rested on, its subject's identification and its grant, for as long as its changes wait for a
+   * transaction's end. @returns a function that ends the watch
+   */
+  watch(exchange: Exchange, cut: (reason: unknown) => void): () => void
   /** Appends what became of changes: adapters call it at COMMIT, ROLLBACK, Sync or a lost connection. */
   settle(exchanges: readonly string[], result: 'committed' | 'rolled-back' | 'unknown'): Promise<void>
 }

@@ -9,7 +9,7 @@ import { Exchange } from './exchange.ts'
 import { uuidv7 } from './format/entry.ts'
 import type { Gate } from './gate.ts'
 import { Grantbook } from './grants/grantbook.ts'
-import { refuseExpired } from './identity/lapse.ts'
+import { refuseExpired, watchIdentity } from './identity/lapse.ts'
 import type { Credential, Subject } from './identity/subject.ts'
 import type { DraftOf, Ledger, Stored } from './ledger/ledger.ts'
 import type { MaskTools } from './masking/strategies.ts'
@@ -132,6 +132,17 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
         await appendDenial(ledger, exchange, error)
       } finally {
         exchange.finish()
+      }
+    },
+
+    watch(exchange, cut) {
+      const [subject, used] = [exchange.perhaps('subject'), exchange.perhaps('grant')]
+      const ends = [
+        subject === undefined ? undefined : watchIdentity(subject, clock, cut),
+        used === undefined ? undefined : grants.watch(used.id, cut),
+      ]
+      return () => {
+        for (const end of ends) end?.()
       }
     },
 

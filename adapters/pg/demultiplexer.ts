@@ -16,6 +16,8 @@ export interface Expectation {
   readonly of: 'parse' | 'bind' | 'close' | 'describe' | 'execution' | 'own' | 'sync' | 'poison'
   /** The gateway's own question: the client sees nothing of the answer. */
   readonly swallow?: boolean
+  /** An error here ends the session: what follows rests on it. */
+  readonly required?: boolean
   /** Shown instead of the server's error. */
   readonly instead?: Buffer
   /** The server's words may quote a value: code of the database's own may choose them. */
@@ -123,6 +125,7 @@ export class Demultiplexer {
   async #failed(bytes: Buffer): Promise<void> {
     const turn = this.turn
     if (turn === undefined) return this.client.write(bytes)
+    if (turn.required) throw new Fault('ERR_UPSTREAM', 'the upstream refused what the gateway must be able to ask')
     const shown = turn.instead ?? this.#quoted(bytes)
     this.abandon()
     await this.client.write(shown)

@@ -77,6 +77,7 @@ export async function* reply(
       return
     }
   }
+  transactions.busy = true
   // Not before its turn: until then it is the end of another that comes.
   if (isMasked(exchange)) transactions.masked = true
   for (;;) {

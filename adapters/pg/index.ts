@@ -52,7 +52,7 @@ export interface UpstreamFault {
 export async function postgresGateway(options: PostgresOptions): Promise<PostgresGateway> {
   await loadParser()
   const { gate, target, tls, searchPath = ['public'], holdNotice = defaultNotice, handshakeMs = 10_000 } = options
-  const upstream = { connectionString: options.upstream, target, searchPath, connectTimeoutMs }
+  const upstream = { config: { connectionString: options.upstream }, target, searchPath, connectTimeoutMs }
   const catalog = new Catalog({ target, searchPath, connect: () => newClient(upstream) })
   // The database itself, and what the operator calls it.
   const databases = new Set([newClient(upstream).database ?? target, target])

@@ -4,15 +4,18 @@ import { isDeepStrictEqual } from 'node:util'
 import { Refusal } from '../../lib/errors.ts'
 import type { Exchange, Held } from '../../lib/exchange.ts'
 import type { Json } from '../../lib/format/canonical.ts'
-import type { Gate, OpenSession } from '../../lib/gate.ts'
+import type { Gate } from '../../lib/gate.ts'
+import type { Operation } from '../../lib/operation.ts'
 import type { Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
 import type { Analysed, Analyser } from './analyser.ts'
 import type { Analysis, Part } from './analysis.ts'
+import type { Askers } from './asker.ts'
 import type { Catalog } from './catalog.ts'
 import type { Asked, Demultiplexer } from './demultiplexer.ts'
 import { errorResponse, noticeResponse } from './errors.ts'
 import { type Execution, reply, type Trace } from './execution.ts'
+import { Handover } from './handover.ts'
 import { operationOf, type Whole } from './operation.ts'
 import { type Prepared, State } from './state.ts'
 import type { Transactions } from './transaction.ts'
@@ -22,12 +25,12 @@ import { execute, flush, int16, int32, message, query, ready, sync, type } from 
 export interface SessionParts {
   readonly gate: Gate
   readonly target: string
-  readonly address: string
   readonly searchPath: readonly string[]
   readonly catalog: Catalog
   readonly analyser: Analyser
   readonly holdNotice: (approval: string) => string
-  readonly open: OpenSession
+  readonly onHeld?: (held: Held) => void
+  readonly askers: Askers
   readonly demultiplexer: Demultiplexer
   readonly transactions: Transactions
   /** Aborts when the client has gone. */
@@ -48,6 +51,7 @@ export interface Plan {
 export class Session {
   readonly parts: SessionParts
   readonly state: State
+  readonly handover: Handover
   /** Messages of the extended protocol that nothing has forced out yet. */
   readonly pending: Asked[] = []
   /** Aborts when either side has gone, or the session is cut. */
@@ -59,7 +63,8 @@ export class Session {
   constructor(parts: SessionParts) {
     this.parts = parts
     this.state = new State(parts.searchPath)
-    this.over = AbortSignal.any([parts.gone, parts.open.signal])
+    this.over = AbortSignal.any([parts.gone, parts.askers.signal])
+    this.handover = new Handover(this)
   }
 
   get server(): Demultiplexer {
@@ -91,7 +96,7 @@ export class Session {
 
   /** Sends what waits, pinning the settings first where code may have moved them. */
   flush(asked: readonly Asked[] = [], ...more: readonly Buffer[]): void {
-    const waiting = [...this.#pins(), ...this.pending.splice(0), ...asked]
+    const waiting = [...this.handover.take(), ...this.#pins(), ...this.pending.splice(0), ...asked]
     this.server.send(waiting, ...more)
   }
 
@@ -121,25 +126,14 @@ export class Session {
 
   /** Runs one execution through the gate. Whatever happens has been answered to the client when this resolves. */
   async execute(plan: Plan): Promise<void> {
-    const { gate, target, address, open, transactions, gone } = this.parts
-    const redefined = (await this.#outdated(plan.analysed)) || this.#defined
-    const circumstances = {
-      ...{ target, inTransaction: this.inTransaction },
-      ...{ redefined, regrouped: this.#regrouped, unsettled: transactions.unsettled },
-    }
+    const { gate, transactions, askers } = this.parts
     const used = plan.tainted === true ? { ...plan.analysed, analysis: remade(plan.analysed) } : plan.analysed
-    let whole: Whole
-    try {
-      whole = operationOf(used, plan.bound, this.state, circumstances)
-    } catch (error) {
-      const { length } = plan.analysed.text
-      return plan.refuse(await refuseUnjudged(this, { unrecordable: 'accesses', characters: length }, error as Error))
-    }
+    const whole = await this.whole(used, plan.bound)
+    if (Buffer.isBuffer(whole)) return plan.refuse(whole)
     const { operation, code, redefines } = whole
-    const onHeld = (held: Held) => this.#held(held)
-    const exchange = gate.exchange({ operation, session: open, address, onHeld, signal: gone })
-    const { refused } = plan.analysed.analysis
+    const exchange = this.exchange(operation)
     const { parts } = redefines ? certainly(used.analysis) : used.analysis
+    const refused = plan.analysed.analysis.refused ?? this.handover.refusal(operation)
     if (refused !== undefined) {
       const error = new Refusal('ERR_ACCESS_DENIED', refused)
       await gate.refuse(exchange, error)
@@ -165,15 +159,42 @@ export class Session {
     } catch (error) {
       // In the middle of an answer there is no telling what the client has; the connection ends with it.
       if (this.over.aborted || trace.sent) throw error
-      const sqlstate = running.cancelled ? { sqlstate: '57014' } : {}
+      const over = running.cancelled || askers.current?.signal?.aborted === true
+      const sqlstate = over ? { sqlstate: '57014' } : {}
       return plan.refuse(errorResponse(error, 'ERROR', { exchange: exchange.id, ...sqlstate }))
     } finally {
       this.#running = undefined
       if (trace.sent && code) this.state.taint()
       if (trace.sent && parts.some(part => part.defines)) this.#defined = true
       if (trace.sent && parts.some(part => part.regroups)) this.#regrouped = true
+      if (trace.sent && this.inTransaction) askers.keep(exchange)
     }
     if (trace.ready !== undefined) await this.ready(trace.ready)
+  }
+
+  /** What a text does, as it is judged. @returns the error to be shown, where that cannot be recorded */
+  async whole(analysed: Analysed, bound: Plan['bound']): Promise<Whole | Buffer> {
+    const { target, transactions } = this.parts
+    const redefined = (await this.#outdated(analysed)) || this.#defined
+    const circumstances = {
+      ...{ target, inTransaction: this.inTransaction },
+      ...{ redefined, regrouped: this.#regrouped, unsettled: transactions.unsettled },
+    }
+    try {
+      return operationOf(analysed, bound, this.state, circumstances)
+    } catch (error) {
+      return refuseUnjudged(this, { unrecordable: 'accesses', characters: analysed.text.length }, error as Error)
+    }
+  }
+
+  /** On behalf of whoever asks now. */
+  exchange(operation: Operation): Exchange {
+    const { gate, askers, gone } = this.parts
+    const { signal, ...asker } = askers.current ?? {}
+    const onHeld = (held: Held) => this.#held(held)
+    const exchange = gate.exchange({ operation, ...asker, onHeld, signal: gone })
+    if (signal !== undefined) exchange.heed(signal)
+    return exchange
   }
 
   /** What is prepared is planned anew where definitions have changed: it is read anew, too. */
@@ -199,19 +220,23 @@ export class Session {
 
   async ready(bytes: Buffer): Promise<void> {
     this.transactionMayHaveEnded()
+    this.parts.askers.answered()
     await this.server.client.write(bytes)
   }
 
   /** Definitions are seen by others once they are committed; and before, whoever reads them may have to wait for us. */
   transactionMayHaveEnded(): void {
     if (this.inTransaction) return
+    this.parts.askers.release()
     this.state.transactionEnded()
     if (this.#defined) this.parts.catalog.invalidate()
     this.#defined = false
     this.#regrouped = false
   }
 
-  #held({ approval }: Held): void {
+  #held(held: Held): void {
+    const { approval } = held
+    this.parts.onHeld?.(held)
     if (this.#running !== undefined) this.#running.held = true
     this.server.client.write(noticeResponse(this.parts.holdNotice(approval))).catch(() => undefined)
   }

@@ -9,7 +9,7 @@ import { errorResponse } from './errors.ts'
 import { ProtocolViolation } from './violation.ts'
 import { Fields, int32, message, type } from './wire.ts'
 
-const codes = { cancel: 80877102, ssl: 80877103, gss: 80877104 }
+export const codes = { cancel: 80877102, ssl: 80877103, gss: 80877104 }
 /** As long as the server itself takes before anybody is known. */
 const longestPacket = 10_000
 
@@ -136,7 +136,8 @@ async function passwordOf(socket: Duplex): Promise<string | undefined> {
   return secret
 }
 
-async function startupPacket(socket: Duplex): Promise<Buffer | undefined> {
+/** The first packet, without its length. @returns undefined where the peer closed before */
+export async function startupPacket(socket: Duplex): Promise<Buffer | undefined> {
   const header = await exactly(socket, 4)
   if (header === undefined) return undefined
   const length = header.readInt32BE() - 4

@@ -59,6 +59,19 @@ export class State implements Overlay {
     for (const [name, portal] of this.portals) if (!portal.cursor) this.portals.delete(name)
   }
 
+  /** Another subject has the connection from here on. @param wholly statements of the protocol must be prepared again, too */
+  handedOver(wholly: boolean): void {
+    this.temporary.clear()
+    this.portals.clear()
+    // The unnamed one is gone with whoever parsed it.
+    for (const [name, { parse }] of this.prepared) if (parse === undefined || name === '') this.prepared.delete(name)
+    if (!wholly) return
+    // These were another subject's names for what the catalog has, or will have once it is read again.
+    this.created.clear()
+    this.views.clear()
+    this.taint()
+  }
+
   /** A statement has been executed. What it would have created is remembered even where it failed: it only adds names. */
   creates({ creates }: Part): void {
     for (const { schema, name, view } of creates) {

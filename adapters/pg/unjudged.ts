@@ -8,12 +8,12 @@ import type { Session } from './session.ts'
  * @returns the error to be shown in its place
  */
 export async function refuseUnjudged(session: Session, action: Json, error: Error): Promise<Buffer> {
-  const { gate, target, address, open } = session.parts
+  const { gate, target } = session.parts
   const operation = {
     ...{ protocol: 'postgres', target, action, accesses: [{ action: 'execute', resource: `${target}/code` }] },
     ...{ reaches: [], opaque: true, risk: 'high' as const, read: false, holdable: false },
   }
-  const exchange = gate.exchange({ operation, session: open, address })
+  const exchange = session.exchange(operation)
   await gate.refuse(exchange, error)
   return errorResponse(error, 'ERROR', { exchange: exchange.id })
 }

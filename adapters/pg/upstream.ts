@@ -10,8 +10,8 @@ import { quoteIdentifier, toOptions } from './settings.ts'
 import { terminate } from './wire.ts'
 
 export interface UpstreamOptions {
-  /** A secret: never logged. */
-  readonly connectionString: string
+  /** Where it is, and as whom: `connectionString`, or whatever else pg takes. Secrets: never logged. */
+  readonly config: pg.ClientConfig
   readonly target: string
   readonly searchPath: readonly string[]
   readonly connectTimeoutMs: number
@@ -38,6 +38,7 @@ interface Inside {
   host: string
   port: number
   ssl: boolean | object
+  sslNegotiation: string
 }
 const inside = (client: pg.Client) => client as unknown as Inside
 
@@ -46,8 +47,8 @@ const longest = 2 ** 30
 
 /** A client that is not connected yet, with our settings over whatever the connection string asks for. */
 export function newClient(options: UpstreamOptions, settings: ReadonlyMap<string, string> = new Map()): pg.Client {
-  const { connectionString, target, searchPath, connectTimeoutMs } = options
-  const client = new pg.Client({ connectionString, connectionTimeoutMillis: connectTimeoutMs, keepAlive: true })
+  const { config, target, searchPath, connectTimeoutMs } = options
+  const client = new pg.Client({ keepAlive: true, ...config, connectionTimeoutMillis: connectTimeoutMs })
   const { connectionParameters } = inside(client)
   // The last of several options for one setting wins.
   connectionParameters.options = [
@@ -102,7 +103,7 @@ export async function connectUpstream(
     socket,
     messages,
     parameters,
-    cancel: () => cancel(of),
+    cancel: () => cancel(of, options.config.stream),
     end: () => {
       if (socket.writable) socket.end(terminate)
       setTimeout(() => socket.destroy(), 1000).unref()
@@ -112,7 +113,7 @@ export async function connectUpstream(
 }
 
 /** Asks the server, over a connection of its own as the protocol has it, to stop what runs. Nothing is answered. */
-function cancel(of: Inside): void {
+function cancel(of: Inside, stream: pg.ClientConfig['stream']): void {
   const Connection = pg.Connection as unknown as new (
     config: object,
   ) => NodeJS.EventEmitter & {
@@ -121,7 +122,7 @@ function cancel(of: Inside): void {
     cancel(pid: number, key: number): void
     stream: Duplex
   }
-  const connection = new Connection({ ssl: of.ssl })
+  const connection = new Connection({ ssl: of.ssl, sslNegotiation: of.sslNegotiation, stream })
   const send = () => connection.cancel(of.processID, of.secretKey)
   connection.on('error', () => connection.stream.destroy())
   connection.on('connect', () => (of.ssl ? connection.requestSsl() : send()))

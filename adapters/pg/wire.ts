@@ -4,6 +4,8 @@ import { ProtocolViolation } from './violation.ts'
 /** The type byte of a message, by name. Frontend and backend share letters: they are told apart by who sends. */
 // biome-ignore format: a table
 export const type = {
+  // no message of PostgreSQL's: in process, who asks from here on
+  turn: 0x00,
   // from the client
   bind: 0x42, close: 0x43, describe: 0x44, execute: 0x45, functionCall: 0x46, flush: 0x48, parse: 0x50, password: 0x70,
   query: 0x51, sync: 0x53, terminate: 0x58,
