@@ -16,7 +16,7 @@ export const isAsking = ({ type: of }: Message): boolean => asking.has(of)
 export async function refuseNobody(session: Session, message: Message): Promise<void> {
   const error = new Refusal(
     'ERR_UNIDENTIFIED',
-    'on nobody’s behalf: no exchange is in flight here, and no subject was given (use as(subject))',
+    "on nobody's behalf: no exchange is in flight here, and no subject was given (use as(subject))",
   )
   const analysed = await read(session, message)
   const told =

@@ -46,7 +46,7 @@ export interface Served {
   /** Aborted when the client has gone. */
   readonly gone: AbortController
   /** Told of the connection to the server, once there is one. */
-  readonly connected?: (upstream: Upstream) => void
+  readonly connected?: (upstream: Upstream, transactions: Transactions) => void
 }
 
 /** As the server: short messages are short, and the long ones are bounded too. */
@@ -90,7 +90,7 @@ export async function serveSession(served: Served, parts: Serving): Promise<void
     const demultiplexer = new Demultiplexer({ messages, write: bytes => write(socket, bytes) }, upstream, transactions)
     const session = new Session({ ...parts, askers, demultiplexer, transactions, gone: gone.signal })
     checkLogin(upstream.parameters)
-    served.connected?.(upstream)
+    served.connected?.(upstream, transactions)
     cancels.set(key.toString('hex'), session)
     await write(socket, greeting(upstream.parameters, key))
     while (
