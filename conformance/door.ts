@@ -55,7 +55,7 @@ export interface OpenDoor {
   done(work: 'read' | 'change' | 'destroy'): Promise<number>
   /** How many silent works the upstream is still at. */
   running(): Promise<number>
-  /** Connects, and says nothing that is whole. @returns resolves when the door has closed the connection */
+  /** Connects, and says nothing that is whole. `closed` resolves when the door has closed the connection; it is asked for last. */
   silentClient(): Promise<{ readonly closed: Promise<void> }>
   close(): Promise<void>
 }
@@ -72,6 +72,11 @@ export interface Door {
   readonly changed: string
   /** Its replies have no fields that a mask could name: what is under such a mask is refused, and nothing of it is shown. */
   readonly unmaskable?: true
+  /**
+   * No login crosses a wire here: a client that says nothing is the application's own. It is given no deadline (`closed` is when the
+   * application lets it go), and stalls nobody all the same.
+   */
+  readonly inProcess?: true
   /** Its reads are not proven to change nothing, as those of a command are not: they are recorded as what may be a change. */
   readonly unproven?: true
 }

@@ -53,9 +53,9 @@ export const clients: readonly Case[] = [
   {
     title: 'a silent client stalls nobody else, and is closed within its deadline',
     async test({ ask, opened }) {
-      const { closed } = await opened.silentClient()
+      const silent = await opened.silentClient()
       assert.equal((await ask('read')).whole, true)
-      await closed
+      await silent.closed
       assert.equal((await ask('read')).whole, true)
     },
   },

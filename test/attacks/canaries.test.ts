@@ -20,6 +20,7 @@ import { armorSignature, generateKey, readPrivateKey, signDetached } from '../..
 import { expressDoor } from '../adapters/express/door.ts'
 import { koaDoor } from '../adapters/koa/door.ts'
 import { postgresDoor } from '../adapters/pg/door.ts'
+import { poolDoor } from '../adapters/pg/pool.door.ts'
 import { sshDoor } from '../adapters/ssh/door.ts'
 import { ledgerOptions, temporaryDirectory } from '../support/directory-ledger.ts'
 import { dba, fixture, owner, requester } from '../support/guard.ts'
@@ -116,10 +117,11 @@ async function everything(door: Door): Promise<void> {
 }
 
 describe('what is secret or under a mask is found nowhere, after every work through', () => {
-  const postgres = postgresDoor()
+  const [postgres, pool] = [postgresDoor(), poolDoor()]
   it('express', () => everything(expressDoor))
   it('koa', () => everything(koaDoor))
   it('the PostgreSQL gateway', () => everything(postgres))
+  it('a guarded pool', () => everything(pool))
   it('the SSH gateway', () => everything(sshDoor))
 
   it('nothing that would not be found: the search finds what lies in the clear', () => {

@@ -6,6 +6,9 @@ import { codes, startupPacket } from '../startup.ts'
 import { loadParser } from '../tree.ts'
 import type { Turns } from './turns.ts'
 
+/** How long a client may take to read what it was told last. */
+const lingerMs = 500
+
 /** Never throws: whatever goes wrong is this connection's alone. */
 export async function serveInProcess(
   socket: Duplex,
@@ -29,5 +32,7 @@ export async function serveInProcess(
     socket.end(errorResponse(error, 'FATAL'))
   } finally {
     socket.end()
+    // Who reads nothing does not hear of the end, either.
+    setTimeout(() => socket.destroy(), lingerMs).unref()
   }
 }
