@@ -88,6 +88,8 @@ export function guardedClass(base: ClientClass, { serving, real }: Door): Client
       leases.set(this, {})
       this.#release = error => {
         const open = this.#transactions?.inTransaction === true
+        // Who keeps a client that they have given back has nobody's right to it any more.
+        leases.set(this, {})
         release(error || (open ? new Error(leftOpen) : undefined))
       }
     }

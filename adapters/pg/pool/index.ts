@@ -29,7 +29,9 @@ const options = ['target', 'searchPath', 'holdNotice', 'onHeld']
 
 export type GuardedPoolClient = pg.PoolClient & AsSubject<Pick<pg.Client, 'query'>>
 
-export interface GuardedPool extends pg.Pool, AsSubject<Pick<pg.Pool, 'query' | 'connect'>> {
+export interface GuardedPool extends pg.Pool {
+  /** The same, on behalf of a subject that the application has verified: for jobs, where no exchange is in flight. */
+  as(subject: Subject, from?: From): Pick<GuardedPool, 'query' | 'connect'>
   connect(): Promise<GuardedPoolClient>
   connect(
     callback: (

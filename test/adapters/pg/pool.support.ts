@@ -13,8 +13,8 @@ export interface PoolSetup extends Served, Fixture {
   /** A guarded pool, ended after the test. */
   pool(config?: pg.PoolConfig, options?: GuardedOptions): GuardedPool
   lastDecision(): Promise<EntryOf<'decision'>>
-  /** What is disclosed of the last decision. */
-  lastDisclosed(): Promise<Readonly<Record<string, unknown>>>
+  /** What is disclosed of the decision on this exchange. */
+  disclosedOf(exchange: string): Promise<Readonly<Record<string, unknown>>>
 }
 
 export function pools(
@@ -37,10 +37,11 @@ export function pools(
         return guardedPool(guarded.guard, raw, given)
       },
       lastDecision: async () => (await guarded.of('decision')).at(-1)!,
-      lastDisclosed: async () => {
-        let last = -1
-        for await (const { index, entry } of guarded.ledger.entries()) if (entry.kind === 'decision') last = index
-        return guarded.ledger.disclosures(last)
+      disclosedOf: async exchange => {
+        for await (const { index, entry } of guarded.ledger.entries()) {
+          if (entry.kind === 'decision' && entry.exchange === exchange) return guarded.ledger.disclosures(index)
+        }
+        return {}
       },
     }
   })
