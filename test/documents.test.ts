@@ -68,7 +68,7 @@ describe('the samples of the README', () => {
     expect(samples.size).toBe(fences - pictures)
     // biome-ignore format: a list
     expect([...samples.keys()]).toEqual([
-      'try', 'gateway', 'grant', 'express', 'counterfoil.yaml', 'controls.yaml', 'policy.csv', 'ci', 'bundle', 'stranger',
+      'try', 'gateway', 'grant', 'express', 'counterfoil.yaml', 'controls.yaml', 'policy.csv', 'pool', 'ci', 'bundle', 'stranger',
     ])
   })
 
@@ -238,6 +238,12 @@ describe('the gateway of the README', () => {
   })
 })
 
+const compiles = {
+  extends: join(root, 'tsconfig.json'),
+  include: ['app.ts'],
+  compilerOptions: { typeRoots: [join(root, 'node_modules/@types')] },
+}
+
 describe('the express application of the README', () => {
   let where: string
 
@@ -259,12 +265,7 @@ describe('the express application of the README', () => {
     async () => {
       expect(linesOf('express').length).toBeLessThanOrEqual(11)
       writeFileSync(join(where, 'app.ts'), sample('express'))
-      const options = {
-        extends: join(root, 'tsconfig.json'),
-        include: ['app.ts'],
-        compilerOptions: { typeRoots: [join(root, 'node_modules/@types')] },
-      }
-      writeFileSync(join(where, 'tsconfig.json'), JSON.stringify(options))
+      writeFileSync(join(where, 'tsconfig.json'), JSON.stringify(compiles))
       await good(`"${process.execPath}" "${join(root, 'node_modules/typescript/bin/tsc')}" -p .`, where)
     },
     slow,
@@ -311,6 +312,43 @@ describe('the express application of the README', () => {
       await good(`counterfoil approve ${/\bg-[\w-]{6,}/.exec(asked)![0]}`, where)
       // Nothing in the sample answers a PUT, and a page that says so is no JSON: it is the mask that refuses it now.
       expect(await (await put()).json()).toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+    },
+    slow,
+  )
+})
+
+describe('the guarded pool of the README', () => {
+  const database = postgres(`
+    create table customers (id integer primary key, name text not null, ssn text not null);
+    insert into customers values (1, 'Customer 0001', '900-12-3456')
+  `)
+
+  it(
+    'compiles, and asks the database as whoever asks the route, by the right that the README names',
+    async () => {
+      const where = folder()
+      await good(/`counterfoil init --name api`/.exec(readme)![0].slice(1, -1), where)
+      const policy = join(where, 'policy.csv')
+      const right = /`(p, role:user, crm\/[^`]+)`/.exec(readme)![1]!
+      for (const file of ['controls.yaml', 'policy.csv']) writeFileSync(join(where, file), sample(file))
+      writeFileSync(join(where, 'counterfoil.yaml'), sample('counterfoil.yaml').replace('[api]', '[api, crm]'))
+      writeFileSync(join(where, 'tsconfig.json'), JSON.stringify(compiles))
+      const { key } = JSON.parse(await good('counterfoil keys issue user@example.com --json', where)) as { key: string }
+      const get = async () => {
+        const port = await freePort()
+        writeFileSync(join(where, 'app.ts'), sample('pool').replace('3000', port))
+        const app = await start(node('app.ts'), undefined, where, { DATABASE_URL: database().server.url() })
+        running.push(app)
+        const headers = { authorization: `Bearer ${key}` }
+        const answer = await untilItAnswers(() => fetch(`http://127.0.0.1:${port}/customers/1`, { headers }))
+        const said = { status: answer.status, text: await answer.text() }
+        await app.stop()
+        return said
+      }
+      expect(await get()).not.toMatchObject({ status: 200 })
+      edit(policy, text => `${text}${right}\n`)
+      expect(await get()).toEqual({ status: 200, text: '[{"name":"Customer 0001","ssn":"****3456"}]' })
+      await good(`"${process.execPath}" "${join(root, 'node_modules/typescript/bin/tsc')}" -p .`, where)
     },
     slow,
   )

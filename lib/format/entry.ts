@@ -66,7 +66,7 @@ export const kinds = {
     session: 'uuid', ...actors, protocol: 'word', target: 'word', method: 'word', strength: optional('word'), credential: optional('word'), tls: 'flag',
   },
   'session-closed': { session: 'uuid', reason: 'word', grant: optional('grant') },
-  /** disclosed: action, actionSalt, address, reason */
+  /** disclosed: action, actionSalt, address, reason; within: the exchange on whose behalf it was asked */
   decision: {
     exchange: 'uuid', session: optional('uuid'), subject: optional('pseudonym'), principal: optional('pseudonym'), owner: optional('pseudonym'),
     protocol: 'word', target: 'word', method: optional('word'), ...asked, risk: oneOf('low', 'high'), read: 'flag',

@@ -52,7 +52,7 @@ export function install(folder: string): void {
   const exported = { name: 'counterfoil', type: 'module', exports: Object.fromEntries(entries) }
   writeFileSync(join(own, 'package.json'), JSON.stringify(exported))
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
-  for (const name of ['express', '@types']) symlinkSync(join(root, 'node_modules', name), join(modules, name))
+  for (const name of ['express', 'pg', '@types']) symlinkSync(join(root, 'node_modules', name), join(modules, name))
 }
 
 export interface Ran {
