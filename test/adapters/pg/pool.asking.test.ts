@@ -397,6 +397,23 @@ test('a request that is aborted takes its queries with it', async () => {
   expect((await setup().of('outcome')).filter(({ result }) => result === 'aborted').length).toBeGreaterThan(0)
 })
 
+test('a request that is aborted inside a transaction loses it, and the next finds nothing of it', async () => {
+  const pool = setup().pool({ max: 1 })
+  const job = new AbortController()
+  const client = await pool.as(dba, { signal: job.signal }).connect()
+  await client.query('begin')
+  await client.query("update orders set note = 'half done' where id = 5")
+  const { exchange } = (await setup().of('outcome')).at(-1)!
+  job.abort()
+  expect(await failure(client.query('commit'))).toMatchObject({ code: '57014' })
+  client.release()
+  await expect
+    .poll(() => setup().of('settled'))
+    .toContainEqual(expect.objectContaining({ exchanges: [exchange], result: 'rolled-back' }))
+  const { rows } = await pool.as(dba).query('select note from orders where id = 5')
+  expect(rows).toEqual([{ note: 'first order' }])
+})
+
 test('a request that is over leaves its subject to what it started', async () => {
   const pool = setup().pool()
   const later = await during(requester, async () => AsyncResource.bind(() => pool.query(customers)))

@@ -1,6 +1,9 @@
 /** Every way into node-postgres works through a guarded pool as it does without, and every one of them is an exchange. */
+import { execFile } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
@@ -297,4 +300,30 @@ test('a single client is guarded alike, and the one that was given is of no use 
   expect(await failure(one.query('select 1'))).toMatchObject({ ours: 'ERR_UNIDENTIFIED' })
   expect(() => raw.connect()).toThrow('given to guardedClient')
   await one.end()
+})
+
+test('a process whose pool is idle may end, where the pool allows it', async () => {
+  const child = fileURLToPath(new URL('children/ask-once.ts', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', child, setup().server.url()])
+  expect(stdout).toBe('[{"a":1}]\n')
+})
+
+test('a running query is cancelled by another client of the pool, as pg has it', async () => {
+  const query = new pg.Query('select pg_sleep(20)')
+  const over = new Promise((resolve, reject) => query.on('end', resolve).on('error', reject))
+  const cancelled = failure(over)
+  client.query(query)
+  await expect
+    .poll(
+      async () =>
+        (
+          await setup().direct.query(
+            "select 1 from pg_stat_activity where query ~ '^select pg_sleep' and state = 'active'",
+          )
+        ).rowCount,
+    )
+    .toBe(1)
+  const another = new (client.constructor as unknown as new () => { cancel(of: object, query: object): void })()
+  another.cancel(client, query)
+  expect(await cancelled).toMatchObject({ code: '57014' })
 })
