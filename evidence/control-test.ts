@@ -32,10 +32,16 @@ export interface TestResult {
   readonly why: string | undefined
 }
 
+export interface Queries {
+  readonly population: string
+  readonly exceptions: string
+  readonly unable: string | undefined
+}
+
 /** A test's queries and what they gave. */
 export interface TestRun {
   readonly result: TestResult
-  readonly sql: { readonly population: string; readonly exceptions: string } | undefined
+  readonly sql: Queries | undefined
   readonly population: Answer
   readonly exceptions: Answer
 }
@@ -79,14 +85,20 @@ async function runControl(database: Database, control: Control, unable: readonly
     return [{ result: none, sql: undefined, population: nothing, exceptions: nothing }]
   }
   const runs: TestRun[] = []
-  for (const { name, title, population, exceptions } of chosen) {
-    const sql = { population: population(control.id), exceptions: exceptions(control.id) }
+  for (const { name, title, population, exceptions, unable: untold } of chosen) {
+    const sql = {
+      population: population(control.id),
+      exceptions: exceptions(control.id),
+      unable: untold?.(control.id),
+    }
     const named = { ...base, test: name, title }
     try {
       const found = await database.select('population', sql.population)
       const failed = await database.select('exceptions', sql.exceptions)
       const counts = { population: found.rows.length, exceptions: failed.rows.length }
-      const result = { ...named, ...counts, word: wordFor(counts, unable), why: undefined }
+      const intervals = sql.unable === undefined ? [] : (await database.select('unable', sql.unable)).rows.map(interval)
+      const all = [...unable, ...intervals]
+      const result = { ...named, ...counts, unable: all, word: wordFor(counts, all), why: undefined }
       runs.push({ result, sql, population: found, exceptions: failed })
     } catch (error) {
       if (!isOurs(error)) throw error
@@ -96,6 +108,8 @@ async function runControl(database: Database, control: Control, unable: readonly
   }
   return runs
 }
+
+const interval = (row: Row): Interval => ({ from: text(row.starts_at), to: text(row.ends_at), why: text(row.why) })
 
 function wordFor(counts: { population: number; exceptions: number }, unable: readonly Interval[]): ResultWord {
   // A deviation that was found stays one, whatever else could not be seen.

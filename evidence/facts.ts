@@ -44,16 +44,22 @@ export class Facts {
   readonly sessions = new Map<string, SessionFacts>()
   /** By pseudonym. */
   readonly principals = new Map<string, Found<'principal'>>()
+  /** Each time that one was said. */
+  readonly registrations: Found<'principal'>[] = []
   readonly policies: Found<'policy'>[] = []
   readonly attempts: (Found<'attempt-refused'> & { readonly here: boolean })[] = []
+  readonly attachments: (Found<'attachment'> & { readonly here: boolean })[] = []
   /** Only of what lies between the two checkpoints. */
   readonly lifeSigns: LifeSign[] = []
+  /** Time of the newest entry; empty where there is none. */
+  latest = ''
   /** By writer. */
   readonly #placements = new Map<string, string>()
 
   /** @param here whether it lies between the two checkpoints */
   add(found: Disclosed, here: boolean): void {
     const { entry } = found
+    if (entry.time > this.latest) this.latest = entry.time
     const as = <K extends Entry['kind']>() => found as unknown as Found<K>
     switch (entry.kind) {
       case 'decision': {
@@ -100,12 +106,16 @@ export class Facts {
       }
       case 'principal':
         this.principals.set(entry.subject, as<'principal'>())
+        this.registrations.push(as<'principal'>())
         return
       case 'policy':
         this.policies.push(as<'policy'>())
         return
       case 'attempt-refused':
         this.attempts.push({ ...as<'attempt-refused'>(), here })
+        return
+      case 'attachment':
+        this.attachments.push({ ...as<'attachment'>(), here })
         return
       case 'started':
         this.#placements.set(entry.writer, entry.placement)

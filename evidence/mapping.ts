@@ -23,13 +23,16 @@ const isRecord = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const optional = (value: unknown, holds: (value: unknown) => boolean) => value === undefined || holds(value)
 
+/** How long after a grant's end anything may still go on, where a control does not say: as far as two clocks may differ. */
+export const revocationMs = 5_000
+
 /** A control's id names files, and stands in SQL: letters, digits, dots, dashes and underscores. */
 export const isControlId = (id: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(id)
 
 /** Whether a value read from a bundle is a control, as far as the tests and the report read it. */
 export function isControl(value: unknown): value is Control {
   if (!isRecord(value) || !isRecord(value.covers)) return false
-  const { covers, require = {}, mode, tests, effective, mask } = value
+  const { covers, require = {}, mode, tests, effective, mask, record, thresholds } = value
   const { grant, approval } = require as Fields
   return (
     [value.id, value.title, covers.resource].every(isText) &&
@@ -39,8 +42,10 @@ export function isControl(value: unknown): value is Control {
     optional(covers.actions, isTexts) &&
     optional(covers.risk, isText) &&
     isRecord(require) &&
-    optional(grant, it => isRecord(it) && isCount(it.longestMs)) &&
-    optional(approval, it => isRecord(it) && isCount(it.people)) &&
+    optional(grant, it => isRecord(it) && isCount(it.longestMs) && optional(it.from, isText)) &&
+    optional(approval, it => isRecord(it) && isCount(it.people) && optional(it.from, isText)) &&
+    optional(record, it => isRecord(it) && optional(it.response, isText)) &&
+    optional(thresholds, it => isRecord(it) && optional(it.revocationMs, isCount)) &&
     optional(mask, it => isRecord(it) && Object.values(it).every(isText)) &&
     (mode === 'enforce' || (isRecord(mode) && isText(mode.observeUntil))) &&
     (tests === 'auto' || (Array.isArray(tests) && tests.every(isTest))) &&
@@ -62,8 +67,13 @@ export function requirementRows({ versions }: Mapping): Row[] {
         effective_from: iso(control.effective?.from),
         observed_until: control.mode === 'enforce' ? null : iso(control.mode.observeUntil),
         grant_longest_ms: control.require?.grant?.longestMs ?? null,
+        grant_reason: control.require?.grant?.reason ?? null,
+        grant_role: control.require?.grant?.from ?? null,
         approval_people: control.require?.approval?.people ?? null,
+        approval_role: control.require?.approval?.from ?? null,
         mask_fields: control.mask === undefined ? null : Object.keys(control.mask).sort(),
+        record_response: control.record?.response ?? null,
+        revocation_ms: control.thresholds?.revocationMs ?? revocationMs,
       }),
     ),
   )

@@ -70,9 +70,11 @@ export const views = {
     ['roles', 'VARCHAR[]', 'every one of which the approver had to hold'],
     ['controls', 'VARCHAR[]', 'that asked for it'],
     ['reason', 'VARCHAR', 'where disclosed'],
+    ['reason_given', 'BOOLEAN', 'whether the request commits to a reason; it is all that a request may disclose'],
     ['verdict', 'VARCHAR', 'approve or deny; null while undecided'],
     ['decided_index', 'BIGINT', ''],
     ['decided_at', 'VARCHAR', ''],
+    ['decided_in_period', 'BOOLEAN', 'whether it was decided in the period'],
     ['approver', 'VARCHAR', 'pseudonym'],
     ['approver_name', 'VARCHAR', 'name, where disclosed'],
     ['approver_type', 'VARCHAR', 'person, agent or service'],
@@ -81,6 +83,8 @@ export const views = {
     ['revoked_index', 'BIGINT', ''],
     ['revoked_at', 'VARCHAR', ''],
     ['revoked_by', 'VARCHAR', 'pseudonym'],
+    ['over_at', 'VARCHAR', 'when it was revoked, or its window ended; null where neither has come by the newest entry, or it was not given'],
+    ['over_in_period', 'BOOLEAN', 'whether that lies in the period'],
   ],
   /** One row for each approver's decision and each operation that used the approval; one with nulls where there is none. */
   approvals: [
@@ -122,6 +126,7 @@ export const views = {
     ['address', 'VARCHAR', 'where disclosed'],
     ['client', 'VARCHAR', 'what the client calls itself, where disclosed'],
   ],
+  /** One row for each entry that says it: the newest before an operation is what was known then. */
   principals: [
     ['subject', 'VARCHAR', 'pseudonym'],
     ['type', 'VARCHAR', 'person, agent or service'],
@@ -134,11 +139,34 @@ export const views = {
   policies: [
     ['index', 'BIGINT', ''],
     ['time', 'VARCHAR', 'in force from then on'],
+    ['in_period', 'BOOLEAN', 'whether it came into force in the period'],
     ['digest', 'VARCHAR', 'as decisions cite it'],
     ['model', 'VARCHAR', 'digest of the text'],
     ['rules', 'VARCHAR', 'digest of the text'],
     ['controls', 'VARCHAR', 'digest of the text'],
+    ['rules_disclosed', 'BOOLEAN', 'whether the text of the rules is at hand; without it, nobody can tell who held a role'],
     ['changed_by', 'VARCHAR', 'pseudonym'],
+  ],
+  /** Who held which role, directly or through another, as the disclosed texts of the rules say. */
+  memberships: [
+    ['policy', 'VARCHAR', 'digest of the policy'],
+    ['member', 'VARCHAR', 'name, as in principals'],
+    ['role', 'VARCHAR', ''],
+  ],
+  /** What was kept of what was shown, and of what was typed: attachments, which the ledger commits to. */
+  recordings: [
+    ['index', 'BIGINT', 'entry of the attachment'],
+    ['time', 'VARCHAR', ''],
+    ['in_period', 'BOOLEAN', ''],
+    ['attachment', 'VARCHAR', 'id'],
+    ['exchange', 'VARCHAR', 'the operation it is of'],
+    ['session', 'VARCHAR', ''],
+    ['part', 'VARCHAR', 'request, response or terminal'],
+    ['type', 'VARCHAR', 'media type'],
+    ['bytes', 'BIGINT', 'of the recording, before encryption'],
+    ['chunks', 'BIGINT', ''],
+    ['content', 'VARCHAR', 'commitment to its bytes'],
+    ['location', 'VARCHAR', 'the file in this bundle; else in the ledger'],
   ],
   attempts: [
     ['index', 'BIGINT', ''],
@@ -154,6 +182,7 @@ export const views = {
   heartbeats: [
     ['index', 'BIGINT', ''],
     ['time', 'VARCHAR', ''],
+    ['in_period', 'BOOLEAN', ''],
     ['writer', 'VARCHAR', ''],
     ['seq', 'BIGINT', ''],
     ['kind', 'VARCHAR', 'heartbeat, started, stopped or recovered'],
@@ -170,6 +199,7 @@ export const views = {
     ['starts_at', 'VARCHAR', ''],
     ['ends_at', 'VARCHAR', ''],
     ['index', 'BIGINT', 'entry that ends it'],
+    ['in_period', 'BOOLEAN', 'whether any of it lies in the period'],
     ['detail', 'VARCHAR', ''],
   ],
   checkpoints: [
@@ -187,8 +217,13 @@ export const views = {
     ['effective_from', 'VARCHAR', 'null is always'],
     ['observed_until', 'VARCHAR', 'observe mode; null is enforced'],
     ['grant_longest_ms', 'BIGINT', 'null where no grant is asked for'],
+    ['grant_reason', 'BOOLEAN', 'whether a grant needs a reason; null where none is asked for'],
+    ['grant_role', 'VARCHAR', 'role that who approves a grant must hold; null is any'],
     ['approval_people', 'BIGINT', 'null where no approval is asked for'],
+    ['approval_role', 'VARCHAR', 'role that who approves must hold; null is any'],
     ['mask_fields', 'VARCHAR[]', 'null where nothing is masked'],
+    ['record_response', 'VARCHAR', 'digest or masked; null where neither is asked for'],
+    ['revocation_ms', 'BIGINT', 'how long after the end of a grant anything may still go on'],
   ],
 } as const satisfies Record<string, readonly ColumnSpec[]>
 

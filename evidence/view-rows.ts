@@ -1,8 +1,11 @@
 /** Facts as the rows of the documented views: one function for each view, with the names that are disclosed of who acted. */
 import { canonical, type Json } from '../lib/format/canonical.ts'
 import type { Access } from '../lib/format/entry.ts'
+import { attachmentFile } from '../lib/format/layout.ts'
 import type { ApprovalFacts, Facts, Found, GrantFacts, LifeSign, OperationFacts, SessionFacts } from './facts.ts'
+import { membershipRows } from './memberships.ts'
 import { globPattern } from './pattern.ts'
+import { recordingFile } from './recorded.ts'
 import type { Cell, Row } from './view-columns.ts'
 import type { Period, Views } from './views.ts'
 
@@ -26,16 +29,19 @@ class Rows {
   }
 
   all(): FactRows {
-    const { operations, grants, approvals, sessions, principals, policies, attempts, lifeSigns } = this.#facts
+    const { operations, grants, approvals, sessions, registrations, policies, attempts, attachments, lifeSigns } =
+      this.#facts
     return {
       operations: operations.map(one => this.#operation(one)),
       grants: [...grants.values()].map(one => this.#grant(one)),
       approvals: [...approvals.values()].flatMap(one => this.#approval(one)),
       sessions: [...sessions.values()].map(one => this.#session(one)),
-      principals: [...principals.values()].map(one => this.#principal(one)),
-      policies: policies.map(policyRow),
+      principals: registrations.map(one => this.#principal(one)),
+      policies: policies.map(one => this.#policy(one)),
+      memberships: policies.flatMap(({ entry, values }) => membershipRows(entry.digest, values.rules)),
+      recordings: attachments.map(one => this.#recording(one)),
       attempts: attempts.map(one => this.#attempt(one)),
-      heartbeats: lifeSigns.map(lifeSignRow),
+      heartbeats: lifeSigns.map(one => this.#lifeSign(one)),
     }
   }
 
@@ -83,6 +89,7 @@ class Rows {
 
   #grant({ request, decided, revoked }: GrantFacts): Row {
     const { entry, index, values } = request
+    const over = this.#overAt({ request, ...(decided && { decided }), ...(revoked && { revoked }) })
     return {
       grant_id: entry.grant,
       requested_index: index,
@@ -97,14 +104,25 @@ class Rows {
       roles: entry.roles,
       controls: entry.controls,
       reason: shown(values.reason),
+      reason_given: (entry.sd?.length ?? 0) > 0,
       verdict: decided?.entry.verdict ?? null,
       ...this.#decider(decided),
+      decided_in_period: decided !== undefined && this.#within(decided.entry.time),
       starts_at: decided?.entry.from ?? null,
       ends_at: decided?.entry.until ?? null,
       revoked_index: revoked?.index ?? null,
       revoked_at: revoked?.entry.time ?? null,
       revoked_by: revoked?.entry.by ?? null,
+      over_at: over ?? null,
+      over_in_period: over !== undefined && this.#within(over),
     }
+  }
+
+  /** A window's end that the newest entry has not reached may still be cut short. */
+  #overAt({ decided, revoked }: GrantFacts): string | undefined {
+    if (decided?.entry.verdict !== 'approve') return undefined
+    const ends = [decided.entry.until, revoked?.entry.time].filter(time => time !== undefined).sort()
+    return ends.find(time => time <= this.#facts.latest)
   }
 
   #approval({ request, decided, uses }: ApprovalFacts): Row[] {
@@ -175,6 +193,26 @@ class Rows {
     return { index, time, in_period, verb, of_id: of, subject, subject_name: this.#name(subject), code, why }
   }
 
+  #policy({ index, entry, values }: Found<'policy'>): Row {
+    const { digest, model, rules, controls, by, time } = entry
+    const rules_disclosed = typeof values.rules === 'string'
+    const in_period = this.#within(time)
+    return { index, time, in_period, digest, model, rules, controls, rules_disclosed, changed_by: by ?? null }
+  }
+
+  #recording({ index, entry, values, here }: Found<'attachment'> & { here: boolean }): Row {
+    const { time, attachment, exchange, session, part, type, bytes, chunks, content } = entry
+    const location = values.contentSalt === undefined ? `ledger: ${attachmentFile(attachment)}` : recordingFile(entry)
+    const in_period = here && this.#within(time)
+    const place = { index, time, in_period, attachment, exchange, session: session ?? null }
+    return { ...place, part, type, bytes, chunks, content, location }
+  }
+
+  #lifeSign({ index, entry }: LifeSign): Row {
+    const { v: _v, id: _id, sd: _sd, certificate: _certificate, ...clear } = { certificate: undefined, ...entry }
+    return { ...clear, index, in_period: this.#within(entry.time) }
+  }
+
   #actors({ subject, principal, owner }: Actors): Row {
     return {
       subject: subject ?? null,
@@ -196,16 +234,6 @@ class Rows {
   }
 
   #within = (time: string): boolean => time >= this.#period.from && time < this.#period.to
-}
-
-function policyRow({ index, entry }: Found<'policy'>): Row {
-  const { digest, model, rules, controls, by, time } = entry
-  return { index, time, digest, model, rules, controls, changed_by: by ?? null }
-}
-
-function lifeSignRow({ index, entry }: LifeSign): Row {
-  const { v: _v, id: _id, sd: _sd, certificate: _certificate, ...clear } = { certificate: undefined, ...entry }
-  return { ...clear, index }
 }
 
 const accesses = (all: readonly Access[]): Record<'actions' | 'resources', Cell> => ({

@@ -46,7 +46,7 @@ export function deriveViews(input: ViewInput): Views {
   }
   return {
     ...rowsOf(facts, input.period),
-    gaps: continuity.gaps.map(gapRow),
+    gaps: continuity.gaps.map(gap => gapRow(gap, input.period)),
     checkpoints: input.checkpoints,
     requirements: input.requirements,
   }
@@ -62,11 +62,12 @@ function resume(continuity: Continuity, before: readonly Disclosed[]): void {
   for (const { entry, heartbeat } of last.values()) continuity.resume(entry, heartbeat)
 }
 
-const gapRow = ({ kind, writer, from, to, index, detail }: Gap): Row => ({
+const gapRow = ({ kind, writer, from, to, index, detail }: Gap, period: Period): Row => ({
   kind,
   writer,
   starts_at: from,
   ends_at: to,
   index,
+  in_period: from < period.to && to >= period.from,
   detail,
 })

@@ -35,6 +35,11 @@ export interface Control {
   readonly mode: 'enforce' | { readonly observeUntil: string }
   readonly tests: 'auto' | readonly ControlTest[]
   readonly effective?: { readonly from: string }
+  /** What the entity holds its tests to, where it is not what a test has of its own. */
+  readonly thresholds?: {
+    /** Milliseconds after the end of a grant within which what it let through must be over. */
+    readonly revocationMs: number
+  }
 }
 
 export interface ControlTest {

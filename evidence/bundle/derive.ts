@@ -148,6 +148,7 @@ function writeTests(
     if (sql === undefined) continue
     files.set(`populations/${name}.sql`, `${sql.population}\n`)
     files.set(`results/${name}.sql`, `${sql.exceptions}\n`)
+    if (sql.unable !== undefined) files.set(`results/${name}.unable.sql`, `${sql.unable}\n`)
     const ordered = byTime(population.rows)
     const csv = toCsv(population.columns, ordered)
     files.set(`populations/${name}.csv`, csv)

@@ -52,10 +52,17 @@ export function openingState(records: readonly LedgerRecord[], opening: number):
     if (entry.kind === 'started') last.set(`${entry.writer} started`, index)
   }
   const signs = new Set(last.values())
-  return before.filter(({ index, entry }) => {
-    if (signs.has(index) || entry.kind === 'opened' || entry.kind === 'principal' || entry.kind === 'policy')
-      return true
-    return references(entry).some(id => used.has(id) || (opens(entry) && !closed.has(id)))
+  const matters = ({ index, entry }: LedgerRecord) =>
+    signs.has(index) ||
+    ['opened', 'principal', 'policy'].includes(entry.kind) ||
+    references(entry).some(id => used.has(id) || (opens(entry) && !closed.has(id)))
+  // With what was done under a grant that lives on comes what became of it, or it would seem to be under way.
+  const kept = new Set(
+    before.flatMap(record => (record.entry.kind === 'decision' && matters(record) ? [record.entry.exchange] : [])),
+  )
+  return before.filter(record => {
+    const { entry } = record
+    return matters(record) || (entry.kind === 'outcome' && kept.has(entry.exchange))
   })
 }
 

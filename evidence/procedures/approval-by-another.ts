@@ -1,5 +1,5 @@
 /** Tests 6, 7 and 8: this exact action was approved first, by enough other people, and the approval was used once. */
-import { covered, literal, type Procedure, reasons } from './procedure.ts'
+import { covered, heldRoles, lacks, literal, type Procedure, reasons } from './procedure.ts'
 
 // biome-ignore format: a table
 const attributes = (control: string) => [
@@ -9,6 +9,8 @@ const attributes = (control: string) => [
   ['too-few-people', 'a.approval_id is not null and a.others < p.approval_people'],
   ['self-approved', 'a.own > 0'],
   ['approver-not-a-person', 'a.not_people > 0'],
+  ['role-not-asked-for', 'a.approval_id is not null and p.approval_role is not null and not list_contains(a.roles, p.approval_role)'],
+  ['approver-without-the-role', 'a.without_role > 0'],
   ['denied', 'a.denied > 0'],
   ['approved-after-the-event', 'a.late > 0'],
   // A proven read runs before its decision is recorded (together with its outcome).
@@ -25,15 +27,19 @@ export const approvalByAnother: Procedure = {
   population: control => covered(control, 'r.approval_people is not null'),
   exceptions: control =>
     `
-with decided as (
-  select p.exchange, a.approval_id, a.until, a.uses, a.subject, a.principal, a.action_matches,
+with ${heldRoles},
+decided as (
+  select p.exchange, a.approval_id, a.until, a.uses, a.subject, a.principal, a.action_matches, a.roles,
     count(distinct a.approver) filter (where a.verdict = 'approve' and a.approver_type = 'person' and a.decided_index < p.index
       and not coalesce(a.approver in (p.subject, p.principal, p.owner), false)) as others,
     count(*) filter (where a.approver in (p.subject, p.principal, p.owner, a.subject, a.principal, a.owner)) as own,
     count(*) filter (where a.verdict = 'approve' and a.approver_type is distinct from 'person') as not_people,
     count(*) filter (where a.verdict = 'deny') as denied,
-    count(*) filter (where a.verdict = 'approve' and a.decided_index >= p.index) as late
+    count(*) filter (where a.verdict = 'approve' and a.decided_index >= p.index) as late,
+    count(*) filter (where a.verdict = 'approve' and d.rules_disclosed and ${lacks('a.roles', 'h.roles')}) as without_role
   from population p join approvals a on a.approval_id = p.approval_id and a.exchange = p.exchange
+  asof left join policies d on coalesce(a.decided_index, -1) > d.index
+  left join held h on h.policy = d.digest and h.subject = a.approver
   group by all
 ),
 tested as (
@@ -42,4 +48,12 @@ tested as (
   from population p left join decided a on a.exchange = p.exchange
 )
 select * from tested where len(reasons) > 0`.trim(),
+  unable: () =>
+    `
+select p.time as starts_at, p.time as ends_at,
+  'the rules in force are withheld: whether who approved ' || a.approval_id || ' held the role cannot be told' as why
+from population p
+join approvals a on a.approval_id = p.approval_id and a.exchange = p.exchange
+asof left join policies d on coalesce(a.decided_index, -1) > d.index
+where a.verdict = 'approve' and len(a.roles) > 0 and not coalesce(d.rules_disclosed, false)`.trim(),
 }

@@ -15,7 +15,12 @@ export interface Procedure {
   readonly population: (control: string) => string
   /** One SELECT over `population`; its rows are the exceptions, with a column `reasons`. */
   readonly exceptions: (control: string) => string
+  /** One SELECT over `population`; its rows are intervals (`starts_at`, `ends_at`, `why`) of which the views cannot tell. */
+  readonly unable?: (control: string) => string
 }
+
+/** Seconds by which two clocks may differ: what happens within them has no order that could be held against anybody. */
+export const skewSeconds = 5
 
 /** A SQL string literal of a control's id. @throws Misuse ERR_OPTION_INVALID where the id is not a plain name */
 export function literal(control: string): string {
@@ -31,16 +36,56 @@ export function literal(control: string): string {
  */
 export const covered = (control: string, asks: string): string =>
   `
-select o.*, r.grant_longest_ms, r.approval_people, r.mask_fields, r.resource_pattern, r.action_pattern
+select o.*, r.grant_longest_ms, r.approval_people, r.approval_role, r.mask_fields, r.resource_pattern, r.action_pattern
 from operations o
 join requirements r on r.policy = o.policy and r.control = ${literal(control)}
 where o.in_period and o.verdict = 'permit' and ${asks}
-  and (r.effective_from is null or o.time >= r.effective_from)
+  and ${matched(control)}`.trim()
+
+/**
+ * Decisions of either kind that the control covers, by the policy that they cite, or else by the one that was in force: who is refused
+ * before policy is asked has none to cite.
+ */
+export const decided = (control: string, where: string): string =>
+  `
+select o.index, o.time, o.asked_at, o.exchange, o.session, o.subject, o.subject_name, o.subject_type, o.principal, o.owner,
+  o.protocol, o.target, o.method, o.actions, o.resources, o.action_digest, o.controls, o.risk, o.read, o.verdict, o.code, o.policy,
+  o.approval_id, o.outcome_index, o.result, o.settled, q.digest as policy_then
+from operations o
+asof left join policies q on o.index > q.index
+join requirements r on r.control = ${literal(control)}
+  and r.policy = case when o.policy in (select digest from policies) then o.policy
+    else coalesce(q.digest, (select arg_min(digest, index) from policies)) end
+where o.in_period and ${where}
+  and ${matched(control)}`.trim()
+
+const matched = (control: string): string =>
+  `(r.effective_from is null or o.time >= r.effective_from)
   and (r.observed_until is null or o.time >= r.observed_until)
   and (list_contains(o.controls, ${literal(control)})
     or ((r.risk is null or r.risk = o.risk) and len(list_filter(range(len(o.resources)), lambda i:
       regexp_full_match(o.resources[i + 1], r.resource_pattern)
-      and (r.action_pattern is null or regexp_full_match(o.actions[i + 1], r.action_pattern)))) > 0))`.trim()
+      and (r.action_pattern is null or regexp_full_match(o.actions[i + 1], r.action_pattern)))) > 0))`
+
+/** A time of the views, moved on by so many milliseconds, in SQL: to be compared with one that is wrapped in `moment`. */
+export const later = (time: string, milliseconds: string): string =>
+  `(${moment(time)} + to_milliseconds(${milliseconds}))`
+export const moment = (time: string): string => `${time}::timestamptz`
+
+/** Roles by subject and policy, and which of the asked ones somebody lacked: only where the rules are disclosed. */
+export const heldRoles = `held as (
+  select m.policy, n.subject, list(distinct m.role) as roles
+  from memberships m join (select distinct subject, name from principals) n on n.name = m.member
+  group by all
+)`
+export const lacks = (asked: string, held: string): string =>
+  `len(list_filter(${asked}, lambda role: not list_contains(coalesce(${held}, []::varchar[]), role))) > 0`
+
+/** Whether a control claims one of these criteria. */
+export const claims =
+  (...criteria: readonly string[]): Procedure['applies'] =>
+  ({ criteria: claimed }) =>
+    criteria.some(id => claimed.includes(id))
 
 /** Joins the names of the attributes that failed. */
 export const reasons = (attributes: readonly (readonly [name: string, failed: string])[]): string =>

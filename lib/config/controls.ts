@@ -145,7 +145,7 @@ function checkRole(
 }
 
 function toControl(written: Written): Control {
-  const { id, title, owner, criteria: ids, covers, mask, patterns, record, durability, effective } = written
+  const { id, title, owner, criteria: ids, covers, mask, patterns, record, durability, effective, thresholds } = written
   const { grant, approval } = written.require ?? {}
   return {
     id,
@@ -172,6 +172,7 @@ function toControl(written: Written): Control {
     mode: written.mode === 'observe' ? { observeUntil: written.until ?? '' } : 'enforce',
     tests: written.tests ?? 'auto',
     ...(effective === undefined ? {} : { effective }),
+    ...(thresholds === undefined ? {} : { thresholds: { revocationMs: duration(thresholds.revocation) } }),
   }
 }
 

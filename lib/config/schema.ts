@@ -206,6 +206,14 @@ export const controlsFile = z
         ])
         .optional(),
       effective: z.strictObject({ from: date }).optional(),
+      thresholds: z
+        .strictObject({
+          revocation: duration.describe(
+            'Within which what a grant let through must be over, once it ends: 5s where left out',
+          ),
+        })
+        .optional()
+        .describe('What its tests hold it to'),
     }),
   )
   .describe('controls.yaml: what is promised')

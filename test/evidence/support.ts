@@ -41,6 +41,9 @@ export const dba = 'dba@crm.example'
 export const owner = 'owner@crm.example'
 export const agent = 'agent:crm-assistant'
 
+/** Everybody who could approve holds the role: who may not is stopped by separation of duties. */
+export const rules = `${[requester, dba, owner, agent].map(who => `g, ${who}, role:staff\n`).join('')}g, role:staff, role:dba\n`
+
 type Decision = Partial<Clear<'decision'>> & { readonly statement?: string }
 type Outcome = Partial<Clear<'outcome'>>
 
@@ -59,7 +62,7 @@ export class Story {
     const story = new Story(await new LedgerBuilder(options).open())
     for (const name of [requester, dba, owner]) story.builder.principal(name, 'person')
     story.builder.principal(agent, 'agent', owner)
-    story.policy = story.builder.policy(JSON.stringify(declared))
+    story.policy = story.builder.policy(JSON.stringify(declared), rules)
     return story
   }
 
@@ -110,11 +113,11 @@ export class Story {
     builder.add('approval-decided', { approval: id, approver: pseudonym(approver), verdict: 'approve' })
   }
 
-  /** A permitted operation and its outcome. @returns its exchange */
-  ran({ statement = 'select 1', ...decision }: Decision = {}, outcome: Outcome = {}): string {
+  /** An operation, and its outcome where it was permitted. @param outcome null: it is under way. @returns its exchange */
+  ran({ statement = 'select 1', ...decision }: Decision = {}, outcome: Outcome | null = {}): string {
     const { builder } = this
     const { digest, salt } = builder.action({ statement })
-    const exchange = builder.uuid()
+    const exchange = decision.exchange ?? builder.uuid()
     builder.add(
       'decision',
       {
@@ -135,13 +138,13 @@ export class Story {
       },
       { action: { statement }, actionSalt: salt, address: '127.0.0.1' },
     )
-    if (decision.verdict !== 'deny') {
+    if (decision.verdict !== 'deny' && outcome !== null) {
       builder.add('outcome', { exchange, result: 'completed', items: 1, bytes: 10, settled: 'committed', ...outcome })
     }
     return exchange
   }
 
-  update(grant: string | undefined, more: Decision = {}): string {
+  update(grant: string | undefined, more: Decision = {}, outcome: Outcome | null = { items: 0 }): string {
     return this.ran(
       {
         statement: 'update customers set name = $1',
@@ -150,7 +153,7 @@ export class Story {
         ...(grant === undefined ? {} : { grant }),
         ...more,
       },
-      { items: 0 },
+      outcome,
     )
   }
 

@@ -165,11 +165,10 @@ export class LedgerBuilder {
     return subject
   }
 
-  policy(controls: string): string {
-    const digest = digestOf(`policy ${controls}`)
-    const [model, rules] = [digestOf('model'), digestOf('rules')]
-    const texts = { model: 'model', rules: 'p, role:support, crm/**, select, allow', controls }
-    this.add('policy', { digest, model, rules, controls: digestOf(controls) }, texts)
+  policy(controls: string, rules = 'p, role:support, crm/**, select, allow'): string {
+    const digest = digestOf(`policy ${controls} ${rules}`)
+    const digests = { digest, model: digestOf('model'), rules: digestOf('rules'), controls: digestOf(controls) }
+    this.add('policy', digests, { model: 'model', rules, controls })
     return digest
   }
 
