@@ -23,7 +23,7 @@ const P = 'partial'
 const none = 'none'
 
 // Artifacts: L population listing, S samples, C configuration snapshot, T test of operating effectiveness, X exception register,
-// R recordings (not produced by this version).
+// R recordings.
 // biome-ignore format: a table
 const table: Record<CriterionId, readonly [Strength, paraphrase: string, evidence: string]> = {
   'CC1.1': [none, 'Leadership acts ethically', ''],
@@ -43,7 +43,7 @@ const table: Record<CriterionId, readonly [Strength, paraphrase: string, evidenc
   'CC5.1': [P,    'Control activities reduce risk, duties split', 'C, T: approval by another person'],
   'CC5.2': [P,    'Technology controls selected', 'C: policy as code'],
   'CC5.3': [none, 'Policies put into practice', ''],
-  'CC6.1': [D,    'Logical access protects assets', 'L, S, C, T, X'],
+  'CC6.1': [D,    'Logical access protects assets', 'L, S, C, T, X, R'],
   'CC6.2': [P,    'Users registered, authorised, removed', 'L, T: grants; joiners and leavers come from elsewhere'],
   'CC6.3': [D,    'Roles, least privilege, duty separation', 'L, S, C, T, X'],
   'CC6.4': [none, 'Physical access', ''],
@@ -51,10 +51,10 @@ const table: Record<CriterionId, readonly [Strength, paraphrase: string, evidenc
   'CC6.6': [P,    'Outside threats kept out', 'L: source address and method of each session at this gateway'],
   'CC6.7': [P,    'Data movement restricted', 'T: masking'],
   'CC6.8': [none, 'Malicious software stopped', ''],
-  'CC7.1': [P,    'Configuration drift and vulnerabilities found', 'L: changes of the own policy only'],
-  'CC7.2': [D,    'Anomalies monitored', 'L, T: privileged-access events only'],
+  'CC7.1': [P,    'Configuration drift and vulnerabilities found', 'L, T: changes of the own policy only'],
+  'CC7.2': [D,    'Anomalies monitored', 'L, T, R: privileged-access events only'],
   'CC7.3': [P,    'Events triaged into incidents', 'L: refusals and refused attempts; triage is kept elsewhere'],
-  'CC7.4': [P,    'Incidents answered', 'L: the timeline of a session'],
+  'CC7.4': [P,    'Incidents answered', 'L, R: the timeline of a session'],
   'CC7.5': [none, 'Recovery', ''],
   'CC8.1': [P,    'Changes authorised, tested, approved', 'L, S, T: changes executed here; development elsewhere'],
   'CC9.1': [none, 'Disruption risk mitigated', ''],

@@ -1,5 +1,7 @@
-/** Recordings as a bundle has them: which file each lies in, and how it is told from others. Pure. */
+/** Recordings as a bundle has them: which are in it, and where each lies. Pure. */
 import type { EntryOf } from '../lib/format/entry.ts'
+import type { Row } from './view-columns.ts'
+import type { Disclosed, Views } from './views.ts'
 
 // Media type -> what its file is called, so that players of others know it.
 const suffixes: Readonly<Record<string, string>> = { 'application/x-asciicast': 'cast' }
@@ -7,3 +9,34 @@ const suffixes: Readonly<Record<string, string>> = { 'application/x-asciicast': 
 /** The file in a bundle that holds an attachment's bytes, where it was asked for. */
 export const recordingFile = ({ attachment, type }: Pick<EntryOf<'attachment'>, 'attachment' | 'type'>): string =>
   `recordings/${attachment}.${suffixes[type] ?? 'bin'}`
+
+export interface Included {
+  readonly index: number
+  readonly entry: EntryOf<'attachment'>
+  /** Salt of the commitment to its bytes: whoever may have them has it, and nobody else. */
+  readonly salt: string
+  readonly file: string
+}
+
+/** Those whose bytes are in a bundle: that their salt is disclosed says so. */
+export const included = (entries: readonly Disclosed[]): Included[] =>
+  entries.flatMap(({ index, entry, values }) => {
+    if (entry.kind !== 'attachment' || typeof values.contentSalt !== 'string') return []
+    return [{ index, entry, salt: values.contentSalt, file: recordingFile(entry) }]
+  })
+
+export const recordingColumns = [
+  ...['index', 'time', 'exchange', 'session', 'part', 'type', 'content', 'bytes', 'chunks'],
+  ...['first', 'last', 'location'],
+] as const
+
+/** Every recording between the two checkpoints; `first` and `last` are the entries of its operation's decision and outcome. */
+export function recordingRows({ recordings, operations }: Views, openingSize: number): Row[] {
+  const spans = new Map(operations.map(row => [row.exchange, row]))
+  return recordings
+    .filter(row => Number(row.index) >= openingSize)
+    .map(row => {
+      const span = spans.get(row.exchange ?? null)
+      return { ...row, first: span?.index ?? null, last: span?.outcome_index ?? null }
+    })
+}

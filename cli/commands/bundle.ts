@@ -19,6 +19,7 @@ interface Options {
   readonly csvlog: readonly string[]
   readonly user?: string
   readonly pseudonyms?: boolean
+  readonly recordings?: boolean
   readonly actions: 'none' | 'approved' | 'all'
   readonly json?: boolean
 }
@@ -45,6 +46,7 @@ export function bundle(program: Command): void {
     .option('--user <name>', 'the database user as whom the gateway connects, for --csvlog')
     .option('--pseudonyms', 'leave the names of people out')
     .option('--actions <which>', 'which exact actions are disclosed: none, approved, all', 'approved')
+    .option('--recordings', 'put the recordings in, as they were shown; without it they are listed')
     .option('--json', 'print one JSON document')
     .action(async (options: Options) => {
       const out = output(options.json === true)
@@ -60,6 +62,7 @@ export function bundle(program: Command): void {
         imports: await imports(options),
         actions: options.actions,
         identities: options.pseudonyms ? 'pseudonyms' : 'identified',
+        recordings: options.recordings === true,
         ...(options.organisation === undefined ? {} : { organisation: options.organisation }),
         ...(options.pin === undefined ? {} : { pin: options.pin }),
         ...(asOf === undefined ? {} : { asOf }),

@@ -184,6 +184,12 @@ g, ${people.dba}, role:dba
   criteria: [CC6.1, CC8.1]
   covers: { resource: crm/**, risk: high }
   require: { approval: { people: 1, from: role:dba, within: 15m, wait: 2s } }
+- id: LG-01
+  title: What is asked of the CRM, and what it shows, is recorded without a gap
+  owner: platform-security
+  criteria: [CC7.2, CC2.1]
+  covers: { resource: crm/public.** }
+  record: { response: masked }
 - id: CF-01
   title: Personal data is masked in SQL
   owner: platform-security

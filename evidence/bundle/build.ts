@@ -8,14 +8,18 @@ import type { Control } from '../../lib/control.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { formatCheckpoint } from '../../lib/format/checkpoint.ts'
 import { consistencyProof, inclusionProof } from '../../lib/format/merkle.ts'
+import { readAttachment } from '../attachments.ts'
 import type { TestResult } from '../control-test.ts'
+import { Vault } from '../disclosures.ts'
 import { type ControlVersion, isControl, type Mapping } from '../mapping.ts'
 import { type ImportOptions, type Reconciliation, readImport } from '../reconcile.ts'
+import { included } from '../recorded.ts'
 import { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions } from '../verify.ts'
 import { requireArmor } from './armor.ts'
 import { requireVerifiable } from './bundle-files.ts'
 import { derive, manifestOf } from './derive.ts'
 import {
+  byPath,
   certificateCopy,
   formatManifest,
   formatSums,
@@ -26,9 +30,10 @@ import {
   signatureFile,
   sumsFile,
 } from './manifest.ts'
-import { type Material, type Scope, writeMaterial } from './material.ts'
+import { disclose, type Material, type Scope, writeMaterial } from './material.ts'
 import { compactNodes } from './range.ts'
-import { chooseBounds, isShown, openingState } from './select.ts'
+import { listRecordings, type Open, writeRecordings } from './recordings.ts'
+import { chooseBounds, type DisclosurePolicy, isShown, openingState } from './select.ts'
 
 export interface BundleOptions {
   /** How the ledger is verified first; with a wrapping key, names and texts can be disclosed. A pin is compared with, never written. */
@@ -51,6 +56,8 @@ export interface BundleOptions {
   readonly identities?: 'identified' | 'pseudonyms'
   /** Which exact actions are disclosed. Default: those that were approved. */
   readonly actions?: 'none' | 'approved' | 'all'
+  /** Whether the recordings themselves are put in, as they were shown. Default: they are listed. Takes the vault's key. */
+  readonly recordings?: boolean
   readonly imports?: readonly ImportOptions[]
   /** Entries drawn from each population. Default: 5. */
   readonly samples?: number
@@ -60,6 +67,7 @@ export interface BundleOptions {
 
 export interface BundleResult {
   readonly directory: string
+  /** All but the recordings, which may be long: they are in the directory alone. */
   readonly files: ReadonlyMap<string, string>
   readonly manifest: Manifest
   readonly results: readonly TestResult[]
@@ -121,6 +129,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   )
   const range = records.filter(({ index }) => index >= openingSize && index < closing.size)
   const shown = [...openingState(records, openingSize), ...range]
+  const actions = options.actions ?? 'approved'
   const material: Material = {
     scope,
     opening: opening === undefined ? undefined : formatCheckpoint(opening),
@@ -130,7 +139,14 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
     frontier,
     envelopes: range,
     state,
-    disclosures: disclosuresOf(shown, scope.identities, options.actions ?? 'approved'),
+    disclosures: [
+      ...disclosuresOf(openingState(records, openingSize), {
+        identities: scope.identities,
+        actions,
+        recordings: false,
+      }),
+      ...disclosuresOf(range, { identities: scope.identities, actions, recordings: options.recordings ?? false }),
+    ],
     mapping: mappingOf(shown, options.controls),
     imports: (options.imports ?? []).map(readImport),
     ledger: {
@@ -144,18 +160,24 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
       undetectable: verification.undetectable,
     },
   }
-  const derived = await derive(material)
+  const disclosed = disclose(material)
+  const derived = await derive(material, disclosed)
+  const recordings = included(disclosed.entries)
+  const open = opener(options.ledger, ledger, trust.origin, checkpoint.size)
+  const listed = await listRecordings(recordings, open)
+  requireVerifiable(listed)
   const files = new Map([...writeMaterial(material), ...derived.files])
   files.set(certificateCopy, trust.seal.certificate)
-  const manifest = manifestOf(material, trust.seal.fingerprint, listFiles(files))
+  const manifest = manifestOf(material, trust.seal.fingerprint, byPath([...listFiles(files), ...listed]))
   files.set(manifestFile, formatManifest(manifest))
   const sums = formatSums([...manifest.files, { path: manifestFile, sha256: sha256(files.get(manifestFile)!) }])
   files.set(sumsFile, sums)
   const signature = await options.sign(Buffer.from(sums))
   requireArmor(signature)
   files.set(signatureFile, signature)
-  requireVerifiable(files)
+  requireVerifiable([...files].map(([path, content]) => ({ path, bytes: Buffer.byteLength(content) })))
   await write(options.out, files)
+  await writeRecordings(options.out, recordings, open)
   const results = derived.runs.map(run => run.result)
   const { reconciliations, begins } = derived
   const exceptions = [...results, ...reconciliations].some(({ word }) => word === 'exceptions-noted')
@@ -175,6 +197,10 @@ function scopeOf(options: BundleOptions): Scope {
     throw new Misuse('ERR_OPTION_INVALID', 'the organisation is printable ASCII')
   if (!Number.isSafeInteger(samples) || samples < 0) throw new Misuse('ERR_OPTION_INVALID', 'samples is a count')
   const identified = options.ledger.wrappingKey !== undefined
+  if (options.recordings && !identified)
+    throw new Misuse('ERR_OPTION_INVALID', "recordings are opened with the vault's key")
+  if (options.recordings && options.identities === 'pseudonyms')
+    throw new Misuse('ERR_OPTION_INVALID', 'recordings may name people: with pseudonyms they stay out')
   return {
     organisation,
     engagement: options.engagement ?? `${organisation} ${period.from} ${period.to}`,
@@ -187,15 +213,22 @@ function scopeOf(options: BundleOptions): Scope {
   }
 }
 
-function disclosuresOf(
-  records: readonly LedgerRecord[],
-  identities: Scope['identities'],
-  actions: 'none' | 'approved' | 'all',
-) {
+function opener(
+  { wrappingKey }: VerifyOptions,
+  files: Parameters<typeof readAttachment>[0],
+  origin: string,
+  size: number,
+): Open {
+  // Without the key no salt is disclosed, and nothing is opened.
+  const vault = wrappingKey === undefined ? undefined : new Vault(files, wrappingKey, origin, size)
+  return recording => readAttachment(files, vault!, origin, recording)
+}
+
+function disclosuresOf(records: readonly LedgerRecord[], policy: DisclosurePolicy) {
   return records.flatMap(({ index, entry, opened }) =>
     Object.keys(opened.encoded)
       .sort()
-      .filter(name => isShown(entry, name, { identities, actions }))
+      .filter(name => isShown(entry, name, policy))
       .map(name => ({ index, encoded: opened.encoded[name]! })),
   )
 }

@@ -79,6 +79,11 @@ export class BundleFiles {
     return { bytes: content.length, sha256: sha256(content), content }
   }
 
+  /** A file's bytes, a piece at a time. @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_CORRUPT */
+  pieces(path: string): AsyncGenerator<Buffer> {
+    return this.#reader.pieces(path)
+  }
+
   /** Of a file that was seen. */
   seen(path: string): Digest | undefined {
     return this.#seen.get(path)
@@ -139,10 +144,10 @@ export class BundleFiles {
 }
 
 /** What is written must be what can be verified. @throws Misuse ERR_OPTION_INVALID */
-export function requireVerifiable(files: ReadonlyMap<string, string>): void {
-  for (const [path, content] of files) {
+export function requireVerifiable(files: readonly { readonly path: string; readonly bytes: number }[]): void {
+  for (const { path, bytes } of files) {
     const most = mostParsed[path] ?? mostFile
-    if (Buffer.byteLength(content) <= most) continue
+    if (bytes <= most) continue
     throw new Misuse('ERR_OPTION_INVALID', `${path} would be over ${most} bytes: make bundles of shorter periods`)
   }
 }

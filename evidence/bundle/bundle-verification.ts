@@ -31,6 +31,7 @@ export interface BundleFinding {
     | 'LOG'
     | 'STATE'
     | 'DISCLOSURE'
+    | 'RECORDING'
     | 'MAPPING'
     | 'NOT_DERIVED'
   readonly what: string

@@ -10,7 +10,9 @@ import { criteria } from '../criteria.ts'
 import { toCsv } from '../csv.ts'
 import { requirementRows } from '../mapping.ts'
 import { bypassColumns, type Reconciliation, reconcile } from '../reconcile.ts'
-import { renderReport } from '../report/report.ts'
+import { included, recordingColumns, recordingRows } from '../recorded.ts'
+import { reportFiles } from '../report/files.ts'
+import { citations, type Drawn, entryOf, listingsOf } from '../report/listing.ts'
 import { views as columnsOf, openSql, type Row, toNdjson, viewNames } from '../view-columns.ts'
 import { type Disclosed, deriveViews, type Period, type Views } from '../views.ts'
 import { type ListedFile, type Manifest, sha256 } from './manifest.ts'
@@ -46,15 +48,17 @@ export async function derive(material: Material, disclosed = disclose(material))
   const files = new Map<string, string>()
   for (const name of viewNames) files.set(`views/${name}.jsonl`, toNdjson(columnsOf[name], views[name]))
   files.set('views/open.sql', openSql('views'))
+  files.set('recordings/index.csv', toCsv(recordingColumns, recordingRows(views, material.openingSize)))
   files.set('log/heartbeats.csv', csvOf('heartbeats', views))
   files.set('log/gaps.csv', csvOf('gaps', views))
   const opened = [...before, ...entries].find(one => one.entry.kind === 'opened')?.entry as
     | EntryOf<'opened'>
     | undefined
   if (opened !== undefined) files.set('log/note.key', `${opened.noteKey}\n`)
-  const cited = writeTests(files, material, runs)
+  const drawn = writeTests(files, material, runs)
+  const listings = listingsOf(runs, drawn)
   writeReconciliations(files, reconciliations)
-  await writeProofs(files, material, cited)
+  await writeProofs(files, material, proved(runs, drawn, citations(listings)))
   writeConfiguration(files, [...before, ...entries])
   const criteriaRows = criteria.map((criterion): Row => ({ ...criterion }))
   files.set('mapping/criteria.csv', toCsv(['id', 'paraphrase', 'strength', 'evidence'], criteriaRows))
@@ -64,6 +68,7 @@ export async function derive(material: Material, disclosed = disclose(material))
   const shown = {
     material,
     runs,
+    listings,
     reconciliations,
     views,
     origin: parseCheckpoint(Buffer.from(material.closing)).origin,
@@ -72,10 +77,13 @@ export async function derive(material: Material, disclosed = disclose(material))
     coverage: { first: times[0] ?? '-', last: times.at(-1) ?? '-', provisional, begins },
   }
   for (const [path, text] of statements(shown)) files.set(path, text)
-  files.set('report/report.html', renderReport(shown))
+  for (const [path, text] of reportFiles(shown, disclosed)) files.set(path, text)
   files.set('VERIFY.txt', verifyText(shown))
   files.set('verify-inclusion.sh', verifyInclusion)
-  files.set('README.html', readme(shown, [...primaryPathsOf(material), ...files.keys()]))
+  files.set(
+    'README.html',
+    readme(shown, [...primaryPathsOf(material), ...files.keys(), ...included(entries).map(({ file }) => file)]),
+  )
   return { files, runs, reconciliations, views, begins }
 }
 
@@ -132,13 +140,13 @@ function checkpointRows({ opening, closing }: Material): Row[] {
   return [...(opening === undefined ? [] : [row(opening, 'opening')]), row(closing, 'closing')]
 }
 
-/** Populations, samples and results. @returns the indices of entries that samples and exceptions cite */
+/** Populations, samples and results. @returns each population by time, and what was drawn from it */
 function writeTests(
   files: Map<string, string>,
   { scope, openingSize, envelopes }: Material,
   runs: readonly TestRun[],
-): Set<number> {
-  const cited = new Set<number>()
+): Map<string, Drawn> {
+  const drawn = new Map<string, Drawn>()
   const selections: Record<string, unknown> = {}
   const exceptions: Row[] = []
   const exceptionColumns = ['control', 'test', 'index', 'exchange', 'time', 'subject', 'reasons']
@@ -165,9 +173,7 @@ function writeTests(
     const chosen = selection.positions.map(position => ordered[position]!)
     files.set(`samples/${name}.csv`, toCsv(population.columns, chosen))
     selections[name] = selection
-    for (const row of [...chosen, ...failed.rows]) {
-      if (row.index !== undefined && row.index !== null) cited.add(Number(row.index))
-    }
+    drawn.set(name, { ordered, chosen })
   }
   files.set('samples/selection.json', pretty(selections))
   for (const control of new Set(runs.map(run => run.result.control))) {
@@ -185,7 +191,17 @@ function writeTests(
     toCsv(['control', 'test', 'word', 'population', 'exceptions', 'why', 'unable'], rows),
   )
   files.set('results/exceptions.csv', toCsv(exceptionColumns, exceptions))
-  return cited
+  return drawn
+}
+
+/** Entries whose proofs are written: those that samples and exceptions cite, however many, and those of the rows that the report shows. */
+function proved(
+  runs: readonly TestRun[],
+  drawn: ReadonlyMap<string, Drawn>,
+  cited: ReadonlyMap<number, unknown>,
+): ReadonlySet<number> {
+  const rows = [...runs.flatMap(run => run.exceptions.rows), ...[...drawn.values()].flatMap(({ chosen }) => chosen)]
+  return new Set([...rows.map(entryOf).filter(index => index !== undefined), ...cited.keys()])
 }
 
 function writeReconciliations(files: Map<string, string>, reconciliations: readonly Reconciliation[]): void {

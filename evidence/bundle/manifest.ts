@@ -47,7 +47,10 @@ export const listFiles = (files: ReadonlyMap<string, string | Uint8Array>): List
       sha256: sha256(content),
       rows: rowsOf(path, content),
     }))
-    .sort((a, b) => (a.path < b.path ? -1 : 1))
+    .sort(comparePaths)
+
+export const byPath = (files: readonly ListedFile[]): ListedFile[] => [...files].sort(comparePaths)
+const comparePaths = (a: { readonly path: string }, b: { readonly path: string }) => (a.path < b.path ? -1 : 1)
 
 function rowsOf(path: string, content: string | Uint8Array): number {
   const header = path.endsWith('.csv') ? 1 : 0

@@ -115,6 +115,13 @@ export interface DisclosedMaterial {
   readonly entries: readonly Disclosed[]
 }
 
+/** The disclosures as they are encoded, by entry. */
+export function disclosuresByEntry({ disclosures }: Material): ReadonlyMap<number, readonly string[]> {
+  const byEntry = new Map<number, string[]>()
+  for (const { index, encoded } of disclosures) byEntry.set(index, [...(byEntry.get(index) ?? []), encoded])
+  return byEntry
+}
+
 /** Entries with what is disclosed of them. @throws LedgerError where a disclosure is none of its entry's */
 export function disclose(m: Material): DisclosedMaterial {
   const values = new Map<number, { name: string; value: Json; digest: string }[]>()

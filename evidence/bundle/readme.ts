@@ -6,7 +6,10 @@ import { sumsFile } from './manifest.ts'
 // Table: what stands in a bundle. One that ends in a slash is a folder; the first that fits names a file.
 // biome-ignore format: a table
 const contents: readonly [path: string, what: string][] = [
-  ['report/report.html',             'one page: what was tested, and what came out'],
+  ['report/report.html',             'what was tested, and what came out: begin here'],
+  ['report/rows/',                   'the rows behind its numbers, a page for each test'],
+  ['report/entries/',                'the entries behind these rows, each with its proof'],
+  ['report/',                        'the period as a table'],
   ['VERIFY.txt',                     'how to check all of this with stock tools'],
   ['verify-inclusion.sh',            'one entry, with sh and coreutils'],
   ['MANIFEST.json',                  'scope, and every file but itself, SHA256SUMS and SHA256SUMS.asc, with its digest'],
@@ -38,6 +41,8 @@ const contents: readonly [path: string, what: string][] = [
   ['proofs/',                        'proofs of single entries: those in samples and exceptions'],
   ['views/open.sql',                 'makes the views tables in DuckDB'],
   ['views/',                         'the entries as tables'],
+  ['recordings/index.csv',           'what was recorded of what was shown: digest, length, span, and where it lies'],
+  ['recordings/',                    'the recordings themselves, as they were shown'],
   ['disclosures/disclosures.jsonl',  'what is opened of the envelopes'],
   ['state/opening.json',             'entries from before the period that still matter'],
   ['imports/',                       "what was kept of the servers' own logs, without the texts of statements"],

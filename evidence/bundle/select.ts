@@ -84,10 +84,12 @@ export interface DisclosurePolicy {
   readonly identities: 'identified' | 'pseudonyms'
   /** `approved`: of what was approved, as the approver saw it. */
   readonly actions: 'none' | 'approved' | 'all'
+  /** Whether the recordings are in the bundle: then what commits to them can be checked there. */
+  readonly recordings: boolean
 }
 
 /** Whether a disclosure goes into the bundle. Salts of what was offered never do: nothing here is checked with them. */
-export function isShown(entry: Entry, name: string, { identities, actions }: DisclosurePolicy): boolean {
+export function isShown(entry: Entry, name: string, { identities, actions, recordings }: DisclosurePolicy): boolean {
   switch (name) {
     case 'model':
     case 'controls':
@@ -103,6 +105,8 @@ export function isShown(entry: Entry, name: string, { identities, actions }: Dis
         entry.kind === 'approval-requested' || (entry.kind === 'decision' && entry.approval !== undefined)
       return actions === 'all' || (actions === 'approved' && approved)
     }
+    case 'contentSalt':
+      return recordings
     case 'address':
     case 'client':
       return identities === 'identified' && actions === 'all'

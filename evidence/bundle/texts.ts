@@ -122,7 +122,11 @@ export function limitations({ material, views, runs, coverage }: Shown): string[
     material.ledger.undetectable,
     "Times are those of the recording machine's clock; there is no external time stamp.",
     'state/opening.json holds entries from before the opening checkpoint, each proved to be in the ledger. That none which matters is left out there is for the ledger itself to show.',
-    'That an approver held the required role is decided by the guard when it happens, and is not tested here again.',
+    views.policies.every(row => row.rules_disclosed === true)
+      ? 'That an approver held the required role is told again from the disclosed rules; that these were the right rules, and that the person was who the key says, is for others to show.'
+      : 'Whether an approver held the required role was decided by the guard when it happened; where the rules are withheld, it is not tested here again.',
+    'A single sign of who acted is not one person: that a login is not shared, and that who is accountable is still employed, no ledger shows.',
+    'Who approved a change of policy is recorded where its files are kept, not here.',
     ...(scope.identities === 'pseudonyms'
       ? ['People appear as stable pseudonyms; their names and the rules that name them are withheld.']
       : []),
@@ -136,8 +140,17 @@ export function limitations({ material, views, runs, coverage }: Shown): string[
       ? ['PROVISIONAL: the period had not ended when this was made, so no population is final.']
       : []),
     ...(scope.demo ? ['DEMO: made by a demonstration with invented data.'] : []),
-    'Not produced by this version: OSCAL documents (oscal/), the report as PDF, recordings of sessions (recordings/), waivers.',
+    ...recordingLimits(views),
+    'Not produced by this version: OSCAL documents (oscal/), the report as PDF, waivers.',
     'Samples are a parameter of this bundle, for running a test again; no size is prescribed by anybody.',
+  ]
+}
+
+function recordingLimits({ recordings }: Shown['views']): string[] {
+  const elsewhere = recordings.filter(row => !String(row.location).startsWith('recordings/')).length
+  if (elsewhere === 0) return []
+  return [
+    `${elsewhere} recording${elsewhere === 1 ? '' : 's'} lie${elsewhere === 1 ? 's' : ''} encrypted in the ledger and not in this bundle: that the bytes are what their entries commit to was checked with the key of the vault, and not here.`,
   ]
 }
 

@@ -6,7 +6,7 @@ import type { AnyError } from '../../lib/errors.ts'
 import { takeSteps } from '../steps/step.ts'
 import { BundleExamination } from './bundle-examination.ts'
 import type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
-import { checkDisclosures, checkMapping, deriveAgain } from './steps/derived.ts'
+import { checkDisclosures, checkMapping, checkRecordings, deriveAgain } from './steps/derived.ts'
 import { checkFiles, checkManifest, checkSignature } from './steps/files.ts'
 import { checkCheckpoints, checkLog, checkPin, checkState, establishTrust, takeMaterial } from './steps/log.ts'
 
@@ -28,6 +28,7 @@ export async function verifyBundle(options: VerifyBundleOptions): Promise<Bundle
     ['pin',         'PIN',             checkPin],
     ['state',       'STATE',           checkState],
     ['disclosures', 'DISCLOSURE',      checkDisclosures],
+    ['recordings',  'RECORDING',       checkRecordings],
     ['mapping',     'MAPPING',         checkMapping],
     ['results',     'NOT_DERIVED',     deriveAgain],
   ]

@@ -1,20 +1,27 @@
 /**
- * The report: one page that states facts and concludes nothing. No script, no network; what is written in it by others is text.
+ * The report: what was tested and what came out, on one page, with every number linked to its rows and every row to its entry. It states
+ * facts and concludes nothing. No script, no network; what is written in it by others is text.
  */
 import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
 import type { Material } from '../bundle/material.ts'
 import { limitations } from '../bundle/texts.ts'
-import type { TestRun } from '../control-test.ts'
+import type { ResultWord, TestRun } from '../control-test.ts'
 import { criteria } from '../criteria.ts'
 import { currentControls } from '../mapping.ts'
 import type { Reconciliation } from '../reconcile.ts'
 import type { Views } from '../views.ts'
+import { controlSection, numbers } from './controls.ts'
 import { type Html, html, sentence } from './html.ts'
-import { style } from './style.ts'
+import type { Listing } from './listing.ts'
+import { count, day, facts, folded, link, moment, page, table, textOf, who } from './page.ts'
+import { bypassCount, bypassesFile, entryLink } from './rows.ts'
+import type { Timeline } from './timeline.ts'
+import { timelineFigure } from './timeline-figure.ts'
 
 export interface Shown {
   readonly material: Material
   readonly runs: readonly TestRun[]
+  readonly listings: readonly Listing[]
   readonly reconciliations: readonly Reconciliation[]
   readonly views: Views
   readonly origin: string
@@ -34,147 +41,226 @@ export interface Coverage {
 }
 
 const mostShown = 25
+/** What is most urgent comes first. */
+const words: readonly ResultWord[] = ['exceptions-noted', 'unable-to-test', 'not-occurring', 'no-exceptions-noted']
 
-export function renderReport(shown: Shown): string {
+// biome-ignore format: a table
+const contents: readonly [id: string, name: string][] = [
+  ['summary',    'Summary'],
+  ['timeline',   'Timeline'],
+  ['results',    'Results'],
+  ['exceptions', 'Exceptions'],
+  ['controls',   'Controls'],
+  ['second',     'Second sources'],
+  ['integrity',  'Integrity and completeness'],
+  ['limits',     'Limitations'],
+  ['criteria',   'Criteria'],
+  ['verify',     'To check this'],
+]
+
+/** @param has whether an entry has a page of its own */
+export function renderReport(shown: Shown, timeline: Timeline, has: (index: number) => boolean): string {
   const { scope } = shown.material
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${scope.organisation}: control tests ${day(scope.period.from)} to ${day(scope.period.to)}</title>
-<style>${style}</style>
-</head>
-<body>
-<main>
-${shown.stamps.map(stamp => html`<p class="stamp">${stamp}</p>\n`)}<h1>${scope.organisation}</h1>
-<p class="lead">Tests of controls over the period ${scope.period.from} to ${scope.period.to}, as of ${scope.asOf}. This page states what was
+  return page(
+    `${scope.organisation}: control tests ${day(scope.period.from)} to ${day(scope.period.to)}`,
+    html`<header>${shown.stamps.map(stamp => html`<p class="stamp">${stamp}</p>\n`)}<h1>${scope.organisation}</h1>
+<p class="lead">Tests of controls over the period ${moment(scope.period.from)} to ${moment(scope.period.to)}, as of ${moment(scope.asOf)}. This page states what was
 tested and what came out. It draws no conclusion.</p>
-${shown.coverage.begins === undefined ? '' : html`<p class="plain">${sentence(shown.coverage.begins)}</p>\n`}${summary(shown)}
+${shown.coverage.begins === undefined ? '' : html`<p class="plain">${sentence(shown.coverage.begins)}</p>\n`}</header>
+<nav aria-label="Contents"><ul>${contents.map(([id, name]) => html`<li>${link(`#${id}`, name)}</li>\n`)}</ul></nav>
+${summary(shown)}
+${section('timeline', timelineFigure(timeline))}
 ${results(shown)}
-${exceptions(shown)}
+${exceptions(shown, has)}
+${controls(shown)}
 ${secondSources(shown)}
 ${integrity(shown)}
-${limits(shown)}
+${section('limits', html`<ul>${limitations(shown).map(line => html`<li>${line}</li>\n`)}</ul>`)}
 ${criteriaTable(shown)}
-${verification()}
-</main>
-</body>
-</html>
-`.html
+${verification()}`,
+  )
 }
 
-const day = (time: string) => time.slice(0, 10)
-const link = (path: string, text: string | number): Html => html`<a href="../${path}">${text}</a>`
+const section = (id: string, body: Html): Html =>
+  html`<section aria-labelledby="${id}"><h2 id="${id}">${contents.find(([one]) => one === id)![1]}</h2>
+${body}</section>`
 
-function summary({ runs, reconciliations, views, coverage }: Shown): Html {
-  const of = (word: string) =>
-    runs.filter(run => run.result.word === word).length + reconciliations.filter(one => one.word === word).length
+const file = (path: string, text: string | number): Html => link(`../${path}`, text)
+
+const withWord = ({ runs, reconciliations }: Shown, word: ResultWord) => ({
+  runs: runs.filter(run => run.result.word === word),
+  sources: reconciliations.filter(one => one.word === word),
+})
+
+function summary(shown: Shown): Html {
+  const { views, coverage, material } = shown
   const operations = views.operations.filter(row => row.in_period)
   const denied = operations.filter(row => row.verdict === 'deny').length
-  // biome-ignore format: a table
-  const rows: [string, string | number][] = [
-    ['Operations recorded in the period', operations.length],
-    ['of which refused', denied],
-    ['Entries lie between', `${coverage.first} and ${coverage.last}`],
-    ['Tests: exceptions noted', of('exceptions-noted')],
-    ['Tests: no exceptions noted', of('no-exceptions-noted')],
-    ['Tests: not occurring', of('not-occurring')],
-    ['Tests: unable to test', of('unable-to-test')],
-  ]
-  return html`<section aria-labelledby="summary"><h2 id="summary">Summary</h2>
-<table class="facts">${rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>\n`)}</table>
-</section>`
-}
-
-function results({ runs, material }: Shown): Html {
-  const controls = new Map(currentControls(material.mapping).map(control => [control.id, control]))
-  const rows = runs.map(({ result, sql }) => {
-    const control = controls.get(result.control)
-    const name = `${result.control}.${result.test}`
-    const why = [
-      result.why,
-      ...result.unable.map(({ from, to, why: because }) => `${from} to ${to}: ${because}`),
-    ].filter(w => w !== undefined)
-    return html`<tr>
-<td><strong>${result.control}</strong> ${control?.title}<br><small>${control?.criteria.join(', ')}${control?.owner === undefined ? '' : `; owner ${control.owner}`}</small></td>
-<td>${result.title}</td>
-<td class="n">${sql === undefined ? result.population : link(`populations/${name}.csv`, result.population)}</td>
-<td class="n">${link('results/exceptions.csv', result.exceptions)}</td>
-<td class="word ${result.word}">${link(`results/${result.control}.json`, result.word)}${why.map(w => html`<br><small>${w}</small>`)}</td>
-</tr>
-`
+  const recorded = views.recordings.filter(row => Number(row.index) >= material.openingSize)
+  const here = recorded.filter(row => textOf(row.location).startsWith('recordings/')).length
+  const verdicts = words.map(word => {
+    const { runs, sources } = withWord(shown, word)
+    const found = runs.length + sources.length
+    return html`<li class="word ${word}"><span class="big">${found === 0 ? html`0` : count(`#tests-${word}`, found)}</span> ${word}</li>\n`
   })
-  return html`<section aria-labelledby="results"><h2 id="results">Results</h2>
-<table><thead><tr><th scope="col">Control</th><th scope="col">Attribute</th><th scope="col">Population</th><th scope="col">Exceptions</th><th scope="col">Result</th></tr></thead>
-<tbody>${rows}</tbody></table>
-<p><small>Each population is a census, with its query beside it. An empty one is “not-occurring”: shown by a query that gave nothing, and no pass.</small></p>
-</section>`
-}
-
-function exceptions({ runs, material }: Shown): Html {
-  const { openingSize, envelopes } = material
-  const all = runs.flatMap(({ result, exceptions: found }) => found.rows.map(row => ({ row, result })))
-  if (all.length === 0) return html``
-  const rows = all.slice(0, mostShown).map(({ row, result }) => {
-    const index = Number(row.index)
-    const proved = index >= openingSize && index < openingSize + envelopes.length
-    const entry = proved ? link(`proofs/${index}.tlog-proof`, index) : html`${String(row.index ?? '')}`
-    const reasons = Array.isArray(row.reasons) ? row.reasons.join(', ') : String(row.reasons ?? '')
-    return html`<tr><td>${result.control}</td><td class="n">${entry}</td><td>${String(row.time ?? '')}</td><td><code>${String(row.exchange ?? '')}</code></td><td>${reasons}</td></tr>
-`
-  })
-  const more =
-    all.length > mostShown
-      ? html`<p>${mostShown} of ${all.length} are shown; all are in ${link('results/exceptions.csv', 'results/exceptions.csv')}.</p>`
-      : html``
-  return html`<section aria-labelledby="exceptions"><h2 id="exceptions">Exceptions</h2>
-<table><thead><tr><th scope="col">Control</th><th scope="col">Entry</th><th scope="col">Time</th><th scope="col">Operation</th><th scope="col">Attributes that failed</th></tr></thead>
-<tbody>${rows}</tbody></table>${more}
-</section>`
-}
-
-function secondSources({ reconciliations }: Shown): Html {
-  if (reconciliations.length === 0) {
-    return html`<section aria-labelledby="second"><h2 id="second">Second sources</h2><p>No log of an upstream server was compared.</p></section>`
-  }
-  const rows = reconciliations.map(
-    one => html`<tr><td>${one.name} (${one.target})</td><td class="n">${one.statements}</td><td class="n">${one.throughGateway}</td><td class="n">${one.operations}</td>
-<td class="n">${one.explained}</td><td class="n">${link('results/bypasses.csv', one.bypasses.length)}</td><td class="word ${one.word}">${one.word}<br><small>${one.why}</small></td></tr>
-`,
+  return section(
+    'summary',
+    html`<ul class="verdicts" aria-label="How often each result came out">${verdicts}</ul>
+${facts([
+  ['Operations recorded in the period', operations.length],
+  ['of which refused', denied],
+  [
+    'Recordings kept',
+    recorded.length === 0
+      ? 0
+      : html`${count('../recordings/index.csv', recorded.length)}, ${here} of them in this bundle`,
+  ],
+  ['Entries lie between', `${moment(coverage.first)} and ${moment(coverage.last)}`],
+  ['Controls declared', currentControls(material.mapping).length],
+])}
+<p class="plain">${material.ledger.undetectable}</p>`,
   )
-  return html`<section aria-labelledby="second"><h2 id="second">Second sources</h2>
-<table><thead><tr><th scope="col">Source</th><th scope="col">Statements</th><th scope="col">Through the gateway</th><th scope="col">Operations in the ledger</th><th scope="col">Explained</th><th scope="col">By another way</th><th scope="col">Result</th></tr></thead>
-<tbody>${rows}</tbody></table>
+}
+
+/** All results, the most urgent first. */
+function results(shown: Shown): Html {
+  const columns = ['Control', 'Test', 'Population', 'Exceptions', 'Sample'].map((name, i) => ({ name, numeric: i > 1 }))
+  const parts = words.flatMap(word => {
+    const { runs, sources } = withWord(shown, word)
+    if (runs.length + sources.length === 0) return []
+    const rows = [
+      ...runs.map(run => [
+        link(`#control-${run.result.control}`, run.result.control),
+        html`${run.result.test}<br><small>${run.result.title}</small>`,
+        ...numbers(
+          run,
+          shown.listings.find(one => one.run === run),
+        ),
+      ]),
+      ...sources.map(one => [
+        link('#second', one.name),
+        'Reconciled with a second source',
+        html`${one.statements}`,
+        bypasses(shown, one),
+        html`–`,
+      ]),
+    ]
+    return [
+      html`<h3 class="word ${word}">${word}</h3>\n${table({ id: `tests-${word}`, label: word, columns }, rows)}\n`,
+    ]
+  })
+  return section(
+    'results',
+    html`${parts.length === 0 ? html`<p>No control is declared: nothing was tested.</p>` : parts}
+<p><small>Each population is a census, with its query beside it. An empty one is “not-occurring”: shown by a query that gave nothing, and no pass.</small></p>`,
+  )
+}
+
+function bypasses({ reconciliations }: Shown, one: Reconciliation): Html {
+  const found = one.bypasses.length
+  const place = `${bypassesFile}#source-${reconciliations.indexOf(one) + 1}`
+  return found > 0 && bypassCount(one) ? count(place, found) : link(bypassesFile, found)
+}
+
+function exceptions({ runs }: Shown, has: (index: number) => boolean): Html {
+  const all = runs.flatMap(run => run.exceptions.rows.map(row => ({ row, run })))
+  if (all.length === 0)
+    return section('exceptions', html`<p>No query for exceptions gave a row. What second sources named is below.</p>`)
+  const rows = all.slice(0, mostShown).map(({ row, run }) => {
+    const { control, test } = run.result
+    const whole = { ...run.population.rows.find(one => one.index === row.index), ...row }
+    return [
+      entryLink(row, has),
+      link(`rows/${control}.${test}.html#exceptions`, `${control}.${test}`),
+      moment(textOf(row.time)),
+      folded(who(whole)),
+      html`<strong>${textOf(row.reasons)}</strong>`,
+    ]
+  })
+  const columns = ['Entry', 'Test', 'Time', 'Who', 'Attributes that failed'].map((name, i) => ({
+    name,
+    numeric: i === 0,
+  }))
+  const more = `${mostShown} of ${all.length} are shown`
+  return section(
+    'exceptions',
+    html`${table({ label: 'Exceptions', columns }, rows)}
+<p>${all.length > mostShown ? html`${more}; all are in ` : html`Also in `}${file('results/exceptions.csv', 'results/exceptions.csv')}.</p>`,
+  )
+}
+
+function controls({ runs, listings, material }: Shown): Html {
+  const { mapping } = material
+  const versions = (id: string) =>
+    new Set(
+      mapping.versions.flatMap(version =>
+        version.controls.filter(one => one.id === id).map(one => JSON.stringify(one)),
+      ),
+    ).size
+  const parts = currentControls(mapping).map(control => {
+    const own = runs.filter(run => run.result.control === control.id)
+    return controlSection(control, versions(control.id), own, listings)
+  })
+  return section('controls', parts.length === 0 ? html`<p>None is declared.</p>` : html`${parts}`)
+}
+
+function secondSources(shown: Shown): Html {
+  const { reconciliations } = shown
+  if (reconciliations.length === 0) return section('second', html`<p>No log of an upstream server was compared.</p>`)
+  const columns = [
+    'Source',
+    'Statements',
+    'Through the gateway',
+    'Operations in the ledger',
+    'Explained',
+    'By another way',
+    'Result',
+  ]
+  const rows = reconciliations.map(one => [
+    `${one.name} (${one.target})`,
+    one.statements,
+    one.throughGateway,
+    one.operations,
+    one.explained,
+    bypasses(shown, one),
+    html`<span class="word ${one.word}">${one.word}</span>${one.why === undefined ? '' : html`<br><small>${one.why}</small>`}`,
+  ])
+  return section(
+    'second',
+    html`${table({ label: 'Second sources', columns: columns.map((name, i) => ({ name, numeric: i > 0 && i < 6 })) }, rows)}
 <p><small>Statements are those of the server's own log, within the period: what came through the gateway, what came by ways that were explained, and what
 came by another way. More of them come through the gateway than there are operations, for it sends statements of its own: it sets up sessions, and reads
-the catalog to learn what a statement touches. The operations are those that were permitted on this target; one that was refused never reached the server.</small></p></section>`
+the catalog to learn what a statement touches. The operations are those that were permitted on this target; one that was refused never reached the server.</small></p>`,
+  )
 }
 
 function integrity({ material, origin, fingerprint, views }: Shown): Html {
   const { ledger, openingSize, envelopes, closing } = material
   const { root } = parseCheckpoint(Buffer.from(closing))
   const gaps = views.gaps.filter(gap => gap.kind !== 'stopped').length
-  // biome-ignore format: a table
-  const rows: [string, string | number | Html][] = [
-    ['Ledger', origin],
-    ['Signing key', html`<code>${fingerprint}</code> (compare with the one from its owner)`],
-    ['Verification when this was made', `${ledger.verdict}; integrity ${ledger.integrity}; completeness ${ledger.completeness}`],
-    ['Checkpoint held elsewhere', ledger.pinned ? 'given, and the ledger agreed with it' : 'none was given'],
-    ['Envelopes of the period', html`${link('log/entries.jsonl', envelopes.length)}, from entry ${openingSize}`],
-    ['Closing root', html`<code>${Buffer.from(root).toString('base64')}</code>`],
-    ['Gaps in the recording', link('log/gaps.csv', gaps)],
-  ]
-  return html`<section aria-labelledby="integrity"><h2 id="integrity">Integrity and completeness</h2>
-<table class="facts">${rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>\n`)}</table>
+  const all = views.gaps.length
+  return section(
+    'integrity',
+    html`${facts([
+      ['Ledger', origin],
+      ['Signing key', html`<code>${fingerprint}</code> (compare with the one from its owner)`],
+      [
+        'Verification when this was made',
+        `${ledger.verdict}; integrity ${ledger.integrity}; completeness ${ledger.completeness}`,
+      ],
+      ['Checkpoint held elsewhere', ledger.pinned ? 'given, and the ledger agreed with it' : 'none was given'],
+      ['Envelopes of the period', html`${count('../log/entries.jsonl', envelopes.length)}, from entry ${openingSize}`],
+      ['Closing root', html`<code>${Buffer.from(root).toString('base64')}</code>`],
+      ['Gaps in the recording', gaps],
+      ['Gaps, and stops in order', all === 0 ? file('log/gaps.csv', 0) : count('../log/gaps.csv', all)],
+      [
+        'Versions of the policy',
+        html`${count('../config/changes.csv', views.policies.length)}, ${views.policies.filter(row => row.in_period).length} of which came into force in the period`,
+      ],
+    ])}
 <p class="plain">${ledger.undetectable}</p>
-<p>${link('statements/completeness.txt', 'How complete this is')}.</p></section>`
-}
-
-function limits(shown: Shown): Html {
-  return html`<section aria-labelledby="limits"><h2 id="limits">Limitations</h2>
-<ul>${limitations(shown).map(line => html`<li>${line}</li>\n`)}</ul></section>`
+<p>${file('statements/completeness.txt', 'How complete this is')}.</p>`,
+  )
 }
 
 function criteriaTable({ material, runs }: Shown): Html {
@@ -189,19 +275,26 @@ function criteriaTable({ material, runs }: Shown): Html {
       paraphrase,
       strength,
       evidence,
-    }) => html`<tr class="${strength}"><td>${id}</td><td>${paraphrase}</td><td>${strength}</td><td>${evidence}</td><td>${cited.get(id)?.join(', ')}</td></tr>
+    }) => html`<tr class="${strength}"><th scope="row">${id}</th><td>${paraphrase}</td><td>${strength}</td><td>${evidence}</td><td>${(cited.get(id) ?? []).map((one, i) => html`${i === 0 ? '' : ', '}${link(`#control-${one}`, one)}`)}</td></tr>
 `,
   )
-  const count = (strength: string) => criteria.filter(criterion => criterion.strength === strength).length
-  return html`<section aria-labelledby="criteria"><h2 id="criteria">The 61 criteria, and what this product can show for each</h2>
-<p>${count('direct')} direct, ${count('partial')} partial, ${count('none')} none. Paraphrases are ours. L population, S sample, C configuration, T test, X exceptions.</p>
-<table><thead><tr><th scope="col">Id</th><th scope="col">Subject</th><th scope="col">Strength</th><th scope="col">Evidence</th><th scope="col">Controls here</th></tr></thead>
-<tbody>${rows}</tbody></table></section>`
+  const counted = (strength: string) => criteria.filter(criterion => criterion.strength === strength).length
+  return section(
+    'criteria',
+    html`<p>The 61 criteria, and what this product can show for each: ${counted('direct')} direct, ${counted('partial')} partial, ${counted('none')} none. Paraphrases
+are ours. L population, S sample, C configuration, T test, X exceptions, R recordings.</p>
+<div class="scroll" role="region" tabindex="0" aria-label="Criteria"><table><thead><tr><th scope="col">Id</th><th scope="col">Subject</th><th scope="col">Strength</th><th scope="col">Evidence</th><th scope="col">Controls here</th></tr></thead>
+<tbody>
+${rows}</tbody></table></div>`,
+  )
 }
 
 function verification(): Html {
-  return html`<section aria-labelledby="verify"><h2 id="verify">To check this</h2>
-<ol><li>Get the fingerprint of the signing key from its owner, not from here.</li>
-<li>Follow ${link('VERIFY.txt', 'VERIFY.txt')}: signature with gpg or sqv, files with sha256sum, single entries with sh.</li>
-<li>Run a test again: ${link('views/open.sql', 'views/open.sql')} in stock DuckDB, then the query beside its population.</li></ol></section>`
+  return section(
+    'verify',
+    html`<ol><li>Get the fingerprint of the signing key from its owner, not from here.</li>
+<li>Follow ${file('VERIFY.txt', 'VERIFY.txt')}: signature with gpg or sqv, files with sha256sum, single entries with sh.</li>
+<li>Run a test again: ${file('views/open.sql', 'views/open.sql')} in stock DuckDB, then the query beside its population.</li>
+<li>Follow a number: it leads to its rows, a row to its entry, an entry to its proof.</li></ol>`,
+  )
 }

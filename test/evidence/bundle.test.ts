@@ -33,10 +33,19 @@ const forge = (change: (files: Map<string, string>) => void) => fixture.forge(ch
 
 describe('a bundle', () => {
   test('says what came out, and verifies by itself', async () => {
-    expect(built.results.map(r => [r.control, r.word, r.population, r.exceptions])).toEqual([
-      ['AC-03', 'no-exceptions-noted', 1, 0],
-      ['AC-07', 'exceptions-noted', 2, 1],
-      ['CF-01', 'no-exceptions-noted', 1, 0],
+    expect(built.results.map(r => [r.control, r.test, r.word, r.population, r.exceptions])).toEqual([
+      ['AC-03', 'grant-window', 'no-exceptions-noted', 1, 0],
+      ['AC-03', 'grant-given', 'not-occurring', 0, 0],
+      ['AC-03', 'grant-ended', 'no-exceptions-noted', 2, 0],
+      ['AC-03', 'identity-complete', 'no-exceptions-noted', 1, 0],
+      ['AC-03', 'agent-accountable', 'no-exceptions-noted', 1, 0],
+      ['AC-03', 'denial-held', 'no-exceptions-noted', 1, 0],
+      ['AC-07', 'approval-by-another', 'exceptions-noted', 2, 1],
+      ['AC-07', 'identity-complete', 'no-exceptions-noted', 2, 0],
+      ['AC-07', 'agent-accountable', 'no-exceptions-noted', 2, 0],
+      ['AC-07', 'denial-held', 'not-occurring', 0, 0],
+      ['AC-07', 'policy-in-force', 'no-exceptions-noted', 2, 0],
+      ['CF-01', 'masking-applied', 'no-exceptions-noted', 1, 0],
     ])
     expect(built.exceptions).toBe(true)
     const result = await verify(built.directory)

@@ -47,6 +47,7 @@ describe('evidence over the real ledger', () => {
     await expect(desk.approve(requester, grant)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
     await desk.approve(dba, grant)
     await ask(crm, agent, update)
+    await desk.revoke(dba, grant, 'done')
     const drop = { accesses: [{ action: 'drop', resource: 'crm/public.old' }], risk: 'high' as const, holdable: false }
     const pending = await ask(crm, agent, drop).catch(error => error.data.approval as string)
     await desk.approve(dba, pending as string)
@@ -72,10 +73,18 @@ describe('evidence over the real ledger', () => {
       actions: 'all',
       sign: async bytes => armorSignature(await signDetached(key, bytes)),
     })
-    expect(bundle.results.map(r => [r.control, r.word, r.population])).toEqual([
-      ['AC-03', 'no-exceptions-noted', 1],
-      ['AC-07', 'no-exceptions-noted', 1],
-      ['CF-01', 'no-exceptions-noted', 3],
+    expect(bundle.results.map(r => [r.control, r.test, r.word, r.population])).toEqual([
+      ['AC-03', 'grant-window', 'no-exceptions-noted', 1],
+      ['AC-03', 'grant-given', 'no-exceptions-noted', 1],
+      ['AC-03', 'grant-ended', 'no-exceptions-noted', 1],
+      ['AC-03', 'identity-complete', 'no-exceptions-noted', 1],
+      ['AC-03', 'agent-accountable', 'no-exceptions-noted', 1],
+      ['AC-03', 'denial-held', 'no-exceptions-noted', 1],
+      ['AC-07', 'approval-by-another', 'no-exceptions-noted', 1],
+      ['AC-07', 'identity-complete', 'no-exceptions-noted', 1],
+      ['AC-07', 'agent-accountable', 'no-exceptions-noted', 1],
+      ['AC-07', 'policy-in-force', 'no-exceptions-noted', 3],
+      ['CF-01', 'masking-applied', 'no-exceptions-noted', 3],
     ])
     expect([...bundle.files.values()].join('\n')).not.toContain(secret)
     const checked = await verifyBundle({ directory: bundle.directory, fingerprint: key.fingerprint, pin, readControls })

@@ -3,11 +3,13 @@ import type { Control } from '../../../lib/control.ts'
 import { isOurs } from '../../../lib/errors.ts'
 import { canonical, type Json } from '../../../lib/format/canonical.ts'
 import type { EntryOf } from '../../../lib/format/entry.ts'
+import { included } from '../../recorded.ts'
 import { need, skip } from '../../steps/step.ts'
 import type { BundleExamination } from '../bundle-examination.ts'
 import type { BundleFinding } from '../bundle-verification.ts'
 import { derive, manifestOf } from '../derive.ts'
 import {
+  byPath,
   certificateCopy,
   formatManifest,
   listFiles,
@@ -17,6 +19,7 @@ import {
   sumsFile,
 } from '../manifest.ts'
 import { disclose, type Material, paths, primaryPaths } from '../material.ts'
+import { requireCommitted } from '../recordings.ts'
 
 export async function checkDisclosures(x: BundleExamination): Promise<string> {
   const [material] = need(x.material)
@@ -77,6 +80,25 @@ function readAgain({ options }: BundleExamination, text: string): readonly Contr
   }
 }
 
+/** Each recording that is in the bundle, held against the entry that commits to its bytes. */
+export async function checkRecordings(x: BundleExamination): Promise<string> {
+  const [{ entries }] = need(x.disclosed)
+  const recordings = included(entries)
+  for (const recording of recordings) {
+    const { file, index } = recording
+    try {
+      if (x.files.seen(file) === undefined)
+        x.fail({ code: 'FILE_MISSING', what: `${file} is disclosed, and missing`, file, index })
+      else await requireCommitted(recording, x.files.pieces(file))
+    } catch (error) {
+      if (!isOurs(error)) throw error
+      x.fail({ code: 'RECORDING', what: error.message, file, index })
+    }
+  }
+  const all = entries.filter(({ entry }) => entry.kind === 'attachment').length
+  return `${recordings.length} of ${all} are here, each what its entry commits to`
+}
+
 const own: ReadonlySet<string> = new Set([manifestFile, sumsFile, signatureFile, certificateCopy])
 
 export async function deriveAgain(x: BundleExamination): Promise<string> {
@@ -87,13 +109,18 @@ export async function deriveAgain(x: BundleExamination): Promise<string> {
   const derived = await derive(material, disclosed)
   x.results = derived.runs.map(run => run.result)
   x.reconciliations = derived.reconciliations
-  const differing = differences(x, derived.files)
+  const recordings = new Set(included(disclosed.entries).map(({ file }) => file))
+  const differing = differences(x, derived.files, recordings)
   for (const finding of differing) x.fail(finding)
-  if (differing.length === 0) checkListing(x, material, derived.files)
+  if (differing.length === 0) checkListing(x, material, derived.files, recordings)
   return `${derived.files.size} files derived again, to the same bytes`
 }
 
-function differences(x: BundleExamination, derived: ReadonlyMap<string, string>): BundleFinding[] {
+function differences(
+  x: BundleExamination,
+  derived: ReadonlyMap<string, string>,
+  recordings: ReadonlySet<string>,
+): BundleFinding[] {
   const findings: BundleFinding[] = []
   for (const [path, content] of derived) {
     const seen = x.files.seen(path)
@@ -103,20 +130,29 @@ function differences(x: BundleExamination, derived: ReadonlyMap<string, string>)
       findings.push({ code: 'NOT_DERIVED', what: `${path} does not follow from the envelopes`, file: path })
   }
   for (const path of x.files.paths()) {
-    if (derived.has(path) || primaryPaths.has(path) || own.has(path)) continue
+    if (derived.has(path) || primaryPaths.has(path) || own.has(path) || recordings.has(path)) continue
     findings.push({ code: 'NOT_DERIVED', what: `${path} does not follow from the envelopes`, file: path })
   }
   return findings
 }
 
 /** What MANIFEST.json says of the ledger, and of each file's rows, follows from all of them. */
-function checkListing(x: BundleExamination, material: Material, derived: ReadonlyMap<string, string>): void {
+function checkListing(
+  x: BundleExamination,
+  material: Material,
+  derived: ReadonlyMap<string, string>,
+  recordings: ReadonlySet<string>,
+): void {
   const files = new Map<string, string | Uint8Array>(derived)
   for (const path of [certificateCopy, ...primaryPaths]) {
     const content = x.files.content(path)
     if (content !== undefined) files.set(path, content)
   }
-  const expected = formatManifest(manifestOf(material, x.fingerprint, listFiles(files)))
+  const long = [...recordings].flatMap(path => {
+    const seen = x.files.seen(path)
+    return seen === undefined ? [] : [{ path, bytes: seen.bytes, sha256: seen.sha256, rows: 0 }]
+  })
+  const expected = formatManifest(manifestOf(material, x.fingerprint, byPath([...listFiles(files), ...long])))
   if (sha256(expected) === x.files.seen(manifestFile)?.sha256) return
   x.fail({ code: 'MANIFEST', what: 'MANIFEST.json does not follow from what it lists', file: manifestFile })
 }

@@ -1,0 +1,51 @@
+/** Which rows of each test the report shows by themselves: exceptions and samples always, the population where it is small. Pure. */
+import type { TestRun } from '../control-test.ts'
+import type { Row } from '../view-columns.ts'
+
+/** A larger population is in its CSV alone. */
+const mostPopulation = 100
+/** Of more, the first are shown; all are in results/exceptions.csv. */
+const mostExceptions = 500
+
+export interface Listing {
+  /** CONTROL.TEST, as its files are named. */
+  readonly name: string
+  readonly run: TestRun
+  /** By time; undefined where it is too large to be shown. */
+  readonly population: readonly Row[] | undefined
+  readonly exceptions: readonly Row[]
+  readonly sample: readonly Row[]
+}
+
+/** What a test's files hold, by its name: the population by time, and the rows drawn from it. */
+export interface Drawn {
+  readonly ordered: readonly Row[]
+  readonly chosen: readonly Row[]
+}
+
+export const listingsOf = (runs: readonly TestRun[], drawn: ReadonlyMap<string, Drawn>): Listing[] =>
+  runs
+    .filter(run => run.sql !== undefined)
+    .map(run => {
+      const name = `${run.result.control}.${run.result.test}`
+      const { ordered = [], chosen = [] } = drawn.get(name) ?? {}
+      const population = ordered.length <= mostPopulation ? ordered : undefined
+      return { name, run, population, exceptions: run.exceptions.rows.slice(0, mostExceptions), sample: chosen }
+    })
+
+/** The entry that a row is of; undefined where a query of a user names none. */
+export function entryOf(row: Row): number | undefined {
+  const index = row.index
+  if (index === null || index === undefined || !/^\d{1,15}$/.test(String(index))) return undefined
+  return Number(index)
+}
+
+/** Which tests show a row of each entry. */
+export function citations(listings: readonly Listing[]): ReadonlyMap<number, readonly string[]> {
+  const cited = new Map<number, string[]>()
+  for (const { name, population = [], exceptions, sample } of listings) {
+    const entries = new Set([...population, ...exceptions, ...sample].map(entryOf))
+    for (const index of entries) if (index !== undefined) cited.set(index, [...(cited.get(index) ?? []), name])
+  }
+  return new Map([...cited].sort(([a], [b]) => a - b))
+}
