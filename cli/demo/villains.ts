@@ -102,12 +102,10 @@ export async function auditor(
       () => true,
       () => false,
     )
-  // The line: AC-07, one in the population. Its number links to this file, whose first column is the entry's.
-  const population = await readFile(join(directory, 'populations', 'AC-07.approval-by-another.csv'), 'utf8')
-  const index = /\n(\d+),/.exec(population)?.[1]
-  tell.line(
-    `report: AC-07 -> populations/AC-07.approval-by-another.csv -> entry ${index} -> proofs/${index}.tlog-proof`,
-  )
+  // The line: AC-07, one in the population. Its number links to these rows, each of which links to its entry.
+  const rows = await readFile(join(directory, 'report/rows/AC-07.approval-by-another.html'), 'utf8')
+  const index = /entries\/(\d+)\.html/.exec(rows)?.[1]
+  tell.line(`report: AC-07 -> its row -> report/entries/${index}.html -> proofs/${index}.tlog-proof`)
   if (await tool('sha256sum')) {
     await run('sha256sum', ['--check', '--quiet', 'SHA256SUMS'], { cwd: directory })
     const { stdout } = await run('sh', ['verify-inclusion.sh', String(index)], { cwd: directory })

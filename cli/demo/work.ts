@@ -169,6 +169,7 @@ export async function sealed(company: Company, csvlog: string, tell: Narrator): 
     to: new Date(today + 2 * day).toISOString(),
     organisation: 'CRM demo',
     demo: true,
+    recordings: true,
     imports: [
       {
         name: 'crm-csvlog',
@@ -182,9 +183,17 @@ export async function sealed(company: Company, csvlog: string, tell: Narrator): 
       },
     ],
   })
-  for (const { control, test, word, population, exceptions } of bundle.results) {
-    tell.line(`${control} ${test}: ${word} (${population} in the population, ${exceptions} exceptions)`)
+  for (const control of new Set(bundle.results.map(result => result.control))) {
+    const own = bundle.results.filter(result => result.control === control)
+    tell.line(control)
+    for (const { test, word, population, exceptions } of own)
+      tell.line(`  ${test.padEnd(20)} ${word.padEnd(20)} ${exceptions} of ${population}`)
   }
+  const kinds = new Set(bundle.results.map(result => result.test)).size
+  tell.claim(
+    kinds >= 10 && bundle.results.every(({ word, population }) => word === 'no-exceptions-noted' && population > 0),
+    `${kinds} tests of controls, ${bundle.results.length} results: each over a population that is not empty, with no exception`,
+  )
   const whole = await verifyBundle({ ...trust, directory: bundle.directory, pin, readControls: parseControls })
   tell.claim(
     whole.verdict === 'OK',

@@ -32,7 +32,11 @@ describe('evidence over the real ledger', () => {
     const noteKey = generateKeyPairSync('ed25519').privateKey
     const options = ledgerOptions({ sealer: openpgpSealer(key), noteKey })
     const ledger = await openDirectoryLedger(options)
-    const controls = [grantControl, approvalControl, maskControl]
+    const recorded: Control = {
+      ...{ id: 'LG-01', title: 'LG-01', criteria: ['CC7.2', 'CC8.1'], mode: 'enforce', tests: 'auto' },
+      ...{ covers: { resource: 'crm/**' }, record: { response: 'masked' } },
+    }
+    const controls = [grantControl, approvalControl, maskControl, recorded]
     const crm = await fixture(controls, { ledger })
     const { desk } = crm.guard
     await ask(crm, agent, {}, () => json(`{"name":"Customer 0001","ssn":"${secret}","email":"c1@crm.example"}`))
@@ -83,8 +87,14 @@ describe('evidence over the real ledger', () => {
       ['AC-07', 'approval-by-another', 'no-exceptions-noted', 1],
       ['AC-07', 'identity-complete', 'no-exceptions-noted', 1],
       ['AC-07', 'agent-accountable', 'no-exceptions-noted', 1],
-      ['AC-07', 'policy-in-force', 'no-exceptions-noted', 3],
+      ['AC-07', 'denial-held', 'no-exceptions-noted', 2],
       ['CF-01', 'masking-applied', 'no-exceptions-noted', 3],
+      ['CF-01', 'identity-complete', 'no-exceptions-noted', 3],
+      ['CF-01', 'agent-accountable', 'no-exceptions-noted', 3],
+      ['CF-01', 'denial-held', 'no-exceptions-noted', 3],
+      ['LG-01', 'recorded-whole', 'no-exceptions-noted', 3],
+      ['LG-01', 'policy-in-force', 'no-exceptions-noted', 6],
+      ['LG-01', 'log-continuous', 'no-exceptions-noted', 2],
     ])
     expect([...bundle.files.values()].join('\n')).not.toContain(secret)
     const checked = await verifyBundle({ directory: bundle.directory, fingerprint: key.fingerprint, pin, readControls })
