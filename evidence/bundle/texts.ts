@@ -125,7 +125,7 @@ export function limitations({ material, views, runs, coverage }: Shown): string[
     views.policies.every(row => row.rules_disclosed === true)
       ? 'That an approver held the required role is told again from the disclosed rules; that these were the right rules, and that the person was who the key says, is for others to show.'
       : 'Whether an approver held the required role was decided by the guard when it happened; where the rules are withheld, it is not tested here again.',
-    'A single sign of who acted is not one person: that a login is not shared, and that who is accountable is still employed, no ledger shows.',
+    'That a login is not shared, and that who is accountable for an agent is still employed, no ledger shows.',
     'Who approved a change of policy is recorded where its files are kept, not here.',
     ...(scope.identities === 'pseudonyms'
       ? ['People appear as stable pseudonyms; their names and the rules that name them are withheld.']

@@ -26,6 +26,7 @@ const sample = `- id: AC-01
   criteria: [C1.1]
   covers: { resource: crm/public.customers }
   mask: { ssn: last4, "*": redact }
+  thresholds: { revocation: 30s }
 `
 
 describe('controls', () => {
@@ -56,6 +57,7 @@ describe('controls', () => {
         mask: { ssn: 'last4', '*': 'redact' },
         mode: 'enforce',
         tests: 'auto',
+        thresholds: { revocationMs: 30_000 },
       },
     ])
     expect(policy.controlsText).toBe(sample)
@@ -113,6 +115,7 @@ describe('controls', () => {
     ['a pattern that is too large',        '"*": redact }', "\"*\": detect }\n  patterns: { x: '(?:aa|bb){1,120}' }", '21:18: a pattern that would take too long'],
     ['a pattern that is too long',         '"*": redact }', `"*": detect }\n  patterns: { x: ${'a'.repeat(257)} }`, '21:18: a pattern of over 256 characters'],
     ['a pattern that is no text',          '"*": redact }', '"*": detect }\n  patterns: { x: 12 }', '21:18: expected text'],
+    ['a threshold that is no duration',    'revocation: 30s', 'revocation: soon',    '21:29: not a duration: a whole number and one unit, as 30s, 15m, 8h, 30d'],
     ['a mask that only observes',          'title: A mask', 'title: A mask\n  mode: observe\n  until: 2026-03-01', '18:9: masks have no observe mode'],
   ]
 

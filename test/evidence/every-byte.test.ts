@@ -152,10 +152,16 @@ describe('a bundle with every kind of file', () => {
       const { directory, files } = await buildBundle(fixture.options({ imports }))
       expect((await fixture.verify(directory)).findings).toEqual([])
       expect([...primaryPaths].filter(path => !files.has(path))).toEqual([])
-      const { unnamed, flips, kinds } = await flipEach(directory, fixture.verify, 1)
+      // One page of each kind, one proof, one test's files: the others are made alike, and each costs a verification.
+      const kindOf = (path: string) => path.replace(/[^/]*(?=\.\w+$)/, name => (/\d|\./.test(name) ? '*' : name))
+      const seen = new Set<string>()
+      const alike = [...files.keys()].filter(path => seen.has(kindOf(path)) || !seen.add(kindOf(path)))
+      const { unnamed, flips, kinds } = await flipEach(directory, fixture.verify, 1, alike)
       expect(unnamed).toEqual([])
-      expect(flips).toBe([...files.values()].filter(content => content !== '').length)
-      expect(kinds).toHaveLength(19)
+      const flipped = [...files].filter(([path, content]) => content !== '' && !alike.includes(path))
+      expect(flips).toBe(flipped.length)
+      expect(flips).toBeGreaterThan(50)
+      expect(kinds).toHaveLength(20)
     } finally {
       await fixture.remove()
     }

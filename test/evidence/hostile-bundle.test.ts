@@ -51,7 +51,7 @@ describe('memory', () => {
     const bytes = 900 * 1024 * 1024
     const large = { path: 'recordings/session.bin', bytes, sha256: digestOfZeros(bytes), rows: 0 }
     const directory = await fixture.forge(() => undefined, [large])
-    await mkdir(join(directory, 'recordings'))
+    await mkdir(join(directory, 'recordings'), { recursive: true })
     await sparse(join(directory, large.path), bytes)
     const without = verifyApart(fixture.built.directory)
     const said = verifyApart(directory)
