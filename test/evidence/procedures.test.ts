@@ -106,7 +106,7 @@ async function inOrder(): Promise<Story> {
   return story
 }
 
-const after = (story: Story, seconds: number) => {
+const later = (story: Story, seconds: number) => {
   story.builder.now += seconds * 1000
 }
 
@@ -172,32 +172,32 @@ describe('the tests that auto chooses', () => {
     ['grant-given', ['approver-without-the-role'], s => { s.builder.principal('visitor', 'person'); grant(s, 'g-00000002', {}, { approver: pseudonym('visitor') }) }],
     ['grant-given', ['approver-without-the-role'], s => grant(s, 'g-00000002', { roles: ['role:dba', 'role:head'] })],
 
-    ['grant-ended', ['let-through-afterwards', 'went-on-afterwards'], s => { after(s, 10); s.update('g-00000001') }],
+    ['grant-ended', ['let-through-afterwards', 'went-on-afterwards'], s => { later(s, 10); s.update('g-00000001') }],
     ['grant-ended', ['went-on-afterwards'], s => {
       grant(s, 'g-00000002')
       const exchange = s.update('g-00000002', { verdict: 'permit', exchange: s.builder.uuid() }, null)
       s.builder.add('grant-revoked', { grant: 'g-00000002', by: pseudonym(dba) })
-      after(s, 10)
+      later(s, 10)
       s.builder.add('outcome', { exchange, result: 'completed', items: 0, bytes: 0 })
     }],
     ['grant-ended', ['end-not-known'], s => {
       grant(s, 'g-00000002')
       const exchange = s.update('g-00000002', {}, null)
       s.builder.add('grant-revoked', { grant: 'g-00000002', by: pseudonym(dba) })
-      after(s, 10)
+      later(s, 10)
       s.builder.add('outcome', { exchange, result: 'unknown', items: 0, bytes: 0 })
     }],
     ['grant-ended', ['still-under-way'], s => {
       grant(s, 'g-00000002')
       s.update('g-00000002', {}, null)
       s.builder.add('grant-revoked', { grant: 'g-00000002', by: pseudonym(dba) })
-      after(s, 10)
+      later(s, 10)
       s.builder.add('heartbeat', { open: 1, interval: 60 })
     }],
     ['grant-ended', ['still-under-way'], s => {
       grant(s, 'g-00000002', {}, { until: new Date(s.builder.now + 5000).toISOString() })
       s.update('g-00000002', {}, null)
-      after(s, 10)
+      later(s, 10)
       s.builder.add('heartbeat', { open: 1, interval: 60 })
     }],
     ['grant-ended', ['session-went-on'], s => {
@@ -205,14 +205,14 @@ describe('the tests that auto chooses', () => {
       grant(s, 'g-00000002')
       s.update('g-00000002', { session })
       s.builder.add('grant-revoked', { grant: 'g-00000002', by: pseudonym(dba) })
-      after(s, 10)
+      later(s, 10)
       s.builder.add('session-closed', { session, reason: 'client' })
     }],
     ['grant-ended', ['session-still-open'], s => {
       grant(s, 'g-00000002')
       s.update('g-00000002', { session: opens(s) })
       s.builder.add('grant-revoked', { grant: 'g-00000002', by: pseudonym(dba) })
-      after(s, 10)
+      later(s, 10)
       s.builder.add('heartbeat', { open: 0, interval: 60 })
     }],
 
@@ -245,27 +245,27 @@ describe('the tests that auto chooses', () => {
     ['policy-in-force', ['policy-not-in-force'], s => {
       const old = s.policy
       s.builder.policy(JSON.stringify([control]), `${rules}p, role:dba, crm/**, *, allow\n`)
-      after(s, 10)
+      later(s, 10)
       s.update('g-00000001', { policy: old })
     }],
 
-    ['log-continuous', ['gap-silence', 'sign-of-life-overdue'], s => { after(s, 3600); s.builder.add('heartbeat', { open: 0, interval: 60 }) }],
+    ['log-continuous', ['gap-silence', 'sign-of-life-overdue'], s => { later(s, 3600); s.builder.add('heartbeat', { open: 0, interval: 60 }) }],
     // Other entries went on: the silence is of the heartbeats alone.
     ['log-continuous', ['sign-of-life-overdue'], s => {
-      for (let i = 0; i < 3; i += 1) { after(s, 50); s.builder.principal(`new-${i}`, 'person') }
+      for (let i = 0; i < 3; i += 1) { later(s, 50); s.builder.principal(`new-${i}`, 'person') }
       s.builder.add('heartbeat', { open: 0, interval: 60 })
     }],
     ['log-continuous', ['gap-crash', 'sign-of-life-overdue'], s => {
-      after(s, 3600)
+      later(s, 3600)
       s.builder.add('recovered', { epoch: 2, torn: 0 })
     }],
     ['log-continuous', ['gap-sequence'], s => s.builder.add('heartbeat', { open: 0, interval: 60 }, {}, { seq: 99 })],
     ['log-continuous', ['counter-went-back'], s => s.builder.add('heartbeat', { open: 0, interval: 60 }, {}, { seq: 1 })],
-    ['log-continuous', ['clock-went-back'], s => { after(s, -11); s.builder.add('heartbeat', { open: 0, interval: 60 }) }],
+    ['log-continuous', ['clock-went-back'], s => { later(s, -11); s.builder.add('heartbeat', { open: 0, interval: 60 }) }],
     ['log-continuous', ['never-came-back'], s => {
       s.builder.writer = 'gateway-2'
       s.builder.add('started', { software: 'builder', placement: 'gateway', epoch: 2, interval: 0 })
-      after(s, 3600)
+      later(s, 3600)
       s.builder.add('stopped', {})
     }],
   ]
@@ -302,7 +302,7 @@ describe('the tests that auto chooses', () => {
     const story = await inOrder()
     const old = story.policy
     const exchange = story.builder.uuid()
-    after(story, 30)
+    later(story, 30)
     story.builder.policy(JSON.stringify([control]), `${rules}p, role:dba, crm/**, *, allow\n`)
     story.update('g-00000001', { policy: old, exchange })
     expect((await resultOf(story, 'policy-in-force')).word).toBe('no-exceptions-noted')
@@ -314,7 +314,7 @@ describe('the tests that auto chooses', () => {
       grant(story, 'g-00000002')
       const exchange = story.update('g-00000002', {}, null)
       story.builder.add('grant-revoked', { grant: 'g-00000002', by: pseudonym(dba) })
-      after(story, 10)
+      later(story, 10)
       story.builder.add('outcome', { exchange, result: 'aborted', items: 0, bytes: 0 })
       return story
     }
@@ -346,7 +346,7 @@ describe('the tests that auto chooses', () => {
 
   test('a gap makes each of them unable-to-test for its interval, and is an exception of the log', async () => {
     const story = await inOrder()
-    after(story, 3600)
+    later(story, 3600)
     story.builder.add('heartbeat', { open: 0, interval: 60 })
     const words = new Map((await results(story)).map(result => [result.test, result.word]))
     expect(words.get('log-continuous')).toBe('exceptions-noted')

@@ -138,7 +138,7 @@ describe.each([
         levels.filter(level => level === 1),
         path,
       ).toHaveLength(1)
-      levels.forEach((level, i) => expect(level, path).toBeLessThanOrEqual((levels[i - 1] ?? 0) + 1))
+      for (const [i, level] of levels.entries()) expect(level, path).toBeLessThanOrEqual((levels[i - 1] ?? 0) + 1)
       for (const [cell] of page.matchAll(/<th[^e>]*>/g)) expect(cell, path).toMatch(/scope="(col|row)"/)
       for (const [region] of page.matchAll(/<div class="scroll"[^>]*>/g))
         expect(region).toMatch(/role="region" tabindex="0" aria-label="[^"]+"/)
