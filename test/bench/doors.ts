@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as http from './doors/http.ts'
+import * as pool from './doors/pool.ts'
 import * as postgres from './doors/postgres.ts'
 import * as ssh from './doors/ssh.ts'
 import { row } from './measure.ts'
@@ -32,6 +33,8 @@ export async function suite(): Promise<readonly Row[]> {
     const rows = [...(await http.rates('express', 0.8, folder)), ...(await http.rates('koa', 0.5, folder))]
     rows.push(await held('express', http.slowReader('express', folder)))
     rows.push(await held('koa', http.slowReader('koa', folder)))
+    const pooled = await pool.measure(folder)
+    rows.push(...pooled.rows, await held('pool', Promise.resolve(pooled.held)))
     rows.push(await held('PostgreSQL gateway', postgres.slowReader(folder)))
     if (!ssh.isThere()) return rows
     rows.push(await held('SSH gateway', ssh.slowReader(folder)))

@@ -18,10 +18,11 @@ interface Figure {
 /** @param bound of the value divided by what it is held against */
 export function row(
   { against, ...figure }: Figure,
-  bound: { readonly most: number } | { readonly least: number },
+  bound?: { readonly most: number } | { readonly least: number },
 ): Row {
   const ratio = figure.value / against.value
   const yardstick = `${against.what} (${Math.round(against.value)} ${figure.unit})`
+  if (bound === undefined) return { ...figure, yardstick, ratio }
   return 'most' in bound
     ? { ...figure, yardstick, ratio, target: `<= ${bound.most}`, met: ratio <= bound.most }
     : { ...figure, yardstick, ratio, target: `>= ${bound.least}`, met: ratio >= bound.least }

@@ -3,7 +3,6 @@
  * JSON; says `{ port }`, and answers `usage` with the
  * most memory that it has held since it was last asked, and its processor time so far.
  */
-import { generateKeyPairSync } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import express from 'express'
@@ -12,12 +11,10 @@ import { controlled as expressControlled } from '../../../adapters/express/index
 import { controlled as koaControlled } from '../../../adapters/koa/index.ts'
 import { postgresGateway } from '../../../adapters/pg/index.ts'
 import { type SshHost, sshGateway } from '../../../adapters/ssh/index.ts'
-import type { Control } from '../../../lib/control.ts'
-import type { Guard } from '../../../lib/guard.ts'
 import { sshKeys } from '../../../lib/identity/ssh-keys.ts'
-import { openDirectoryLedger } from '../../../lib/ledger/directory.ts'
-import { fixture, grantControl, maskControl, requester } from '../../support/guard.ts'
+import { maskControl } from '../../support/guard.ts'
 import { flood } from './flood.ts'
+import { benchGuard } from './guard.ts'
 import { relay } from './relay.ts'
 
 export interface Asked {
@@ -38,23 +35,12 @@ const customer = {
 
 const asked = JSON.parse(process.argv[2]!) as Asked
 
-async function gate(): Promise<Guard> {
-  const ledger = await openDirectoryLedger({
-    directory: asked.directory,
-    origin: 'bench.example/doors',
-    writer: 'bench',
-    noteKey: generateKeyPairSync('ed25519').privateKey,
-    wrappingKey: new Uint8Array(32),
-    software: 'counterfoil/bench',
-    placement: 'embedded',
-    create: true,
-  })
-  const controls: Control[] = [grantControl]
-  // A command may reach anything of its target: every mask there applies to it.
-  if (asked.door !== 'ssh') controls.push({ ...maskControl, covers: { resource: 'crm/elsewhere/**' } })
-  if (asked.way === 'masked') controls.push({ ...maskControl, id: 'CF-02', covers: { resource: 'crm/customers/**' } })
-  return (await fixture(controls, { ledger, identify: async () => requester })).guard
-}
+/** A command of SSH may reach anything of its target: every mask there applies to it. */
+const gate = () =>
+  benchGuard(asked.directory, [
+    ...(asked.door === 'ssh' ? [] : [{ ...maskControl, covers: { resource: 'crm/elsewhere/**' } }]),
+    ...(asked.way === 'masked' ? [{ ...maskControl, id: 'CF-02', covers: { resource: 'crm/customers/**' } }] : []),
+  ])
 
 // biome-ignore format: a table
 const doors: Readonly<Record<Asked['door'], () => Promise<number>>> = {
