@@ -78,7 +78,9 @@ export async function serveSession(served: Served, parts: Serving): Promise<void
     if (!idle) upstream?.cancel()
     upstream?.destroy()
   }
-  askers.signal.addEventListener('abort', cut, { once: true })
+  // It may have ended while it was being recorded: whoever logs in is told.
+  if (askers.signal.aborted) cut()
+  else askers.signal.addEventListener('abort', cut, { once: true })
   try {
     const over = AbortSignal.any([askers.signal, gone.signal])
     upstream = await connectUpstream(parts.upstream, settings, over).catch(error => {

@@ -3,12 +3,30 @@ import { connect } from 'node:net'
 import type pg from 'pg'
 import { expect, test } from 'vitest'
 import { postgresGateway } from '../../../adapters/pg/index.ts'
+import { Refusal } from '../../../lib/errors.ts'
+import type { Subject } from '../../../lib/identity/subject.ts'
 import { testCertificate, testKey } from '../../config/tls.ts'
 import { approvalControl, dba, grantControl, owner, requester } from '../../support/guard.ts'
 import { crm } from '../../support/postgres.ts'
 import { failure, gateway } from './support.ts'
 
+const subjects = [requester, owner, dba]
+const withdrawn = new Refusal('ERR_UNIDENTIFIED', 'this key was revoked')
+
 const setup = gateway([grantControl, approvalControl], {
+  parts: {
+    identify: async ({ secret }) => {
+      const known = subjects.find(({ id }) => id === secret)
+      if (known !== undefined) return known
+      if (secret !== 'withdrawn') throw new Refusal('ERR_UNIDENTIFIED', 'unknown')
+      // Taken back while the session is being recorded.
+      const cutAtOnce: Subject['withdrawn'] = cut => {
+        cut(withdrawn)
+        return () => undefined
+      }
+      return { ...requester, withdrawn: cutAtOnce }
+    },
+  },
   sql: `${crm} create table doomed (n int); create table spared (n int);`,
   gateway: { handshakeMs: 3000 },
 })
@@ -17,6 +35,11 @@ test('a login that fails is told so, and recorded', async () => {
   const error = await failure(setup().client('nobody'))
   expect(error).toMatchObject({ code: '28P01', ours: 'ERR_UNIDENTIFIED' })
   expect((await setup().of('decision')).at(-1)).toMatchObject({ verdict: 'deny', code: 'ERR_UNIDENTIFIED' })
+})
+
+test('a login whose identification ends while it is recorded is told so', async () => {
+  const error = await failure(setup().client('withdrawn'))
+  expect(error).toMatchObject({ code: '57P01', ours: 'ERR_UNIDENTIFIED' })
 })
 
 test('a statement that needs approval is held, told of, and runs once it is given', async () => {

@@ -1,12 +1,11 @@
 /** Frameworks: requests a second at 64 connections, and what a slow reader makes them hold. */
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { quantile, row } from '../measure.ts'
 import type { Row } from '../row.ts'
 import { floodBytes } from './flood.ts'
-import { type Opened, openDoor, type Way, ways } from './open.ts'
+import { type Opened, openDoor, said, type Way, ways } from './open.ts'
 import { readSlowly } from './slow-reader.ts'
 
 const rounds = 5
@@ -51,17 +50,8 @@ export async function rates(door: 'express' | 'koa', least: number, folder: stri
 }
 
 async function ask(load: ChildProcess, port: number): Promise<number> {
-  const over = new AbortController()
-  const gone = once(load, 'exit', { signal: over.signal }).then(
-    () => {
-      throw new Error('the load has failed')
-    },
-    () => undefined as never,
-  )
   load.send({ port, path: '/customers/1', clients, seconds, token: 'bench' })
-  const [answer] = await Promise.race([once(load, 'message', { signal: over.signal }), gone])
-  over.abort()
-  return (answer as { requests: number }).requests
+  return ((await said(load)) as { requests: number }).requests
 }
 
 /** @returns bytes that the door held more than before, at most */

@@ -1,5 +1,5 @@
 /** A door in a process of its own. */
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,18 +22,32 @@ export interface Opened {
   close(): void
 }
 
+/** The next thing that a process says. @throws where it ends instead */
+export async function said(child: ChildProcess): Promise<unknown> {
+  const over = new AbortController()
+  const { signal } = over
+  const never = () => new Promise<never>(() => undefined)
+  const ended = once(child, 'exit', { signal }).then(() => {
+    throw new Error('a process of the bench has failed')
+  }, never)
+  try {
+    return (await Promise.race([once(child, 'message', { signal }), ended]))[0]
+  } finally {
+    over.abort()
+  }
+}
+
 /** @param folder where its ledger may lie */
 export async function openDoor(asked: Omit<Asked, 'directory'>, folder: string): Promise<Opened> {
   const directory = join(mkdtempSync(join(folder, `${asked.door}-`)), 'ledger')
   const file = fileURLToPath(new URL('./server.ts', import.meta.url))
   const child = fork(file, [JSON.stringify({ ...asked, directory })], { stdio: 'inherit' })
-  const [first] = await Promise.race([once(child, 'message'), once(child, 'exit')])
-  if (typeof first !== 'object') throw new Error(`the door ${asked.door} did not open`)
+  const { port } = (await said(child)) as { port: number }
   return {
-    port: (first as { port: number }).port,
+    port,
     async usage() {
       child.send('usage')
-      return (await once(child, 'message'))[0] as Usage
+      return (await said(child)) as Usage
     },
     close: () => child.kill(),
   }

@@ -1,6 +1,5 @@
 /** A guarded pool against a bare one, each in a process that asks it itself; and what a slow reader makes it hold. */
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +7,7 @@ import pg from 'pg'
 import { startPostgres } from '../../../cli/demo/postgres.ts'
 import { quantile, row } from '../measure.ts'
 import type { Row } from '../row.ts'
+import { said } from './open.ts'
 import type { Asked } from './pool-process.ts'
 
 const rounds = 5
@@ -53,14 +53,11 @@ async function start(way: (typeof ways)[number], upstream: string, folder: strin
   const file = fileURLToPath(new URL('./pool-process.ts', import.meta.url))
   const directory = join(mkdtempSync(join(folder, 'pool-')), 'ledger')
   const child = fork(file, [JSON.stringify({ way, upstream, directory })], { stdio: 'inherit' })
-  const [first] = await Promise.race([once(child, 'message'), once(child, 'exit')])
-  if (first !== 'ready') throw new Error('the pool did not start')
+  await said(child)
   return child
 }
 
 async function ask<T>(child: ChildProcess, asked: Asked): Promise<T> {
   child.send(asked)
-  const [answer] = await Promise.race([once(child, 'message'), once(child, 'exit')])
-  if (typeof answer !== 'object') throw new Error('the pool has failed')
-  return answer as T
+  return (await said(child)) as T
 }
