@@ -25,10 +25,11 @@ export interface Packet {
   readonly body: Buffer
 }
 
-/** Cuts a stream into packets. */
+/** Cuts a stream into packets. What a packet arrives in is joined once: OpenSSH's are eight pieces long. */
 export class Packets {
   readonly #inlet: Inlet
-  #held: Buffer = Buffer.alloc(0)
+  #pieces: Buffer[] = []
+  #length = 0
 
   constructor(inlet: Inlet) {
     this.#inlet = inlet
@@ -41,21 +42,25 @@ export class Packets {
       if (packet !== undefined) return packet
       const piece = await this.#inlet.next(signal)
       if (piece === undefined) {
-        if (this.#held.length > 0) throw new Garbled('a packet that breaks off')
+        if (this.#length > 0) throw new Garbled('a packet that breaks off')
         return undefined
       }
-      this.#held = this.#held.length === 0 ? piece.bytes : Buffer.concat([this.#held, piece.bytes])
+      this.#pieces.push(piece.bytes)
+      this.#length += piece.bytes.length
     }
   }
 
   #cut(): Packet | undefined {
-    const held = this.#held
-    if (held.length < 4) return undefined
-    const length = held.readUInt32BE()
+    if (this.#length < 4) return undefined
+    if (this.#pieces[0]!.length < 4) this.#pieces = [Buffer.concat(this.#pieces)]
+    const length = this.#pieces[0]!.readUInt32BE()
     if (length < 1 || length > longest) throw new Garbled('a packet of an impossible length')
-    if (held.length < 4 + length) return undefined
-    this.#held = held.subarray(4 + length)
-    return { type: held[4]!, body: held.subarray(5, 4 + length) }
+    if (this.#length < 4 + length) return undefined
+    const all = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces)
+    const rest = all.subarray(4 + length)
+    this.#pieces = rest.length === 0 ? [] : [rest]
+    this.#length = rest.length
+    return { type: all[4]!, body: all.subarray(5, 4 + length) }
   }
 }
 

@@ -47,14 +47,19 @@ export class Remote {
     return { remote, extensions }
   }
 
-  /** Sends at once. @param cost in bytes that are kept until the answer has come. @throws Fault ERR_UPSTREAM */
-  request(of: number, body: Uint8Array, cost: number): Promise<Packet> {
+  /**
+   * Sends at once.
+   * @param body in one piece or several
+   * @param cost in bytes that are kept until the answer has come
+   * @throws Fault ERR_UPSTREAM
+   */
+  request(of: number, body: Uint8Array | readonly Uint8Array[], cost: number): Promise<Packet> {
     if (this.#lost !== undefined) return unheard(Promise.reject(this.#lost))
     const id = this.#next
     this.#next = (this.#next + 1) >>> 0
     this.#outstanding += cost
     const answer = new Promise<Packet>((resolve, reject) => this.#pending.set(id, { cost, resolve, reject }))
-    void this.#outlet.write(packet(of, uint32(id), body))
+    void this.#outlet.write(packet(of, uint32(id), ...[body].flat()))
     return unheard(answer)
   }
 

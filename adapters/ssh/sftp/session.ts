@@ -166,7 +166,7 @@ class SftpSession {
     if (!mayAsk(file, of)) return this.#say(status(id, fx.permissionDenied, 'it was not opened for this'))
     const rest = fields.rest()
     const named = extension === undefined ? [] : [string(extension)]
-    const answer = remote.request(of, Buffer.concat([...named, string(file.remote!), rest]), costOf(of, rest))
+    const answer = remote.request(of, [...named, string(file.remote!), rest], costOf(of, rest))
     const written = of === type.write ? new Fields(rest.subarray(8)).string() : undefined
     file.ask({
       ...{ id, answer },
