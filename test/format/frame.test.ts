@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeFrame, encodeFrame, findFrame } from '../../lib/ledger/frame.ts'
+import { decodeFrame, encodeFrame, findFrame } from '../../lib/format/frame.ts'
 
 const head = { epoch: 3, first: 2 ** 40, durable: 2 ** 40 - 1, root: new Uint8Array(32).fill(9) }
 const entries = [Buffer.from('{"a":1}'), Buffer.from('{"b":2}')]

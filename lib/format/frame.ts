@@ -5,11 +5,11 @@
  *   at 0  magic "CFf1"      4  length of the whole frame      8  epoch        12  count of entries
  *     16  index of the first entry (uint64)                  24  entries known durable when it was written (uint64)
  *     32  root of the tree after the frame                   64  length of the entry bundle
- *     68  entry bundle (lib/format/tile), sealed disclosures of each entry in turn (lib/format/vault), crc32 of all before it
+ *     68  entry bundle (tile.ts), sealed disclosures of each entry in turn (vault.ts), crc32 of all before it
  */
 import { crc32 } from 'node:zlib'
 import { LedgerError } from '../errors.ts'
-import { encodeBundle } from '../format/tile.ts'
+import { encodeBundle } from './tile.ts'
 
 export interface Frame {
   readonly epoch: number
