@@ -12,6 +12,7 @@ import { login } from './commands/login.ts'
 import { replay } from './commands/replay.ts'
 import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
+import { tail } from './commands/tail.ts'
 import { verify } from './commands/verify.ts'
 import { verifyBundle } from './commands/verify-bundle.ts'
 import { exit, exitStatusOf } from './exit.ts'
@@ -30,7 +31,7 @@ const program = new Command('counterfoil')
     '\nexit status: 0 good, 1 exceptions noted or refused, 2 usage or configuration, 3 integrity broken, 4 could not tell',
   )
 
-for (const register of [demo, init, check, serve, keys, login, desk, show, replay, verify, bundle, verifyBundle])
+for (const register of [demo, init, check, serve, keys, login, desk, tail, show, replay, verify, bundle, verifyBundle])
   register(program)
 for (const command of program.commands) command.exitOverride()
 

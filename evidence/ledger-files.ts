@@ -8,6 +8,7 @@ import {
   entryBundle,
   hashTile,
   sealFile,
+  segmentFile,
   slotFile,
   slotsInFile,
   tileFill,
@@ -48,6 +49,22 @@ export class LedgerFiles {
 
   async checkpoint(): Promise<SignedCheckpoint> {
     return parseCheckpoint(await this.#directory.read(checkpointFile, mostCheckpoint))
+  }
+
+  async checkpointIfThere(): Promise<SignedCheckpoint | undefined> {
+    const bytes = await this.#directory.readIfThere(checkpointFile, mostCheckpoint)
+    return bytes === undefined ? undefined : parseCheckpoint(bytes)
+  }
+
+  /** Segments of the write-ahead log, by the index of their first entry, ascending. */
+  async segments(): Promise<number[]> {
+    const names = await this.#directory.list('wal')
+    return names.flatMap(name => (/^\d{16}\.seg$/.test(name) ? [Number(name.slice(0, 16))] : []))
+  }
+
+  /** Bytes of a segment, as they stand now; undefined where it has been released. */
+  segment(first: number, at: number, most: number): Promise<Buffer | undefined> {
+    return this.#directory.from(segmentFile(first), at, most)
   }
 
   async certificate(): Promise<string | undefined> {

@@ -30,6 +30,8 @@ export interface DirectoryReader {
   size(path: string): Promise<number | undefined>
   /** A file's bytes, a piece at a time: each is read only once the one before it has been taken. @throws as `read` */
   pieces(path: string): AsyncGenerator<Buffer>
+  /** What stands in a file from `at` on, up to `most` bytes: of one that is still being written. Undefined where there is no such file. */
+  from(path: string, at: number, most: number): Promise<Buffer | undefined>
   /** Digest of a file read a piece at a time, so that its length costs no memory. @throws as `read` */
   digest(path: string, most: number): Promise<Digest>
   /** Names in a folder, sorted; none where there is no such folder. @throws LedgerError ERR_LEDGER_CORRUPT over a million */
@@ -53,6 +55,7 @@ export async function openDirectory(directory: string): Promise<DirectoryReader>
     readIfThere: (path, most) => readInside(root, path, most),
     size: path => withFile(root, path, Number.MAX_SAFE_INTEGER, async (_, size) => size),
     pieces: path => piecesInside(root, path),
+    from: (path, at, most) => pieceInside(root, path, at, most),
     digest: async (path, most) => (await digestInside(root, path, most)) ?? missing(path),
     list: path => listInside(root, path),
     entries: path => entriesInside(root, path),
@@ -136,14 +139,16 @@ const digestInside = (root: string, path: string, most: number) =>
     return { bytes: at, sha256: hash.digest('hex') }
   })
 
+const pieceInside = (root: string, path: string, at: number, most: number) =>
+  withFile(root, path, Number.MAX_SAFE_INTEGER, async (file, size) => {
+    const bytes = Buffer.allocUnsafe(Math.min(most, Math.max(0, size - at)))
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, at)
+    return bytes.subarray(0, bytesRead)
+  })
+
 async function* piecesInside(root: string, path: string): AsyncGenerator<Buffer> {
   for (let at = 0; ; ) {
-    const from = at
-    const piece = await withFile(root, path, Number.MAX_SAFE_INTEGER, async (file, size) => {
-      const bytes = Buffer.allocUnsafe(Math.min(pieceBytes, Math.max(0, size - from)))
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, from)
-      return bytes.subarray(0, bytesRead)
-    })
+    const piece = await pieceInside(root, path, at, pieceBytes)
     if (piece === undefined) return missing(path)
     if (piece.length === 0) return
     at += piece.length

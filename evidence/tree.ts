@@ -230,7 +230,7 @@ async function readEntries(files: LedgerFiles, n: number, size: number, findings
 }
 
 /** As lib/format's decodeBundle, but keeps what comes before a fault, so that the fault can be placed. */
-function cut(bytes: Buffer, count: number): { entries: Uint8Array[]; rest: number } {
+export function cut(bytes: Buffer, count: number): { entries: Uint8Array[]; rest: number } {
   const entries: Uint8Array[] = []
   let at = 0
   while (entries.length < count && at + 2 <= bytes.length) {

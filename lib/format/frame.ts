@@ -76,6 +76,13 @@ export function decodeFrame(bytes: Buffer, at: number): { readonly frame: Frame;
   return { frame, end }
 }
 
+/** How long the frame that begins at `at` says to be, its head alone being there; undefined where none begins. */
+export function announcedLength(bytes: Buffer, at: number): number | undefined {
+  if (at + 8 > bytes.length || bytes.readUInt32BE(at) !== magic) return undefined
+  const length = bytes.readUInt32BE(at + 4)
+  return length <= longestFrame ? length : undefined
+}
+
 /** @returns the first valid frame that begins at `from` or anywhere behind it: the sign that bytes before it were altered. */
 export function findFrame(bytes: Buffer, from: number): Frame | undefined {
   const mark = Buffer.alloc(4)

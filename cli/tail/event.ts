@@ -1,0 +1,153 @@
+/** Entries in words, an event each: an operation that was decided and over when it was read is one. The table below holds every kind. */
+import { formatDuration } from '../../lib/duration.ts'
+import type { Access, EntryOf, Kind } from '../../lib/format/entry.ts'
+import type { Actors, Told } from './told.ts'
+
+export type Tone = 'good' | 'bad' | 'warn' | 'plain'
+
+export interface Event {
+  readonly told: Told
+  readonly actors: Actors | undefined
+  readonly word: string
+  readonly tone: Tone
+  readonly what: string
+  /** What else is told, each with its rank: the highest goes first where there is no room. */
+  readonly details: readonly Detail[]
+}
+
+export type Detail = readonly [rank: number, text: string]
+
+interface Words {
+  readonly word: string
+  readonly tone: Tone
+  readonly what: string
+  readonly details?: readonly (Detail | undefined)[]
+}
+
+type Teller<K extends Kind> = (entry: EntryOf<K>, told: Told) => Words
+
+// biome-ignore format: a table
+const tellers: { readonly [K in Kind]: Teller<K> } = {
+  opened:               e => ({ word: 'ledger',  tone: 'plain', what: `begins: ${e.origin}` }),
+  started:              e => ({ word: 'ledger',  tone: 'plain', what: `is recording: ${e.software}, ${e.placement}, epoch ${e.epoch}` }),
+  heartbeat:            e => ({ word: 'alive',   tone: 'plain', what: `${count(e.open, 'exchange')} open` }),
+  stopped:              () => ({ word: 'ledger',  tone: 'warn',  what: 'stopped recording' }),
+  recovered:            e => ({ word: 'ledger',  tone: 'warn',  what: `recovered: ${count(e.torn, 'torn byte')} set aside` }),
+  principal:            e => ({ word: 'known',   tone: 'plain', what: `${e.type} ${e.subject}` }),
+  policy:               e => ({ word: 'policy',  tone: 'warn',  what: `in force: ${e.digest.slice(0, 12)}` }),
+  'session-opened':     e => ({ word: 'session', tone: 'plain', what: `${e.protocol} ${e.target}`, details: [[3, `by ${e.method}`], [6, e.session]] }),
+  'session-closed':     e => ({ word: 'session', tone: e.reason === 'client' ? 'plain' : 'warn', what: `closed: ${e.reason}`, details: [when(e.grant, 2, id => id), [6, e.session]] }),
+  decision:             e => decided(e),
+  outcome:              (e, t) => ({ word: 'permit', tone: toneOf(e), what: whatOf(t.accesses) || `exchange ${e.exchange}`, details: resultOf(e, t) }),
+  settled:              (e, t) => ({ word: 'permit', tone: e.result === 'committed' ? 'good' : 'warn', what: whatOf(t.accesses) || count(e.exchanges.length, 'operation'), details: [[1, e.result]] }),
+  'grant-requested':    e => ({ word: 'ask',     tone: 'warn',  what: `${e.grant}: ${e.actions.join(', ')} ${e.resource}`, details: [[2, `for ${formatDuration(e.seconds * 1000)}`], controlsOf(e)] }),
+  'grant-decided':      (e, t) => ({ word: e.verdict, tone: e.verdict === 'approve' ? 'good' : 'bad', what: about(e.grant, t), details: [when(e.until, 2, time => `until ${time.slice(0, 19)}Z`)] }),
+  'grant-revoked':      (e, t) => ({ word: 'revoke', tone: 'bad', what: about(e.grant, t) }),
+  'approval-requested': e => ({ word: 'ask',     tone: 'warn',  what: `${e.approval}: ${whatOf(e.accesses)}`, details: [controlsOf(e)] }),
+  'approval-decided':   (e, t) => ({ word: e.verdict, tone: e.verdict === 'approve' ? 'good' : 'bad', what: about(e.approval, t) }),
+  'attempt-refused':    (e, t) => ({ word: 'deny', tone: 'bad', what: `to ${e.verb} ${about(e.of, t)}`, details: [[1, e.code], [4, e.why]] }),
+  attachment:           (e, t) => ({ word: 'kept', tone: 'plain', what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[2, size(e.bytes)], [6, e.attachment]] }),
+  event:                e => ({ word: e.level,   tone: ['error', 'crit', 'alert', 'emerg'].includes(e.level) ? 'bad' : 'plain', what: `${e.source}: ${e.event}` }),
+  'events-lost':        e => ({ word: 'lost',    tone: 'bad',   what: `${e.source}: ${count(e.lost, 'event')}` }),
+}
+
+/** @param batch entries that were read together, in order. @returns events in the order of what began them */
+export function eventsOf(batch: readonly Told[]): Event[] {
+  const decisions = new Map<string, { event: Event; readonly place: number }>()
+  const events: Event[] = []
+  for (const told of batch) {
+    const { entry } = told
+    if (entry.kind === 'decision') decisions.set(entry.exchange, { event: tell(told), place: events.length })
+    const ids = entry.kind === 'outcome' ? [entry.exchange] : entry.kind === 'settled' ? entry.exchanges : []
+    const begun = ids.map(id => decisions.get(id))
+    // Of many that were settled at once, those that were read before are told apart.
+    if (ids.length > 0 && begun.every(one => one !== undefined)) {
+      for (const one of begun) {
+        const { event, place } = one
+        one.event = events[place] = { ...event, ...ended(event, told) }
+      }
+      continue
+    }
+    events.push(entry.kind === 'decision' ? decisions.get(entry.exchange)!.event : tell(told))
+  }
+  return events
+}
+
+function tell(told: Told): Event {
+  const { details = [], ...words } = (tellers[told.entry.kind] as Teller<Kind>)(told.entry, told)
+  return { told, actors: told.actors, ...words, details: details.filter(detail => detail !== undefined) }
+}
+
+/** A decision's line, with what became of it. */
+function ended({ details }: Event, told: Told): Pick<Event, 'details' | 'tone'> {
+  const { tone, details: after } = tell(told)
+  return { tone, details: [...after, ...details.filter(([, text]) => text !== underWay)] }
+}
+
+const underWay = 'under way'
+
+function decided(entry: EntryOf<'decision'>): Words {
+  const { verdict, code, accesses, grant, approval, observed = [] } = entry
+  return {
+    word: verdict,
+    tone: verdict === 'deny' ? 'bad' : 'plain',
+    what: whatOf(accesses) || entry.target,
+    details: [
+      verdict === 'deny' ? [1, code ?? 'refused'] : [2, underWay],
+      when(grant, 4, id => id),
+      when(approval, 4, id => id),
+      controlsOf(entry),
+      observed.length === 0 ? undefined : [4, `would refuse: ${observed.join(',')}`],
+    ],
+  }
+}
+
+function resultOf(entry: EntryOf<'outcome'>, { milliseconds, of }: Told): (Detail | undefined)[] {
+  const { result, code, items, bytes, masked = [], settled } = entry
+  return [
+    [1, code === undefined ? result : `${result} ${code}`],
+    of.length > 0 && (items > 0 || bytes > 0)
+      ? [2, `${count(items, of[0]?.protocol === 'postgres' ? 'row' : 'part')}, ${size(bytes)}`]
+      : undefined,
+    when(milliseconds, 3, took),
+    settled === undefined || settled === 'nothing' ? undefined : [2, settled],
+    masked.length === 0 ? undefined : [6, `masked ${masked.join(',')}`],
+  ]
+}
+
+const toneOf = ({ result }: EntryOf<'outcome'>): Tone => (result === 'completed' ? 'good' : 'warn')
+
+const controlsOf = ({ controls }: { readonly controls: readonly string[] }): Detail | undefined =>
+  controls.length === 0 ? undefined : [5, controls.join(',')]
+
+const when = <T>(value: T | undefined, rank: number, text: (value: T) => string): Detail | undefined =>
+  value === undefined ? undefined : [rank, text(value)]
+
+const about = (id: string, { of }: Told) => (of[0] === undefined ? id : `${id}: ${whatOf(of[0].accesses)}`)
+
+/** `select crm/public.customers, crm/public.orders` */
+export function whatOf(accesses: readonly Access[]): string {
+  const byAction = new Map<string, string[]>()
+  for (const { action, resource } of accesses) byAction.set(action, [...(byAction.get(action) ?? []), resource])
+  return [...byAction].map(([action, resources]) => `${action} ${some(resources)}`).join('; ')
+}
+
+const some = (resources: readonly string[]) =>
+  resources.length <= 3 ? resources.join(', ') : `${resources.slice(0, 2).join(', ')} and ${resources.length - 2} more`
+
+const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
+
+function size(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`
+  const power = Math.min(3, Math.floor(Math.log10(bytes) / 3))
+  return `${(bytes / 1000 ** power).toFixed(1)} ${['B', 'kB', 'MB', 'GB'][power]}`
+}
+
+function took(milliseconds: number): string {
+  if (milliseconds < 1000) return `${milliseconds} ms`
+  if (milliseconds < 60_000) return `${(milliseconds / 1000).toFixed(1)} s`
+  return `${Math.floor(milliseconds / 60_000)}m${Math.floor((milliseconds % 60_000) / 1000)}s`
+}
+
+/** For an entry that cannot be read: of a later version, or none. */
+export const unreadable = (index: number): string => `entry ${index} cannot be read by this version of counterfoil`
