@@ -53,3 +53,17 @@ export function shortened(text: string, columns: number): string {
   }
   return columns < 1 ? '' : `${shown}…`
 }
+
+/** The text, or as much of its beginning and its end as leaves room for an ellipsis between them: of paths the end tells most. */
+export function shortenedWithin(text: string, columns: number): string {
+  if (widthOf(text) <= columns || columns < 8) return shortened(text, columns)
+  const begin = shortened(text, Math.ceil(columns * 0.4))
+  const room = columns - widthOf(begin)
+  const characters = [...text]
+  let end = ''
+  for (let character = characters.pop(); character !== undefined; character = characters.pop()) {
+    if (widthOf(character + end) > room) break
+    end = character + end
+  }
+  return begin + end
+}

@@ -110,7 +110,7 @@ function resultOf(entry: EntryOf<'outcome'>, { milliseconds, of }: Told): (Detai
       ? [2, `${count(items, of[0]?.protocol === 'postgres' ? 'row' : 'part')}, ${size(bytes)}`]
       : undefined,
     when(milliseconds, 3, took),
-    settled === undefined || settled === 'nothing' ? undefined : [2, settled],
+    settled === undefined || settled === 'nothing' ? undefined : [1, settled],
     masked.length === 0 ? undefined : [6, `masked ${masked.join(',')}`],
   ]
 }

@@ -1,6 +1,6 @@
 /** An event as one line, in columns that fit the terminal: where there is no room, the least of what is told goes first. */
 import { visible } from '../replay/safe.ts'
-import { padEnd, shortened, widthOf } from '../width.ts'
+import { padEnd, shortened, shortenedWithin, widthOf } from '../width.ts'
 import type { Event, Tone } from './event.ts'
 
 export type Paint = (text: string, tone: Tone) => string
@@ -14,14 +14,18 @@ export interface Layout {
 /** From as many columns on, everything is told in full where it fits. */
 const roomy = 110
 
+/** Whether a line has its whole time in it. */
+export const hasDay = ({ columns }: Layout): boolean => columns >= roomy
+
 /** @param who as it is to be shown. @param more what is disclosed, last of all */
-export function lineOf(event: Event, who: string, more: string | undefined, { columns, paint }: Layout): string {
+export function lineOf(event: Event, who: string, more: string | undefined, layout: Layout): string {
+  const { columns, paint } = layout
   const { told, word, tone, what } = event
-  const isRoomy = columns >= roomy
+  const isRoomy = hasDay(layout)
   const { time } = told.entry
-  // All of it UTC; a narrow terminal has no room for the year.
-  const at = isRoomy ? time : time.slice(5, 19).replace('T', ' ')
-  const named = isRoomy ? 28 : 18
+  // All of it UTC; a narrow terminal has no room for the day, which stands above instead.
+  const at = isRoomy ? time : time.slice(11, 19)
+  const named = isRoomy ? 28 : 16
   const name = Number.isFinite(columns) ? shortened(visible(who), named) : visible(who)
   const shownWord = padEnd(visible(word), 7)
   const head = `${at}  ${padEnd(name, named)}  ${shownWord}  `
@@ -42,5 +46,7 @@ function fitted({ details }: Event, what: string, more: string | undefined, room
   const over = widthOf(whole()) - room
   if (over <= 0) return whole()
   const left = widthOf(what) - over
-  return left >= 8 ? [shortened(what, left), ...kept.map(({ text }) => text)].join('  ') : shortened(whole(), room)
+  return left >= 8
+    ? [shortenedWithin(what, left), ...kept.map(({ text }) => text)].join('  ')
+    : shortened(whole(), room)
 }

@@ -1,8 +1,9 @@
 /** From entries to printed lines: each event a line for people, or each entry one JSON object for programs. */
 import { type Follower, type LiveEntry, Opener } from '../../evidence/index.ts'
+import { timestamp } from '../../lib/format/entry.ts'
 import { type Event, eventsOf, unreadable } from './event.ts'
 import { concerned, type Filter, wanted } from './filter.ts'
-import { type Layout, lineOf } from './line.ts'
+import { hasDay, type Layout, lineOf } from './line.ts'
 import { type Actors, Memory, type Told } from './told.ts'
 
 export interface Telling {
@@ -27,6 +28,8 @@ export class Teller {
   readonly #telling: Telling
   readonly #opener: Opener | undefined
   readonly #memory = new Memory()
+  /** The day that a narrow terminal's lines are of, where they have no room for it. */
+  #day = timestamp(Date.now()).slice(0, 10)
 
   constructor(follower: Follower, telling: Telling) {
     this.#telling = telling
@@ -54,10 +57,17 @@ export class Teller {
       const shown = layout()
       for (const event of eventsOf(kept)) {
         const text = lineOf(event, await this.#who(event.actors), await this.#more(event), shown)
-        lines.push({ time: event.told.entry.time, text })
+        const { time } = event.told.entry
+        lines.push({ time, text: hasDay(shown) ? text : this.#underDay(time.slice(0, 10), text) })
       }
     }
     return [...broken, ...lines]
+  }
+
+  #underDay(day: string, text: string): string {
+    if (day === this.#day) return text
+    this.#day = day
+    return `${day} (UTC)\n${text}`
   }
 
   async #name(pseudonym: string): Promise<string> {
