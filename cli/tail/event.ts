@@ -39,7 +39,7 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   'session-closed':     e => ({ word: 'session', tone: e.reason === 'client' ? 'plain' : 'warn', what: `closed: ${e.reason}`, details: [when(e.grant, 2, id => id), [6, e.session]] }),
   decision:             e => decided(e),
   outcome:              (e, t) => ({ word: 'permit', tone: toneOf(e), what: whatOf(t.accesses) || `exchange ${e.exchange}`, details: resultOf(e, t) }),
-  settled:              (e, t) => ({ word: 'permit', tone: e.result === 'committed' ? 'good' : 'warn', what: whatOf(t.accesses) || count(e.exchanges.length, 'operation'), details: [[1, e.result]] }),
+  settled:              (e, t) => ({ word: 'permit', tone: e.result === 'committed' ? 'good' : 'warn', what: whatOf(t.accesses) || count(e.exchanges.length, 'operation'), details: [[1.5, e.result]] }),
   'grant-requested':    e => ({ word: 'ask',     tone: 'warn',  what: `${e.grant}: ${e.actions.join(', ')} ${e.resource}`, details: [[2, `for ${formatDuration(e.seconds * 1000)}`], controlsOf(e)] }),
   'grant-decided':      (e, t) => ({ word: e.verdict, tone: e.verdict === 'approve' ? 'good' : 'bad', what: about(e.grant, t), details: [when(e.until, 2, time => `until ${time.slice(0, 19)}Z`)] }),
   'grant-revoked':      (e, t) => ({ word: 'revoke', tone: 'bad', what: about(e.grant, t) }),
@@ -110,7 +110,7 @@ function resultOf(entry: EntryOf<'outcome'>, { milliseconds, of }: Told): (Detai
       ? [2, `${count(items, of[0]?.protocol === 'postgres' ? 'row' : 'part')}, ${size(bytes)}`]
       : undefined,
     when(milliseconds, 3, took),
-    settled === undefined || settled === 'nothing' ? undefined : [1, settled],
+    settled === undefined || settled === 'nothing' ? undefined : [1.5, settled],
     masked.length === 0 ? undefined : [6, `masked ${masked.join(',')}`],
   ]
 }

@@ -88,6 +88,8 @@ export interface Running {
   /** Resolves when it has printed this, from its start on. */
   says(pattern: RegExp): Promise<void>
   stop(): Promise<Ran>
+  /** Resolves when it has ended by itself, or was told to. */
+  readonly ended: Promise<Ran>
 }
 
 /** Starts what goes on until it is stopped. @param ready what it prints when it can be used; undefined: nothing is waited for */
@@ -123,6 +125,7 @@ export async function start(
   return {
     signal: name => void child.kill(name),
     says,
+    ended,
     stop: () => {
       child.kill('SIGTERM')
       return ended
