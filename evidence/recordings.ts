@@ -1,8 +1,9 @@
-/** What a ledger holds of an exchange or session beyond its entries: its attachments, each verified before it is shown. */
+/** What a ledger holds of an exchange or session: its entries, and its attachments, each verified before it is shown. */
 import { LedgerError } from '../lib/errors.ts'
 import type { EntryOf } from '../lib/format/entry.ts'
 import { readAttachment } from './attachments.ts'
 import { Vault } from './disclosures.ts'
+import type { LedgerRecord } from './examination.ts'
 import { inspectLedger, type VerifyOptions } from './verify.ts'
 
 export interface RecordedAttachment {
@@ -12,6 +13,12 @@ export interface RecordedAttachment {
   content(): AsyncGenerator<Buffer>
 }
 
+export interface Recorded {
+  readonly attachments: readonly RecordedAttachment[]
+  /** Where the id is a session's: all that the ledger holds of it, and of the exchanges in it. */
+  readonly session: readonly LedgerRecord[] | undefined
+}
+
 /**
  * @param id of an exchange, a session or an attachment. @returns them in the order of the ledger
  * @throws LedgerError ERR_LEDGER_INCONSISTENT where the ledger is not whole: nothing of it is shown
@@ -19,7 +26,7 @@ export interface RecordedAttachment {
 export async function recordings(
   options: VerifyOptions & { readonly wrappingKey: Uint8Array },
   id: string,
-): Promise<readonly RecordedAttachment[]> {
+): Promise<Recorded> {
   const { verification, records, files, checkpoint, trust } = await inspectLedger(options)
   const { integrity } = verification
   if (integrity.verdict === 'broken' || files === undefined || checkpoint === undefined || trust === undefined) {
@@ -29,9 +36,21 @@ export async function recordings(
     )
   }
   const vault = new Vault(files, options.wrappingKey, trust.origin, checkpoint.size)
-  return records.flatMap(({ index, entry }) => {
+  const attachments = records.flatMap(({ index, entry }) => {
     if (entry.kind !== 'attachment') return []
     if (![entry.attachment, entry.exchange, entry.session].includes(id)) return []
     return [{ index, entry, content: () => readAttachment(files, vault, trust.origin, { index, entry }) }]
   })
+  return { attachments, session: sessionIn(records, id) }
+}
+
+function sessionIn(records: readonly LedgerRecord[], id: string): LedgerRecord[] | undefined {
+  const exchanges = new Set<string>()
+  const found = records.filter(({ entry }) => {
+    if (entry.kind === 'decision' && entry.session === id) exchanges.add(entry.exchange)
+    if ('session' in entry && entry.session === id) return true
+    if (entry.kind === 'settled') return entry.exchanges.some(exchange => exchanges.has(exchange))
+    return 'exchange' in entry && entry.exchange !== undefined && exchanges.has(entry.exchange)
+  })
+  return found.length === 0 ? undefined : found
 }

@@ -58,6 +58,8 @@ export interface TextForm {
 export interface RowsForm {
   readonly kind: 'rows'
   readonly columns: readonly Column[]
+  /** How the protocol describes the columns, for a recording: where they were described before, and the head has no bytes of its own. */
+  readonly description?: Uint8Array
   /**
    * Replaces cells in a chunk of whole rows, staying valid in the wire's format and the column's type; where the mask's text
    * would not be valid for the type, the cell becomes NULL.

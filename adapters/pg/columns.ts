@@ -3,7 +3,7 @@ import type { CellMask, Column, RowsForm } from '../../lib/reply.ts'
 import { analyseView, beneath } from './analyse.ts'
 import { leaks } from './functions.ts'
 import type { Names } from './names.ts'
-import { Fields, type } from './wire.ts'
+import { Fields, int16, int32, message, type } from './wire.ts'
 
 /** A field of a RowDescription. */
 export interface Described {
@@ -48,9 +48,23 @@ export function rowsForm(
       columns ??= described.map((field, i) => columnOf(field, names, proved?.[i] === true))
       return columns
     },
+    get description() {
+      return rowDescription(described)
+    },
     rewrite: (chunk, masks) => rewriteRows(chunk, described, masks),
   }
 }
+
+/** As the server would say it; sizes and modifiers are left out. */
+const rowDescription = (described: readonly Described[]) =>
+  message(
+    type.rowDescription,
+    int16(described.length),
+    ...described.flatMap(({ name, table, attribute, type: of, format }) => [
+      ...[name, int32(table | 0), int16(attribute), int32(of | 0)],
+      ...[int16(-1), int32(-1), int16(format)],
+    ]),
+  )
 
 function columnOf({ name, table, attribute }: Described, names: Names | undefined, harmless: boolean): Column {
   if (table === 0 || names === undefined) return { name, resources: [], ...(harmless ? { harmless } : {}) }

@@ -1,15 +1,18 @@
-/** `counterfoil replay`: shows again what a reply showed: a terminal in its own time, rows as psql would, an HTTP reply as head and body. */
+/** `counterfoil replay`: shows again what a reply showed, or a session's, in order: a terminal in its own time, results as psql would, HTTP as head and body. */
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { type RecordedAttachment, recordings } from '../../evidence/index.ts'
+import { type LedgerRecord, type RecordedAttachment, recordings } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
-import { Misuse } from '../../lib/errors.ts'
+import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { decodeEvents, timelineType } from '../../lib/format/timeline.ts'
 import { readPrivateKey } from '../../lib/openpgp.ts'
 import { asciicastType } from '../../lib/recording/recorder.ts'
+import { exit } from '../exit.ts'
 import { colour, output } from '../output.ts'
 import { keys } from '../replay/keys.ts'
 import { parseCast, play, search } from '../replay/player.ts'
+import { visible } from '../replay/safe.ts'
+import { endOf, promptOf, statementOf, storyOf, withoutRecording } from '../replay/session.ts'
 import { showTimeline } from '../replay/timeline.ts'
 
 interface Options {
@@ -26,7 +29,7 @@ export function replay(program: Command): void {
   program
     .command('replay')
     .description(
-      'show again what was recorded of an exchange or a session; space pauses, + and - change the speed, q ends',
+      'show again what was recorded of an exchange, or of a session in order; space pauses, + and - change the speed, q ends',
     )
     .argument('<id>', "an exchange's, session's or attachment's id")
     .option('--config <file>', 'counterfoil.yaml', 'counterfoil.yaml')
@@ -40,7 +43,7 @@ export function replay(program: Command): void {
       const out = output(options.json === true)
       const { ledger } = await loadConfig(options.config, { evidence: true })
       const key = await readPrivateKey(ledger.sealKey.armored.reveal(), ledger.sealKey.passphrase?.reveal())
-      const found = await recordings(
+      const { attachments: found, session } = await recordings(
         {
           directory: ledger.directory,
           fingerprint: key.fingerprint,
@@ -49,26 +52,71 @@ export function replay(program: Command): void {
         },
         id.replace(/^urn:uuid:/, ''),
       )
-      if (found.length === 0) throw new Misuse('ERR_OPTION_INVALID', `nothing is recorded under ${JSON.stringify(id)}`)
+      if (found.length === 0 && session === undefined)
+        throw new Misuse('ERR_OPTION_INVALID', `nothing is recorded under ${JSON.stringify(id)}`)
       if (options.json)
         return out.result(
-          found.map(({ index, entry }) => ({ index, entry })),
+          (session ?? found).map(({ index, entry }) => ({ index, entry })),
           () => undefined,
         )
       if (options.out !== undefined) {
-        if (found.length > 1)
+        if (found.length !== 1)
           throw new Misuse('ERR_OPTION_INVALID', `${found.length} recordings: name one, by its attachment`)
         await writeFile(options.out, found[0]!.content(), { flag: 'wx', mode: 0o600 })
         return
       }
-      for (const recording of found) await show(recording, options)
+      if (session !== undefined) return showSession(session, found, options)
+      for (const recording of found) {
+        const { part, exchange, time, bytes } = recording.entry
+        write(`${colour.bold(`${part} of ${exchange}`)}  ${time}  ${bytes} bytes\n`)
+        await show(recording, options)
+      }
     })
 }
 
-async function show({ entry, content }: RecordedAttachment, options: Options): Promise<void> {
-  const write = (text: string) => void process.stdout.write(text)
-  write(`${colour.bold(`${entry.part} of ${entry.exchange}`)}  ${entry.time}  ${entry.bytes} bytes\n`)
-  if (entry.type === timelineType) return showTimeline(decodeEvents(content()), write)
+const write = (text: string) => void process.stdout.write(text)
+/** What we say of it, told from what was shown. */
+const remark = (text: string) => write(`${colour.dim(`-- ${visible(text)}`)}\n`)
+
+async function showSession(
+  records: readonly LedgerRecord[],
+  attachments: readonly RecordedAttachment[],
+  options: Options,
+): Promise<void> {
+  const { opened, closed, asked } = storyOf(records, attachments)
+  if (opened === undefined) remark('the ledger does not say when this session was opened')
+  else remark(`${opened.time}  ${opened.protocol} ${opened.target}, by ${opened.method}, session ${opened.session}`)
+  for (const one of asked) {
+    write('\n')
+    remark(one.decision.time)
+    for (const line of promptOf(one).split('\n')) write(`${colour.bold(visible(line))}\n`)
+    const instead = withoutRecording(one)
+    if (instead !== undefined) remark(instead)
+    for (const recording of one.attachments) await showOrSay(recording, options, statementOf(one))
+    const end = endOf(one)
+    if (end !== '') remark(end)
+  }
+  write('\n')
+  remark(
+    closed === undefined
+      ? 'the ledger does not say that this session was closed'
+      : `${closed.time}  closed: ${closed.reason}`,
+  )
+}
+
+/** One recording that is gone does not hide the others. */
+async function showOrSay(recording: RecordedAttachment, options: Options, statement?: string): Promise<void> {
+  try {
+    await show(recording, options, statement)
+  } catch (error) {
+    if (!(error instanceof LedgerError)) throw error
+    remark(`its recording, attachment ${recording.entry.attachment}, cannot be shown: ${error.message}`)
+    process.exitCode = exit.incomplete
+  }
+}
+
+async function show({ entry, content }: RecordedAttachment, options: Options, statement?: string): Promise<void> {
+  if (entry.type === timelineType) return showTimeline(decodeEvents(content()), write, statement)
   if (entry.type !== asciicastType)
     throw new Misuse('ERR_OPTION_INVALID', `a recording of type ${entry.type}: write it out with --out`)
   const parts: Uint8Array[] = []

@@ -1,16 +1,22 @@
-/** Shows a timeline to a person: rows as psql would, an HTTP reply as its head and body, anything else as text. */
-import { readDescription, readRows, readTags } from '../../adapters/pg/transcript.ts'
+/** Shows a timeline to a person: results as psql would, an HTTP reply as its head and body, anything else as text. */
+import { isNumeric, messageType, readDescription, readEnds, readRows } from '../../adapters/pg/transcript.ts'
 import type { TimelineEvent } from '../../lib/format/timeline.ts'
+import { footer, isToldTag, saidLines, tableLines } from './psql.ts'
 import { visible } from './safe.ts'
 
-/** A table is begun anew after as many rows, so that one of any length takes no memory. */
-const rowsInTable = 500
-const widest = 64
+/** A table is begun anew after as much, so that one of any length takes no more memory: its columns may be wider from there on. */
+const mostRows = 100_000
+const mostBytes = 16 * 1024 * 1024
 
-export async function showTimeline(events: AsyncIterable<TimelineEvent>, write: (text: string) => void): Promise<void> {
+/** @param statement what the reply was to, where that is known: errors show a place in it */
+export async function showTimeline(
+  events: AsyncIterable<TimelineEvent>,
+  write: (text: string) => void,
+  statement?: string,
+): Promise<void> {
   let table: Table | undefined
-  const close = (note = '') => {
-    table?.print(note)
+  const close = () => {
+    table?.print()
     table = undefined
   }
   for await (const { channel, bytes } of events) {
@@ -20,12 +26,21 @@ export async function showTimeline(events: AsyncIterable<TimelineEvent>, write: 
       const described = JSON.parse(Buffer.from(bytes.subarray(0, border)).toString()) as Described
       const own = bytes.subarray(border + 1)
       if (described.kind === 'rows') table = new Table(described.columns ?? [], own, write)
-      else if (own.length > 0) write(lines(own))
+      // What a server says before an empty result is its protocol's, and nothing that people read.
+      else if (own.length > 0 && described.kind !== 'empty') write(lines(own))
     } else if (channel === 'rows' && table !== undefined) {
       table.add(bytes)
-    } else if (channel === 'command') {
-      const tags = readTags(bytes)
-      close(tags.join(', '))
+    } else if (channel === 'command' || channel === 'notice' || channel === 'end') {
+      for (const { of, tag, said } of readEnds(bytes)) {
+        // Notices come between rows; psql tells them when they come.
+        if (said !== undefined && of === messageType.notice) write(text(saidLines(said, statement)))
+        else {
+          close()
+          if (said !== undefined) write(text(saidLines(said, statement)))
+          else if (tag === undefined) write('(more rows are to be fetched)\n')
+          else if (isToldTag(tag)) write(text([tag]))
+        }
+      }
     } else {
       write(lines(bytes))
     }
@@ -39,51 +54,50 @@ interface Described {
 }
 
 /** Line feeds are lines; everything else that is no text is shown. */
-const lines = (bytes: Uint8Array) => {
-  const text = Buffer.from(bytes).toString('utf8').replaceAll('\r\n', '\n')
-  const shown = text
-    .split('\n')
-    .map(line => line.split('\t').map(visible).join('\t'))
-    .join('\n')
+const lines = (bytes: Uint8Array) => text(Buffer.from(bytes).toString('utf8').replaceAll('\r\n', '\n').split('\n'))
+
+const text = (all: readonly string[]) => {
+  const shown = all.map(line => line.split('\t').map(visible).join('\t')).join('\n')
   return shown.endsWith('\n') ? shown : `${shown}\n`
 }
 
 class Table {
   readonly #columns: readonly string[]
   readonly #formats: readonly number[]
+  readonly #types: readonly number[]
   readonly #write: (text: string) => void
   #rows: (string | null)[][] = []
+  #bytes = 0
   #total = 0
 
   constructor(columns: readonly string[], description: Uint8Array, write: (text: string) => void) {
-    this.#columns = columns
-    this.#formats = description.length === 0 ? [] : readDescription(description).formats
+    const { formats, types, ...described } =
+      description.length === 0 ? { columns, formats: [], types: [] } : readDescription(description)
+    this.#columns = described.columns
+    this.#formats = formats
+    this.#types = types
     this.#write = write
   }
 
   add(bytes: Uint8Array): void {
-    for (const row of readRows(bytes, this.#formats)) {
+    this.#bytes += bytes.length
+    for (const row of readRows(bytes, { formats: this.#formats, types: this.#types })) {
       this.#rows.push(row)
       this.#total += 1
-      if (this.#rows.length === rowsInTable) this.#flush()
     }
+    if (this.#rows.length >= mostRows || this.#bytes >= mostBytes) this.#flush()
   }
 
-  print(note: string): void {
+  print(): void {
     if (this.#rows.length > 0 || this.#total === 0) this.#flush()
-    this.#write(`(${this.#total} ${this.#total === 1 ? 'row' : 'rows'})${note === '' ? '' : `  ${visible(note)}`}\n`)
+    this.#write(`${footer(this.#total)}\n\n`)
   }
 
   #flush(): void {
-    const cells = this.#rows.map(row => row.map(cell => (cell === null ? '' : shortened(visible(cell)))))
-    const heads = this.#columns.map(name => shortened(visible(name)))
-    const widths = heads.map((head, i) => Math.max(head.length, ...cells.map(row => (row[i] ?? '').length)))
-    const line = (row: readonly string[]) =>
-      ` ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')}`.trimEnd()
-    const rule = widths.map(width => '-'.repeat(width + 2)).join('+')
-    this.#write(`${[line(heads), rule, ...cells.map(line)].join('\n')}\n`)
+    const right = this.#columns.map((_, i) => isNumeric(this.#types[i]))
+    const printed = tableLines({ columns: this.#columns, right, rows: this.#rows })
+    this.#write(`${printed.join('\n')}\n`)
     this.#rows = []
+    this.#bytes = 0
   }
 }
-
-const shortened = (text: string) => (text.length > widest ? `${text.slice(0, widest - 1)}…` : text)

@@ -1,6 +1,7 @@
 /**
  * A recording as a sequence of what happened: when, on which channel, which bytes. The head of a reply is its first event, on the channel
- * `head`: a JSON description, a line feed, and the head's own bytes where the protocol has any. Pure.
+ * `head`: a JSON description, a line feed, and the head's own bytes where the protocol has any;
+ * how it ended, where the protocol says that in bytes, is its last, on the channel `end`. Pure.
  */
 import { LedgerError } from '../errors.ts'
 

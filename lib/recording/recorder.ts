@@ -12,8 +12,8 @@ export interface Recorder {
   head(head: Head, at: number): Uint8Array
   data(frame: Data, at: number): Uint8Array
   input(input: Input, at: number): Uint8Array
-  /** What is still owed. */
-  end(at: number): Uint8Array
+  /** What is still owed. @param bytes how the reply ended, where the protocol says it in bytes: a tag, an error */
+  end(at: number, bytes?: Uint8Array): Uint8Array
 }
 
 /**

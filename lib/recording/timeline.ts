@@ -1,4 +1,4 @@
-/** Records any reply as a timeline: each head, each piece with its channel, each input as far as it is kept. */
+/** Records any reply as a timeline: each head, each piece with its channel, each input as far as it is kept, and how it ended. */
 import type { Input } from '../exchange.ts'
 import { encodeEvent, timelineType } from '../format/timeline.ts'
 import type { Data, Form, Head } from '../reply.ts'
@@ -13,7 +13,8 @@ export class Timeline implements Recorder {
     this.#kept = kept
   }
 
-  head({ form, bytes = new Uint8Array() }: Head, at: number): Uint8Array {
+  head({ form, bytes: own }: Head, at: number): Uint8Array {
+    const bytes = own ?? (form.kind === 'rows' ? form.description : undefined) ?? new Uint8Array()
     const described = Buffer.from(`${JSON.stringify(describe(form))}\n`)
     return encodeEvent({ at, channel: 'head', bytes: Buffer.concat([described, bytes]) })
   }
@@ -26,10 +27,10 @@ export class Timeline implements Recorder {
     return channel === 'stdin' ? event(at, channel, this.#kept.push(bytes)) : encodeEvent({ at, channel, bytes })
   }
 
-  end(at: number): Uint8Array {
+  end(at: number, bytes: Uint8Array = none): Uint8Array {
     const note = withheldNote(this.#kept)
     const said = note === undefined ? none : encodeEvent({ at, channel: 'withheld', bytes: Buffer.from(note) })
-    return Buffer.concat([event(at, 'stdin', this.#kept.end()), said])
+    return Buffer.concat([event(at, 'stdin', this.#kept.end()), said, event(at, 'end', bytes)])
   }
 }
 

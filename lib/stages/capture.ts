@@ -24,15 +24,15 @@ export function capture(parts: Parts): Stage {
 async function* captured(parts: Parts, exchange: Exchange, reply: Reply): AsyncGenerator<Frame> {
   let recording: Recording | undefined
   let over = false
-  const finish = async () => {
+  const finish = async (end?: Uint8Array) => {
     if (over || recording === undefined) return
     over = true
-    exchange.learn('attachments', [await recording.close()])
+    exchange.learn('attachments', [await recording.close(end)])
   }
   try {
     for await (const frame of reply) {
       if (frame.type === 'end') {
-        await finish()
+        await finish(frame.bytes)
       } else if (exchange.perhaps('obligations')?.record.response === 'masked') {
         if (frame.type === 'head') recording ??= await Recording.begin(parts, exchange, frame)
         await recording?.add(frame)
@@ -74,9 +74,9 @@ class Recording {
     else if (frame.type === 'data') await this.#write(this.#recorder.data(frame, this.#at()))
   }
 
-  async close(): Promise<DraftOf<'attachment'>> {
+  async close(end: Uint8Array | undefined): Promise<DraftOf<'attachment'>> {
     this.#over = true
-    await this.#write(this.#recorder.end(this.#at()))
+    await this.#write(this.#recorder.end(this.#at(), end))
     const { id, bytes, chunks, content, salt } = await this.#writer.close()
     return {
       kind: 'attachment',
