@@ -73,8 +73,9 @@ const hex = (code: number, digits: number) => code.toString(16).toUpperCase().pa
 
 export const footer = (rows: number): string => `(${rows} ${rows === 1 ? 'row' : 'rows'})`
 
-/** A SELECT has no tag for a person: its count stands below its rows. */
-export const isToldTag = (tag: string): boolean => !tag.startsWith('SELECT ')
+/** Below rows psql tells the tag of a change that returned them, and of nothing else. */
+export const isToldTag = (tag: string, hasRows: boolean): boolean =>
+  !hasRows || /^(INSERT|UPDATE|DELETE|MERGE) /.test(tag)
 
 /** Beyond as many columns psql cuts the line that it quotes; here it is left out. */
 const widestQuoted = 60
@@ -85,7 +86,8 @@ export function saidLines({ severity, text, detail, hint, context, position }: S
   if (position !== undefined && statement !== undefined) lines.push(...pointed(statement, position))
   if (detail !== undefined) lines.push(`DETAIL:  ${detail}`)
   if (hint !== undefined) lines.push(`HINT:  ${hint}`)
-  if (context !== undefined) lines.push(`CONTEXT:  ${context}`)
+  // SHOW_CONTEXT is `errors`.
+  if (context !== undefined && ['ERROR', 'FATAL', 'PANIC'].includes(severity)) lines.push(`CONTEXT:  ${context}`)
   return lines.flatMap(line => line.split('\n'))
 }
 

@@ -35,10 +35,11 @@ export async function showTimeline(
         // Notices come between rows; psql tells them when they come.
         if (said !== undefined && of === messageType.notice) write(text(saidLines(said, statement)))
         else {
+          const hasRows = table !== undefined
           close()
           if (said !== undefined) write(text(saidLines(said, statement)))
           else if (tag === undefined) write('(more rows are to be fetched)\n')
-          else if (isToldTag(tag)) write(text([tag]))
+          else if (isToldTag(tag, hasRows)) write(text([tag]))
         }
       }
     } else {

@@ -116,7 +116,9 @@ describe('a timeline', () => {
     })
     return text
   }
-  const column = (name: string, format: number) => [Buffer.from(`${name}\0`), Buffer.alloc(16), int16(format)]
+  const column = (name: string, type: number) => [
+    ...[Buffer.from(`${name}\0`), Buffer.alloc(6), int32(type), Buffer.alloc(6), int16(0)],
+  ]
   const row = (...cells: (string | null)[]) =>
     message(
       type.dataRow,
@@ -127,21 +129,22 @@ describe('a timeline', () => {
     )
 
   it('of PostgreSQL is a table, as psql has it', async () => {
-    const described = message(type.rowDescription, int16(2), ...column('id', 0), ...column('name', 0))
+    const described = message(type.rowDescription, int16(2), ...column('id', 23), ...column('name', 25))
     const text = await shown(
       ['head', Buffer.concat([Buffer.from('{"kind":"rows","columns":["id","name"]}\n'), described])],
       ['rows', Buffer.concat([row('1', 'Customer 0001'), row('22', null)])],
       ['rows', row('3', 'evil \u001b]0;x\u0007')],
-      ['command', message(type.commandComplete, 'SELECT 3')],
+      ['end', message(type.commandComplete, 'SELECT 3')],
     )
     expect(text).toBe(
       [
-        ' id | name',
-        '----+---------------------------',
-        ' 1  | Customer 0001',
-        ' 22 |',
-        ' 3  | evil \\u{001b}]0;x\\u{0007}',
-        '(3 rows)  SELECT 3',
+        ' id |       name        ',
+        '----+-------------------',
+        '  1 | Customer 0001',
+        ' 22 | ',
+        '  3 | evil \\x1B]0;x\\x07',
+        '(3 rows)',
+        '',
         '',
       ].join('\n'),
     )

@@ -103,6 +103,11 @@ describe('tail of a gateway at work', () => {
     user = JSON.parse((await shell(line, where, upstream)).text).keys[0]
     gateway = await freePort()
     const file = join(where, 'counterfoil.yaml')
+    const controls = join(where, 'controls.yaml')
+    writeFileSync(
+      controls,
+      readFileSync(controls, 'utf8').replace(/( +)mask: .*\n/, '$&$1record: { response: masked }\n'),
+    )
     const config = readFileSync(file, 'utf8')
       .replace('6432', gateway)
       .replace('9090', await freePort())
@@ -194,6 +199,68 @@ describe('tail of a gateway at work', () => {
         expect(of).toEqual([{ index: decision.index, actors: expect.anything(), accesses: decision.entry.accesses }])
         expect(milliseconds).toBe(Date.parse(entry.time) - Date.parse(decision.entry.time))
       }
+    },
+    slow,
+  )
+
+  it(
+    'names sessions, which replay shows in order: each statement, its result or that there is none, and its end',
+    async () => {
+      const client = await login()
+      await client.query("insert into t1 select 1 where 'x' = $1", ['y']).catch(() => undefined)
+      await client.query('select n, 2 as two from t1 where n = any($1) or $2', [[1], null])
+      await client.query('select 1 as unrecorded')
+      await client.query('select missing from t1').catch(() => undefined)
+      await client.end()
+      let closed: Entry | undefined
+      while (closed?.kind !== 'session-closed') closed = JSON.parse((await lastLines('--json -n 1'))[0]!).entry
+      const replayed = `counterfoil replay ${closed.session}`
+      // What replay shows is published and verified, up to a second later.
+      let ran = await shell(replayed, where)
+      while (!ran.text.includes('closed: client')) ran = await shell(replayed, where)
+      const { status, text } = ran
+      expect(status, text).toBe(0)
+      expect(
+        text
+          .replaceAll(/[0-9T:.-]{23}Z/g, 'TIME')
+          .replaceAll(/[0-9a-f-]{36}/g, 'ID')
+          .replaceAll(/\d+ ms/g, 'MS'),
+      ).toBe(
+        [
+          '-- TIME  postgres crm, by key, session ID',
+          '',
+          '-- TIME',
+          "crm=> insert into t1 select 1 where 'x' = $1 \\bind 'y' \\g",
+          '-- refused: ERR_GRANT_REQUIRED (exchange ID)',
+          '',
+          '-- TIME',
+          'crm=> select n, 2 as two from t1 where n = any($1) or $2 \\bind \'{"1"}\' NULL \\g',
+          ' n | two ',
+          '---+-----',
+          '(0 rows)',
+          '',
+          '-- completed after MS, masked CF-01:email:absent,CF-01:ssn:absent',
+          '',
+          '-- TIME',
+          'crm=> select 1 as unrecorded;',
+          '-- not recorded (completed, 1 rows, 11 bytes): no control asked for it, or nothing was shown (exchange ID)',
+          '-- completed after MS',
+          '',
+          '-- TIME',
+          'crm=> select missing from t1;',
+          'ERROR:  column "missing" does not exist',
+          'LINE 1: select missing from t1;',
+          '               ^',
+          '-- failed 42703 after MS',
+          '',
+          '-- TIME  closed: client',
+          '',
+        ].join('\n'),
+      )
+      const json = JSON.parse((await shell(`${replayed} --json`, where)).text)
+      const kinds = json.map(({ entry }: { entry: Entry }) => entry.kind)
+      expect(kinds.filter((kind: string) => kind === 'decision')).toHaveLength(4)
+      expect([kinds[0], kinds.at(-1)]).toEqual(['session-opened', 'session-closed'])
     },
     slow,
   )
