@@ -10,6 +10,7 @@ import { serveChannel } from './channel.ts'
 import { forward } from './forward.ts'
 import { destinationOf, type Hosts } from './hosts.ts'
 import { announceSignatures, keepMessages, openFailures, rejectOpen } from './internals.ts'
+import { type Asked, Listeners } from './listen.ts'
 import { Live } from './live.ts'
 import { type Arrival, authenticate } from './login.ts'
 import { refusedOperation } from './operation.ts'
@@ -93,6 +94,8 @@ async function serveSession(
   }
 }
 
+type Answer = ((port?: number) => void) | undefined
+
 function serveRequests(connection: Connection, live: Live): void {
   let channels = 0
   const admit = (reject: () => void): boolean => {
@@ -121,12 +124,16 @@ function serveRequests(connection: Connection, live: Live): void {
     void live.refuse(refusedOperation(live.base, 'socket', 'forward', socketPath), error)
     rejectOpen(connection, reject, openFailures.prohibited, `counterfoil: ${error.code}: ${error.message}`)
   })
-  connection.on('request', (_accept: unknown, reject: (() => void) | undefined, name: string, info: object) => {
+  const listeners = new Listeners(connection, live)
+  connection.on('request', (accept: Answer, reject: Answer, name: string, info: object) => {
+    const [yes, no] = [(port?: number) => accept?.(port), () => reject?.()]
+    if (name === 'tcpip-forward') return void listeners.listen(info as Asked, yes, no)
+    if (name === 'cancel-tcpip-forward') return void listeners.cancel(info as Asked, yes, no)
     // What was never allowed has nothing to be cancelled.
     if (!name.startsWith('cancel-')) {
-      const error = new Refusal('ERR_ACCESS_DENIED', 'the host does not listen for a client through the gateway')
-      void live.refuse(refusedOperation(live.base, 'listen', 'listen', { ...info }), error)
+      const error = new Refusal('ERR_ACCESS_DENIED', 'the host makes no sockets for a client through the gateway')
+      void live.refuse(refusedOperation(live.base, 'socket', 'listen', { ...info }), error)
     }
-    reject?.()
+    no()
   })
 }

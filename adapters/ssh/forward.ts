@@ -1,5 +1,5 @@
 /** A connection forwarded by the host (direct-tcpip: `ssh -W`, `-L`, `-J`): judged by its destination, opened only when it may be. */
-import type { Connection, ServerChannel, TcpipRequestInfo } from 'ssh2'
+import type { ClientChannel, Connection, ServerChannel, TcpipRequestInfo } from 'ssh2'
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Operation } from '../../lib/operation.ts'
 import type { Frame } from '../../lib/reply.ts'
@@ -8,6 +8,7 @@ import { rejectOpen } from './internals.ts'
 import type { Live, Result } from './live.ts'
 import { forwardOperation, refusedOperation } from './operation.ts'
 import { Inlet, Outlet, pump } from './streams.ts'
+import type { Upstream } from './upstream.ts'
 
 export async function forward(
   connection: Connection,
@@ -65,14 +66,39 @@ async function* reply(
   const remote = await live.link.channel(upstream, signal, (on, done) =>
     on.forwardOut(srcIP, srcPort, destIP, destPort, done),
   )
+  yield* relay(exchange, live, { upstream, remote, channel: open() })
+}
+
+interface Joined {
+  readonly upstream: Upstream
+  readonly remote: ClientChannel
+  /** Undefined where the client has gone meanwhile. */
+  readonly channel: ServerChannel | undefined
+}
+
+/** For as long a host may take what a client sent before it closed. */
+const lingerMs = 10_000
+
+/** What the host's side sends, as frames, to their end; what the client sends goes to it beside them. */
+export async function* relay(
+  exchange: Exchange,
+  live: Live,
+  { upstream, remote, channel }: Joined,
+): AsyncGenerator<Frame> {
+  const { signal } = exchange
   const over = new AbortController()
   const stop = () => over.abort(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
-  const channel = open()
-  const unwatch = channel === undefined ? undefined : live.watch(channel, () => over.abort())
+  const sent = channel === undefined ? undefined : pump(channel, remote, upstream.socket, over.signal)
+  let late: NodeJS.Timeout | undefined
+  // Who closes has ended it; what it sent before goes on to the host all the same.
+  const closed = () => {
+    late = setTimeout(stop, lingerMs)
+    void sent?.then(stop)
+  }
+  const unwatch = channel === undefined ? undefined : live.watch(channel, closed)
   try {
     if (channel === undefined) signal.throwIfAborted()
-    const sent = channel === undefined ? undefined : pump(channel, remote, upstream.socket, over.signal)
     const received = new Inlet({ data: remote })
     try {
       for (
@@ -92,6 +118,7 @@ async function* reply(
     yield { type: 'end', result: 'completed', settled: 'unknown' }
   } finally {
     unwatch?.()
+    clearTimeout(late)
     signal.removeEventListener('abort', stop)
     over.abort()
     remote.close()

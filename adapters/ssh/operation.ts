@@ -90,14 +90,45 @@ export const refusedOperation = (base: string, what: string, action: string, det
 export function forwardOperation(base: string, host: string, port: number): Operation {
   const name = destinationName(host)
   if (!(port >= 1 && port <= 65_535)) throw new Refusal('ERR_ACCESS_DENIED', 'there is no such port')
-  const local = name === 'localhost' || name === '[::1]' || (isIP(name) === 4 && name.startsWith('127.'))
   return operation({
     base,
     accesses: [{ action: 'forward', resource: `${base}/forward/${name}:${port}` }],
     action: { forward: `${name}:${port}` },
-    part: { risk: local ? 'low' : 'high', unbound: true },
+    part: { risk: isLoopback(name) ? 'low' : 'high', unbound: true },
   })
 }
+
+/** Every address of the host, however a client spells that. */
+const everywhere = '0.0.0.0'
+
+/** An address to listen on: as policy judges it, and as the host is asked for it, which is the same. */
+export interface Bound {
+  readonly name: string
+  readonly asked: string
+}
+
+/** @throws Refusal ERR_ACCESS_DENIED as destinationName */
+export function boundTo(address: string): Bound {
+  const name = ['', '*', '::', '[::]'].includes(address) ? everywhere : destinationName(address)
+  return { name, asked: name === everywhere ? '' : name.replace(/^\[(.*)\]$/, '$1') }
+}
+
+/**
+ * The host listens for a client, and what connects there is brought to it: so policy judges both alike, by where it is listened.
+ * @param from who has connected; undefined: that it is listened at all. @throws Refusal ERR_ACCESS_DENIED
+ */
+export function listenOperation(base: string, { name }: Bound, port: number, from?: string): Operation {
+  if (!(port >= 0 && port <= 65_535)) throw new Refusal('ERR_ACCESS_DENIED', 'there is no such port')
+  return operation({
+    base,
+    accesses: [{ action: 'listen', resource: `${base}/listen/${name}:${port}` }],
+    action: { listen: `${name}:${port}`, ...(from === undefined ? {} : { from }) },
+    part: { risk: isLoopback(name) ? 'low' : 'high', unbound: true, holdable: false },
+  })
+}
+
+const isLoopback = (name: string) =>
+  name === 'localhost' || name === '[::1]' || (isIP(name) === 4 && name.startsWith('127.'))
 
 /**
  * One spelling of a host: lower case, no dot at the end, addresses in canonical form, IPv6 in brackets.

@@ -102,8 +102,8 @@ export function withoutRecording({ decision, outcome, attachments }: Asked): str
     outcome === undefined
       ? 'it has no outcome yet'
       : `${outcome.result}${outcome.code === undefined ? '' : ` ${outcome.code}`}, ${outcome.items} ${
-          decision.protocol === 'postgres' ? 'rows' : 'parts'
-        }, ${outcome.bytes} bytes`
+          decision.protocol === 'postgres' ? 'row' : 'part'
+        }${outcome.items === 1 ? '' : 's'}, ${outcome.bytes} bytes`
   return `not recorded (${what}): no control asked for it, or nothing was shown (exchange ${decision.exchange})`
 }
 

@@ -318,6 +318,119 @@ Host *
       })
     })
 
+    /** What the host's port answers, half-closed as `-R`'s far end must hear it. */
+    const ask = (to: number, text: string) =>
+      new Promise<string>(resolve => {
+        let said = ''
+        const socket = connect(to, '127.0.0.1', () => socket.end(text))
+        socket.on('error', () => undefined)
+        socket.on('data', part => {
+          said += part
+        })
+        socket.on('close', () => resolve(said))
+      })
+    const resource = (bound: string) => `crm/web1/${host.user}/listen/${bound}`
+    const listens = async () =>
+      (await decisions('listen')).map(({ accesses, verdict }) => `${verdict} ${accesses[0]!.resource}`)
+
+    interop(needed, 'ssh -R lets the host listen, each connection an exchange, until the client leaves', async () => {
+      const before = (await listens()).length
+      const [one, two] = [Number(await freePort()), Number(await freePort())]
+      const master = begin('ssh', [
+        ...['-N', '-o', 'ExitOnForwardFailure=yes'],
+        ...['-R', `${one}:127.0.0.1:${port}`, '-R', `127.0.0.1:${two}:127.0.0.1:${port}`, 'gateway'],
+      ])
+      const ended = end(master)
+      await expect.poll(() => ask(one, 'back'), { timeout: 20_000 }).toBe('heard back')
+      await expect.poll(() => ask(two, 'again'), { timeout: 20_000 }).toBe('heard again')
+      const [first, second, ...connections] = (await listens()).slice(before)
+      expect([first, second]).toEqual([
+        `permit ${resource(`localhost:${one}`)}`,
+        `permit ${resource(`127.0.0.1:${two}`)}`,
+      ])
+      expect(new Set(connections)).toEqual(new Set([first, second]))
+      const connected = (await at.of('decision')).at(-1)!
+      await expect
+        .poll(async () => (await at.of('outcome')).find(({ exchange }) => exchange === connected.exchange))
+        .toMatchObject({ result: 'completed', bytes: 5, settled: 'unknown' })
+      master.kill()
+      await ended
+      await expect.poll(() => ask(one, 'gone'), { timeout: 20_000 }).toBe('')
+      await expect
+        .poll(async () => (await at.of('outcome')).filter(({ result }) => result === 'aborted').length)
+        .toBeGreaterThanOrEqual(2)
+    })
+
+    interop(
+      needed,
+      'ssh -R 0 is told the port that the host chose, and -O cancel ends it, on a connection that stays',
+      async () => {
+        const control = ['-S', join(files, 'control')]
+        const master = begin('ssh', ['-M', '-N', ...control, 'gateway'])
+        const ended = end(master)
+        await expect.poll(() => existsSync(join(files, 'control')), { timeout: 20_000 }).toBe(true)
+        const forward = ['-R', `0:127.0.0.1:${port}`, 'gateway']
+        const { stdout, status } = await run('ssh', [...control, '-O', 'forward', ...forward])
+        expect(status).toBe(0)
+        const chosen = Number(stdout.trim())
+        expect(chosen).toBeGreaterThan(1023)
+        expect(await ask(chosen, 'any')).toBe('heard any')
+        expect((await listens()).at(-1)).toBe(`permit ${resource(`localhost:${chosen}`)}`)
+        const cancelled = await run('ssh', [...control, '-O', 'cancel', '-R', `${chosen}:127.0.0.1:${port}`, 'gateway'])
+        expect(cancelled, cancelled.stderr).toMatchObject({ status: 0 })
+        // The client asks for no answer, so it does not wait for one.
+        await expect.poll(() => ask(chosen, 'no more'), { timeout: 20_000 }).toBe('')
+        await expect
+          .poll(async () => (await at.of('outcome')).at(-1))
+          .toMatchObject({ result: 'completed', items: 0, settled: 'unknown' })
+        expect(await run('ssh', [...control, 'gateway', 'echo still there'])).toMatchObject({ stdout: 'still there\n' })
+        master.kill()
+        await ended
+      },
+    )
+
+    interop(
+      needed,
+      'ssh -R where the host does not listen is refused to the client, and recorded as failed',
+      async () => {
+        const listening = [
+          '-N',
+          '-o',
+          'ExitOnForwardFailure=yes',
+          '-R',
+          `127.0.0.1:${port}:127.0.0.1:${port}`,
+          'gateway',
+        ]
+        const { status, stderr } = await run('ssh', listening)
+        expect({ status, stderr }).toMatchObject({ status: 255, stderr: expect.stringContaining('forwarding failed') })
+        expect((await at.of('outcome')).at(-1)).toMatchObject({ result: 'failed', code: 'ERR_UPSTREAM' })
+      },
+    )
+
+    interop(needed, 'sockets are forwarded in neither direction, and that is recorded', async () => {
+      const [local, remote] = [join(files, 'local.sock'), join(data, 'remote.sock')]
+      const back = ['-N', '-o', 'ExitOnForwardFailure=yes', '-R', `${remote}:127.0.0.1:${port}`, 'gateway']
+      expect(await run('ssh', back)).toMatchObject({ status: 255 })
+      expect(existsSync(remote)).toBe(false)
+      expect((await decisions('listen')).at(-1)).toMatchObject({
+        ...{ verdict: 'deny', accesses: [{ action: 'listen', resource: `crm/web1/${host.user}/socket` }] },
+      })
+      const master = begin('ssh', ['-N', '-L', `${local}:/run/any.sock`, 'gateway'])
+      const ended = end(master)
+      await expect.poll(() => existsSync(local), { timeout: 20_000 }).toBe(true)
+      await new Promise<void>(resolve => {
+        const socket = connect(local)
+        socket.on('error', () => undefined)
+        socket.on('data', () => undefined)
+        socket.on('close', () => resolve())
+      })
+      expect((await decisions('forward')).at(-1)).toMatchObject({
+        ...{ verdict: 'deny', accesses: [{ action: 'forward', resource: `crm/web1/${host.user}/socket` }] },
+      })
+      master.kill()
+      await ended
+    })
+
     interop(needed, 'ssh is told why a forward is refused', async () => {
       const { status, stderr } = await run('ssh', ['-W', '0x7f.1:80', 'gateway'])
       expect(status).toBe(255)
