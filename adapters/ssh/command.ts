@@ -12,10 +12,23 @@ import { Inlet, pump } from './streams.ts'
 /** What a file holds: it may be anything, so under a mask it is refused. */
 export const fileForm: Form = { kind: 'opaque' }
 
+/**
+ * Commands whose output is a protocol that counts its bytes: masked, it would be another file, or none. Known by how clients ask for
+ * them; one that is asked for otherwise fails at the client, which finds other bytes than it was told of.
+ */
+const counted = [
+  /^\s*(\S*\/)?scp(\s+-\S+)*\s+-[A-Za-z]*f/,
+  /^\s*(\S*\/)?rsync\s+--server\b/,
+  /^\s*(\S*\/)?git[ -](upload-pack|receive-pack|upload-archive)\b/,
+  /^\s*(\S*\/)?sftp-server\b/,
+]
+
 /** What a command prints: text, which masks that look for patterns apply to, and those that name fields do not. */
-const outputForm = (terminal: Terminal | undefined): Form =>
+const outputForm = ({ command, terminal }: Command): Form =>
   terminal === undefined
-    ? { kind: 'text' }
+    ? counted.some(pattern => pattern.test(command ?? ''))
+      ? fileForm
+      : { kind: 'text' }
     : { kind: 'text', terminal: { columns: terminal.cols, rows: terminal.rows, term: terminal.term } }
 
 /** A command in flight, for whoever sends it signals and sizes. */
@@ -28,13 +41,14 @@ export interface Running {
 export async function* commandReply(
   exchange: Exchange,
   live: Live,
-  { command, env, terminal }: Command,
+  asked: Command,
   client: ServerChannel,
   running: Running,
 ): AsyncGenerator<Frame> {
   const { signal } = exchange
+  const { command, env, terminal } = asked
   // Said before anything is sent, so that under a mask nothing is.
-  yield { type: 'head', form: outputForm(terminal) }
+  yield { type: 'head', form: outputForm(asked) }
   const upstream = await live.link.get(signal)
   // ssh2 takes modes as they are encoded, and does not type that.
   const pty = (terminal ?? false) as PseudoTtyOptions | false

@@ -12,7 +12,7 @@ import { JsonRecords, type MaskedRecords, type RecordMasker } from '../masking/r
 import { planRows, type RowsPlan } from '../masking/rows.ts'
 import { appliedWord, isNamed } from '../masking/selector.ts'
 import type { MaskTools } from '../masking/strategies.ts'
-import { canStream, TextMasker } from '../masking/text.ts'
+import { canStream, isForAll, TextMasker } from '../masking/text.ts'
 import type { Place } from '../operation.ts'
 import type { Data, Frame, Head, Reply, RowsForm } from '../reply.ts'
 
@@ -107,7 +107,7 @@ function transformFor({ form }: Head, work: Work): Transform {
       return records(new EventMasker(rules, tools), applied)
     case 'text':
       if (canStream(rules)) return text(work)
-      throw unmaskable()
+      throw fieldless(rules)
     case 'opaque':
       throw unmaskable()
   }
@@ -115,6 +115,16 @@ function transformFor({ form }: Head, work: Work): Transform {
 
 const unmaskable = () =>
   new Refusal('ERR_OBLIGATION_UNMET', 'this reply is under a mask, and in a form that cannot be masked')
+
+/** Says what can be done about it. */
+function fieldless(rules: readonly MaskRule[]): Refusal {
+  const named = rules.filter(rule => !isForAll(rule)).map(({ control }) => control)
+  // A pattern that only a whole text can be searched for.
+  if (named.length === 0) return unmaskable()
+  const what = 'this reply is text, which has no fields that a mask could name'
+  const how = `let ${[...new Set(named)].join(', ')} cover less, or say "*": detect`
+  return new Refusal('ERR_OBLIGATION_UNMET', `${what}: ${how}`)
+}
 
 /** Each channel is a text of its own. Items that are held back are counted with the bytes they leave with. */
 function text({ rules, applied }: Work): Transform {

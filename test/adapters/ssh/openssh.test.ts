@@ -431,6 +431,26 @@ Host *
       await ended
     })
 
+    interop(needed, 'ssh -L loses nothing that a client sent before it closed', async () => {
+      const heard = new Promise<string>(resolve => {
+        const sink = createServer({ allowHalfOpen: true }, socket => {
+          socket.on('error', () => undefined)
+          let said = ''
+          // It has nothing to say, and says so first: the client may close as soon as it has sent.
+          socket.end()
+          socket.setEncoding('utf8').on('data', part => (said += part))
+          socket.on('end', () => sink.close(() => resolve(said)))
+        })
+        sink.listen(0, '127.0.0.1', async () => {
+          const to = (sink.address() as { port: number }).port
+          const child = begin('ssh', ['-W', `127.0.0.1:${to}`, 'gateway'])
+          child.stdin!.end('x'.repeat(200_000))
+          child.stdout!.resume()
+        })
+      })
+      expect((await heard).length).toBe(200_000)
+    })
+
     interop(needed, 'ssh is told why a forward is refused', async () => {
       const { status, stderr } = await run('ssh', ['-W', '0x7f.1:80', 'gateway'])
       expect(status).toBe(255)

@@ -324,6 +324,50 @@ describe('a mask that looks for patterns', () => {
     expect(stdout).toMatch(/end$/)
     expect((await at.of('outcome')).at(-1)!.masked?.join()).toMatch(/detect:email/)
   })
+
+  it('lets no output through that counts its bytes: a masked copy would be another file', async () => {
+    const detect: Control = { ...maskControl, covers: { resource: 'crm/**' }, mask: { '*': 'detect' } }
+    const ran: string[] = []
+    const { at, client } = await inFrontOf(
+      {
+        exec: (command, channel) => {
+          ran.push(command)
+          say('')('', channel)
+        },
+      },
+      [detect],
+    )
+    const refused = [
+      ...['scp -f notes', '/usr/bin/scp -r -p -f -- notes', 'scp -pf notes', ' scp -v -f notes'],
+      ...[
+        'rsync --server --sender . notes',
+        "git-upload-pack 'x.git'",
+        'git upload-pack x.git',
+        '/usr/lib/sftp-server',
+      ],
+    ]
+    for (const command of refused) {
+      const { stderr, status } = await exec(client, command)
+      expect({ command, status, stderr }).toMatchObject({
+        status: 77,
+        stderr: expect.stringContaining('ERR_OBLIGATION_UNMET'),
+      })
+    }
+    expect(ran).toEqual([])
+    expect((await exec(client, 'scp --help')).status).toBe(0)
+    expect((await at.of('decision')).length).toBeGreaterThan(refused.length)
+  })
+
+  it('is what output can be held to; one that names a field is refused, and says what to do', async () => {
+    const { client } = await inFrontOf({ exec: say('{"ssn":"123-45-6789"}') }, [
+      { ...maskControl, id: 'CF-09', covers: { resource: 'crm/**' }, mask: { '*': 'detect', ssn: 'last4' } },
+    ])
+    const { stdout, stderr } = await exec(client, 'cat customers.json')
+    expect(stdout).toBe('')
+    expect(stderr).toContain(
+      'text, which has no fields that a mask could name: let CF-09 cover less, or say "*": detect',
+    )
+  })
 })
 
 describe('a recording', () => {
