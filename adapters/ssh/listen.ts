@@ -3,7 +3,7 @@
  * (forwarded-tcpip), are operations of their own, judged by where it is listened.
  */
 import type { Client, ClientChannel, Connection, ServerChannel } from 'ssh2'
-import { Fault } from '../../lib/errors.ts'
+import { Fault, Refusal } from '../../lib/errors.ts'
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
@@ -56,7 +56,11 @@ export class Listeners {
 
   /** Answers once it is judged and the host listens; what SSH has no words for, the ledger tells. Never rejects. */
   async listen(asked: Asked, accept: (port: number) => void, reject: () => void): Promise<void> {
-    if (this.#asked >= mostPorts) return reject()
+    if (this.#asked >= mostPorts) {
+      const error = new Refusal('ERR_ACCESS_DENIED', `${mostPorts} ports at once, and no more`)
+      await this.#live.refuse(refusedOperation(this.#live.base, 'listen', 'listen', { ...asked }), error)
+      return reject()
+    }
     this.#asked += 1
     let listens = false
     const told = (port: number) => {
