@@ -146,6 +146,9 @@ async function nextUnlessOver(on: Demultiplexer, signal: AbortSignal, failed: bo
 const isCompletion = (of: number) =>
   of === types.commandComplete || of === types.emptyQuery || of === types.portalSuspended
 
+/** Whoever shows the recording again must know the columns. */
+export const isRecorded = (exchange: Exchange): boolean => exchange.perhaps('obligations')?.record.response === 'masked'
+
 /** Where no mask is known to be in force, one may be. */
 export const isMasked = (exchange: Exchange): boolean => exchange.perhaps('obligations')?.masks.length !== 0
 
@@ -167,6 +170,9 @@ function headOf(
     if (described === undefined || described === 'none') return head === opaque ? undefined : opaque
     return { type: 'head', form: rowsForm(described, names, part?.harmless) }
   }
+  // A result without rows, whose columns were described before: it is one all the same.
+  if (isCompletion(of) && head?.form.kind !== 'rows' && Array.isArray(described))
+    return { type: 'head', form: rowsForm(described, names, part?.harmless) }
   return head === undefined ? empty : undefined
 }
 

@@ -3,7 +3,7 @@ import type { Json } from '../../lib/format/canonical.ts'
 import type { Described } from './columns.ts'
 import type { Expectation } from './demultiplexer.ts'
 import { errorResponse } from './errors.ts'
-import { isMasked } from './execution.ts'
+import { isMasked, isRecorded } from './execution.ts'
 import type { Session } from './session.ts'
 import type { Portal } from './state.ts'
 import { refuseUnjudged } from './unjudged.ts'
@@ -121,7 +121,7 @@ export async function executePortal(session: Session, bytes: Buffer): Promise<vo
     bound: values.length > 0 ? { values, ...typed } : {},
     tainted: generation !== session.state.generation,
     send: async exchange => {
-      const asks = portal.described === undefined && isMasked(exchange)
+      const asks = portal.described === undefined && (isMasked(exchange) || isRecorded(exchange))
       const copies = analysed.analysis.parts.some(part => part.copy === 'in')
       // What follows it at once goes with it; not into a COPY, where a Sync would mean nothing.
       const { messages } = session.server.client

@@ -85,6 +85,27 @@ describe('a replay', () => {
     )
   })
 
+  it('shows what was executed without asking for its columns, and a result without rows', async () => {
+    const client = await at().client()
+    const before = await recordings()
+    for (const text of ["select 1 as n, 'x' as t", 'select id, name from customers where false'])
+      await new Promise<void>(resolve =>
+        client.query({
+          submit: (connection: pg.Connection) => {
+            connection.parse({ text, name: '' } as never, true)
+            connection.bind({ portal: '', values: [] } as never, true)
+            connection.execute({ portal: '', rows: 0 } as never, true)
+            connection.sync()
+          },
+          handleDataRow: () => undefined,
+          handleCommandComplete: () => undefined,
+          handleReadyForQuery: () => resolve(),
+          handleError: () => resolve(),
+        } as unknown as pg.Submittable),
+      )
+    expect(await shownSince(before)).toBe(' n | t \n---+---\n 1 | x\n(1 row)\n\n id | name \n----+------\n(0 rows)\n\n')
+  })
+
   it('shows values that came in binary, by their types', async () => {
     const client = await at().client()
     const before = await recordings()
