@@ -52,10 +52,14 @@ describe.skipIf(findTool('sshd') === undefined)('over sftp', () => {
   beforeAll(async () => {
     host = await sshd()
     data = join(host.folder, 'data')
-    mkdirSync(join(data, 'masked'), { recursive: true })
-    writeFileSync(join(data, 'masked', 'customers'), '123-45-0001')
+    for (const folder of ['masked', 'searched']) {
+      mkdirSync(join(data, folder), { recursive: true })
+      writeFileSync(join(data, folder, 'customers'), '123-45-0001')
+    }
+    const under = (folder: string) => ({ resource: `crm/web1/${host.user}/sftp${data}/${folder}/**` })
     at = await setUp({ web1: host.host }, [
-      { ...maskControl, covers: { resource: `crm/web1/${host.user}/sftp${data}/masked/**` } },
+      { ...maskControl, covers: under('masked') },
+      { ...maskControl, id: 'CF-02', covers: under('searched'), mask: { '*': 'detect' } },
     ])
     client = await at.client()
   })
@@ -71,6 +75,14 @@ describe.skipIf(findTool('sshd') === undefined)('over sftp', () => {
     const { ask } = await raw(client)
     expect(statusOf(await ask(type.open, path('masked/customers'), uint32(flag.read), noAttributes))).toBe(denied)
     expect((await at.of('outcome')).at(-1)).toMatchObject({ code: 'ERR_OBLIGATION_UNMET', bytes: 0 })
+  })
+
+  it('what is under a mask that looks for patterns is not read either: reads come by offset, in any order', async () => {
+    const { ask } = await raw(client)
+    expect(statusOf(await ask(type.open, path('searched/customers'), uint32(flag.read), noAttributes))).toBe(denied)
+    expect((await at.of('outcome')).at(-1)).toMatchObject({ code: 'ERR_OBLIGATION_UNMET', bytes: 0 })
+    // Its length is told as it is: it says nothing of what the file holds.
+    expect(statusOf(await ask(type.stat, path('searched/customers')))).toBeUndefined()
   })
 
   it('it is not given another name, where it could be read', async () => {
