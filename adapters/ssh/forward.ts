@@ -5,6 +5,7 @@ import type { Operation } from '../../lib/operation.ts'
 import type { Frame } from '../../lib/reply.ts'
 import { told } from './errors.ts'
 import { rejectOpen } from './internals.ts'
+import { Leaving } from './leaving.ts'
 import type { Live, Result } from './live.ts'
 import { forwardOperation, refusedOperation } from './operation.ts'
 import { Inlet, Outlet, pump } from './streams.ts'
@@ -19,6 +20,7 @@ export async function forward(
 ): Promise<void> {
   let channel: ServerChannel | undefined
   let outlet: Outlet | undefined
+  const leaving = new Leaving(live.parts.gone)
   const open = (): ServerChannel | undefined => {
     channel = accept()
     channel?.on('error', () => undefined)
@@ -28,9 +30,11 @@ export async function forward(
   const result = await judged(
     live,
     info,
-    exchange => reply(exchange, live, info, open),
-    frame => (frame.type === 'data' ? outlet?.write(frame.bytes) : undefined),
+    leaving,
+    exchange => reply(exchange, live, info, leaving, open),
+    frame => (frame.type === 'data' ? Promise.race([outlet!.write(frame.bytes), leaving.left]) : undefined),
   )
+  leaving.stands()
   if (channel !== undefined) return void channel.close()
   const { open: reason, text } = told(
     'error' in result ? result.error : undefined,
@@ -42,6 +46,7 @@ export async function forward(
 async function judged(
   live: Live,
   { destIP, destPort }: TcpipRequestInfo,
+  { signal }: Leaving,
   origin: (exchange: Exchange) => AsyncGenerator<Frame>,
   sink: (frame: Frame) => void | Promise<void>,
 ): Promise<Result> {
@@ -51,13 +56,14 @@ async function judged(
   } catch (error) {
     return live.refuse(refusedOperation(live.base, 'forward', 'forward', `${destIP}:${destPort}`), error as Error)
   }
-  return live.run(operation, { signal: live.parts.gone }, origin, sink)
+  return live.run(operation, { signal }, origin, sink)
 }
 
 async function* reply(
   exchange: Exchange,
   live: Live,
   { srcIP, srcPort, destIP, destPort }: TcpipRequestInfo,
+  leaving: Leaving,
   open: () => ServerChannel | undefined,
 ): AsyncGenerator<Frame> {
   const { signal } = exchange
@@ -66,7 +72,7 @@ async function* reply(
   const remote = await live.link.channel(upstream, signal, (on, done) =>
     on.forwardOut(srcIP, srcPort, destIP, destPort, done),
   )
-  yield* relay(exchange, live, { upstream, remote, channel: open() })
+  yield* relay(exchange, live, { upstream, remote, channel: open(), leaving })
 }
 
 interface Joined {
@@ -74,6 +80,7 @@ interface Joined {
   readonly remote: ClientChannel
   /** Undefined where the client has gone meanwhile. */
   readonly channel: ServerChannel | undefined
+  readonly leaving: Leaving
 }
 
 /** For as long a host may take what a client sent before it closed. */
@@ -83,7 +90,7 @@ const lingerMs = 10_000
 export async function* relay(
   exchange: Exchange,
   live: Live,
-  { upstream, remote, channel }: Joined,
+  { upstream, remote, channel, leaving }: Joined,
 ): AsyncGenerator<Frame> {
   const { signal } = exchange
   const over = new AbortController()
@@ -93,12 +100,16 @@ export async function* relay(
   let late: NodeJS.Timeout | undefined
   // Who closes has ended it; what it sent before goes on to the host all the same.
   const closed = () => {
+    leaving.leave()
+    live.linger(over.signal)
     late = setTimeout(stop, lingerMs)
     void sent?.then(stop)
   }
-  const unwatch = channel === undefined ? undefined : live.watch(channel, closed)
+  let unwatch: (() => void) | undefined
   try {
-    if (channel === undefined) signal.throwIfAborted()
+    signal.throwIfAborted()
+    leaving.stands()
+    if (channel !== undefined) unwatch = live.watch(channel, closed)
     const received = new Inlet({ data: remote })
     try {
       for (

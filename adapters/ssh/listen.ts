@@ -8,6 +8,7 @@ import type { Exchange } from '../../lib/exchange.ts'
 import type { Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
 import { relay } from './forward.ts'
+import { Leaving } from './leaving.ts'
 import type { Live } from './live.ts'
 import { type Bound, boundTo, listenOperation, refusedOperation } from './operation.ts'
 import { Outlet } from './streams.ts'
@@ -39,6 +40,14 @@ interface Arrived {
 /** Of one connection, at once. */
 const mostPorts = 16
 const mostConnections = 100
+
+/** The two ends of a connection that came to the host, as far as they are there. */
+interface Joined {
+  readonly leaving: Leaving
+  remote?: ClientChannel
+  channel?: ServerChannel
+  outlet?: Outlet
+}
 
 /** The ports of one client's connection. */
 export class Listeners {
@@ -137,14 +146,16 @@ export class Listeners {
   async #bring(listening: Listening, arrived: Arrived, accept: () => ClientChannel, reject: () => void): Promise<void> {
     const { bound, port } = listening
     const live = this.#live
-    const joined: { remote?: ClientChannel; channel?: ServerChannel; outlet?: Outlet } = {}
     const from = `${arrived.srcIP}:${arrived.srcPort}`
+    const leaving = new Leaving(live.parts.gone)
+    const joined: Joined = { leaving }
     await live.run(
       listenOperation(live.base, bound, port, from),
-      { signal: live.parts.gone },
+      { signal: leaving.signal },
       exchange => this.#connected(exchange, listening, arrived, accept, joined),
-      frame => (frame.type === 'data' ? joined.outlet?.write(frame.bytes) : undefined),
+      frame => (frame.type === 'data' ? Promise.race([joined.outlet!.write(frame.bytes), leaving.left]) : undefined),
     )
+    leaving.stands()
     joined.channel?.close()
     if (joined.remote === undefined) reject()
   }
@@ -154,7 +165,7 @@ export class Listeners {
     { asked, port, upstream }: Listening,
     { srcIP, srcPort }: Arrived,
     accept: () => ClientChannel,
-    joined: { remote?: ClientChannel; channel?: ServerChannel; outlet?: Outlet },
+    joined: Joined,
   ): AsyncGenerator<Frame> {
     const { signal } = exchange
     yield { type: 'head', form: { kind: 'opaque' } }
@@ -179,7 +190,7 @@ export class Listeners {
     const remote = accept()
     joined.remote = remote
     remote.on('error', () => undefined)
-    yield* relay(exchange, this.#live, { upstream, remote, channel })
+    yield* relay(exchange, this.#live, { upstream, remote, channel, leaving: joined.leaving })
   }
 }
 

@@ -44,6 +44,7 @@ export class Live {
   readonly base: string
   readonly #link: Link | undefined
   readonly #work = new Set<Promise<unknown>>()
+  readonly #lingering = new Set<Promise<void>>()
   #refusing = 0
   readonly #watched = new Map<Channel, () => void>()
 
@@ -140,6 +141,14 @@ export class Live {
     return stop
   }
 
+  /** The connection to the host stays until then, though the client has gone. */
+  linger(until: AbortSignal): void {
+    if (until.aborted) return
+    const over = new Promise<void>(resolve => until.addEventListener('abort', () => resolve(), { once: true }))
+    this.#lingering.add(over)
+    void over.then(() => this.#lingering.delete(over))
+  }
+
   /** After each piece that the client has sent. */
   #look = () => {
     for (const [channel, over] of this.#watched) {
@@ -152,6 +161,7 @@ export class Live {
   /** Ends the connection to the host, and resolves when everything in flight has ended and is recorded. */
   async end(): Promise<void> {
     this.parts.socket.off('data', this.#look)
+    while (this.#lingering.size > 0) await Promise.all(this.#lingering)
     this.#link?.end()
     while (this.#work.size > 0) await Promise.allSettled(this.#work)
   }

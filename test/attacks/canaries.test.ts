@@ -103,6 +103,7 @@ async function everything(door: Door): Promise<void> {
       to: '2099-01-01',
       controls: text => JSON.parse(text) as Control[],
       actions: 'all',
+      recordings: true,
       sign: async bytes => armorSignature(await signDetached(key, bytes)),
     })
     for (const folder of [options.directory, bundle.directory]) {
