@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { onBehalfOf } from '../../lib/current.ts'
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Form, Frame } from '../../lib/reply.ts'
 import { race } from '../../lib/run.ts'
@@ -26,6 +27,8 @@ export class Capture {
   readonly #parts: Part[] = []
   /** Handlers hear of the queue's own room only, neither of the socket's nor of a compressor's. */
   readonly #room = new EventEmitter()
+  #exchange: Exchange | undefined
+  #inner: Capture | undefined
   #queued = 0
   #head: Head | undefined
   #started = false
@@ -39,6 +42,7 @@ export class Capture {
   constructor(response: ServerResponse) {
     this.#response = response
     this.real = putInFront(response, this)
+    if (this.real.outer !== undefined) this.real.outer.#inner = this
   }
 
   get headersSent(): boolean {
@@ -72,6 +76,11 @@ export class Capture {
     return this.#trailers
   }
 
+  /** Whose handlers these are: a guard within this one knows them better. Undefined until they are started. */
+  get exchange(): Exchange | undefined {
+    return this.#inner?.exchange ?? this.#exchange
+  }
+
   /** What was captured and not released is gone, and whatever the handlers still do has no effect. */
   close(): void {
     this.#closed = true
@@ -80,6 +89,7 @@ export class Capture {
 
   /** The reply: starts the handlers when it is pulled. */
   async *reply(exchange: Exchange, start: () => void): AsyncGenerator<Frame> {
+    this.#exchange = exchange
     start()
     while (!this.#started) await this.#change(exchange)
     yield this.#headFrame(exchange)
@@ -89,8 +99,9 @@ export class Capture {
         yield { type: 'data', channel: 'body', bytes: part.bytes, items: 1 }
         const full = this.#queued >= highWater
         this.#queued -= part.bytes.length
-        part.done?.()
-        if (full && this.#queued < highWater) this.#room.emit('drain')
+        // The handlers' own, whoever pulls: within another guard that is another exchange.
+        if (part.done !== undefined) onBehalfOf(exchange, part.done)
+        if (full && this.#queued < highWater) onBehalfOf(exchange, () => this.#room.emit('drain'))
       } else if (this.#ended) {
         yield { type: 'end', result: this.head.status < 500 ? 'completed' : 'failed', settled: 'nothing' }
         return
@@ -166,6 +177,7 @@ export class Capture {
 
   /** Once the head is fixed nothing of it changes; once the reply is refused, nothing is heard. @returns whether it may change */
   mayChangeHead(): boolean {
+    if (this.real.leaving) return true
     if (this.#head !== undefined && !this.#closed) throw alreadySent()
     return !this.#closed
   }

@@ -46,7 +46,7 @@ export async function handleRequest<R>(
   const outlet = new Outlet(response, capture)
   let exchange: Exchange | undefined
   try {
-    const begun = begin(gate, options, asked, hangUp(request, response, capture))
+    const begun = begin(gate, options, asked, hangUp(request, response, capture, outlet))
     exchange = begun.exchange
     if (begun.refusal !== undefined) {
       await gate.refuse(exchange, begun.refusal)
@@ -61,7 +61,8 @@ export async function handleRequest<R>(
           if (masked()) for (const name of conditional) delete request.headers[name]
           onBehalfOf(taken, start)
         }),
-      frame => outlet.release(frame, masked(), signal),
+      // What hears of it (a listener of `finish`) is the handlers' own, too.
+      frame => onBehalfOf(capture.exchange ?? begun.exchange, () => outlet.release(frame, masked(), signal)),
     )
   } catch (error) {
     try {
@@ -115,10 +116,11 @@ function addressOf({ ip = '', request }: Pick<Asked<unknown>, 'ip' | 'request'>)
 }
 
 /** Aborts when the response closes before it is whole. */
-function hangUp({ socket }: IncomingMessage, response: ServerResponse, capture: Capture): AbortSignal {
+function hangUp({ socket }: IncomingMessage, response: ServerResponse, capture: Capture, outlet: Outlet): AbortSignal {
   const controller = new AbortController()
   const closed = () => {
-    if (response.writableFinished) return
+    // A guard around this one may have told a refusal in the place of what is still to come here.
+    if (response.writableFinished && outlet.over) return
     // A client that goes is heard of; where nothing was, the application cut its own reply: an error after its first byte.
     const client = !capture.cut && hasGone(socket)
     const left = new Error('the client hung up')

@@ -47,7 +47,7 @@ export function shownHead(response: ServerResponse, { status, message }: Head, w
   const lines = headers.flatMap(([name, value]) =>
     [value ?? []].flat().map(one => `${name}: ${isSecretName(name) ? withheld : one}`),
   )
-  const reason = message || STATUS_CODES[status] || ''
+  const reason = (without.length === 0 && message) || STATUS_CODES[status] || ''
   return Buffer.from(`${[`HTTP/1.1 ${status} ${reason}`, ...lines].join('\r\n')}\r\n\r\n`)
 }
 

@@ -19,18 +19,29 @@ type Name = (typeof told)[number] | (typeof heads)[number] | (typeof listening)[
 export class Real {
   readonly #response: ServerResponse
   readonly #before: Readonly<Record<Name, Any>>
+  /** Of a guard around this one: what leaves here is what its handlers write. */
+  readonly outer: Capture | undefined
+  #calls = 0
 
-  constructor(response: ServerResponse, before: Readonly<Record<Name, Any>>) {
+  constructor(response: ServerResponse, before: Readonly<Record<Name, Any>>, outer: Capture | undefined) {
     this.#response = response
     this.#before = before
+    this.outer = outer
+  }
+
+  /** What is heard meanwhile is of middleware in front of the guard (compressors, sessions), as the head leaves: the handlers' turn is over. */
+  get leaving(): boolean {
+    return this.#calls > 0
   }
 
   write(bytes: Uint8Array): boolean {
     return this.call('write', bytes) as boolean
   }
 
-  end(...given: unknown[]): void {
-    this.call('end', ...given)
+  /** Without a callback: compressors take it for a chunk. */
+  end(bytes?: Uint8Array): void {
+    if (bytes === undefined) this.call('end')
+    else this.call('end', bytes)
   }
 
   destroy(error?: Error): void {
@@ -67,7 +78,12 @@ export class Real {
 
   /** @internal */
   call(name: Name, ...given: unknown[]): unknown {
-    return this.#before[name].apply(this.#response, given)
+    this.#calls += 1
+    try {
+      return this.#before[name].apply(this.#response, given)
+    } finally {
+      this.#calls -= 1
+    }
   }
 }
 
@@ -88,12 +104,14 @@ export function putInFront(response: ServerResponse, capture: Capture): Real {
   while (layers[depth] !== undefined && on[layers[depth]!.key] !== undefined) depth += 1
   layers[depth] ??= makeLayer()
   const { key, methods, getters } = layers[depth]!
-  const real = new Real(response, {
+  const outer = depth === 0 ? undefined : (on[layers[depth - 1]!.key] as Capture)
+  const before = {
     ...{ write: on.write, end: on.end, destroy: on.destroy, writeHead: on.writeHead, flushHeaders: on.flushHeaders },
     ...{ addTrailers: on.addTrailers, setHeader: on.setHeader, appendHeader: on.appendHeader },
     ...{ removeHeader: on.removeHeader, setHeaders: on.setHeaders, on: on.on, addListener: on.addListener },
     ...{ prependListener: on.prependListener, off: on.off, removeListener: on.removeListener },
-  } as Record<Name, Any>)
+  } as Record<Name, Any>
+  const real = new Real(response, before, outer)
   makeDictionary(on)
   on[key] = capture
   for (const name in methods) on[name] = methods[name]

@@ -13,6 +13,9 @@ export class Outlet {
   /** What stood before the handlers ran (CORS, security headers): it stays on a refusal, theirs does not. */
   readonly #before: OutgoingHttpHeaders
   #gone = false
+  #over = false
+  /** The handlers' own may quote what is under a mask, and nobody reads it (RFC 9112, 4): the standard one stands there then. */
+  #phrase = ''
 
   constructor(response: ServerResponse, capture: Capture) {
     this.#response = response
@@ -20,10 +23,16 @@ export class Outlet {
     this.#before = response.getHeaders()
   }
 
+  /** The end has been given out, or a refusal in its place: what closes then is no hang-up. */
+  get over(): boolean {
+    return this.#over
+  }
+
   /** Resolves when the client can take more. */
   async release(frame: Frame, masked: boolean, signal: AbortSignal): Promise<void> {
     const { real } = this.#capture
     if (frame.type === 'head') {
+      this.#phrase = masked ? '' : (this.#capture.head.message ?? '')
       if (masked) for (const name of untrueOnceMasked) real.removeHeader(name)
       if (this.#capture.flushed) {
         this.#head()
@@ -35,7 +44,11 @@ export class Outlet {
     } else {
       this.#head(0)
       if (!masked) for (const trailers of this.#capture.trailers) real.addTrailers(trailers as OutgoingHttpHeaders)
-      await new Promise<void>(resolve => real.end(() => resolve()))
+      this.#over = true
+      await new Promise<void>(resolve => {
+        real.on('finish', () => resolve())
+        real.end()
+      })
     }
   }
 
@@ -43,6 +56,7 @@ export class Outlet {
   refuse(problem: Problem): void {
     const { real } = this.#capture
     this.#capture.close()
+    this.#over = true
     if (this.#gone) {
       this.#response.destroy()
       return
@@ -71,7 +85,7 @@ export class Outlet {
     if (length !== undefined && head.hasBody && !declared && trailers.length === 0) {
       real.setHeader('content-length', length)
     }
-    this.#response.statusMessage = head.message ?? ''
+    this.#response.statusMessage = this.#phrase
     real.writeHead(head.status)
   }
 }
