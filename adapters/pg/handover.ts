@@ -66,7 +66,9 @@ export class Handover {
     const { state, parts } = this.#session
     const wholly = [...state.prepared.values()].some(({ parse }) => parse === undefined)
     const moved = state.generation !== this.#generation || state.temporary.size > 0 || state.created.size > 0
-    this.#pending = wholly || moved ? [...cleared, prepared] : cleared
+    // Where the subject before was refused, what was to be cleared for them was not.
+    const unprepared = wholly || moved || this.#pending.includes(prepared)
+    this.#pending = unprepared ? [...cleared, prepared] : cleared
     state.handedOver(wholly || moved)
     this.#generation = state.generation
     if (!wholly && !moved) return

@@ -85,8 +85,11 @@ export function guardedClass(base: ClientClass, { serving, real }: Door): Client
 
     /** Set by a pool as it hands the client out, and called as it is given back. */
     set release(release: Release) {
-      leases.set(this, {})
+      const lease: Lease = {}
+      leases.set(this, lease)
       this.#release = error => {
+        // Given back twice, it may be another's by now: pg says what it thinks of that, and theirs it stays.
+        if (leases.get(this) !== lease) return release(error)
         const open = this.#transactions?.inTransaction === true
         // Who keeps a client that they have given back has nobody's right to it any more.
         leases.set(this, {})

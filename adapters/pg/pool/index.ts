@@ -1,6 +1,7 @@
 /** `guardedPool(gate, pool)` and `guardedClient(gate, client)`: node-postgres with every query behind the guard, in process. */
 import { AsyncResource } from 'node:async_hooks'
 import pg from 'pg'
+import { onNobodysBehalf } from '../../../lib/current.ts'
 import { Misuse } from '../../../lib/errors.ts'
 import type { Held } from '../../../lib/exchange.ts'
 import type { Gate } from '../../../lib/gate.ts'
@@ -47,12 +48,13 @@ type Connected = (
   client: pg.PoolClient | undefined,
   done: (release?: unknown) => void,
 ) => void
-type Inside = Omit<pg.Pool, 'connect' | 'query' | 'end'> & {
+type Inside = Omit<pg.Pool, 'connect' | 'query' | 'end' | 'emit'> & {
   Client: ClientClass
   options: Config
   connect(callback?: Connected): Promise<pg.PoolClient> | undefined
   query(...asked: unknown[]): unknown
   end(callback?: () => void): Promise<void> | undefined
+  emit(...event: unknown[]): boolean
 }
 
 const guarded = new WeakSet<object>()
@@ -67,9 +69,11 @@ export function guardedPool(gate: Gate, pool: pg.Pool, given: GuardedOptions = {
   refuseUnfit(pool, pool.totalCount > 0 || pool.ending || pool.ended, inside.Client)
   const door = newDoor(gate, inside.options, given)
   guarded.add(pool)
-  const { connect, query, end } = inside
+  const { connect, query, end, emit } = inside
   inside.Client = guardedClass(inside.Client, door)
   Object.assign(inside, {
+    // A pool serves those who wait as others come and give back: its hooks run in the midst of somebody else's work.
+    emit: (...event: unknown[]) => onNobodysBehalf(() => emit.apply(inside, event)),
     connect: (callback?: Connected) => connectAs(undefined, callback),
     query: (...asked: unknown[]) => query.apply(inside, asked),
     as: (subject: Subject, from?: From) => as(subject, from),
