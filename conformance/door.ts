@@ -12,6 +12,8 @@ export type Work =
   | 'change'
   /** The destruction that needs an approval, and that `done` counts. */
   | 'destroy'
+  /** As `destroy`, of something else: an approval of the one is none of the other. */
+  | 'destroy another'
   /** A read that begins, and then says nothing more. */
   | 'silent'
   /** Under a grant, as `change`; and then nothing more is said. */

@@ -44,6 +44,19 @@ export const approvals: readonly Case[] = [
     },
   },
   {
+    title: 'takes an approval of one action for none of another, though both are called alike',
+    controls: door => [approved(door, 50)],
+    async test({ ask, asked, guard, of, opened }) {
+      await ask('destroy')
+      const id = await asked()
+      await guard.desk.approve(dba, id)
+      like(await ask('destroy another'), { whole: false, code: 'ERR_APPROVAL_PENDING' })
+      assert.notEqual(await asked(), id)
+      like((await of('decision')).at(-1), { verdict: 'deny' })
+      assert.equal(await opened.done('destroy'), 0)
+    },
+  },
+  {
     title: 'lets one of several that race for one approval run',
     controls: door => [approved(door, 50)],
     async test({ ask, asked, guard, of, opened }) {

@@ -25,6 +25,7 @@ export type Flaw =
   | 'waits for ever'
   | 'ends a broken reply as a whole one'
   | 'calls everything opaque'
+  | 'shows an approver nothing'
   | 'says that nobody asked'
   | 'serves without the gate'
 
@@ -61,7 +62,7 @@ async function* reply(work: Work, upstream: Upstream, signal: AbortSignal | unde
 }
 
 /** What each work is called where policy judges it. */
-const actionOf = (work: Work) => (work === 'destroy' ? 'drop' : work.endsWith('change') ? 'update' : 'select')
+const actionOf = (work: Work) => (work.startsWith('destroy') ? 'drop' : work.endsWith('change') ? 'update' : 'select')
 
 async function serve(socket: Socket, gate: Gate, upstream: Upstream, flaw: Flaw | undefined): Promise<void> {
   const gone = new AbortController()
@@ -82,7 +83,8 @@ async function serve(socket: Socket, gate: Gate, upstream: Upstream, flaw: Flaw 
   }
   socket.resume()
   const [work, secret = ''] = line.trim().split('|') as [Work, string]
-  const action = { work, ...(flaw === 'records the credential' ? { secret } : {}) }
+  const shown = flaw === 'shows an approver nothing' ? 'a work' : work
+  const action = { work: shown, ...(flaw === 'records the credential' ? { secret } : {}) }
   if (flaw === 'logs what was asked') process.stderr.write(`asked: ${line}`)
   const operation: Operation = {
     ...{ protocol: 'line', target: 'crm', reaches: [], opaque: false, risk: 'low', action, holdable: true },

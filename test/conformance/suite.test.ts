@@ -20,6 +20,7 @@ describe('an adapter that', () => {
     ['waits for ever',                       /a silent client stalls nobody else/],
     ['ends a broken reply as a whole one',   /a reply that fails midway/],
     ['calls everything opaque',              /masks a reply before it leaves/],
+    ['shows an approver nothing',            /takes an approval of one action for none of another/],
     ['records the credential',               /keeps no secret of a request/],
     ['passes the credential on',             /refuses what policy does not permit/],
     ['logs what was asked',                  /keeps no secret of a request/],

@@ -16,6 +16,7 @@ export const expressDoor: Door = httpDoor('express', (gate, counts) => {
   app.get('/customers/1', (_, response) => void response.json(personal))
   app.patch('/orders/1', counted('change', { done: true }))
   app.delete('/orders/1', counted('destroy', { done: true }))
+  app.delete('/orders/2', counted('destroy', { done: true }))
   app.post('/logins', (_, response) => void response.json({ done: true }))
   app.all('/silence', (_, response) => {
     counts.running += 1

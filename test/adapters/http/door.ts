@@ -7,16 +7,17 @@ import { type Call, canary, credentialOf, type Door, type OpenDoor, type Work } 
 
 // biome-ignore format: a table
 const requests: Readonly<Record<Work, readonly [method: string, path: string]>> = {
-  'read':          ['GET',    '/names'],
-  'masked':        ['GET',    '/customers/1'],
-  'change':        ['PATCH',  '/orders/1'],
-  'destroy':       ['DELETE', '/orders/1'],
-  'silent':        ['GET',    '/silence'],
-  'silent change': ['PATCH',  '/silence'],
-  'breaks':        ['GET',    '/breaks'],
-  'long':          ['GET',    '/long/2'],
-  'flood':         ['GET',    '/long/64'],
-  'secret':        ['POST',   `/logins?access_token=${canary}&pin=${canary}&card[cvc]=${canary}`],
+  'read':            ['GET',    '/names'],
+  'masked':          ['GET',    '/customers/1'],
+  'change':          ['PATCH',  '/orders/1'],
+  'destroy':         ['DELETE', '/orders/1'],
+  'destroy another': ['DELETE', '/orders/2'],
+  'silent':          ['GET',    '/silence'],
+  'silent change':   ['PATCH',  '/silence'],
+  'breaks':          ['GET',    '/breaks'],
+  'long':            ['GET',    '/long/2'],
+  'flood':           ['GET',    '/long/64'],
+  'secret':          ['POST',   `/logins?access_token=${canary}&pin=${canary}&card[cvc]=${canary}`],
 }
 
 export const mebibyte = Buffer.alloc(1024 * 1024, 'x')

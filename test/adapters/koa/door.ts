@@ -37,6 +37,7 @@ export const koaDoor: Door = httpDoor('koa', (gate, counts) => {
       'GET /customers/1': context => { context.body = personal },
       'PATCH /orders/1':  counted('change', { done: true }),
       'DELETE /orders/1': counted('destroy', { done: true }),
+      'DELETE /orders/2': counted('destroy', { done: true }),
       'POST /logins':     context => { context.body = { done: true } },
       'GET /silence':     silence,
       'PATCH /silence':   silence,

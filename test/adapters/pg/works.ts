@@ -9,21 +9,23 @@ const schema = `
   create table orders (id int primary key, note text, changes int not null default 0);
   insert into orders values (1, 'first order');
   create table spare (n int);
+  create table spare_too (n int);
   create role clerk;
 `
 
 // biome-ignore format: a table
 export const statements: Readonly<Record<Work, readonly string[]>> = {
-  'read':          ['select name from customers where id = 1'],
-  'masked':        ['select name, ssn, email from customers where id = 1'],
-  'change':        ['update orders set changes = changes + 1 where id = 1'],
-  'destroy':       ['drop table spare'],
-  'silent':        ['select pg_sleep(30)'],
-  'silent change': ['update orders set changes = changes + 1 where id = 1', 'select pg_sleep(30)'],
-  'breaks':        ["select 1 / (3000 - n), repeat('x', 100) from generate_series(1, 3000) n"],
-  'long':          ["select repeat('x', 1000) from generate_series(1, 1100) n"],
-  'flood':         ["select repeat('x', 65536) from generate_series(1, 1024) n"],
-  'secret':        [`alter role clerk password '${canary}'`],
+  'read':            ['select name from customers where id = 1'],
+  'masked':          ['select name, ssn, email from customers where id = 1'],
+  'change':          ['update orders set changes = changes + 1 where id = 1'],
+  'destroy':         ['drop table spare'],
+  'destroy another': ['drop table spare_too'],
+  'silent':          ['select pg_sleep(30)'],
+  'silent change':   ['update orders set changes = changes + 1 where id = 1', 'select pg_sleep(30)'],
+  'breaks':          ["select 1 / (3000 - n), repeat('x', 100) from generate_series(1, 3000) n"],
+  'long':            ["select repeat('x', 1000) from generate_series(1, 1100) n"],
+  'flood':           ["select repeat('x', 65536) from generate_series(1, 1024) n"],
+  'secret':          [`alter role clerk password '${canary}'`],
 }
 
 export interface Asked extends Pick<OpenDoor, 'done' | 'running'> {

@@ -120,7 +120,8 @@ function call(port: number, work: Work, as: Subject, stall: boolean): Call {
 }
 
 async function ask(client: Client, work: Work, go: Promise<void>): Promise<Answer> {
-  if (work === 'destroy') return remove(client)
+  if (work === 'destroy') return remove(client, '/spare')
+  if (work === 'destroy another') return remove(client, '/spare-too')
   const channel = await new Promise<ClientChannel>((resolve, reject) => {
     const done = (error: Error | undefined, made: ClientChannel) => (error ? reject(error) : resolve(made))
     if (work === 'change' || work === 'silent change') client.shell(false, done)
@@ -144,11 +145,11 @@ async function ask(client: Client, work: Work, go: Promise<void>): Promise<Answe
   return { said, bytes, whole: status === 0, code: /ERR_\w+/.exec(said)?.[0] }
 }
 
-function remove(client: Client): Promise<Answer> {
+function remove(client: Client, path: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
     client.sftp((error: Error | undefined, sftp: SFTPWrapper) => {
       if (error) return reject(error)
-      sftp.unlink('/spare', refused => {
+      sftp.unlink(path, refused => {
         const said = refused?.message ?? ''
         resolve({ said, bytes: 0, whole: !refused, code: /ERR_\w+/.exec(said)?.[0] })
       })
