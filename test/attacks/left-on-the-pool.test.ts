@@ -55,3 +55,29 @@ test('a hook of the pool asks on behalf of nobody, not of whoever gives back or 
   expect(asked.length).toBe(7)
   expect(new Set(await Promise.all(asked))).toEqual(new Set(['ERR_UNIDENTIFIED']))
 })
+
+test('a subject that the application changes after it has asked is not asked for', async () => {
+  const client = await setup().pool({ max: 1 }).connect()
+  const job: { id: string } & Subject = { ...owner }
+  const asked = [client.as(requester).query('select 1 as a'), client.as(job).query('select ssn from customers')]
+  const later = client.as(job)
+  job.id = requester.id
+  const denied = { status: 'rejected', reason: { routine: 'ERR_ACCESS_DENIED' } }
+  const results = await Promise.allSettled([...asked, later.query('select ssn from customers')])
+  expect(results).toMatchObject([{ status: 'fulfilled' }, denied, denied])
+  client.release()
+})
+
+test('a transaction rests on each identification that something was changed by, be it of one person', async () => {
+  const client = await setup().pool({ max: 1 }).connect()
+  const ended = new Promise(resolve => client.once('end', resolve))
+  const brief = { ...requester, expires: Date.now() + 1500 }
+  await client.as(requester).query('begin')
+  await client.as(requester).query("update customers set name = 'first' where id = 1")
+  await client.as(brief).query("update customers set name = 'second' where id = 1")
+  await ended
+  await expect(client.as(requester).query('commit')).rejects.toThrow()
+  const { rows } = await setup().direct.query('select name from customers where id = 1')
+  expect(rows).toEqual([{ name: 'Customer 0001' }])
+  client.release(true)
+})

@@ -32,7 +32,8 @@ export function given(subject: Subject, { address, signal }: From = {}): Asker {
   }
   if (signal !== undefined) setMaxListeners(0, signal)
   return {
-    subject,
+    // As it is now: a job may go on to the next subject in the same object.
+    subject: Object.freeze({ ...subject }),
     ...(address === undefined ? {} : { address }),
     ...(signal === undefined ? {} : { signal }),
   }

@@ -6,7 +6,8 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { Exchange } from '../../../lib/exchange.ts'
 import type { Gate } from '../../../lib/gate.ts'
-import { type Asker, type Askers, type Turn, whoIs } from '../asker.ts'
+import type { Subject } from '../../../lib/identity/subject.ts'
+import type { Asker, Askers, Turn } from '../asker.ts'
 import { Fields, message, type } from '../wire.ts'
 
 export class Turns implements Askers {
@@ -14,7 +15,7 @@ export class Turns implements Askers {
   readonly #announced = new Map<string, Turn>()
   readonly #controller = new AbortController()
   /** Watches on what the changes of an open transaction rest on. */
-  readonly #kept = new Map<string, () => void>()
+  readonly #kept = new Map<Subject['withdrawn'], Map<string, () => void>>()
   #current: Asker | undefined
 
   constructor(gate: Gate) {
@@ -51,17 +52,19 @@ export class Turns implements Askers {
   }
 
   keep(exchange: Exchange): void {
-    const { subject, session } = exchange
-    const grant = exchange.perhaps('grant')?.id
-    const what = JSON.stringify([grant, whoIs({ ...(subject && { subject }), ...(session && { session }) })])
-    if (this.#kept.has(what)) return
-    this.#kept.set(what, () => undefined)
+    const subject = exchange.perhaps('subject')
+    // One person may be identified twice, and the one identification may end before the other.
+    const what = JSON.stringify([exchange.perhaps('grant')?.id, subject])
+    const kept = this.#kept.get(subject?.withdrawn) ?? new Map<string, () => void>()
+    this.#kept.set(subject?.withdrawn, kept)
+    if (kept.has(what)) return
+    kept.set(what, () => undefined)
     const unwatch = this.#gate.watch(exchange, reason => this.#controller.abort(reason))
-    this.#kept.set(what, unwatch)
+    kept.set(what, unwatch)
   }
 
   release(): void {
-    for (const unwatch of this.#kept.values()) unwatch()
+    for (const kept of this.#kept.values()) for (const unwatch of kept.values()) unwatch()
     this.#kept.clear()
   }
 
