@@ -17,6 +17,9 @@ export function formOf(response: ServerResponse, head: Head): Form {
   if (head.status === 206) return { kind: 'opaque' }
   const encoding = response.getHeader('content-encoding')
   if (encoding !== undefined && encoding !== 'identity') return { kind: 'opaque' }
+  // Of codings other than this one the body is not what it seems (RFC 9112, 7).
+  const transfer = String(response.getHeader('transfer-encoding') ?? 'chunked')
+  if (transfer.trim().toLowerCase() !== 'chunked') return { kind: 'opaque' }
   return formOfType(String(response.getHeader('content-type') ?? ''))
 }
 

@@ -1,6 +1,6 @@
 /**
- * Terminal controls in a text (ECMA-48): escape and control sequences, and control strings that end soon. What a reader sees as one
- * word may have them in it.
+ * Terminal controls in a text (ECMA-48): escape and control sequences, control strings that end soon, and NUL, which fills without
+ * being seen, and stands beside each letter of a text in UTF-16. What a reader sees as one word may have them in it.
  */
 
 export interface Control {
@@ -9,6 +9,7 @@ export interface Control {
 }
 
 const introducer = '\u001b'
+const filler = '\0'
 /** Parameters beyond this are none that a terminal takes. */
 const longestSequence = 64
 /** A control string that does not end within this (an image, say) is read as text, its introducer apart. */
@@ -16,17 +17,30 @@ export const longestString = 1024
 
 export function controlsIn(text: string): Control[] {
   const controls: Control[] = []
-  for (let start = text.indexOf(introducer); start >= 0; ) {
-    const end = controlEnd(text, start)
+  let [begun, fill] = [text.indexOf(introducer), text.indexOf(filler)]
+  while (begun >= 0 || fill >= 0) {
+    const start = fill < 0 || (begun >= 0 && begun < fill) ? begun : fill
+    const end = start === fill ? fillEnd(text, start) : controlEnd(text, start)
     controls.push({ start, end })
-    start = text.indexOf(introducer, end)
+    if (begun >= 0 && begun < end) begun = text.indexOf(introducer, end)
+    if (fill >= 0 && fill < end) fill = text.indexOf(filler, end)
   }
   return controls
 }
 
+function fillEnd(text: string, from: number): number {
+  let at = from + 1
+  while (text[at] === filler) at += 1
+  return at
+}
+
 /** Whether more text could make this control another one. */
 export const isOpen = (text: string, { start, end }: Control): boolean =>
-  isString(text, start) ? end === start + 2 && isCutOff(text, start) : end === text.length && !isComplete(text, start)
+  text[start] === filler
+    ? false
+    : isString(text, start)
+      ? end === start + 2 && isCutOff(text, start)
+      : end === text.length && !isComplete(text, start)
 
 function isCutOff(text: string, start: number): boolean {
   const next = text.indexOf(introducer, start + 2)

@@ -132,7 +132,7 @@ function text({ rules, applied }: Work): Transform {
   const found = (kind: string) => {
     for (const rule of rules) applied.add(foundWord(kind)(rule))
   }
-  const channels = new Map<string, { masker: TextMasker; items: number }>()
+  const channels = new Map<string, { masker: TextMasker; mark: ByteOrderMark; items: number }>()
   const shown = (channel: string, bytes: Uint8Array): Data[] => {
     const of = channels.get(channel)!
     if (bytes.length === 0) return []
@@ -142,12 +142,29 @@ function text({ rules, applied }: Work): Transform {
   }
   return {
     data: ({ channel, bytes, items }) => {
-      const of = channels.get(channel) ?? { masker: new TextMasker(detectorsFor(rules), found), items: 0 }
+      const of = channels.get(channel) ?? {
+        masker: new TextMasker(detectorsFor(rules), found),
+        mark: new ByteOrderMark(),
+        items: 0,
+      }
       channels.set(channel, of)
+      of.mark.refuse(bytes)
       of.items += items
       return shown(channel, of.masker.push(bytes))
     },
     flush: () => [...channels].flatMap(([channel, { masker }]) => shown(channel, masker.end())),
+  }
+}
+
+/** Of UTF-16 or UTF-32: whoever reads the text heeds it more than what the head says (WHATWG Encoding, 6), and it is then no ASCII. */
+class ByteOrderMark {
+  #first = ''
+
+  /** @throws Refusal ERR_OBLIGATION_UNMET where the text begins with one */
+  refuse(bytes: Uint8Array): void {
+    if (this.#first.length >= 8) return
+    this.#first += Buffer.from(bytes.subarray(0, 4)).toString('hex')
+    if (/^(fffe|feff|0000feff)/.test(this.#first)) throw unmaskable()
   }
 }
 
