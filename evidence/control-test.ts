@@ -60,7 +60,8 @@ export async function runControlTests(views: Views, mapping: Mapping, period: Pe
     const stray = strayOperations(views, mapping)
     for (const control of currentControls(mapping)) {
       const observed = observedIntervals(views, control.id, period)
-      runs.push(...(await runControl(database, control, [...silent, ...unread.flat(), ...stray, ...observed])))
+      const untold = [...silent, ...unread.flat(), ...stray, ...observed]
+      runs.push(...(await runControl(database, versionsOf(control, views, mapping, period), untold)))
     }
     return runs
   } finally {
@@ -68,8 +69,26 @@ export async function runControlTests(views: Views, mapping: Mapping, period: Pe
   }
 }
 
-async function runControl(database: Database, control: Control, unable: readonly Interval[]): Promise<TestRun[]> {
-  const chosen = proceduresFor(control)
+/** The newest, then those of the policies that were in force in the period, or that something in it cites. */
+function versionsOf(
+  newest: Control,
+  views: Views,
+  { versions }: Mapping,
+  period: Period,
+): readonly [Control, ...Control[]] {
+  const cited = new Set(views.operations.flatMap(row => (row.in_period ? [row.policy] : [])))
+  const then = versions.filter(({ policy }) => cited.has(policy) || inForce(views, policy, period, '').length > 0)
+  const others = then.flatMap(({ controls }) => controls.filter(one => one.id === newest.id && one !== newest))
+  return [newest, ...others.reverse()]
+}
+
+async function runControl(
+  database: Database,
+  versions: readonly [Control, ...Control[]],
+  unable: readonly Interval[],
+): Promise<TestRun[]> {
+  const [control] = versions
+  const chosen = proceduresFor(versions)
   const base = { control: control.id, unable }
   if (chosen.length === 0) {
     const why = 'it asks for nothing that a test here examines'

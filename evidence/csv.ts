@@ -6,13 +6,17 @@ import { LedgerError } from '../lib/errors.ts'
 import type { Cell, Row } from './view-columns.ts'
 
 const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
-// C0, DEL, C1, and the characters that reorder or hide text on screen.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const shownOnly = /[\\\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+// C0, DEL, C1, and the characters that reorder, hide or join text on screen, those that Unicode adds later too.
+const shownOnly = /[\\\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029]/gu
+
+const unit = (text: string, at: number) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`
 
 /** Control characters as escapes, backslashes doubled. */
 export const visible = (text: string): string =>
-  text.replaceAll(shownOnly, c => escapes[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  text.replaceAll(
+    shownOnly,
+    found => escapes[found] ?? [...Array(found.length).keys()].map(i => unit(found, i)).join(''),
+  )
 
 /** The inverse of `visible`. */
 export const unescapeVisible = (text: string): string =>

@@ -33,6 +33,9 @@ async function loadDuckDb(): Promise<typeof import('@duckdb/node-api')> {
   }
 }
 
+/** Rows of an answer: more than a bundle can have entries, and what fits in memory. */
+const mostRows = 1_000_000
+
 /** A query of a user, or of a stranger's bundle, that runs longer than this is ended. */
 const longestQueryMs = 60_000
 
@@ -56,6 +59,8 @@ export async function openDatabase(rows: Views, limitMs = longestQueryMs): Promi
       const timer = setTimeout(() => connection.interrupt(), limitMs)
       try {
         await connection.run(`create or replace table "${name}" as\n${sql}`)
+        const counted = await connection.runAndReadAll(`select count(*) > ${mostRows} from "${name}"`)
+        if (counted.getRows()[0]?.[0] === true) throw new Error(`it gives over ${mostRows} rows`)
         const result = await connection.runAndReadAll(`select * from "${name}"`)
         const found = result.getRowObjectsJson().map(row => row as Row)
         return { columns: result.columnNames(), rows: sorted(found) }

@@ -71,13 +71,17 @@ export function requirementRows({ versions }: Mapping): Row[] {
         grant_role: control.require?.grant?.from ?? null,
         approval_people: control.require?.approval?.people ?? null,
         approval_role: control.require?.approval?.from ?? null,
-        mask_fields: control.mask === undefined ? null : Object.keys(control.mask).sort(),
+        mask_fields: control.mask === undefined ? null : Object.keys(control.mask).map(fieldWord).sort(),
         record_response: control.record?.response ?? null,
         revocation_ms: control.thresholds?.revocationMs ?? revocationMs,
       }),
     ),
   )
 }
+
+/** A field as the words of an outcome have it: what is not printable ASCII, and the colon that parts them, percent-encoded. */
+const fieldWord = (field: string): string =>
+  field.toWellFormed().replaceAll(/[^\x21-\x7e]|[%:]/gu, character => encodeURIComponent(character))
 
 /** Each control once, as its newest version has it, by id. */
 export function currentControls({ versions }: Mapping): Control[] {

@@ -221,7 +221,7 @@ export const views = {
     ['grant_role', 'VARCHAR', 'role that who approves a grant must hold; null is any'],
     ['approval_people', 'BIGINT', 'null where no approval is asked for'],
     ['approval_role', 'VARCHAR', 'role that who approves must hold; null is any'],
-    ['mask_fields', 'VARCHAR[]', 'null where nothing is masked'],
+    ['mask_fields', 'VARCHAR[]', 'null where nothing is masked; each as the words in operations.masked have it'],
     ['record_response', 'VARCHAR', 'digest or masked; null where neither is asked for'],
     ['revocation_ms', 'BIGINT', 'how long after the end of a grant anything may still go on'],
   ],

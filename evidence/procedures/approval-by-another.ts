@@ -29,7 +29,7 @@ export const approvalByAnother: Procedure = {
     `
 with ${heldRoles},
 decided as (
-  select p.exchange, a.approval_id, a.until, a.uses, a.subject, a.principal, a.action_matches, a.roles,
+  select p.index, a.approval_id, a.until, a.uses, a.subject, a.principal, a.action_matches, a.roles,
     count(distinct a.approver) filter (where a.verdict = 'approve' and a.approver_type = 'person' and a.decided_index < p.index
       and not coalesce(a.approver in (p.subject, p.principal, p.owner), false)) as others,
     count(*) filter (where a.approver in (p.subject, p.principal, p.owner, a.subject, a.principal, a.owner)) as own,
@@ -45,7 +45,7 @@ decided as (
 tested as (
   select p.index, p.exchange, p.time, p.subject, p.approval_id,
   ${reasons(attributes(control))} as reasons
-  from population p left join decided a on a.exchange = p.exchange
+  from population p left join decided a on a.index = p.index
 )
 select * from tested where len(reasons) > 0`.trim(),
   unable: () =>

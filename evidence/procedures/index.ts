@@ -21,14 +21,24 @@ export const procedures: readonly Procedure[] = [
   ...[identityComplete, agentAccountable, denialHeld, policyInForce, logContinuous],
 ]
 
-/** A control's own tests where it writes them out; else those that fit what it asks for, which may be none. */
-export function proceduresFor(control: Control): readonly Procedure[] {
-  if (control.tests === 'auto') return procedures.filter(procedure => procedure.applies(control))
-  return control.tests.map((test, i) => ({
+/**
+ * Of all versions of a control that something may have run under: those that fit what any of them asks for, and the tests that each
+ * writes out itself. A version that asks for less takes no test away from what ran before it.
+ * @param versions the newest first
+ */
+export function proceduresFor(versions: readonly Control[]): readonly Procedure[] {
+  const auto = versions.filter(({ tests }) => tests === 'auto')
+  const own = versions.flatMap(({ tests }) => (tests === 'auto' ? [] : tests))
+  const different = new Map(own.map(test => [JSON.stringify([test.population, test.exceptions]), test]))
+  return [...procedures.filter(({ applies }) => auto.some(applies)), ...[...different.values()].map(declared)]
+}
+
+function declared(test: Exclude<Control['tests'], 'auto'>[number], i: number): Procedure {
+  return {
     name: `test-${i + 1}`,
     title: 'As the control itself declares it',
     applies: () => true,
     population: () => test.population,
     exceptions: () => test.exceptions,
-  }))
+  }
 }

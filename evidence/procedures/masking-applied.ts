@@ -1,5 +1,5 @@
 /** Test 23: whatever was offered of a masked resource says, for each masked field, how it was masked or that it was not there. */
-import { covered, literal, type Procedure, reasons } from './procedure.ts'
+import { covered, literal, lostToACrash, type Procedure, reasons } from './procedure.ts'
 
 // biome-ignore format: a table
 const attributes = (control: string) => [
@@ -26,4 +26,5 @@ with tested as (
   from population p
 )
 select * from tested where len(reasons) > 0`.trim(),
+  unable: control => lostToACrash(control, 'r.mask_fields is not null'),
 }

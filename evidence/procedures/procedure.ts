@@ -59,6 +59,15 @@ join requirements r on r.control = ${literal(control)}
 where o.in_period and ${where}
   and ${matched(control)}`.trim()
 
+/** Operations of which a crash left no more than that they were let through: what they showed, and how, nobody can tell. */
+export const lostToACrash = (control: string, asks: string): string =>
+  `
+select p.time as starts_at, coalesce(p.outcome_time, p.time) as ends_at,
+  'what the operation of entry ' || p.index || ' showed is unknown: its guard ended before it did' as why
+from (
+${covered(control, `o.result = 'unknown' and ${asks}`)}
+) p`.trim()
+
 const matched = (control: string): string =>
   `(r.effective_from is null or o.time >= r.effective_from)
   and (r.observed_until is null or o.time >= r.observed_until)

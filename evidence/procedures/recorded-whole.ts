@@ -1,5 +1,5 @@
 /** Test 18: whatever was shown under a control that records was kept: all of it, before its outcome, and of its own session. */
-import { covered, literal, type Procedure, reasons } from './procedure.ts'
+import { covered, literal, lostToACrash, type Procedure, reasons } from './procedure.ts'
 
 // biome-ignore format: a table
 const attributes = (control: string) => [
@@ -35,4 +35,5 @@ with tested as (
   from population p
 )
 select * from tested where len(reasons) > 0`.trim(),
+  unable: control => lostToACrash(control, `r.record_response = 'masked'`),
 }

@@ -214,6 +214,21 @@ describe('control tests', () => {
     database.close()
   })
 
+  test('a query that gives more rows than fit is not read, and its test is unable, not a crash', async () => {
+    const tests = [
+      {
+        population: 'select range as index from range(20_000_000)',
+        exceptions: 'select * from population where false',
+      },
+    ]
+    const story = (await begin()).inOrder()
+    const [found] = await results(
+      story,
+      controls.slice(0, 1).map(control => ({ ...control, tests })),
+    )
+    expect([found?.word, found?.why]).toEqual(['unable-to-test', expect.stringContaining('over 1000000 rows')])
+  })
+
   test("a user's own test runs over the same views", async () => {
     const tests = [
       {

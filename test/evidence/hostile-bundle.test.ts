@@ -200,6 +200,35 @@ describe('what was not signed', () => {
     expect(codesOf(await fixture.verify(directory))).toContain('MAPPING mapping/controls.json')
   })
 
+  test('a mapping that has a policy twice, the second time with softer controls to test by, is named', async () => {
+    const directory = await fixture.forge(files => {
+      const mapping = JSON.parse(files.get('mapping/controls.json')!) as { versions: object[] }
+      const versions = [...mapping.versions, { ...mapping.versions[0], controls: [] }]
+      files.set('mapping/controls.json', `${JSON.stringify({ ...mapping, versions })}\n`)
+    })
+    const said = await fixture.verify(directory)
+    expect(said.findings.map(({ what }) => what)).toContainEqual(
+      expect.stringMatching(/^the mapping has a policy twice/),
+    )
+  })
+
+  test('controls of which the text is withheld are on nobody but the maker: the mapping is not examined, and no pass', async () => {
+    const directory = await fixture.forge(files => {
+      const path = 'disclosures/disclosures.jsonl'
+      const isText = (line: string) =>
+        line !== '' &&
+        Buffer.from((JSON.parse(line) as { disclosure: string }).disclosure, 'base64url')
+          .toString()
+          .includes('"controls"')
+      const lines = files.get(path)!.split('\n')
+      expect(lines.some(isText)).toBe(true)
+      files.set(path, lines.filter(line => !isText(line)).join('\n'))
+    })
+    const said = await fixture.verify(directory)
+    expect(stepOf(said, 'mapping')).toMatchObject({ status: 'not-examined' })
+    expect(said.verdict).not.toBe('OK')
+  })
+
   test('what MANIFEST.json says of the ledger and of the rows follows from the files too', async () => {
     // biome-ignore format: a table
     const lies: readonly ((manifest: string) => string)[] = [

@@ -36,6 +36,7 @@ export async function checkDisclosures(x: BundleExamination): Promise<string> {
 
 export async function checkMapping(x: BundleExamination): Promise<string> {
   const [material, { before, entries }] = need(x.material, x.disclosed)
+  requireOnce(x, material)
   const policies = [...before, ...entries].flatMap(({ entry, values, index }) =>
     entry.kind === 'policy' ? [{ entry, text: values.controls, index }] : [],
   )
@@ -50,10 +51,26 @@ export async function checkMapping(x: BundleExamination): Promise<string> {
   }
   for (const policy of named)
     x.fail({ code: 'MAPPING', what: `the mapping names a policy of no entry: ${policy}`, file: paths.mapping })
+  const told = new Set(policies.flatMap(({ entry, text }) => (typeof text === 'string' ? [entry.digest] : [])))
+  const untold = versions.filter(({ policy }) => !told.has(policy)).length
+  if (untold > 0 && x.options.readControls !== undefined)
+    skip(
+      `of ${untold} policies whose controls are in the mapping the text is withheld: they rest on the word of who made the bundle`,
+    )
   const texts = policies.filter(({ text }) => typeof text === 'string').length
   return x.options.readControls === undefined
     ? 'every policy is in it; the texts were not read again'
     : `read again from the texts that the ledger disclosed: those of ${texts} of ${policies.length} policies`
+}
+
+/** Of one that is there twice the other would be the one that is tested by. */
+function requireOnce(x: BundleExamination, { mapping: { versions, unreadable } }: Material): void {
+  const seen = new Set<string>()
+  for (const policy of [...versions.map(version => version.policy), ...unreadable]) {
+    if (seen.has(policy))
+      x.fail({ code: 'MAPPING', what: `the mapping has a policy twice: ${policy}`, file: paths.mapping })
+    seen.add(policy)
+  }
 }
 
 /** The disclosed text of a policy's controls is the one that the entry names, and says what the mapping says. */
