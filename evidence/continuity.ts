@@ -89,7 +89,8 @@ export class Continuity {
   }
 
   #checkTime(index: number, { time }: Entry, at: number): void {
-    if (Number.isNaN(at)) {
+    // Engines read the 31st of September as the 1st of October.
+    if (Number.isNaN(at) || new Date(at).toISOString() !== time) {
       this.findings.push({ code: 'TIME_ORDER', what: `entry ${index} is of a day that never was`, index, actual: time })
     } else if (at < this.#latestAt - allowedSkewMs) {
       const what = `entry ${index} is earlier than one before it by more than the allowed skew`

@@ -210,7 +210,8 @@ export function reconcile(source: Import, { operations }: Views, period: Period)
     user === source.user && application === source.application
   const own = new Set(source.statements.filter(marked).map(({ session }) => session))
   const through = within.filter(({ session, user }) => own.has(session) && user === source.user)
-  const others = within.filter(statement => !through.includes(statement))
+  const came = new Set(through)
+  const others = within.filter(statement => !came.has(statement))
   const explain = ({ user, application }: ImportedStatement) =>
     source.explained.find(e => (e.user ?? user) === user && (e.application ?? application) === application)
   const bypasses = others.filter(statement => explain(statement) === undefined)

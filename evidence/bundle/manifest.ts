@@ -71,10 +71,17 @@ export function parseManifest(text: string): Manifest {
     check(shape, value as Json)
     const manifest = value as unknown as Manifest
     for (const { path } of manifest.files) requirePath(path)
+    requirePeriod(manifest)
     return manifest
   } catch (error) {
     throw new LedgerError('ERR_BUNDLE_MANIFEST', 'MANIFEST.json is malformed', { file: manifestFile }, error)
   }
+}
+
+/** Days that there are, and one of them at least. */
+function requirePeriod({ period: { from, to }, asOf }: Manifest): void {
+  const real = [from, to, asOf].every(time => new Date(time).toISOString() === time)
+  if (!real || from >= to) throw new LedgerError('ERR_BUNDLE_MANIFEST', 'a period that is none', { file: manifestFile })
 }
 
 /** `sha256sum` writes and checks these lines. */

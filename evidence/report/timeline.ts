@@ -53,7 +53,11 @@ export function timelineOf(
     const one = row.in_period ? at(row.time) : undefined
     if (one !== undefined) one[row.verdict === 'permit' ? 'permitted' : 'refused'] += 1
   }
-  for (const row of views.policies) if (row.in_period) at(row.time)!.policies += 1
+  for (const row of views.policies) {
+    // One that is dated on the 31st of September is in the period as text, and in none of its intervals.
+    const one = row.in_period ? at(row.time) : undefined
+    if (one !== undefined) one.policies += 1
+  }
   for (const row of views.grants) {
     if (row.verdict !== 'approve' || row.starts_at === null || row.starts_at === undefined) continue
     // While it lives as the ledger ends, its window's end is not told by what happened.

@@ -1,8 +1,10 @@
 /** Ledgers whose tests would report nothing though the entries show a deviation, and honest ones that they would accuse. */
 import { beforeAll, describe, expect, test } from 'vitest'
+import { Continuity } from '../../evidence/continuity.ts'
 import { runControlTests } from '../../evidence/control-test.ts'
 import { requirementRows } from '../../evidence/mapping.ts'
-import { deriveViews } from '../../evidence/views.ts'
+import { timelineOf } from '../../evidence/report/timeline.ts'
+import { type Disclosed, deriveViews } from '../../evidence/views.ts'
 import type { Control } from '../../lib/control.ts'
 import { JsonRecords } from '../../lib/masking/records.ts'
 import { controls, disclosed, Story } from '../evidence/support.ts'
@@ -111,4 +113,31 @@ describe('masks', () => {
       expect(found.find(result => result.test === name)).toMatchObject({ word: 'unable-to-test', exceptions: 0 })
     })
   }
+})
+
+describe('a day that never was', () => {
+  const dated = (one: Disclosed): Disclosed => ({
+    ...one,
+    entry: { ...(one.entry as object), time: '2026-09-31T00:00:00.000Z' } as Disclosed['entry'],
+  })
+
+  test('is told of an entry: what is dated so can be tested by nobody', async () => {
+    const story = await Story.begin({ keys, start: Date.parse('2026-09-29T00:00:00Z') })
+    const continuity = new Continuity({})
+    for (const { index, entry } of disclosed(story.builder)) {
+      continuity.add(index, index === 3 ? dated({ index, entry, values: {} }).entry : entry)
+    }
+    expect(continuity.findings).toContainEqual(
+      expect.objectContaining({ code: 'TIME_ORDER', what: 'entry 3 is of a day that never was' }),
+    )
+  })
+
+  test('does not end the report, where a policy is dated so', async () => {
+    const story = await Story.begin({ keys })
+    const given: readonly Disclosed[] = disclosed(story.builder)
+    const entries = given.map(one => (one.entry.kind === 'policy' ? dated(one) : one))
+    const views = deriveViews({ before: [], entries, period, checkpoints: [], requirements: [] })
+    const { intervals } = timelineOf(views, period, { first: period.from, last: period.to })
+    expect(intervals.length).toBeGreaterThan(0)
+  })
 })

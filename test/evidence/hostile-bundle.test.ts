@@ -229,6 +229,28 @@ describe('what was not signed', () => {
     expect(said.verdict).not.toBe('OK')
   })
 
+  test('a period that ends before it begins, or of days that never were, ends in a verdict, whoever wrote it', async () => {
+    // biome-ignore format: a table
+    const lies: readonly ((manifest: string) => string)[] = [
+      text => text.replace(/("to": ")2026-10-01/, '$12026-07-01'),
+      text => text.replace(/("to": ")2026-10-01/, '$12026-06-01'),
+      text => text.replace(/("from": ")2026-07-01/, '$12026-06-31'),
+      text => text.replace(/("to": ")2026-10-01/, '$12026-09-31'),
+      text => text.replace(/("asOf": ")2026-10-02/, '$12026-02-30'),
+    ]
+    const honest = fixture.built.files.get('MANIFEST.json')!
+    for (const lie of lies) {
+      expect(lie(honest)).not.toBe(honest)
+      const unsigned = await fixture.copy()
+      await writeFile(join(unsigned, 'MANIFEST.json'), lie(honest))
+      for (const directory of [unsigned, await fixture.relist(lie)]) {
+        const said = await fixture.verify(directory)
+        expect(said.verdict, String(lie)).toBe('TAMPERED')
+        expect(codesOf(said), String(lie)).toContain('MANIFEST MANIFEST.json')
+      }
+    }
+  })
+
   test('what MANIFEST.json says of the ledger and of the rows follows from the files too', async () => {
     // biome-ignore format: a table
     const lies: readonly ((manifest: string) => string)[] = [
