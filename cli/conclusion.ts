@@ -5,6 +5,7 @@ import type { BundleVerification, Step, Verification } from '../evidence/index.t
 export function bundleConclusion({ verdict, findings, exceptions, steps }: BundleVerification): string {
   const [first] = findings
   if (verdict === 'OK') return `the bundle is what it was${exceptions ? '; it notes exceptions' : ''}`
+  if (first?.code === 'BUNDLE_MISSING') return 'no bundle'
   if (verdict === 'INCOMPLETE' || first === undefined)
     return `whether the bundle is what it was could not be told: ${leftOut(steps)}`
   const count = `${findings.length} finding${findings.length === 1 ? '' : 's'}, the first: ${first.what}`

@@ -19,6 +19,7 @@ export interface VerifyBundleOptions {
 
 export interface BundleFinding {
   readonly code:
+    | 'BUNDLE_MISSING'
     | 'FILE_EXTRA'
     | 'FILE_MISSING'
     | 'FILE_CHANGED'

@@ -40,17 +40,19 @@ export async function verifyBundle(options: VerifyBundleOptions): Promise<Bundle
   const { steps: taken, skipped } = await takeSteps(named, x.findings)
   const { manifest, results, reconciliations } = x
   const findings = x.findings.all()
+  const missing = findings.some(({ code }) => code === 'BUNDLE_MISSING')
   return {
-    verdict: findings.length > 0 ? 'TAMPERED' : skipped ? 'INCOMPLETE' : 'OK',
+    verdict: missing || (findings.length === 0 && skipped) ? 'INCOMPLETE' : findings.length > 0 ? 'TAMPERED' : 'OK',
     steps: taken,
     findings,
     manifest,
     results,
     reconciliations,
     exceptions: [...results, ...reconciliations].some(({ word }) => word === 'exceptions-noted'),
-    undetectable:
-      'A bundle shows one period. That the ledger was not rewritten before it was made, and that no entry is missing from ' +
-      'state/opening.json, is for the ledger itself to show, against a checkpoint held elsewhere.',
+    undetectable: missing
+      ? 'There was no bundle here to verify.'
+      : 'A bundle shows one period. That the ledger was not rewritten before it was made, and that no entry is missing from ' +
+        'state/opening.json, is for the ledger itself to show, against a checkpoint held elsewhere.',
   }
 }
 

@@ -45,6 +45,7 @@ describe('the command', () => {
     ['an unknown command',                  'counterfoil chekc',                                           exit.usage,      /unknown command 'chekc'/],
     ['a ledger that is not there',          `counterfoil verify none --key ${key}`,                        exit.incomplete, /no such directory/],
     ['a folder that is no ledger',          `counterfoil verify folder --key ${key}`,                      exit.incomplete, /ledger/],
+    ['a bundle that is not there',          `counterfoil verify-bundle none --key ${key}`,                 exit.incomplete, /no such directory[\s\S]*INCOMPLETE {2}no bundle$/m],
     ['a folder that is no bundle',          `counterfoil verify-bundle folder --key ${key}`,               exit.broken,     /manifest|bundle|SHA256SUMS/],
     ['a fingerprint that is none',          'counterfoil verify folder --key 12',                          exit.usage,      /fingerprint/],
     ['one person where two are needed',      'counterfoil init --dir one --people user@crm.example --upstream env:X', exit.usage, /names two: who uses it, and who approves/],

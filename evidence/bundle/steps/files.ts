@@ -20,7 +20,13 @@ import { primaryPaths } from '../material.ts'
 const unsummed = [sumsFile, signatureFile]
 
 export async function checkFiles(x: BundleExamination): Promise<string> {
-  x.files = await BundleFiles.open(x.options.directory)
+  try {
+    x.files = await BundleFiles.open(x.options.directory)
+  } catch (error) {
+    if (!isOurs(error)) throw error
+    // A slip in a path, most often: nothing was found to be changed.
+    return x.fail({ code: 'BUNDLE_MISSING', what: error.message })
+  }
   const unreadable = new Set<string>()
   const see = async (path: string) => {
     try {
