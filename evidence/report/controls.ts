@@ -22,7 +22,7 @@ export function controlSection(
     const name = `${result.control}.${result.test}`
     const queries = html`${link(`../populations/${name}.sql`, 'population')}, ${link(`../results/${name}.sql`, 'exceptions')}${sql?.unable === undefined ? '' : html`, ${link(`../results/${name}.unable.sql`, 'what cannot be told')}`}`
     return [
-      html`<strong>${result.test}</strong><br>${result.title}`,
+      html`<strong>${result.test}</strong><br><small>${result.title}</small>`,
       ...numbers(run, listing),
       html`<span class="word ${result.word}">${link(`../results/${result.control}.json`, result.word)}</span>${result.why === undefined ? '' : html`<br><small>${result.why}</small>`}`,
       sql === undefined ? '' : queries,

@@ -28,7 +28,7 @@ export function entryPage({ material, disclosed, encoded, cited, nameOf }: Parts
   const withheld = (entry.sd?.length ?? 0) - encoded.length
   return page(
     `Entry ${index}`,
-    html`<p>${link('../report.html', 'The report')}${cited.map(name => html` › ${link(`../${rowsFile(name)}`, name)}`)}</p>
+    html`<p>${link('../report.html', 'The report')}${cited.map((name, i) => html`${i === 0 ? ' › ' : ', '}${link(`../${rowsFile(name)}`, name)}`)}</p>
 <h1>Entry ${index}: ${entry.kind}</h1>
 ${facts([
   ['Recorded', `${moment(entry.time)}, by ${entry.writer}, as its number ${entry.seq}`],

@@ -76,21 +76,25 @@ function rowTable(
   const whole = rows.map(row => ({ ...byEntry.get(String(row.index)), ...dropNulls(row) }))
   const present = (column: string) => whole.some(row => textOf((row as Row)[column]) !== '')
   const shown = details.filter(([column]) => present(column))
+  const told = (
+    [
+      ['Who', who],
+      ['What', what],
+    ] as const
+  ).filter(([, tell]) => (whole as Row[]).some(row => tell(row) !== ''))
   const failed = rows.some(row => row.reasons !== undefined)
   const columns: Column[] = [
     { name: 'Entry', numeric: true },
     { name: 'Time' },
     ...(failed ? [{ name: 'Attributes that failed' }] : []),
-    { name: 'Who' },
-    { name: 'What' },
+    ...told.map(([name]) => ({ name })),
     ...shown.map(([, name, numeric]) => ({ name, numeric: numeric === true })),
   ]
   const cells = (whole as Row[]).map(row => [
     entryLink(row, has, '../'),
     moment(textOf(row.time)),
     ...(failed ? [html`<strong>${textOf(row.reasons)}</strong>`] : []),
-    folded(who(row)),
-    folded(what(row)),
+    ...told.map(([, tell]) => folded(tell(row))),
     ...shown.map(([column]) => folded(textOf(row[column]))),
   ])
   return table({ id, label, columns }, cells)

@@ -45,7 +45,7 @@ export function timelineFigure(timeline: Timeline): Html {
             'grants',
             lanes.grants - scaled(one.grants, grants, 22),
             scaled(one.grants, grants, 22),
-            `${at(one)}: ${one.grants} grants live`,
+            `${at(one)}: ${numberOfGrants(one.grants)} live`,
           ),
         ]
       : []),
@@ -92,7 +92,7 @@ function words(timeline: Timeline): string {
       : ` Most in one ${timeline.unit}: ${top.permitted + top.refused}, from ${moment(iso(top.from))}.`
   const live = Math.max(0, ...timeline.intervals.map(one => one.grants))
   const broken = timeline.intervals.filter(one => one.gaps > 0).length
-  return `${all} operations, ${refused} of them refused.${most} At most ${live} grants live within one ${timeline.unit}. Intervals with a gap in the recording: ${broken}. Changes of policy: ${sum(one => one.policies)}.`
+  return `${all} operations, ${refused} of them refused.${most} At most ${numberOfGrants(live)} live within one ${timeline.unit}. Intervals with a gap in the recording: ${broken}. Changes of policy: ${sum(one => one.policies)}.`
 }
 
 export function timelinePage(timeline: Timeline): string {
@@ -111,3 +111,5 @@ ${table(
 )}`,
   )
 }
+
+const numberOfGrants = (count: number): string => `${count} grant${count === 1 ? '' : 's'}`
