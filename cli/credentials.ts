@@ -58,7 +58,10 @@ export async function readSecret(from: string | undefined, prompt: string): Prom
       'a secret on the command line is seen by everybody: use env:NAME or file:PATH',
     )
   }
-  return nonEmpty(process.stdin.isTTY ? await typed(prompt) : await piped(), 'no key was given')
+  return nonEmpty(
+    process.stdin.isTTY ? await typed(prompt) : await piped(),
+    'no key was given: pipe it in, or name it with --key env:NAME or --key file:PATH',
+  )
 }
 
 function nonEmpty(text: string | undefined, complaint: string): string {

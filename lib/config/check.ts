@@ -87,6 +87,8 @@ function explain({ code, path, message, expected, discriminator, issues }: Issue
   return {
     ...place,
     message: code === 'invalid_type' && expected !== undefined ? `expected ${kinds[expected] ?? expected}` : message,
+    // The value is not repeated: it may be a secret in the wrong place.
+    ...(expected === 'array' && isOne(valueAt(source.value, path)) ? { hint: 'a list of one is written [ONE]' } : {}),
   }
 }
 
@@ -98,6 +100,8 @@ const kinds: Readonly<Record<string, string>> = {
   number: 'a number',
   int: 'a whole number',
 }
+
+const isOne = (value: unknown): boolean => typeof value !== 'object'
 
 function valueAt(value: unknown, path: Path): unknown {
   let found = value

@@ -101,7 +101,7 @@ describe('a configuration is refused', () => {
     ['a missing key',                  'name: crm-gateway\n', '',                      'counterfoil.yaml:1:1: missing key "name"'],
     ['a missing inner key',            '    upstream: env:CRM_URL\n', '',               'counterfoil.yaml:15:5: missing key "upstream"'],
     ['a number for text',              'crm-gateway', '7',                             'counterfoil.yaml:1:7: expected text'],
-    ['a text for a list',              '[api]', 'api',                                 'counterfoil.yaml:19:11: expected a list'],
+    ['a text for a list',              '[api]', 'api',                                 'counterfoil.yaml:19:11: expected a list; a list of one is written [ONE]'],
     ['a list for a map',               '{ address: 127.0.0.1:9090 }', '[]',            'counterfoil.yaml:20:8: expected a map'],
     ['a literal secret',               'env:CRM_URL', 'canary-secret',                 'counterfoil.yaml:18:15: a secret is never written here: write env:NAME or file:PATH'],
     ['a variable that is not set',     'env:CRM_URL', 'env:MISSING',                   'counterfoil.yaml:18:15: the environment variable MISSING is not set; set it before starting'],
