@@ -46,7 +46,7 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   'approval-requested': e => ({ word: 'ask',     tone: 'warn',  what: `${e.approval}: ${whatOf(e.accesses)}`, details: [controlsOf(e)] }),
   'approval-decided':   (e, t) => ({ word: e.verdict, tone: e.verdict === 'approve' ? 'good' : 'bad', what: about(e.approval, t) }),
   'attempt-refused':    (e, t) => ({ word: 'deny', tone: 'bad', what: `to ${e.verb} ${about(e.of, t)}`, details: [[1, e.code], [4, e.why]] }),
-  attachment:           (e, t) => ({ word: 'kept', tone: 'plain', what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[2, size(e.bytes)], [6, e.attachment]] }),
+  attachment:           (e, t) => ({ word: 'kept', tone: 'plain', what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[2, size(e.bytes)], [3, `replay ${e.exchange}`]] }),
   event:                e => ({ word: e.level,   tone: ['error', 'crit', 'alert', 'emerg'].includes(e.level) ? 'bad' : 'plain', what: `${e.source}: ${e.event}` }),
   'events-lost':        e => ({ word: 'lost',    tone: 'bad',   what: `${e.source}: ${count(e.lost, 'event')}` }),
 }

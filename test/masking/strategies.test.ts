@@ -17,6 +17,11 @@ describe('last4', () => {
     ['.........6789',       '[redacted]'],
     ['DE89 3704 0044 0532 0130 00', '****3000'],
     ['１２３４５６７８９',     '****６７８９'],
+    ['****6789',            '****6789'],
+    ['****６７８９',         '****６７８９'],
+    ['****789',             '[redacted]'],
+    ['*****6789',           '[redacted]'],
+    ['x****6789',           '[redacted]'],
   ]
   it.each(table)('shows of %j just %j', (value, expected) => {
     expect(maskFor('last4')(value)).toBe(expected)
@@ -54,6 +59,9 @@ describe('partial', () => {
     ['(Élodie Ñu) ñ', 'É****ñ'],
     ['Lena Mu',       '[redacted]'],
     ['',              '[redacted]'],
+    ['M****a',        'M****a'],
+    ['Ma****a',       '[redacted]'],
+    ['M***a',         '[redacted]'],
   ]
   it.each(table)('shows of %j just %j', (value, expected) => {
     expect(maskFor('partial')(value)).toBe(expected)
