@@ -86,7 +86,8 @@ export class Exchange {
     this.operation = parts.operation
     this.session = parts.session
     this.credential = parts.credential
-    this.subject = parts.subject
+    // As it is now: an application may go on to another one in the same object.
+    this.subject = parts.subject === undefined ? undefined : Object.freeze({ ...parts.subject })
     this.address = parts.address
     this.within = parts.within
     this.onHeld = parts.onHeld

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { ask, fixture, json, operation, requester } from '../support/guard.ts'
+import { ask, fixture, json, operation, owner, requester } from '../support/guard.ts'
 
 describe('the signal of an exchange', () => {
   it('follows its session while it runs, and leaves nothing on the session when it is over', async () => {
@@ -30,5 +30,21 @@ describe('the signal of an exchange', () => {
     const exchange = at.guard.exchange({ operation: operation(), subject: requester, signal: AbortSignal.abort(cut) })
     expect(exchange.signal.reason).toBe(cut)
     await expect(ask(at, requester)).resolves.toBeDefined()
+  })
+})
+
+describe('the subject of an exchange', () => {
+  it('is who it was when it was given, whatever the application makes of that object since', async () => {
+    const at = await fixture([])
+    const reused = { ...owner }
+    const exchange = at.guard.exchange({ operation: operation(), subject: reused })
+    Object.assign(reused, requester)
+    const asked = at.guard.handle(
+      exchange,
+      () => json('{}'),
+      () => undefined,
+    )
+    await expect(asked).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+    await at.guard.close()
   })
 })
