@@ -12,7 +12,7 @@ import { requirementRows } from '../mapping.ts'
 import { bypassColumns, type Reconciliation, reconcile } from '../reconcile.ts'
 import { included, recordingColumns, recordingRows } from '../recorded.ts'
 import { reportFiles } from '../report/files.ts'
-import { citations, type Drawn, entryOf, listingsOf } from '../report/listing.ts'
+import { citations, type Drawn, entryOf, listingsOf, operationsOf, refusedOf } from '../report/listing.ts'
 import { views as columnsOf, openSql, type Row, toNdjson, viewNames } from '../view-columns.ts'
 import { type Disclosed, deriveViews, type Period, type Views } from '../views.ts'
 import { type ListedFile, type Manifest, sha256 } from './manifest.ts'
@@ -49,8 +49,10 @@ export async function derive(material: Material, disclosed = disclose(material))
   for (const name of viewNames) files.set(`views/${name}.jsonl`, toNdjson(columnsOf[name], views[name]))
   files.set('views/open.sql', openSql('views'))
   files.set('recordings/index.csv', toCsv(recordingColumns, recordingRows(views, material.openingSize)))
-  files.set('log/heartbeats.csv', csvOf('heartbeats', views))
-  files.set('log/gaps.csv', csvOf('gaps', views))
+  files.set('log/operations.csv', csvOf('operations', operationsOf(views)))
+  files.set('log/refused.csv', csvOf('operations', refusedOf(views)))
+  files.set('log/heartbeats.csv', csvOf('heartbeats', views.heartbeats))
+  files.set('log/gaps.csv', csvOf('gaps', views.gaps))
   const opened = [...before, ...entries].find(one => one.entry.kind === 'opened')?.entry as
     | EntryOf<'opened'>
     | undefined
@@ -126,10 +128,10 @@ export function manifestOf(material: Material, fingerprint: string, files: reado
   }
 }
 
-const csvOf = (name: 'heartbeats' | 'gaps', views: Views) =>
+const csvOf = (name: 'operations' | 'heartbeats' | 'gaps', rows: readonly Row[]) =>
   toCsv(
     columnsOf[name].map(([column]) => column),
-    views[name],
+    rows,
   )
 
 function checkpointRows({ opening, closing }: Material): Row[] {

@@ -34,6 +34,7 @@ const contents: readonly [path: string, what: string][] = [
   ['log/checkpoint.opening',         'the signed checkpoint before the first of them'],
   ['log/checkpoint.closing',         'the signed checkpoint after the last of them'],
   ['log/verification.json',          "how the whole ledger was verified when this was made: its producer's word"],
+  ['log/operations.csv',             'what was decided in the period; log/refused.csv: what of it was denied'],
   ['log/heartbeats.csv',             "the writers' signs of life"],
   ['log/gaps.csv',                   'gaps in the recording'],
   ['log/ledger.pub.asc',             'a copy of the certificate; a key that is found only here proves nothing'],

@@ -1,6 +1,7 @@
 /** Which rows of each test the report shows by themselves: exceptions and samples always, the population where it is small. Pure. */
 import type { TestRun } from '../control-test.ts'
 import type { Row } from '../view-columns.ts'
+import type { Views } from '../views.ts'
 
 /** A larger population is in its CSV alone. */
 const mostPopulation = 100
@@ -32,6 +33,11 @@ export const listingsOf = (runs: readonly TestRun[], drawn: ReadonlyMap<string, 
       const population = ordered.length <= mostPopulation ? ordered : undefined
       return { name, run, population, exceptions: run.exceptions.rows.slice(0, mostExceptions), sample: chosen }
     })
+
+/** Those of the period. */
+export const operationsOf = ({ operations }: Views): readonly Row[] => operations.filter(row => row.in_period)
+
+export const refusedOf = (views: Views): readonly Row[] => operationsOf(views).filter(row => row.verdict === 'deny')
 
 /** The entry that a row is of; undefined where a query of a user names none. */
 export function entryOf(row: Row): number | undefined {

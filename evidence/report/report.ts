@@ -12,7 +12,7 @@ import type { Reconciliation } from '../reconcile.ts'
 import type { Views } from '../views.ts'
 import { controlSection, numbers } from './controls.ts'
 import { type Html, html, sentence } from './html.ts'
-import type { Listing } from './listing.ts'
+import { type Listing, operationsOf, refusedOf } from './listing.ts'
 import { count, day, facts, folded, link, moment, page, table, textOf, who } from './page.ts'
 import { bypassCount, bypassesFile, entryLink } from './rows.ts'
 import type { Timeline } from './timeline.ts'
@@ -94,8 +94,6 @@ const withWord = ({ runs, reconciliations }: Shown, word: ResultWord) => ({
 
 function summary(shown: Shown): Html {
   const { views, coverage, material } = shown
-  const operations = views.operations.filter(row => row.in_period)
-  const denied = operations.filter(row => row.verdict === 'deny').length
   const recorded = views.recordings.filter(row => Number(row.index) >= material.openingSize)
   const here = recorded.filter(row => textOf(row.location).startsWith('recordings/')).length
   const verdicts = words.map(word => {
@@ -107,8 +105,8 @@ function summary(shown: Shown): Html {
     'summary',
     html`<ul class="verdicts" aria-label="How often each result came out">${verdicts}</ul>
 ${facts([
-  ['Operations recorded in the period', operations.length],
-  ['of which refused', denied],
+  ['Operations recorded in the period', count('../log/operations.csv', operationsOf(views).length)],
+  ['of which refused', count('../log/refused.csv', refusedOf(views).length)],
   [
     'Recordings kept',
     recorded.length === 0
@@ -116,7 +114,7 @@ ${facts([
       : html`${count('../recordings/index.csv', recorded.length)}, ${here} of them in this bundle`,
   ],
   ['Entries lie between', `${moment(coverage.first)} and ${moment(coverage.last)}`],
-  ['Controls declared', currentControls(material.mapping).length],
+  ['Controls declared', link('#controls', currentControls(material.mapping).length)],
 ])}
 <p class="plain">${material.ledger.undetectable}</p>`,
   )
@@ -140,7 +138,8 @@ function results(shown: Shown): Html {
       ...sources.map(one => [
         link('#second', one.name),
         'Reconciled with a second source',
-        html`${one.statements}`,
+        // Rows of the server's own log, which is not in the bundle.
+        link('#second', one.statements),
         bypasses(shown, one),
         html`–`,
       ]),
