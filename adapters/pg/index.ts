@@ -1,6 +1,7 @@
 /** The PostgreSQL wire gateway: any client logs in with its credential as password, and every execution goes through the gate. */
 import { createServer, type Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
+import { holdNotice as toldWhileHeld } from '../../lib/approvals/hold-notice.ts'
 import type { Gate } from '../../lib/gate.ts'
 import { listenOn, whereIs } from '../../lib/listening.ts'
 import { Analyser } from './analyser.ts'
@@ -41,9 +42,6 @@ export interface PostgresGateway {
 /** How long the server may take to let us in. */
 const connectTimeoutMs = 10_000
 
-const defaultNotice = (approval: string) =>
-  `waiting for another person to approve this: ${approval} (counterfoil approve ${approval})`
-
 /** A stable word, never a text of the server: an SQLSTATE (`3D000`, `28P01`) or an errno (`ECONNREFUSED`). */
 export interface UpstreamFault {
   readonly code: string
@@ -51,7 +49,7 @@ export interface UpstreamFault {
 
 export async function postgresGateway(options: PostgresOptions): Promise<PostgresGateway> {
   await loadParser()
-  const { gate, target, tls, searchPath = ['public'], holdNotice = defaultNotice, handshakeMs = 10_000 } = options
+  const { gate, target, tls, searchPath = ['public'], holdNotice = toldWhileHeld, handshakeMs = 10_000 } = options
   const upstream = { config: { connectionString: options.upstream }, target, searchPath, connectTimeoutMs }
   const catalog = new Catalog({ target, searchPath, connect: () => newClient(upstream) })
   // The database itself, and what the operator calls it.

@@ -17,6 +17,7 @@ import { errorResponse, noticeResponse } from './errors.ts'
 import { type Execution, reply, type Trace } from './execution.ts'
 import { Handover } from './handover.ts'
 import { operationOf, type Whole } from './operation.ts'
+import { searchPathText } from './settings.ts'
 import { type Prepared, State } from './state.ts'
 import type { Transactions } from './transaction.ts'
 import { refuseUnjudged } from './unjudged.ts'
@@ -294,6 +295,6 @@ const pinText =
   "pg_catalog.set_config('backslash_quote', 'safe_encoding', false), pg_catalog.set_config('client_encoding', 'UTF8', false)"
 
 function values(searchPath: readonly string[]): readonly Buffer[] {
-  const path = Buffer.from(searchPath.map(schema => `"${schema.replaceAll('"', '""')}"`).join(', '))
+  const path = Buffer.from(searchPathText(searchPath))
   return [int16(1), int32(path.length), path]
 }

@@ -122,4 +122,7 @@ export function toOptions(settings: ReadonlyMap<string, string>): string {
   return [...settings].map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`).join(' ')
 }
 
-export const quoteIdentifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
+const quoteIdentifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** As `set search_path to` has it. */
+export const searchPathText = (schemas: readonly string[]): string => schemas.map(quoteIdentifier).join(', ')

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { Fault } from '../../lib/errors.ts'
 import { Messages } from './messages.ts'
-import { quoteIdentifier, toOptions } from './settings.ts'
+import { searchPathText, toOptions } from './settings.ts'
 import { terminate } from './wire.ts'
 
 export interface UpstreamOptions {
@@ -65,7 +65,7 @@ export const applicationName = (target: string): string => `counterfoil:${target
 
 const pins = (searchPath: readonly string[]) =>
   new Map([
-    ['search_path', searchPath.map(quoteIdentifier).join(', ')],
+    ['search_path', searchPathText(searchPath)],
     ['standard_conforming_strings', 'on'],
     ['backslash_quote', 'safe_encoding'],
   ])

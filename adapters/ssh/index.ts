@@ -1,6 +1,7 @@
 /** The SSH gateway: any client logs in as LOGIN@HOST, and every command, file and forward goes through the gate. */
 import { createServer, type Socket } from 'node:net'
 import ssh2 from 'ssh2'
+import { holdNotice as toldWhileHeld } from '../../lib/approvals/hold-notice.ts'
 import type { Gate } from '../../lib/gate.ts'
 import { type SshKeys, sshKeys } from '../../lib/identity/ssh-keys.ts'
 import { listenOn, whereIs } from '../../lib/listening.ts'
@@ -40,8 +41,7 @@ export interface SshGateway {
   close(): Promise<void>
 }
 
-const defaultNotice = (approval: string) =>
-  `counterfoil: waiting for another person to approve this: ${approval} (counterfoil approve ${approval})`
+const defaultNotice = (approval: string) => `counterfoil: ${toldWhileHeld(approval)}`
 
 /** @throws Misuse ERR_OPTION_INVALID: a key that cannot be read, a host without one */
 export async function sshGateway(options: SshOptions): Promise<SshGateway> {

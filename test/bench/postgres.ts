@@ -3,7 +3,6 @@
  * two sockets, in turns. The server is a real one with `fsync=off` and no statement log; what is synced is the ledger.
  */
 import { execFile, fork } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
@@ -15,9 +14,9 @@ import pg from 'pg'
 import { postgresGateway } from '../../adapters/pg/index.ts'
 import { type RunningPostgres, startPostgres } from '../../cli/demo/postgres.ts'
 import type { Control } from '../../lib/control.ts'
-import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
-import { fixture, requester } from '../support/guard.ts'
+import { requester } from '../support/guard.ts'
 import { findTool } from '../support/interop.ts'
+import { benchGuard } from './doors/guard.ts'
 import { quantile } from './measure.ts'
 import type { Row } from './row.ts'
 
@@ -114,17 +113,7 @@ async function openGateway(
   controls: readonly Control[],
   directory: string,
 ): Promise<Listening> {
-  const ledger = await openDirectoryLedger({
-    directory,
-    origin: 'bench.example/gateway',
-    writer: 'bench',
-    noteKey: generateKeyPairSync('ed25519').privateKey,
-    wrappingKey: new Uint8Array(32),
-    software: 'counterfoil/bench',
-    placement: 'gateway',
-    create: true,
-  })
-  const { guard } = await fixture(controls, { ledger })
+  const guard = await benchGuard(directory, controls)
   const gateway = await postgresGateway({ gate: guard, target: 'crm', upstream: server.url() })
   const { port } = await gateway.listen(0, '127.0.0.1')
   return {

@@ -1,5 +1,6 @@
 /** What the clients of one pool share: where the server is, its catalog, and what statements have been found to mean. */
 import pg from 'pg'
+import { holdNotice as toldWhileHeld } from '../../../lib/approvals/hold-notice.ts'
 import { Misuse } from '../../../lib/errors.ts'
 import type { Gate } from '../../../lib/gate.ts'
 import { Analyser } from '../analyser.ts'
@@ -13,11 +14,8 @@ export type Config = pg.PoolConfig & { readonly Client?: unknown }
 /** How long the server may take to let us in, where the pool does not say. */
 const connectTimeoutMs = 10_000
 
-const defaultNotice = (approval: string) =>
-  `waiting for another person to approve this: ${approval} (counterfoil approve ${approval})`
-
 export function newDoor(gate: Gate, given: Config, options: GuardedOptions): Door & { close(): Promise<void> } {
-  const { target = gate.name, searchPath = ['public'], holdNotice = defaultNotice, onHeld } = options
+  const { target = gate.name, searchPath = ['public'], holdNotice = toldWhileHeld, onHeld } = options
   // Both are kept from being listed by pg, and so by a spread.
   const config = { ...given, password: given.password, pipeline: false, connection: undefined }
   if (config.stream !== undefined && typeof config.stream !== 'function') {

@@ -8,7 +8,7 @@ import type { Gate } from '../../../lib/gate.ts'
 import type { Subject } from '../../../lib/identity/subject.ts'
 import { refuseUnknown } from '../../../lib/options.ts'
 import type { Asker } from '../asker.ts'
-import { type From, given } from './asking.ts'
+import { type From, given as givenAsker } from './asking.ts'
 import { type AsSubject, type ClientClass, type GuardedClient, guardedClass, leaseTo } from './client.ts'
 import { type Config, configOf, newDoor } from './door.ts'
 
@@ -105,8 +105,6 @@ export function guardedPool(gate: Gate, pool: pg.Pool, given: GuardedOptions = {
     return connect.call(inside, (error, client, done) => bound(error, taken(client), done))
   }
 }
-
-const givenAsker = given
 
 /**
  * A guarded client in place of this one, which is of no use any more.

@@ -5,7 +5,7 @@ import { type PostgresGateway, postgresGateway } from '../../../adapters/pg/inde
 import type { Gate } from '../../../lib/gate.ts'
 import type { Subject } from '../../../lib/identity/subject.ts'
 import { type Answer, type Call, credentialOf, type Door, type OpenDoor, type Work } from '../conformance.ts'
-import { type Asked, statements, upstream } from './works.ts'
+import { type Asked, Asking, statements, upstream } from './works.ts'
 
 async function open(gate: Gate, { url, ...asked }: Asked): Promise<OpenDoor> {
   const made: PostgresGateway = await postgresGateway({ gate, target: 'crm', upstream: url, handshakeMs: 800 })
@@ -33,33 +33,17 @@ function call(port: number, work: Work, as: Subject, stall: boolean): Call {
   })
   client.on('error', () => undefined)
   const { stream } = (client as unknown as { connection: { stream: Socket } }).connection
-  const told: string[] = []
-  client.on('notice', ({ message }) => told.push(message ?? ''))
-  let bytes = 0
+  const asking = new Asking()
+  client.on('notice', ({ message }) => asking.told.push(message ?? ''))
   const run = async (): Promise<Answer> => {
     try {
       await client.connect()
       // Paused after the login, so that the reply is what waits.
       if (stall) stream.pause()
-      for (const text of statements[work]) {
-        const query = new pg.Query<Record<string, unknown>>({ text })
-        query.on('row', row => {
-          const shown = JSON.stringify(row)
-          bytes += shown.length
-          if (work !== 'flood') told.push(shown)
-        })
-        const over = new Promise<void>((resolve, reject) => {
-          query.on('end', () => resolve())
-          query.on('error', reject)
-        })
-        client.query(query)
-        await over
-      }
-      return { said: told.join('\n'), bytes, whole: true }
+      await asking.ask(client, statements[work], work !== 'flood')
+      return asking.whole
     } catch (error) {
-      const { message, detail, hint, routine } = error as pg.DatabaseError
-      const said = [...told, message, detail, hint].join('\n')
-      return { said, bytes, whole: false, code: routine }
+      return asking.failed(error, (error as pg.DatabaseError).routine)
     } finally {
       await client.end().catch(() => undefined)
     }

@@ -5,7 +5,7 @@ import { type GuardedPool, guardedPool, refusal } from '../../../adapters/pg/poo
 import type { Gate } from '../../../lib/gate.ts'
 import type { Subject } from '../../../lib/identity/subject.ts'
 import { type Answer, type Call, credentialOf, type Door, type OpenDoor, type Work } from '../conformance.ts'
-import { type Asked, statements, upstream } from './works.ts'
+import { type Asked, Asking, statements, upstream } from './works.ts'
 
 async function open(gate: Gate, { url, ...asked }: Asked): Promise<OpenDoor> {
   const pool = guardedPool(gate, new pg.Pool({ connectionString: url }))
@@ -33,38 +33,23 @@ const verified = (gate: Gate, as: Subject) =>
 
 function call(gate: Gate, pool: GuardedPool, work: Work, as: Subject, stall: boolean): Call {
   const gone = new AbortController()
-  const told: string[] = []
-  let bytes = 0
+  const asking = new Asking()
   let stream: Duplex | undefined
   const run = async (): Promise<Answer> => {
     const subject = await verified(gate, as)
     const asker = subject === undefined ? pool : pool.as(subject, { address: '127.0.0.1', signal: gone.signal })
     const client = (await asker.connect())!
-    const notice = ({ message }: { message?: string | undefined }) => void told.push(message ?? '')
+    const notice = ({ message }: { message?: string | undefined }) => void asking.told.push(message ?? '')
     client.on('notice', notice)
     try {
       stream = (client as unknown as { connection: { stream: Duplex } }).connection.stream
       if (stall) stream.pause()
       // What is asked under a grant is one query: nothing binds the next one to it.
-      for (const text of work === 'silent change' ? [statements[work].join('; ')] : statements[work]) {
-        const query = new pg.Query<Record<string, unknown>>({ text })
-        query.on('row', row => {
-          const shown = JSON.stringify(row)
-          bytes += shown.length
-          if (work !== 'flood') told.push(shown)
-        })
-        const over = new Promise<void>((resolve, reject) => {
-          query.on('end', () => resolve())
-          query.on('error', reject)
-        })
-        client.query(query)
-        await over
-      }
-      return { said: told.join('\n'), bytes, whole: true }
+      const texts = work === 'silent change' ? [statements[work].join('; ')] : statements[work]
+      await asking.ask(client, texts, work !== 'flood')
+      return asking.whole
     } catch (error) {
-      const { message, detail, hint } = error as pg.DatabaseError
-      const said = [...told, message, detail, hint].join('\n')
-      return { said, bytes, whole: false, code: refusal(error)?.code }
+      return asking.failed(error, refusal(error)?.code)
     } finally {
       // The server counts what a connection has read once it is closed.
       client.release(true)

@@ -1,7 +1,8 @@
 /** What the conformance suite asks for, as statements for a real server, and how that server says what became of them. */
+import pg from 'pg'
 import { beforeEach } from 'vitest'
 import { postgres, type Served } from '../../support/postgres.ts'
-import { canary, type OpenDoor, type Work } from '../conformance.ts'
+import { type Answer, canary, type OpenDoor, type Work } from '../conformance.ts'
 
 const schema = `
   create table customers (id int primary key, name text not null, email text, ssn text);
@@ -36,7 +37,10 @@ export interface Asked extends Pick<OpenDoor, 'done' | 'running'> {
 export function upstream(): () => Promise<Asked> {
   const served: () => Served = postgres(schema)
   beforeEach(async () => {
-    await served().direct.query('create table if not exists spare (n int); update orders set changes = 0')
+    await served().direct.query(`
+      create table if not exists spare (n int);
+      create table if not exists spare_too (n int);
+      update orders set changes = 0`)
   })
   const one = async (sql: string): Promise<number> => (await served().direct.query(sql)).rows[0].n
   const settledReads = async () => {
@@ -62,3 +66,36 @@ const reads =
   "select coalesce(sum(seq_scan + coalesce(idx_scan, 0)), 0)::int as n from pg_stat_user_tables where relname = 'customers'"
 const sleeping =
   "select count(*)::int as n from pg_stat_activity where query ~ 'pg_sleep' and state = 'active' and pid <> pg_backend_pid()"
+
+/** Asks for works, each once the one before is over, and keeps what is shown. */
+export class Asking {
+  readonly told: string[] = []
+  bytes = 0
+
+  /** @param kept whether rows are kept, or counted only */
+  async ask(client: Pick<pg.Client, 'query'>, texts: readonly string[], kept: boolean): Promise<void> {
+    for (const text of texts) {
+      const query = new pg.Query<Record<string, unknown>>({ text })
+      query.on('row', row => {
+        const shown = JSON.stringify(row)
+        this.bytes += shown.length
+        if (kept) this.told.push(shown)
+      })
+      const over = new Promise<void>((resolve, reject) => {
+        query.on('end', () => resolve())
+        query.on('error', reject)
+      })
+      client.query(query)
+      await over
+    }
+  }
+
+  get whole(): Answer {
+    return { said: this.told.join('\n'), bytes: this.bytes, whole: true }
+  }
+
+  failed(error: unknown, code: string | undefined): Answer {
+    const { message, detail, hint } = error as pg.DatabaseError
+    return { said: [...this.told, message, detail, hint].join('\n'), bytes: this.bytes, whole: false, code }
+  }
+}
