@@ -3,6 +3,7 @@ import type { ClientChannel, Connection, ServerChannel, TcpipRequestInfo } from 
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Operation } from '../../lib/operation.ts'
 import type { Frame } from '../../lib/reply.ts'
+import { race } from '../../lib/run.ts'
 import { told } from './errors.ts'
 import { rejectOpen } from './internals.ts'
 import { Leaving } from './leaving.ts'
@@ -97,13 +98,20 @@ export async function* relay(
   const stop = () => over.abort(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   const sent = channel === undefined ? undefined : pump(channel, remote, upstream.socket, over.signal)
+  // The host closes its side when all that it was sent has been written; one that is disconnected from before drops what it still holds.
+  const parted = new Promise<void>(resolve => remote.once('close', () => resolve()))
   let late: NodeJS.Timeout | undefined
+  let left = false
+  const soon = () => {
+    late ??= setTimeout(stop, lingerMs)
+  }
   // Who closes has ended it; what it sent before goes on to the host all the same.
   const closed = () => {
+    left = true
     leaving.leave()
     live.linger(over.signal)
-    late = setTimeout(stop, lingerMs)
-    void sent?.then(stop)
+    soon()
+    void sent?.then(() => remote.close())
   }
   let unwatch: (() => void) | undefined
   try {
@@ -117,11 +125,15 @@ export async function* relay(
         piece !== undefined;
         piece = await received.next(over.signal)
       ) {
-        yield { type: 'data', channel: 'forward', bytes: piece.bytes, items: 1 }
+        // There is nobody left to be shown it.
+        if (!left) yield { type: 'data', channel: 'forward', bytes: piece.bytes, items: 1 }
       }
       // Each direction ends on its own: the client may have more to send.
       channel?.eof()
       await sent
+      remote.close()
+      soon()
+      await race(parted, over.signal)
     } catch (error) {
       // A client that closes what it has opened has ended it.
       if (signal.aborted) throw error

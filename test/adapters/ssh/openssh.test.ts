@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type Server } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import ssh2, { type ParsedKey } from 'ssh2'
 import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest'
@@ -10,7 +10,7 @@ import { held } from '../../../conformance/held.ts'
 import { sshKeys } from '../../../lib/identity/ssh-keys.ts'
 import { findTool, interop } from '../../support/interop.ts'
 import { freePort } from '../../support/samples.ts'
-import { keyPair, requesterId, type Setup, type Sshd, setUp, sshd } from './support.ts'
+import { keyPair, login, requesterId, type Setup, type Sshd, setUp, sshd } from './support.ts'
 
 const needed = ['sshd', 'ssh', 'sftp', 'scp']
 
@@ -431,24 +431,52 @@ Host *
       await ended
     })
 
-    interop(needed, 'ssh -L loses nothing that a client sent before it closed', async () => {
-      const heard = new Promise<string>(resolve => {
-        const sink = createServer({ allowHalfOpen: true }, socket => {
-          socket.on('error', () => undefined)
-          let said = ''
-          // It has nothing to say, and says so first: the client may close as soon as it has sent.
-          socket.end()
-          socket.setEncoding('utf8').on('data', part => (said += part))
-          socket.on('end', () => sink.close(() => resolve(said)))
-        })
-        sink.listen(0, '127.0.0.1', async () => {
-          const to = (sink.address() as { port: number }).port
-          const child = begin('ssh', ['-W', `127.0.0.1:${to}`, 'gateway'])
-          child.stdin!.end('x'.repeat(200_000))
-          child.stdout!.resume()
-        })
+    /** Says first that it has nothing to say, so that the client may leave as soon as it has sent, and hears only when it is asked. */
+    const sink = async () => {
+      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
+      const reached = new Promise<Socket>(resolve => {
+        server.once('connection', socket => resolve(socket.end()))
       })
-      expect((await heard).length).toBe(200_000)
+      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+      const hear = async (): Promise<number> => {
+        let length = 0
+        for await (const part of await reached) length += part.length
+        await new Promise(resolve => server.close(resolve))
+        return length
+      }
+      return { to: (server.address() as AddressInfo).port, hear }
+    }
+
+    interop(needed, 'ssh -L loses nothing of what is sent before it is closed', async () => {
+      const { to, hear } = await sink()
+      const local = Number(await freePort())
+      const master = begin('ssh', ['-N', '-L', `127.0.0.1:${local}:127.0.0.1:${to}`, 'gateway'])
+      const ended = end(master)
+      const connected = () =>
+        new Promise<Socket | undefined>(resolve => {
+          const socket = connect(local, '127.0.0.1', () => resolve(socket))
+          socket.on('error', () => resolve(undefined))
+        })
+      let socket = await connected()
+      while (socket === undefined) socket = await connected()
+      socket.resume().end(Buffer.alloc(200_000))
+      expect(await hear()).toBe(200_000)
+      master.kill()
+      await ended
+    })
+
+    // OpenSSH's own server, disconnected from, drops what it has not yet written.
+    interop(needed, 'nothing is lost of what a client sent before it left with its connection', async () => {
+      const { to, hear } = await sink()
+      const privateKey = readFileSync(join(files, 'id'), 'utf8')
+      const client = await login({ port: at.port, username: `${host.user}@web1`, privateKey })
+      const gone = new Promise<void>(resolve => client.once('close', () => resolve()))
+      const length = 3_000_000
+      client.forwardOut('127.0.0.1', 0, '127.0.0.1', to, (_, channel) => {
+        channel.resume().end(Buffer.alloc(length), () => client.end())
+      })
+      await gone
+      expect(await hear()).toBe(length)
     })
 
     interop(needed, 'ssh is told why a forward is refused', async () => {
