@@ -50,6 +50,11 @@ export class Demultiplexer {
     return this.#expected.length === 0
   }
 
+  /** Whether what is open can be committed by nothing that the server was sent: after an error, a Sync alone commits nothing. */
+  get commitsNothing(): boolean {
+    return this.idle || (this.#transactions.failed && this.#expected.every(({ of }) => of === 'sync'))
+  }
+
   /** What the server's next answer is about. */
   get turn(): Expectation | undefined {
     return this.#expected[0]

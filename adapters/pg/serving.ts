@@ -69,6 +69,7 @@ export async function serveSession(served: Served, parts: Serving): Promise<void
     settled.push(gate.settle(exchanges, result).catch(() => undefined))
   })
   let upstream: Upstream | undefined
+  let server: Demultiplexer | undefined
   let reason = 'client'
   let idle = true
   /** What is in flight may never answer: both sockets are closed under it. */
@@ -89,8 +90,8 @@ export async function serveSession(served: Served, parts: Serving): Promise<void
     })
     const messages = new Messages(socket, of => longest.get(of) ?? short)
     socket.on('end', () => gone.abort(new Error('the client has gone')))
-    const demultiplexer = new Demultiplexer({ messages, write: bytes => write(socket, bytes) }, upstream, transactions)
-    const session = new Session({ ...parts, askers, demultiplexer, transactions, gone: gone.signal })
+    server = new Demultiplexer({ messages, write: bytes => write(socket, bytes) }, upstream, transactions)
+    const session = new Session({ ...parts, askers, demultiplexer: server, transactions, gone: gone.signal })
     checkLogin(upstream.parameters)
     served.connected?.(upstream, transactions)
     cancels.set(key.toString('hex'), session)
@@ -113,7 +114,7 @@ export async function serveSession(served: Served, parts: Serving): Promise<void
   } finally {
     askers.signal.removeEventListener('abort', cut)
     cancels.delete(key.toString('hex'))
-    transactions.lost(idle)
+    transactions.lost(server?.commitsNothing !== false)
     await Promise.all(settled)
     await askers.close(reason).catch(() => undefined)
   }

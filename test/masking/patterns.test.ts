@@ -118,7 +118,25 @@ describe('in text that streams', () => {
         expect(stream(text, cuts)).toBe(whole)
         expect(stream(text, 'everywhere')).toBe(whole)
       }),
-      { numRuns: 500 },
+      // Characters beyond ASCII before an address that is as long as one may be.
+      {
+        numRuns: 500,
+        examples: [
+          [
+            [
+              'EMP-123456',
+              'EMP-123456',
+              'ü',
+              'EMP-123456',
+              'EMP-1234567890123',
+              'EMP-123456',
+              'EMP-123456',
+              'a@b.example',
+            ],
+            [],
+          ],
+        ],
+      },
     )
   })
 

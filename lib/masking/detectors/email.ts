@@ -2,6 +2,7 @@
 import { alphanumeric, is, isAt, letter } from './characters.ts'
 import type { Detector, Finding } from './detector.ts'
 
+// Of ASCII: how many characters others are depends on how the text is read, in UTF-16 or byte by byte.
 const longestLocal = 64
 const longestDomain = 255
 
@@ -31,8 +32,9 @@ export const email: Detector = {
 /** @returns `at` where there is no local part. */
 function startOf(text: string, at: number, free: number): number {
   let start = at
-  const least = Math.max(free, at - longestLocal)
-  while (start > least && isLocal(text.charCodeAt(start - 1))) start -= 1
+  for (let length = 0; start > free && length < longestLocal && isLocal(text.charCodeAt(start - 1)); start -= 1) {
+    if (text.charCodeAt(start - 1) < 128) length += 1
+  }
   // A quote or a dot before an address is not of it.
   while (start < at && ".'`{|".includes(text[start]!)) start += 1
   return start
@@ -41,8 +43,9 @@ function startOf(text: string, at: number, free: number): number {
 /** @returns `at` where there is no domain. */
 function endOf(text: string, at: number): number {
   let end = at + 1
-  const most = Math.min(text.length, end + longestDomain)
-  while (end < most && isDomain(text.charCodeAt(end))) end += 1
+  for (let length = 0; end < text.length && length < longestDomain && isDomain(text.charCodeAt(end)); end += 1) {
+    if (text.charCodeAt(end) < 128) length += 1
+  }
   // Down to the last label that could be a top one: `a@b.example...` and `a@b.example.1` both end in example.
   for (;;) {
     const dot = at + 1 + text.slice(at + 1, end).lastIndexOf('.')

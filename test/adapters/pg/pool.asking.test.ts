@@ -1,7 +1,7 @@
 /** Who asks: the exchange in flight where a query is asked, or a subject that is given; nobody else, whatever is shared. */
 
 import { AsyncResource } from 'node:async_hooks'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import express from 'express'
 import Koa from 'koa'
 import pg from 'pg'
@@ -112,7 +112,7 @@ describe('an application behind controlled(gate)', () => {
       const { createServer } = await import('node:http')
       const server = createServer(app(setup().pool({ max: 1 })) as never)
       await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-      closers.push(() => new Promise(resolve => server.close(() => resolve())))
+      closers.push(async () => void server.close())
       const { port } = server.address() as AddressInfo
       const as = async (id: string) => {
         const answer = await fetch(`http://127.0.0.1:${port}/asked`, {
@@ -412,6 +412,38 @@ test('a request that is aborted inside a transaction loses it, and the next find
     .toContainEqual(expect.objectContaining({ exchanges: [exchange], result: 'rolled-back' }))
   const { rows } = await pool.as(dba).query('select note from orders where id = 5')
   expect(rows).toEqual([{ note: 'first order' }])
+})
+
+test('what a refused commit left open is rolled back, though the client leaves before the server has answered wholly', async () => {
+  const url = new URL(setup().server.url())
+  const { port, hostname } = url
+  const server = createServer(near => {
+    const far = connect(Number(port), hostname)
+    near.on('error', () => far.destroy()).pipe(far)
+    far.on('error', () => near.destroy()).on('close', () => near.destroy())
+    let refused = false
+    far.on('data', (part: Buffer) => {
+      refused ||= part[0] === 'E'.charCodeAt(0)
+      // Of an error and what follows it, the error alone.
+      if (!refused) near.write(part)
+      else if (part[0] === 'E'.charCodeAt(0)) near.write(part.subarray(0, 1 + part.readUInt32BE(1)))
+    })
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  closers.push(async () => void server.close())
+  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const pool = setup().pool({ max: 1, connectionString: url.href })
+  const job = new AbortController()
+  const client = await pool.as(dba, { signal: job.signal }).connect()
+  await client.query('begin')
+  await client.query("update orders set note = 'half done' where id = 5")
+  const { exchange } = (await setup().of('outcome')).at(-1)!
+  job.abort()
+  expect(await failure(client.query('commit'))).toMatchObject({ code: '57014' })
+  client.release()
+  await expect
+    .poll(() => setup().of('settled'))
+    .toContainEqual(expect.objectContaining({ exchanges: [exchange], result: 'rolled-back' }))
 })
 
 test('a request that is over leaves its subject to what it started', async () => {
