@@ -21,7 +21,7 @@ import { Publisher } from './publisher.ts'
 import type { Recent } from './recent.ts'
 import { type Recovered, setAside } from './recovery.ts'
 import { type Prepared, Scribe } from './scribe.ts'
-import { readFullBundle, readVaultBundle } from './stored-tiles.ts'
+import { StoredBundles } from './stored-tiles.ts'
 import type { Tree } from './tree.ts'
 import { openDisclosures, Vault } from './vault.ts'
 import { Wal } from './wal.ts'
@@ -50,6 +50,7 @@ export class DirectoryLedger implements Ledger {
   readonly #scribe: Scribe
   readonly #tree: Tree
   readonly #recent: Recent
+  readonly #stored: StoredBundles
   readonly #commit: GroupCommit<Prepared, TreeFrame>
   readonly #publisher: Publisher
   readonly #followers = new Followers()
@@ -72,6 +73,7 @@ export class DirectoryLedger implements Ledger {
     this.#vault = vault
     this.#tree = tree
     this.#recent = recent
+    this.#stored = new StoredBundles(directory, tree)
     this.#durable = { origin, size: tree.size, root: tree.root() }
     this.#next = tree.size
     this.#scribe = new Scribe({ origin, writer, clock, seq, slot: name => vault.names.get(name) })
@@ -138,7 +140,7 @@ export class DirectoryLedger implements Ledger {
         continue
       }
       const n = Math.floor(index / tileWidth)
-      const bundle = await readFullBundle(this.#options.directory, n, this.#tree)
+      const bundle = await this.#stored.entries(n)
       for (; index < (n + 1) * tileWidth; index += 1) {
         yield { index, entry: parseEntry(bundle[index % tileWidth]!) }
       }
@@ -241,8 +243,8 @@ export class DirectoryLedger implements Ledger {
 
   async #read(index: number): Promise<{ entry: Entry; sealed: Uint8Array }> {
     const n = Math.floor(index / tileWidth)
-    const bundle = await readFullBundle(this.#options.directory, n, this.#tree)
-    const sealed = await readVaultBundle(this.#options.directory, n, tileWidth)
+    const bundle = await this.#stored.entries(n)
+    const sealed = await this.#stored.vault(n)
     return { entry: parseEntry(bundle[index % tileWidth]!), sealed: sealed[index % tileWidth]! }
   }
 

@@ -12,7 +12,7 @@ import { recoveryDrafts, requireOpened, standing } from './opening.ts'
 import { checkOptions, type DirectoryOptions } from './options.ts'
 import { type Recovered, recover } from './recovery.ts'
 import { certifyNoteKey } from './sealer.ts'
-import { readFullBundle } from './stored-tiles.ts'
+import { StoredBundles } from './stored-tiles.ts'
 
 export type { DirectoryOptions } from './options.ts'
 
@@ -100,14 +100,15 @@ async function openedDraft({ origin, sealer }: DirectoryOptions, { verifierKey }
 async function entryAt(directory: string, { recent, tree }: Recovered, index: number): Promise<Entry> {
   const held = recent.get(index)
   if (held !== undefined) return held.entry
-  const bundle = await readFullBundle(directory, Math.floor(index / tileWidth), tree)
+  const bundle = await new StoredBundles(directory, tree).entries(Math.floor(index / tileWidth))
   return parseEntry(bundle[index % tileWidth]!)
 }
 
 async function* backwards(directory: string, { recent, tree }: Recovered): AsyncGenerator<Entry> {
   for (let index = recent.end - 1; index >= recent.base; index -= 1) yield recent.get(index)!.entry
+  const stored = new StoredBundles(directory, tree)
   for (let n = recent.base / tileWidth - 1; n >= 0; n -= 1) {
-    const bundle = await readFullBundle(directory, n, tree)
+    const bundle = await stored.entries(n)
     for (const bytes of bundle.toReversed()) yield parseEntry(bytes)
   }
 }

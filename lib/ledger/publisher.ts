@@ -57,7 +57,7 @@ export class Publisher {
   }
 
   async #publish(seal: boolean): Promise<SignedCheckpoint> {
-    const { directory, noteKey, sealer, recent, durable } = this.#parts
+    const { directory, noteKey, sealer, recent, tree, durable } = this.#parts
     const { size, root, origin } = durable()
     if (this.#latest?.size === size && (!seal || this.#sealed === size)) return this.#latest
     await this.#fence()
@@ -69,6 +69,7 @@ export class Publisher {
     await replaceFiles(directory, [[checkpointFile, text]])
     await this.#removeSuperseded(grown)
     recent.drop(size)
+    tree.drop(size)
     this.#published = size
     this.#latest = signed
     if (seal) this.#sealed = size

@@ -76,7 +76,7 @@ export function tilesBetween(
   }
   for (let level = 1, span = tileWidth; span <= size; level += 1, span *= tileWidth) {
     for (const { n, width, begun } of positions(Math.floor(published / span), Math.floor(size / span))) {
-      const hashes = tree.row(level, n * tileWidth, n * tileWidth + width)
+      const hashes = tree.row(level, n, width)
       files.open.set(hashTile(level, n, width), Buffer.concat(hashes))
       if (begun || strays) files.grown.push({ full: hashTile(level, n), width })
     }

@@ -77,13 +77,16 @@ async function segmentFiles(directory: string): Promise<{ path: string; first: n
   })
 }
 
-/** The tree of `base` leaves, from tiles: nothing of it stands in the write-ahead log any more. */
+/** The tree of `base` leaves, from the tiles at its edge: nothing of it stands in the write-ahead log any more. */
 async function restore(directory: string, base: number): Promise<{ tree: Tree; recent: Recent }> {
   const tree = new Tree()
-  const full = Math.floor(base / tileWidth)
-  for (let n = 0; n * tileWidth < full; n += 1) {
-    for (const hash of await readTile(directory, 1, n, Math.min(tileWidth, full - n * tileWidth))) tree.appendTile(hash)
+  for (let level = levelsOf(base); level > 0; level -= 1) {
+    const hashes = Math.floor(base / tileWidth ** level)
+    const [n, width] = [Math.floor(hashes / tileWidth), hashes % tileWidth]
+    if (width === 0) continue
+    for (const hash of await readTile(directory, level, n, width)) tree.appendSubtree(level, hash)
   }
+  const full = Math.floor(base / tileWidth)
   const recent = new Recent(full * tileWidth)
   const width = base - full * tileWidth
   if (width === 0) return { tree, recent }
@@ -93,6 +96,13 @@ async function restore(directory: string, base: number): Promise<{ tree: Tree; r
   for (const { leaf } of items) tree.append(leaf)
   recent.add(items)
   return { tree, recent }
+}
+
+/** Levels of tiles above the leaves' own. */
+function levelsOf(size: number): number {
+  let level = 0
+  while (size >= tileWidth ** (level + 1)) level += 1
+  return level
 }
 
 const item = (bytes: Uint8Array, sealed: Uint8Array): Prepared => ({

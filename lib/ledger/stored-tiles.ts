@@ -1,7 +1,7 @@
-/** Reads back what was published: tiles and bundles, whole or the prefix of a partial one, authenticated by their tree. */
+/** Reads back what was published: tiles and bundles, whole or the prefix of a partial one; and full ones, authenticated by their tree. */
 import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
-import { entryBundle, hashTile, tileWidth, vaultBundle } from '../format/layout.ts'
+import { entryBundle, hashTile, tileFill, tileWidth, vaultBundle } from '../format/layout.ts'
 import { type Hash, leafHash, sameHash } from '../format/merkle.ts'
 import { decodeBundle, decodeTile } from '../format/tile.ts'
 import { decodeSealed } from '../format/vault.ts'
@@ -42,23 +42,54 @@ export async function readBundle(directory: string, n: number, width: number): P
   return decodeBundle(found.bytes, found.width).slice(0, width)
 }
 
-/** A full bundle whose leaves give the hash that the tree holds for them. @throws LedgerError ERR_LEDGER_CORRUPT */
-export async function readFullBundle(directory: string, n: number, tree: Tree): Promise<Uint8Array[]> {
-  const entries = await readBundle(directory, n, tileWidth)
-  const [expected] = tree.row(1, n, n + 1)
-  if (expected === undefined || !sameHash(tileHash(entries.map(leafHash)), expected)) {
-    throw new LedgerError('ERR_LEDGER_CORRUPT', `${entryBundle(n)} is not what its tree holds`, {
-      file: entryBundle(n),
-    })
-  }
-  return entries
-}
-
 /** The encoded sealed disclosures of the first `width` entries of a bundle. */
 export async function readVaultBundle(directory: string, n: number, width: number): Promise<Uint8Array[]> {
   const found = await readAtLeast(directory, vaultBundle, n, width)
   return splitSealed(found.bytes, width)
 }
+
+/** Full bundles of an open ledger. Of the tree no more is held than its edge: the hashes that authenticate a bundle are read, downwards. */
+export class StoredBundles {
+  readonly #directory: string
+  readonly #tree: Tree
+  /** Full tiles that were authenticated, the latest last. */
+  readonly #tiles = new Map<string, readonly Hash[]>()
+  static readonly mostTiles = 64
+
+  constructor(directory: string, tree: Tree) {
+    this.#directory = directory
+    this.#tree = tree
+  }
+
+  /** Entries `256 n` to `256 n + 255`. @throws LedgerError ERR_LEDGER_CORRUPT */
+  async entries(n: number): Promise<Uint8Array[]> {
+    const entries = await readBundle(this.#directory, n, tileWidth)
+    if (!sameHash(tileHash(entries.map(leafHash)), await this.#hash(1, n))) throw altered(entryBundle(n))
+    return entries
+  }
+
+  /** The encoded sealed disclosures of each of them. */
+  vault(n: number): Promise<Uint8Array[]> {
+    return readVaultBundle(this.#directory, n, tileWidth)
+  }
+
+  /** Of the subtree of 256^level leaves with this number. */
+  async #hash(level: number, index: number): Promise<Hash> {
+    const n = Math.floor(index / tileWidth)
+    const at = index % tileWidth
+    const held = this.#tree.row(level, n, at + 1)[at] ?? this.#tiles.get(`${level}/${n}`)?.[at]
+    if (held !== undefined) return held
+    const file = hashTile(level, n)
+    if (tileFill(this.#tree.size, level, n) < tileWidth) throw new LedgerError('ERR_LEDGER_CORRUPT', `no ${file}`)
+    const hashes = await readTile(this.#directory, level, n, tileWidth)
+    if (!sameHash(tileHash(hashes), await this.#hash(level + 1, n))) throw altered(file)
+    if (this.#tiles.size === StoredBundles.mostTiles) this.#tiles.delete(this.#tiles.keys().next().value!)
+    this.#tiles.set(`${level}/${n}`, hashes)
+    return hashes[at]!
+  }
+}
+
+const altered = (file: string) => new LedgerError('ERR_LEDGER_CORRUPT', `${file} is not what its tree holds`, { file })
 
 /** @returns each entry's part of a run of sealed disclosures. @throws LedgerError ERR_LEDGER_CORRUPT */
 export function splitSealed(bytes: Uint8Array, count: number): Uint8Array[] {
