@@ -13,23 +13,37 @@ import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
 import type { NoteKey } from './checkpoint.ts'
 import { Followers } from './followers.ts'
 import { type BuiltFrame, GroupCommit } from './group-commit.ts'
-import type { AppendOptions, AttachmentWriter, AttachParts, Draft, Ledger, Stored } from './ledger.ts'
+import type { AppendOptions, AttachmentWriter, AttachParts, Draft, DraftOf, Ledger, Stored } from './ledger.ts'
 import type { Lock } from './lock.ts'
-import { OpenExchanges } from './open-exchanges.ts'
+import { endingDrafts } from './opening.ts'
 import type { DirectoryOptions } from './options.ts'
 import { Publisher } from './publisher.ts'
 import type { Recent } from './recent.ts'
 import { type Recovered, setAside } from './recovery.ts'
-import { type Prepared, Scribe } from './scribe.ts'
+import type { Prepared } from './scribe.ts'
 import { StoredBundles } from './stored-tiles.ts'
+import { type Story, storiesOf } from './story.ts'
 import type { Tree } from './tree.ts'
 import { openDisclosures, Vault } from './vault.ts'
 import { Wal } from './wal.ts'
+import { Writers } from './writers.ts'
 
 interface TreeFrame extends BuiltFrame {
   readonly size: number
   readonly root: Uint8Array
 }
+
+/** A writer as it introduces itself. */
+export type Started = Pick<DirectoryOptions, 'software' | 'placement' | 'heartbeatMs'>
+
+const defaultHeartbeatMs = 60_000
+
+/** How many are in flight is said when it takes its place among the entries. */
+export const heartbeatDraft = (heartbeatMs: number): DraftOf<'heartbeat'> => ({
+  kind: 'heartbeat',
+  open: 0,
+  interval: Math.ceil(heartbeatMs / 1000),
+})
 
 export interface StartParts {
   readonly options: DirectoryOptions
@@ -37,7 +51,8 @@ export interface StartParts {
   readonly lock: Lock
   readonly recovered: Recovered
   readonly epoch: number
-  readonly seq: number
+  /** Of every writer that is known. */
+  readonly stories: ReadonlyMap<string, Story>
 }
 
 export class DirectoryLedger implements Ledger {
@@ -47,14 +62,13 @@ export class DirectoryLedger implements Ledger {
   readonly #lock: Lock
   readonly #wal: Wal
   readonly #vault: Vault
-  readonly #scribe: Scribe
+  readonly #writers: Writers
   readonly #tree: Tree
   readonly #recent: Recent
   readonly #stored: StoredBundles
   readonly #commit: GroupCommit<Prepared, TreeFrame>
   readonly #publisher: Publisher
   readonly #followers = new Followers()
-  readonly #open = new OpenExchanges()
   #durable: Checkpoint
   /** Index of the next entry to be appended: those before it may not be durable yet. */
   #next: number
@@ -62,8 +76,8 @@ export class DirectoryLedger implements Ledger {
   #heartbeat: NodeJS.Timeout | undefined
   #publication: NodeJS.Timeout | undefined
 
-  private constructor({ options, noteKey, lock, recovered, epoch, seq }: StartParts, wal: Wal, vault: Vault) {
-    const { origin, writer, directory, sealer, clock = systemClock } = options
+  private constructor({ options, noteKey, lock, recovered, epoch, stories }: StartParts, wal: Wal, vault: Vault) {
+    const { origin, directory, sealer, clock = systemClock } = options
     const { tree, recent, published } = recovered
     this.origin = origin
     this.#options = options
@@ -76,7 +90,7 @@ export class DirectoryLedger implements Ledger {
     this.#stored = new StoredBundles(directory, tree)
     this.#durable = { origin, size: tree.size, root: tree.root() }
     this.#next = tree.size
-    this.#scribe = new Scribe({ origin, writer, clock, seq, slot: name => vault.names.get(name) })
+    this.#writers = new Writers({ origin, clock, slot: name => vault.names.get(name) }, stories)
     this.#commit = new GroupCommit({
       medium: wal,
       sizeOf: ({ bytes, sealed }) => bytes.length + sealed.length,
@@ -112,22 +126,90 @@ export class DirectoryLedger implements Ledger {
     return this.#durable.size
   }
 
-  /** Appends what the opening owes, publishes, and starts the heartbeat. */
+  /** Openings for writing, this one included. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** Appends what the opening owes, and publishes. */
   async begin(opening: readonly Draft[]): Promise<void> {
-    const { software, placement, heartbeatMs = 60_000, sealer } = this.#options
+    if (opening.length > 0) await this.append(opening)
+    await this.publish()
+  }
+
+  /** What says that a writer is at work from now on. */
+  started({ software, placement, heartbeatMs = defaultHeartbeatMs }: Started): DraftOf<'started'> {
+    const { sealer } = this.#options
     const certificate = sealer === undefined ? undefined : hash('sha256', sealer.certificate, 'base64url' as 'hex')
     const interval = Math.ceil(heartbeatMs / 1000)
-    await this.append([...opening, { kind: 'started', software, placement, epoch: this.#epoch, interval, certificate }])
-    await this.publish()
+    return { kind: 'started', software, placement, epoch: this.#epoch, interval, certificate }
+  }
+
+  /** From now on a heartbeat of its own at each interval. Who shares the ledger sends its own. */
+  beat(): void {
+    const { heartbeatMs = defaultHeartbeatMs } = this.#options
     this.#heartbeat = setInterval(() => {
       // A ledger that is poisoned says so to whoever appends; here nobody waits.
-      this.append([{ kind: 'heartbeat', open: this.#open.size, interval }]).catch(() => undefined)
+      this.append([heartbeatDraft(heartbeatMs)]).catch(() => undefined)
     }, heartbeatMs).unref()
   }
 
   async append(drafts: readonly Draft[], { level = 'durable' }: AppendOptions = {}): Promise<readonly Stored[]> {
+    return this.appendAs(this.#options.writer, drafts, { level })
+  }
+
+  /** Appends what another process asks for, under its own name and counter. @param ids as that process made them */
+  async appendAs(
+    writer: string,
+    drafts: readonly Draft[],
+    { level = 'durable', ids }: AppendOptions & { readonly ids?: readonly string[] } = {},
+  ): Promise<readonly Stored[]> {
     this.#requireOpen()
-    return this.#append(drafts, level)
+    return this.#append(writer, drafts, level, ids)
+  }
+
+  /** Closes the past of a writer that went without a word. */
+  async giveUp(writer: string): Promise<void> {
+    const story = await this.story(writer)
+    if (story.alive) await this.appendAs(writer, endingDrafts(story.open, this.#epoch, 0))
+  }
+
+  /** What a writer has said, found in the ledger where it is not known yet. */
+  async story(writer: string): Promise<Story> {
+    const known = this.#writers.story(writer)
+    if (known !== undefined) return known
+    const { stories } = await storiesOf(this.#backwards(), writer)
+    const found = stories.get(writer)
+    if (this.#writers.story(writer) === undefined) this.#writers.add(writer, found)
+    return this.#writers.story(writer)!
+  }
+
+  /** Writers that are at work, as far as the ledger tells. */
+  atWork(): readonly string[] {
+    return this.#writers.names().filter(name => this.#writers.story(name)!.alive)
+  }
+
+  async #entry(index: number): Promise<Entry> {
+    return this.#recent.get(index)?.entry ?? (await this.#read(index)).entry
+  }
+
+  /** @returns the id of a durable entry, or undefined where there is none */
+  async idAt(index: number): Promise<string | undefined> {
+    return index >= 0 && index < this.size ? (await this.#entry(index)).id : undefined
+  }
+
+  async *#backwards(): AsyncGenerator<Entry> {
+    for (let index = this.size - 1; index >= 0; ) {
+      const held = this.#recent.get(index)
+      if (held !== undefined) {
+        yield held.entry
+        index -= 1
+        continue
+      }
+      const n = Math.floor(index / tileWidth)
+      const bundle = await this.#stored.entries(n)
+      for (; index >= n * tileWidth; index -= 1) yield parseEntry(bundle[index % tileWidth]!)
+    }
   }
 
   async *entries(from = 0): AsyncGenerator<Stored> {
@@ -196,6 +278,11 @@ export class DirectoryLedger implements Ledger {
     this.#stopTimers()
   }
 
+  /** Calls back once, when nothing more is accepted for an error's sake. */
+  onFault(listener: (fault: Fault) => void): void {
+    this.#commit.onFault(listener)
+  }
+
   /** Releases everything and appends nothing: the opening itself failed. */
   async abandon(): Promise<void> {
     this.poison(undefined)
@@ -206,10 +293,15 @@ export class DirectoryLedger implements Ledger {
     if (this.#closing !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
   }
 
-  async #append(drafts: readonly Draft[], level: 'durable' | 'written'): Promise<readonly Stored[]> {
+  async #append(
+    writer: string,
+    drafts: readonly Draft[],
+    level: 'durable' | 'written',
+    ids?: readonly string[],
+  ): Promise<readonly Stored[]> {
     if (this.#commit.fault !== undefined) throw this.#commit.fault
     if (drafts.length === 0) return []
-    const items = this.#scribe.prepare(drafts)
+    const items = this.#writers.prepare(writer, drafts, ids)
     const first = this.#next
     this.#next += items.length
     await this.#commit.append(items, level)
@@ -236,7 +328,6 @@ export class DirectoryLedger implements Ledger {
       this.publish().catch(() => undefined)
     }, this.#options.publishMs ?? 1000).unref()
     for (const [i, { entry }] of items.entries()) {
-      this.#open.see(entry)
       this.#followers.tell({ index: first + i, entry })
     }
   }
@@ -275,7 +366,7 @@ export class DirectoryLedger implements Ledger {
     let sealed = false
     try {
       if (this.#commit.fault === undefined) {
-        await this.#append([{ kind: 'stopped' }], 'durable')
+        await this.#append(this.#options.writer, [{ kind: 'stopped' }], 'durable')
         sealed = (await this.#seal()).size === this.size
       }
     } finally {

@@ -8,11 +8,12 @@ import { epochFile, readEpoch, writeEpoch } from './epoch.ts'
 import { makeFolder, namesIn, replaceFiles } from './files.ts'
 import type { Draft, Ledger } from './ledger.ts'
 import { type Lock, lockDirectory, lockFile } from './lock.ts'
-import { recoveryDrafts, requireOpened, standing } from './opening.ts'
+import { recoveryDrafts, requireOpened, type Standing } from './opening.ts'
 import { checkOptions, type DirectoryOptions } from './options.ts'
 import { type Recovered, recover } from './recovery.ts'
 import { certifyNoteKey } from './sealer.ts'
 import { StoredBundles } from './stored-tiles.ts'
+import { storiesOf } from './story.ts'
 
 export type { DirectoryOptions } from './options.ts'
 
@@ -27,11 +28,32 @@ const unfinished = new Set([lockFile, epochFile, `${epochFile}.tmp`, 'keys', 'va
  */
 export async function openDirectoryLedger(options: DirectoryOptions): Promise<Ledger> {
   checkOptions(options)
+  const ledger = await openDirectory(options, ({ standing, ledger, torn }) => [
+    ...recoveryDrafts(standing, ledger.epoch, torn),
+    ledger.started(options),
+  ])
+  ledger.beat()
+  return ledger
+}
+
+/** What is known when an opening says what it appends, to a ledger that is not new. */
+export interface Opening {
+  readonly standing: Standing
+  readonly ledger: DirectoryLedger
+  /** Bytes of a torn tail that were set aside. */
+  readonly torn: number
+}
+
+/** @param owed what the opening appends, where the ledger is not new */
+export async function openDirectory(
+  options: DirectoryOptions,
+  owed: (opening: Opening) => readonly Draft[],
+): Promise<DirectoryLedger> {
   const noteKey = noteKeyOf(options.noteKey, options.origin)
   await requireDirectory(options)
   const lock = lockDirectory(options.directory)
   try {
-    return await openLocked(options, noteKey, lock)
+    return await openLocked(options, noteKey, lock, owed)
   } catch (error) {
     lock.release()
     throw isOurs(error)
@@ -57,7 +79,12 @@ function requireNoTiles(names: readonly string[]): void {
   if (names.includes('tile')) throw new LedgerError('ERR_LEDGER_CORRUPT', 'the ledger has lost its checkpoint')
 }
 
-async function openLocked(options: DirectoryOptions, noteKey: NoteKey, lock: Lock): Promise<Ledger> {
+async function openLocked(
+  options: DirectoryOptions,
+  noteKey: NoteKey,
+  lock: Lock,
+  owed: (opening: Opening) => readonly Draft[],
+): Promise<DirectoryLedger> {
   const { directory, origin, sealer, create } = options
   const before = await readEpoch(directory)
   const recovered = await recover(directory, noteKey.verifierKey, before ?? 0)
@@ -72,17 +99,17 @@ async function openLocked(options: DirectoryOptions, noteKey: NoteKey, lock: Loc
       sealKey: sealer?.fingerprint,
     })
   }
-  const stands = await standing(backwards(directory, recovered), options.writer)
-  const { torn } = recovered
+  const { stories, last } = await storiesOf(backwards(directory, recovered), options.writer)
+  const standing = { stories, stopped: last?.kind === 'stopped' }
+  const torn = recovered.torn?.bytes.length ?? 0
   const epoch = (before ?? 0) + 1
   await writeEpoch(directory, epoch)
   if (sealer !== undefined) await replaceFiles(directory, [[certificateFile, sealer.certificate]])
-  const ledger = await DirectoryLedger.start({ options, noteKey, lock, recovered, epoch, seq: stands.seq })
+  const ledger = await DirectoryLedger.start({ options, noteKey, lock, recovered, epoch, stories })
   try {
-    const opening: Draft[] = isNew
-      ? [await openedDraft(options, noteKey)]
-      : recoveryDrafts(stands, epoch, torn?.bytes.length ?? 0)
-    await ledger.begin(opening)
+    await ledger.begin(
+      isNew ? [await openedDraft(options, noteKey), ledger.started(options)] : owed({ standing, ledger, torn }),
+    )
   } catch (error) {
     await ledger.abandon()
     throw error

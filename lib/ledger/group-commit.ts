@@ -57,6 +57,7 @@ export class GroupCommit<Item, Frame extends BuiltFrame> {
   #writer: Promise<void> = Promise.resolve()
   #syncer: Promise<void> = Promise.resolve()
   #fault: Fault | undefined
+  #onFault: (fault: Fault) => void = () => undefined
 
   constructor(parts: GroupCommitParts<Item, Frame>) {
     this.#parts = parts
@@ -75,6 +76,11 @@ export class GroupCommit<Item, Frame extends BuiltFrame> {
       // A microtask, so that appends of one turn share a frame; no later, since a lone append waits for it.
       queueMicrotask(this.#write)
     })
+  }
+
+  /** Calls back once it is poisoned. */
+  onFault(listener: (fault: Fault) => void): void {
+    this.#onFault = listener
   }
 
   /** Resolves when nothing is being written or synced. */
@@ -97,6 +103,7 @@ export class GroupCommit<Item, Frame extends BuiltFrame> {
     this.#inFlight = []
     this.#queue = []
     for (const { reject } of pending) reject(this.#fault)
+    this.#onFault(this.#fault)
   }
 
   readonly #write = (): void => {

@@ -2,40 +2,37 @@
 import { LedgerError } from '../errors.ts'
 import type { Entry, EntryOf } from '../format/entry.ts'
 import type { Draft } from './ledger.ts'
-import { OpenExchanges } from './open-exchanges.ts'
+import type { Story } from './story.ts'
 
 /** What stands at the end of a ledger that is opened again. */
 export interface Standing {
-  /** The last sequence number of the writer that opens it; 0 for a new writer. */
-  readonly seq: number
-  /** Whether the last writer said that it stopped. */
+  /** Of every writer that may have been at work when it ended, and of whoever opens it. */
+  readonly stories: ReadonlyMap<string, Story>
+  /** Whether the last entry says that its writer stopped. */
   readonly stopped: boolean
-  /** Exchanges without an outcome. Every opening closes those before it, so only the last one's entries count. */
-  readonly open: readonly string[]
 }
 
-/** @param backwards entries from the last one on: read no further than the last opening, and the writer's last entry */
-export async function standing(backwards: AsyncIterable<Entry>, writer: string): Promise<Standing> {
-  const sinceOpening: Entry[] = []
-  let opening = false
-  let seq: number | undefined
-  for await (const entry of backwards) {
-    if (!opening) sinceOpening.push(entry)
-    if (entry.kind === 'started') opening = true
-    if (seq === undefined && entry.writer === writer) seq = entry.seq
-    if (opening && seq !== undefined) break
-  }
-  const exchanges = new OpenExchanges()
-  for (const entry of sinceOpening.toReversed()) exchanges.see(entry)
-  return { seq: seq ?? 0, stopped: sinceOpening[0]?.kind === 'stopped', open: exchanges.ids() }
-}
-
-export function recoveryDrafts({ open, stopped }: Standing, epoch: number, torn: number): Draft[] {
-  if (stopped && torn === 0) return []
+/** What closes a writer's past: it ended without a word, and what it had in flight ended nobody knows how. */
+export function endingDrafts(open: Iterable<string>, epoch: number, torn: number): Draft[] {
   return [
     { kind: 'recovered', epoch, torn },
-    ...open.map((exchange): Draft => ({ kind: 'outcome', exchange, result: 'unknown', items: 0, bytes: 0 })),
+    ...[...open].map((exchange): Draft => ({ kind: 'outcome', exchange, result: 'unknown', items: 0, bytes: 0 })),
   ]
+}
+
+/** For who has the ledger alone: whoever was at work before it is gone. */
+export function recoveryDrafts({ stories, stopped }: Standing, epoch: number, torn: number): Draft[] {
+  if (stopped && torn === 0) return []
+  return endingDrafts(
+    [...stories.values()].flatMap(({ open }) => [...open]),
+    epoch,
+    torn,
+  )
+}
+
+/** For who shares it: another writer may still be at work, and speaks for itself. */
+export function returnDrafts(story: Story | undefined, epoch: number, torn: number): Draft[] {
+  return story?.alive === true || torn > 0 ? endingDrafts(story?.open ?? [], epoch, torn) : []
 }
 
 /** That entry 0 is of this ledger, and names the keys that it is opened with. @throws LedgerError ERR_LEDGER_INCONSISTENT */

@@ -46,12 +46,21 @@ export class Scribe {
     this.#seq = parts.seq
   }
 
-  /** All of the drafts or none: a sequence number is used only when every draft is an entry. @throws LedgerError ERR_ENTRY_MALFORMED */
-  prepare(drafts: readonly Draft[]): Prepared[] {
+  /** The last sequence number that was used. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  /**
+   * All of the drafts or none: a sequence number is used only when every draft is an entry.
+   * @param ids of the entries, where whoever appends made them: by these it knows its entries again
+   * @throws LedgerError ERR_ENTRY_MALFORMED
+   */
+  prepare(drafts: readonly Draft[], ids?: readonly string[]): Prepared[] {
     let seq = this.#seq
-    const prepared = drafts.map(draft => {
+    const prepared = drafts.map((draft, i) => {
       seq += 1
-      return this.#entry(draft, seq)
+      return this.#entry(draft, seq, ids?.[i])
     })
     const bytes = prepared.reduce((sum, { bytes, sealed }) => sum + 2 + bytes.length + sealed.length, frameOverhead)
     if (bytes > longestFrame) throw new LedgerError('ERR_ENTRY_MALFORMED', `an append of over ${longestFrame} bytes`)
@@ -59,11 +68,11 @@ export class Scribe {
     return prepared
   }
 
-  #entry(draft: Draft, seq: number): Prepared {
+  #entry(draft: Draft, seq: number, given: string | undefined): Prepared {
     const { disclose, slot } = draft
     const { origin, writer, clock } = this.#parts
     const now = clock.now()
-    const id = uuidv7(now)
+    const id = given ?? uuidv7(now)
     const disclosed = disclose === undefined ? [] : encodeAll(disclose)
     const value: Record<string, unknown> = {}
     // Member by member: spreading a draft here costs more than all the rest of an entry.

@@ -1,0 +1,62 @@
+/** Everyone who appends through one open ledger: each with a counter of its own, and what it has in flight. */
+import type { Draft } from './ledger.ts'
+import { type Prepared, Scribe, type ScribeParts } from './scribe.ts'
+import type { Story } from './story.ts'
+
+interface Writer {
+  readonly scribe: Scribe
+  alive: boolean
+  readonly open: Set<string>
+}
+
+const nothing: Story = { seq: 0, alive: false, open: new Set() }
+
+export class Writers {
+  readonly #parts: Omit<ScribeParts, 'writer' | 'seq'>
+  readonly #writers = new Map<string, Writer>()
+
+  constructor(parts: Omit<ScribeParts, 'writer' | 'seq'>, stories: ReadonlyMap<string, Story>) {
+    this.#parts = parts
+    for (const [name, story] of stories) this.add(name, story)
+  }
+
+  /** Of one that has appended before, or whose story has been looked up. */
+  story(name: string): Story | undefined {
+    const writer = this.#writers.get(name)
+    return writer === undefined ? undefined : { seq: writer.scribe.seq, alive: writer.alive, open: writer.open }
+  }
+
+  names(): readonly string[] {
+    return [...this.#writers.keys()]
+  }
+
+  add(name: string, { seq, alive, open }: Story = nothing): Writer {
+    const writer = { scribe: new Scribe({ ...this.#parts, writer: name, seq }), alive, open: new Set(open) }
+    this.#writers.set(name, writer)
+    return writer
+  }
+
+  /**
+   * All of the drafts or none, in the order in which they will stand. A heartbeat is told here what is in flight: who reads backwards
+   * after a crash relies on its count.
+   * @throws LedgerError ERR_ENTRY_MALFORMED
+   */
+  prepare(name: string, drafts: readonly Draft[], ids?: readonly string[]): Prepared[] {
+    const writer = this.#writers.get(name) ?? this.add(name)
+    const told = drafts.map(draft => (draft.kind === 'heartbeat' ? { ...draft, open: writer.open.size } : draft))
+    const prepared = writer.scribe.prepare(told, ids)
+    for (const { entry } of prepared) {
+      if (entry.kind === 'decision' && entry.verdict === 'permit') writer.open.add(entry.exchange)
+      else if (entry.kind === 'outcome') this.#ended(entry.exchange, writer)
+      else if (entry.kind === 'started') writer.alive = true
+      else if (entry.kind === 'stopped' || entry.kind === 'recovered') writer.alive = false
+    }
+    return prepared
+  }
+
+  #ended(exchange: string, writer: Writer): void {
+    if (writer.open.delete(exchange)) return
+    // Closed by who opened the ledger after its writer was gone.
+    for (const { open } of this.#writers.values()) if (open.delete(exchange)) return
+  }
+}
