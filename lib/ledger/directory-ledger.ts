@@ -1,7 +1,7 @@
 /** A ledger in a directory that is open for appending: the parts of this folder, put together behind the port. */
 import { hash } from 'node:crypto'
 import { systemClock } from '../clock.ts'
-import { Fault, LedgerError } from '../errors.ts'
+import { Fault, LedgerError, Misuse } from '../errors.ts'
 import { openAttachment } from '../format/attachment.ts'
 import type { Json } from '../format/canonical.ts'
 import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
@@ -11,9 +11,10 @@ import { tileWidth } from '../format/layout.ts'
 import { SealedWriter } from './attachment.ts'
 import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
 import type { NoteKey } from './checkpoint.ts'
+import { Coverage } from './coverage.ts'
 import { Followers } from './followers.ts'
 import { type BuiltFrame, GroupCommit } from './group-commit.ts'
-import type { AppendOptions, AttachmentWriter, AttachParts, Draft, DraftOf, Ledger, Stored } from './ledger.ts'
+import type { AppendOptions, AttachmentWriter, AttachParts, Draft, DraftOf, Ledger, Level, Stored } from './ledger.ts'
 import type { Lock } from './lock.ts'
 import { endingDrafts } from './opening.ts'
 import type { DirectoryOptions } from './options.ts'
@@ -59,6 +60,8 @@ export class DirectoryLedger implements Ledger {
   readonly origin: string
   readonly #options: DirectoryOptions
   readonly #epoch: number
+  /** Bytes of a torn tail that its opening set aside. */
+  readonly torn: number
   readonly #lock: Lock
   readonly #wal: Wal
   readonly #vault: Vault
@@ -69,6 +72,15 @@ export class DirectoryLedger implements Ledger {
   readonly #commit: GroupCommit<Prepared, TreeFrame>
   readonly #publisher: Publisher
   readonly #followers = new Followers()
+  readonly #coverage = {
+    signed: new Coverage(() => this.publish()),
+    witnessed: new Coverage(async () => {
+      const checkpoint = await this.publish()
+      await this.#options.witness!(checkpoint)
+      return checkpoint
+    }),
+  }
+  #tornUntold = 0
   #durable: Checkpoint
   /** Index of the next entry to be appended: those before it may not be durable yet. */
   #next: number
@@ -82,6 +94,7 @@ export class DirectoryLedger implements Ledger {
     this.origin = origin
     this.#options = options
     this.#epoch = epoch
+    this.torn = recovered.torn?.bytes.length ?? 0
     this.#lock = lock
     this.#wal = wal
     this.#vault = vault
@@ -134,6 +147,7 @@ export class DirectoryLedger implements Ledger {
   /** Appends what the opening owes, and publishes. */
   async begin(opening: readonly Draft[]): Promise<void> {
     if (opening.length > 0) await this.append(opening)
+    else this.#tornUntold = this.torn
     await this.publish()
   }
 
@@ -165,13 +179,32 @@ export class DirectoryLedger implements Ledger {
     { level = 'durable', ids }: AppendOptions & { readonly ids?: readonly string[] } = {},
   ): Promise<readonly Stored[]> {
     this.#requireOpen()
-    return this.#append(writer, drafts, level, ids)
+    this.#requireLevel(level)
+    const stored = await this.#append(writer, drafts, level === 'written' ? 'written' : 'durable', ids)
+    const last = stored.at(-1)
+    if (last !== undefined && (level === 'signed' || level === 'witnessed')) await this.covered(last.index + 1, level)
+    return stored
   }
 
-  /** Closes the past of a writer that went without a word. */
+  /** Resolves when a checkpoint of at least `size` entries is signed and published, or witnessed: at once, where one is already. */
+  async covered(size: number, level: 'signed' | 'witnessed'): Promise<void> {
+    this.#requireLevel(level)
+    await this.#coverage[level].reach(size)
+  }
+
+  #requireLevel(level: Level): void {
+    if (level === 'witnessed' && this.#options.witness === undefined) {
+      throw new Misuse('ERR_OPTION_INVALID', 'an append is to be witnessed, and no witness is configured')
+    }
+  }
+
+  /** Closes the past of a writer that went without a word. The first since a takeover is whose writing was torn, if it was. */
   async giveUp(writer: string): Promise<void> {
     const story = await this.story(writer)
-    if (story.alive) await this.appendAs(writer, endingDrafts(story.open, this.#epoch, 0))
+    if (!story.alive) return
+    const torn = this.#tornUntold
+    this.#tornUntold = 0
+    await this.appendAs(writer, endingDrafts(story.open, this.#epoch, torn))
   }
 
   /** What a writer has said, found in the ledger where it is not known yet. */

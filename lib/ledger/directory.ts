@@ -12,13 +12,15 @@ import { recoveryDrafts, requireOpened, type Standing } from './opening.ts'
 import { checkOptions, type DirectoryOptions } from './options.ts'
 import { type Recovered, recover } from './recovery.ts'
 import { certifyNoteKey } from './sealer.ts'
+import { leaderFolder } from './shared/address.ts'
 import { StoredBundles } from './stored-tiles.ts'
+import { storiesOf } from './story.ts'
 import { storiesOf } from './story.ts'
 
 export type { DirectoryOptions } from './options.ts'
 
 /** What a ledger that is being created may have left, had it been killed: nothing was acknowledged by then. */
-const unfinished = new Set([lockFile, epochFile, `${epochFile}.tmp`, 'keys', 'vault', 'wal'])
+const unfinished = new Set([lockFile, epochFile, `${epochFile}.tmp`, 'keys', 'vault', 'wal', leaderFolder])
 
 /**
  * Opens a ledger for appending; there is one writer at a time.
@@ -28,8 +30,8 @@ const unfinished = new Set([lockFile, epochFile, `${epochFile}.tmp`, 'keys', 'va
  */
 export async function openDirectoryLedger(options: DirectoryOptions): Promise<Ledger> {
   checkOptions(options)
-  const ledger = await openDirectory(options, ({ standing, ledger, torn }) => [
-    ...recoveryDrafts(standing, ledger.epoch, torn),
+  const ledger = await openDirectory(options, ({ standing, ledger }) => [
+    ...recoveryDrafts(standing, ledger.epoch, ledger.torn),
     ledger.started(options),
   ])
   ledger.beat()
@@ -40,8 +42,6 @@ export async function openDirectoryLedger(options: DirectoryOptions): Promise<Le
 export interface Opening {
   readonly standing: Standing
   readonly ledger: DirectoryLedger
-  /** Bytes of a torn tail that were set aside. */
-  readonly torn: number
 }
 
 /** @param owed what the opening appends, where the ledger is not new */
@@ -101,14 +101,13 @@ async function openLocked(
   }
   const { stories, last } = await storiesOf(backwards(directory, recovered), options.writer)
   const standing = { stories, stopped: last?.kind === 'stopped' }
-  const torn = recovered.torn?.bytes.length ?? 0
   const epoch = (before ?? 0) + 1
   await writeEpoch(directory, epoch)
   if (sealer !== undefined) await replaceFiles(directory, [[certificateFile, sealer.certificate]])
   const ledger = await DirectoryLedger.start({ options, noteKey, lock, recovered, epoch, stories })
   try {
     await ledger.begin(
-      isNew ? [await openedDraft(options, noteKey), ledger.started(options)] : owed({ standing, ledger, torn }),
+      isNew ? [await openedDraft(options, noteKey), ledger.started(options)] : owed({ standing, ledger }),
     )
   } catch (error) {
     await ledger.abandon()

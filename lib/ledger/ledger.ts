@@ -71,7 +71,16 @@ export interface AttachmentWriter {
   close(): Promise<Attached>
 }
 
+/**
+ * What an append waits for. `durable`: synced. `written`: the system has it, synced behind; it survives a killed process, not a power
+ * cut. `signed`: a published checkpoint covers it. `witnessed`: as many witnesses as were configured have cosigned such a checkpoint.
+ */
+export type Level = 'written' | 'durable' | 'signed' | 'witnessed'
+
 export interface AppendOptions {
-  /** `written`: resolve after the write, sync behind it. Survives a killed process, not a power cut. */
-  readonly level?: 'durable' | 'written'
+  /**
+   * `durable` where left out. Where an append of the later two fails, its entries may stand in the ledger all the same.
+   * @throws Misuse ERR_OPTION_INVALID: `witnessed`, and no witness is configured
+   */
+  readonly level?: Level
 }

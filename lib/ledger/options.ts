@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { Misuse } from '../errors.ts'
+import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { scalars } from '../format/shape.ts'
 import type { Sealer } from './sealer.ts'
 
@@ -27,6 +28,8 @@ export interface DirectoryOptions {
   /** A segment of the write-ahead log is followed by another at this size. 64 MiB unless said otherwise. */
   readonly segmentBytes?: number
   readonly clock?: Clock
+  /** Resolves when as many witnesses as are wanted have cosigned; without it, no append can wait to be `witnessed`. */
+  readonly witness?: (checkpoint: SignedCheckpoint) => Promise<void>
   /** Make a new ledger where there is none. Otherwise an empty folder is refused: a volume may not be mounted. */
   readonly create?: boolean
 }
@@ -44,6 +47,7 @@ const known = new Set<string>([
   'publishMs',
   'segmentBytes',
   'clock',
+  'witness',
   'create',
 ] satisfies (keyof DirectoryOptions)[])
 

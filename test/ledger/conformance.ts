@@ -29,12 +29,13 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
 
     withLedger('gives back what was appended, in order, adjacent, and as strict entries', async ledger => {
       const drafts = [settled(), decision(), settled()]
+      const begun = ledger.size
       const stored = await ledger.append(drafts)
-      expect(stored.map(({ index }) => index)).toEqual([2, 3, 4])
-      const read = await allEntries(ledger, 2)
+      expect(stored.map(({ index }) => index)).toEqual([begun, begun + 1, begun + 2])
+      const read = await allEntries(ledger, begun)
       expect(read).toEqual(stored)
       for (const { entry } of read) expect(parseEntry(encodeEntry(entry))).toEqual(entry)
-      expect(ledger.size).toBe(5)
+      expect(ledger.size).toBe(begun + 3)
     })
 
     withLedger('numbers a writer without gaps, whatever was refused between', async ledger => {
@@ -42,7 +43,9 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
       await expect(ledger.append([settled(), { ...settled(), result: 'maybe' } as unknown as Draft])).rejects.toThrow()
       await ledger.append([settled(), settled()])
       const entries = await allEntries(ledger)
-      expect(entries.map(({ entry }) => entry.seq)).toEqual(entries.map((_, i) => i + 1))
+      const { writer } = entries.at(-1)!.entry
+      const own = entries.filter(({ entry }) => entry.writer === writer)
+      expect(own.map(({ entry }) => entry.seq)).toEqual(own.map((_, i) => i + 1))
     })
 
     withLedger(
@@ -90,8 +93,9 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
 
     withLedger('lets no draft set what the ledger itself says', async ledger => {
       const forged = { ...settled(), writer: 'somebody-else', seq: 99, time: '2000-01-01T00:00:00.000Z', sd: [] }
+      const [before] = await ledger.append([settled()])
       const [stored] = await ledger.append([forged as unknown as Draft])
-      expect(stored!.entry).toMatchObject({ seq: 3 })
+      expect(stored!.entry).toMatchObject({ seq: before!.entry.seq + 1 })
       expect(stored!.entry.writer).not.toBe('somebody-else')
       expect(stored!.entry.time > '2020').toBe(true)
       expect(stored!.entry.sd).toBeUndefined()
@@ -111,32 +115,35 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
 
     withLedger('tells followers of each entry in index order, before the append resolves', async ledger => {
       const told: Stored[] = []
+      const begun = ledger.size
       const stop = ledger.follow(stored => told.push(stored))
       const appends = Array.from({ length: 20 }, async () => {
         const stored = await ledger.append([settled(), settled()])
         expect(told.map(({ index }) => index)).toEqual(expect.arrayContaining(stored.map(({ index }) => index)))
       })
       await Promise.all(appends)
-      expect(told.map(({ index }) => index)).toEqual(Array.from({ length: 40 }, (_, i) => i + 2))
+      expect(told.map(({ index }) => index)).toEqual(Array.from({ length: 40 }, (_, i) => i + begun))
       stop()
       await ledger.append([settled()])
       expect(told).toHaveLength(40)
     })
 
     withLedger('accepts nothing more once a follower threw: what it folds would be wrong', async ledger => {
+      const begun = ledger.size
       const stop = ledger.follow(() => {
         throw new Error('a fold that fails')
       })
       await ledger.append([settled()])
       stop()
       await expect(ledger.append([settled()])).rejects.toMatchObject({ code: 'ERR_LEDGER_UNAVAILABLE' })
-      expect(ledger.size).toBe(3)
+      expect(ledger.size).toBe(begun + 1)
     })
 
     withLedger('keeps concurrent appends in the order in which they were asked for', async ledger => {
       const ids = Array.from({ length: 50 }, exchangeId)
+      const begun = ledger.size
       await Promise.all(ids.map(id => ledger.append([settled(id)])))
-      const read = await allEntries(ledger, 2)
+      const read = await allEntries(ledger, begun)
       expect(read.map(({ entry }) => entry.kind === 'settled' && entry.exchanges[0])).toEqual(ids)
     })
 
@@ -150,7 +157,7 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
     })
 
     withLedger('reads from an index on, and nothing beyond its end', async ledger => {
-      await ledger.append(Array.from({ length: 600 }, () => settled()))
+      await ledger.append(Array.from({ length: 602 - ledger.size }, () => settled()))
       await ledger.publish()
       expect((await allEntries(ledger, 511)).map(({ index }) => index)).toEqual(
         Array.from({ length: 91 }, (_, i) => i + 511),
@@ -167,8 +174,9 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
     })
 
     withLedger('names the kinds that it was given', async ledger => {
+      const begun = ledger.size
       await ledger.append([settled(), decision()])
-      expect(kindsOf(await allEntries(ledger))).toEqual(['opened', 'started', 'settled', 'decision'])
+      expect(kindsOf(await allEntries(ledger, begun))).toEqual(['settled', 'decision'])
     })
   })
 }

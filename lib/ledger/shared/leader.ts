@@ -1,0 +1,240 @@
+/** The leader: the process that holds a ledger's lock, and appends for every other that shares it. Who may join is decided here. */
+import type { Server } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { Fault, LedgerError } from '../../errors.ts'
+import type { DirectoryLedger, Started } from '../directory-ledger.ts'
+import { encodeJson, longestHello, longestMessage, MessageReader } from './frames.ts'
+import { failureOf, type Hello, protocolVersion, readHello, type Welcome } from './messages.ts'
+import { Peer } from './peer.ts'
+import { requirePlace } from './place.ts'
+
+export interface LeaderParts {
+  readonly ledger: DirectoryLedger
+  /** The leader's own. */
+  readonly writer: string
+  /** Milliseconds within which a writer that was at work must come back, or is given up. */
+  readonly graceMs: number
+  /** What an operator should know: a connection that was refused, a writer that was given up. */
+  readonly onEvent: (what: string, facts?: Readonly<Record<string, unknown>>) => void
+}
+
+/** Milliseconds for whoever connects to say who it is. */
+const helloMs = 5_000
+const mostConnections = 256
+
+interface Awaited {
+  readonly timer: NodeJS.Timeout
+  readonly over: Promise<void>
+  readonly done: () => void
+}
+
+export class Leader {
+  readonly #parts: LeaderParts
+  readonly #peers = new Map<string, { readonly peer: Peer; readonly started: string }>()
+  readonly #awaited = new Map<string, Awaited>()
+  /** Writers that are being let in: one at a time of each name. */
+  readonly #joining = new Map<string, Promise<unknown>>()
+  readonly #sockets = new Set<Duplex>()
+  readonly #servers: Server[] = []
+  readonly #unfollow: () => void
+  #closing = false
+
+  constructor(parts: LeaderParts) {
+    this.#parts = parts
+    this.#unfollow = parts.ledger.follow(() => {
+      for (const { peer } of this.#peers.values()) peer.wake()
+    })
+    for (const writer of parts.ledger.atWork()) if (writer !== parts.writer) this.#await(writer)
+  }
+
+  /** Serves what connects there, as long as this process leads. */
+  add(server: Server): void {
+    this.#servers.push(server)
+  }
+
+  /** @param allowed the writers that whoever connects may speak for */
+  accept(socket: Duplex, allowed: (writer: string) => boolean): void {
+    socket.on('error', () => socket.destroy())
+    if (this.#closing || this.#sockets.size >= mostConnections) {
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    const reader = new MessageReader(longestHello)
+    const late = setTimeout(() => socket.destroy(), helloMs).unref()
+    let peer: Peer | undefined
+    let joining = false
+    socket.on('data', (bytes: Buffer) => {
+      try {
+        if (peer !== undefined) {
+          peer.take(bytes)
+          return
+        }
+        for (const message of reader.read(bytes)) {
+          if (joining) throw new LedgerError('ERR_ENTRY_MALFORMED', 'a message before it was let in')
+          joining = true
+          clearTimeout(late)
+          const hello = readHello(message)
+          void this.#let(hello, socket, reader, allowed).then(joined => {
+            peer = joined
+          })
+        }
+      } catch {
+        this.#parts.onEvent('a connection to the shared ledger was closed: what it sent is no message of it')
+        socket.destroy()
+      }
+    })
+    socket.once('close', () => {
+      clearTimeout(late)
+      this.#sockets.delete(socket)
+      if (peer !== undefined) this.#left(peer)
+    })
+  }
+
+  /** Takes nothing more from anybody; what was taken goes on. */
+  mute(): void {
+    this.#closing = true
+    // While the lock is still held: closing a server removes its socket, which may be the next leader's by then.
+    for (const server of this.#servers) server.close()
+    this.#servers.length = 0
+    for (const { peer } of this.#peers.values()) peer.mute()
+  }
+
+  /** Ends every connection. Writers are not given up: they join the next leader. */
+  close(): void {
+    this.mute()
+    this.#unfollow()
+    for (const { timer, done } of this.#awaited.values()) {
+      clearTimeout(timer)
+      done()
+    }
+    this.#awaited.clear()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async #let(
+    hello: Hello,
+    socket: Duplex,
+    reader: MessageReader,
+    allowed: (writer: string) => boolean,
+  ): Promise<Peer | undefined> {
+    const { ledger, onEvent } = this.#parts
+    try {
+      this.#judge(hello, allowed)
+      const before = this.#joining.get(hello.writer)
+      const joined = (async () => {
+        await before?.catch(() => undefined)
+        return hello.back === undefined ? this.#join(hello) : this.#comeBack(hello, hello.back)
+      })()
+      this.#joining.set(hello.writer, joined)
+      const welcome = await joined.finally(() => {
+        if (this.#joining.get(hello.writer) === joined) this.#joining.delete(hello.writer)
+      })
+      if (socket.destroyed || this.#closing) {
+        if (!this.#closing) this.#await(hello.writer)
+        socket.destroy()
+        return undefined
+      }
+      reader.allow(longestMessage)
+      const peer = new Peer({ ledger, socket, reader, writer: hello.writer, next: welcome.next })
+      this.#peers.set(hello.writer, { peer, started: welcome.started.id })
+      socket.write(encodeJson('welcome', { ...welcome, version: protocolVersion } satisfies Welcome))
+      peer.wake()
+      return peer
+    } catch (error) {
+      const failure = failureOf(error)
+      onEvent('a writer was not let in to the shared ledger', { code: failure.code, what: failure.message })
+      socket.end(encodeJson('refused', failure))
+      return undefined
+    }
+  }
+
+  #judge(hello: Hello, allowed: (writer: string) => boolean): void {
+    const { ledger, writer } = this.#parts
+    if (hello.version !== protocolVersion) {
+      throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'the leader of this ledger speaks another version')
+    }
+    if (hello.origin !== ledger.origin) {
+      throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'the leader has another ledger open')
+    }
+    if (!allowed(hello.writer)) {
+      throw new LedgerError('ERR_LEDGER_LOCKED', 'its certificate is for another writer')
+    }
+    if (hello.writer === writer) throw taken(hello.writer)
+  }
+
+  async #join(hello: Hello): Promise<Pick<Welcome, 'started' | 'next' | 'size'>> {
+    const { ledger } = this.#parts
+    const { writer, software, placement, heartbeatMs } = hello
+    if (this.#peers.has(writer)) throw taken(writer)
+    await this.#awaited.get(writer)?.over
+    if (this.#peers.has(writer)) throw taken(writer)
+    if (this.#closing) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the leader is stopping')
+    await ledger.giveUp(writer)
+    const as: Started = { software, placement, heartbeatMs }
+    const [stored] = await ledger.appendAs(writer, [ledger.started(as)])
+    return { started: { index: stored!.index, id: stored!.entry.id }, next: stored!.index, size: stored!.index + 1 }
+  }
+
+  async #comeBack(
+    { writer }: Hello,
+    { started, last }: NonNullable<Hello['back']>,
+  ): Promise<Pick<Welcome, 'started' | 'next' | 'size'>> {
+    const { ledger } = this.#parts
+    const before = this.#peers.get(writer)
+    if (before !== undefined && before.started !== started.id) throw taken(writer)
+    // What it sent by the old connection must be settled before it is told what there is.
+    await before?.peer.drop()
+    await requirePlace(ledger, writer, { started, last })
+    this.#forget(writer)
+    return { started, next: last.index + 1, size: ledger.size }
+  }
+
+  #left(peer: Peer): void {
+    void peer.drop()
+    if (this.#peers.get(peer.writer)?.peer !== peer) return
+    this.#peers.delete(peer.writer)
+    if (this.#closing) return
+    void this.#parts.ledger
+      .story(peer.writer)
+      .then(({ alive }) => {
+        if (alive && !this.#peers.has(peer.writer) && !this.#closing) this.#await(peer.writer)
+      })
+      .catch(() => undefined)
+  }
+
+  /** Who was at work may come back; who does not is given up. */
+  #await(writer: string): void {
+    if (this.#awaited.has(writer)) return
+    const { ledger, graceMs, onEvent } = this.#parts
+    let done: () => void = () => undefined
+    const over = new Promise<void>(resolve => {
+      done = resolve
+    })
+    const timer = setTimeout(() => {
+      onEvent('a writer went without a word: what it had in flight is closed as unknown', { writer })
+      ledger
+        .giveUp(writer)
+        .catch(() => undefined)
+        .finally(() => this.#forget(writer))
+    }, graceMs).unref()
+    this.#awaited.set(writer, { timer, over, done })
+  }
+
+  #forget(writer: string): void {
+    const awaited = this.#awaited.get(writer)
+    if (awaited === undefined) return
+    clearTimeout(awaited.timer)
+    this.#awaited.delete(writer)
+    awaited.done()
+  }
+}
+
+/** Two under one name would share a counter, and neither's could be relied on. */
+export const taken = (writer: string) =>
+  new LedgerError('ERR_LEDGER_LOCKED', `another process appends as ${writer} already: each needs a name of its own`, {
+    writer,
+  })
+
+/** Any local process of the same user may speak for any writer: it may write the ledger's files too. */
+export const anyWriter = (): boolean => true

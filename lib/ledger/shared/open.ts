@@ -1,0 +1,41 @@
+/** Opens a ledger that several processes of one host share, by its directory. */
+import { Misuse } from '../../errors.ts'
+import type { Ledger } from '../ledger.ts'
+import { checkOptions, type DirectoryOptions } from '../options.ts'
+import { longestHeartbeatMs } from '../story.ts'
+import { asLeader, connectLocally, type LeadParts, throughLeader } from './reach.ts'
+import { SharedLedger } from './shared-ledger.ts'
+
+export interface SharedOptions extends DirectoryOptions {
+  /** Milliseconds that an append waits while there is no leader, before it fails. 10,000 unless said otherwise. */
+  readonly takeoverMs?: number
+  /** Milliseconds within which a writer whose connection broke must come back, or is given up. 5,000 unless said otherwise. */
+  readonly graceMs?: number
+  /** What an operator should know. */
+  readonly onEvent?: LeadParts['onEvent']
+}
+
+/**
+ * Opens a ledger together with other processes: each has a name of its own as `writer`.
+ * @throws as `openDirectoryLedger`; LedgerError ERR_LEDGER_LOCKED where another process has that writer
+ */
+export async function openSharedLedger(options: SharedOptions): Promise<Ledger> {
+  const { takeoverMs = 10_000, graceMs = 5_000, onEvent = () => undefined, ...directory } = options
+  checkOptions(directory)
+  const { origin, writer, software, placement, heartbeatMs = longestHeartbeatMs, clock } = directory
+  if (heartbeatMs > longestHeartbeatMs) {
+    throw new Misuse('ERR_OPTION_INVALID', 'who shares a ledger says at least once a minute that it lives', {
+      option: 'heartbeatMs',
+    })
+  }
+  return SharedLedger.open({
+    self: { origin, writer, software, placement, heartbeatMs },
+    clock,
+    takeoverMs,
+    onEvent,
+    reach: async (self, events, onNext) => {
+      const through = await throughLeader(() => connectLocally(directory.directory), self, events, onNext)
+      return through ?? asLeader({ options: directory, self, graceMs, onEvent, events, onNext })
+    },
+  })
+}

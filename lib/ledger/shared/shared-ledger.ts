@@ -1,0 +1,339 @@
+/**
+ * A ledger that several processes share. One of them, the leader, has the directory open; the others append through it, and are told
+ * of every entry. When the leader dies, one of them leads, and what was not acknowledged is appended there: each process knows its own
+ * entries again by the ids that it gave them, so that none stands twice.
+ */
+import { setTimeout as wait } from 'node:timers/promises'
+import { systemClock } from '../../clock.ts'
+import { describe, Fault, isOurs, LedgerError } from '../../errors.ts'
+import type { Json } from '../../format/canonical.ts'
+import type { SignedCheckpoint } from '../../format/checkpoint.ts'
+import { uuidv7 } from '../../format/entry.ts'
+import { heartbeatDraft } from '../directory-ledger.ts'
+import { Followers } from '../followers.ts'
+import type { AppendOptions, AttachmentWriter, AttachParts, Draft, Ledger, Stored } from '../ledger.ts'
+import type { Link, LinkEvents } from './link.ts'
+import type { Batch } from './messages.ts'
+import { Pending } from './pending.ts'
+import type { Place } from './place.ts'
+import type { LeadParts, Reached, Self } from './reach.ts'
+
+export interface SharedParts {
+  readonly self: Self
+  readonly clock?: { now(): number } | undefined
+  /** Milliseconds that an append, or the opening, waits for a leader. */
+  readonly takeoverMs: number
+  /** One attempt: undefined where it may be tried again. @throws where it may not */
+  readonly reach: (self: Self, events: LinkEvents, onNext: LeadParts['onNext']) => Promise<Reached | undefined>
+  readonly onEvent: LeadParts['onEvent']
+}
+
+/** Milliseconds between attempts at most, at random and from a few on longer and longer: several look for a leader at once. */
+const attemptMs = { first: 20, longest: 320 } as const
+
+export class SharedLedger implements Ledger {
+  readonly origin: string
+  readonly #parts: SharedParts
+  readonly #pending = new Pending()
+  readonly #followers = new Followers()
+  #reached: Reached | undefined
+  /** Told of all there was when it reached its leader: from then on appends go out. */
+  #ready = false
+  #size = 0
+  #last: Place | undefined
+  #started: Place | undefined
+  #whenReady: (() => void)[] = []
+  #fault: Fault | undefined
+  #closing: Promise<void> | undefined
+  #over = false
+  #heartbeat: NodeJS.Timeout | undefined
+
+  private constructor(parts: SharedParts) {
+    this.#parts = parts
+    this.origin = parts.self.origin
+  }
+
+  /** @throws as opening a directory does; LedgerError ERR_LEDGER_LOCKED too where another process has that writer */
+  static async open(parts: SharedParts): Promise<Ledger> {
+    const ledger = new SharedLedger(parts)
+    await ledger.#search()
+    if (ledger.#fault !== undefined) throw ledger.#fault.cause ?? ledger.#fault
+    if (!ledger.#ready) await ledger.#link()
+    ledger.#beat()
+    return ledger
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Whether this process has the directory open. */
+  get leads(): boolean {
+    return this.#reached?.leads === true
+  }
+
+  async append(drafts: readonly Draft[], { level = 'durable' }: AppendOptions = {}): Promise<readonly Stored[]> {
+    this.#requireOpen()
+    const stored = await this.#append(drafts)
+    const last = stored.at(-1)
+    if (last !== undefined && (level === 'signed' || level === 'witnessed')) {
+      await this.#ask(link => link.covered(last.index + 1, level))
+    }
+    return stored
+  }
+
+  async *entries(from = 0): AsyncGenerator<Stored> {
+    const end = this.#size
+    for (let next = from; next < end; ) {
+      const link = await this.#link()
+      try {
+        for await (const stored of link.entries(next, end)) {
+          if (stored.index >= end) return
+          yield stored
+          next = stored.index + 1
+        }
+      } catch (error) {
+        if (!this.#wasLost(link, error)) throw error
+      }
+    }
+  }
+
+  async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
+    if (!Number.isSafeInteger(index) || index < 0 || index >= this.#size) {
+      throw new LedgerError('ERR_LEDGER_MISSING', `no entry ${index} in a ledger of ${this.#size}`)
+    }
+    return this.#ask(link => link.disclosures(index))
+  }
+
+  async attach(parts: AttachParts): Promise<AttachmentWriter> {
+    this.#requireOpen()
+    return this.#ask(link => link.attach(parts))
+  }
+
+  async *attachment(id: string): AsyncGenerator<Uint8Array> {
+    yield* (await this.#link()).attachment(id)
+  }
+
+  follow(listener: (stored: Stored) => void): () => void {
+    return this.#followers.add(listener)
+  }
+
+  async publish(): Promise<SignedCheckpoint> {
+    this.#requireOpen()
+    return this.#ask(link => link.publish())
+  }
+
+  async seal(): Promise<SignedCheckpoint> {
+    this.#requireOpen()
+    return this.#ask(link => link.seal())
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#heartbeat)
+    try {
+      // The leader's own `stopped` comes with its closing.
+      if (this.#fault === undefined && !this.leads) await this.#append([{ kind: 'stopped' }])
+    } finally {
+      this.#over = true
+      await this.#reached?.link.close()
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+  }
+
+  #append(drafts: readonly Draft[]): Promise<readonly Stored[]> {
+    if (this.#fault !== undefined) return Promise.reject(this.#fault)
+    if (drafts.length === 0) return Promise.resolve([])
+    const { clock = systemClock } = this.#parts
+    const batch = { drafts, ids: drafts.map(() => uuidv7(clock.now())) }
+    const stored = this.#pending.add(batch)
+    if (this.#ready) this.#send(batch)
+    return stored
+  }
+
+  #send(batch: Batch): void {
+    try {
+      this.#reached!.link.append(batch)
+    } catch (error) {
+      this.#pending.declined(batch.ids[0]!, error)
+    }
+  }
+
+  #beat(): void {
+    const { heartbeatMs } = this.#parts.self
+    this.#heartbeat = setInterval(() => {
+      // A ledger that is poisoned says so to whoever appends; here nobody waits.
+      this.#append([heartbeatDraft(heartbeatMs)]).catch(() => undefined)
+    }, heartbeatMs).unref()
+  }
+
+  /** Of one link: what is lost before it is begun with is only an attempt that failed. */
+  #eventsOf(attempt: { begun: boolean; lost: boolean }): LinkEvents {
+    return {
+      onEntries: told => {
+        for (const stored of told) this.#told(stored)
+        this.#catchUp()
+      },
+      onDeclined: (id, error) => this.#pending.declined(id, error),
+      onLost: cause => {
+        attempt.lost = true
+        if (attempt.begun && !this.#over) this.#lost(cause)
+      },
+    }
+  }
+
+  #lost(cause: unknown): void {
+    if (this.leads || (isOurs(cause) && !(cause instanceof Fault))) {
+      this.#poison(cause)
+      return
+    }
+    this.#reached = undefined
+    this.#ready = false
+    this.#pending.waiting()
+    void this.#search()
+  }
+
+  #told(stored: Stored): void {
+    const { index, entry } = stored
+    if (index !== this.#size) throw misled()
+    if (entry.writer === this.#parts.self.writer) this.#requireOurs(entry.kind, entry.id)
+    this.#size += 1
+    this.#last = { index, id: entry.id }
+    try {
+      this.#followers.tell(stored)
+    } catch (error) {
+      // It is durable; but whoever follows knows no longer what is true.
+      this.#pending.arrived(stored)
+      this.#poison(error)
+      throw error
+    }
+    this.#pending.arrived(stored)
+  }
+
+  /** Given up, or replaced by another process of that name: what this one does has been closed as unknown. */
+  #requireOurs(kind: Stored['entry']['kind'], id: string): void {
+    const ours = this.#started?.id
+    if (ours === undefined || id === ours) return
+    if (kind === 'recovered' || kind === 'started') {
+      throw new LedgerError('ERR_LEDGER_LOCKED', 'this writer was given up: it must be opened again')
+    }
+  }
+
+  #catchUp(): void {
+    const reached = this.#reached
+    if (reached === undefined || this.#ready || this.#size < reached.size) return
+    this.#ready = true
+    for (const batch of this.#pending.batches()) this.#send(batch)
+    for (const wake of this.#whenReady.splice(0)) wake()
+  }
+
+  /** Looks for a leader until there is one, or this process leads. */
+  async #search(): Promise<void> {
+    const { self, takeoverMs, reach, onEvent } = this.#parts
+    const begun = performance.now()
+    let told = false
+    let between: number = attemptMs.first
+    while (!this.#over && this.#fault === undefined) {
+      const back = this.#started === undefined ? undefined : { started: this.#started, last: this.#last! }
+      const onNext = (next: number) => {
+        if (back !== undefined && next !== this.#size) throw misled()
+        this.#size = next
+      }
+      const attempt = { begun: false, lost: false }
+      try {
+        const reached = await reach(back === undefined ? self : { ...self, back }, this.#eventsOf(attempt), onNext)
+        if (reached !== undefined && !attempt.lost) {
+          attempt.begun = true
+          this.#began(reached)
+          return
+        }
+      } catch (error) {
+        if (!(error instanceof Fault)) {
+          this.#poison(error)
+          return
+        }
+      }
+      const unavailable = new Fault(
+        'ERR_LEDGER_UNAVAILABLE',
+        `the shared ledger has had no leader for ${takeoverMs} ms; another process may have it alone`,
+      )
+      this.#pending.fail(unavailable, takeoverMs)
+      if (performance.now() - begun > takeoverMs) {
+        if (back === undefined) {
+          this.#poison(unavailable)
+          return
+        }
+        if (!told) onEvent('the shared ledger has no leader: nothing is accepted until there is one')
+        told = true
+      }
+      await wait(between * (0.5 + Math.random() / 2))
+      between = Math.min(2 * between, attemptMs.longest)
+    }
+  }
+
+  #began(reached: Reached): void {
+    this.#started ??= reached.started
+    this.#last ??= reached.started
+    this.#reached = reached
+    if (this.#over) {
+      void reached.link.close()
+      return
+    }
+    this.#catchUp()
+  }
+
+  #poison(cause: unknown): void {
+    if (this.#fault !== undefined) return
+    const what = isOurs(cause) ? `: ${describe(cause)}` : ''
+    this.#fault = new Fault('ERR_LEDGER_UNAVAILABLE', `the ledger must be opened again${what}`, {}, cause)
+    clearInterval(this.#heartbeat)
+    this.#pending.fail(this.#fault)
+    for (const wake of this.#whenReady.splice(0)) wake()
+    const link = this.#reached?.link
+    this.#over = true
+    void link?.abandon()
+  }
+
+  /** @throws Fault ERR_LEDGER_UNAVAILABLE */
+  async #link(): Promise<Link> {
+    const { takeoverMs } = this.#parts
+    const until = performance.now() + takeoverMs
+    while (!this.#ready) {
+      if (this.#fault !== undefined) throw this.#fault
+      const left = until - performance.now()
+      if (left <= 0 || this.#over) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the shared ledger has no leader')
+      await Promise.race([
+        new Promise<void>(resolve => {
+          this.#whenReady.push(resolve)
+        }),
+        wait(left, undefined, { ref: false }),
+      ])
+    }
+    return this.#reached!.link
+  }
+
+  /** What is asked again of the next leader, where this one is lost before it answered. */
+  async #ask<T>(question: (link: Link) => Promise<T>): Promise<T> {
+    for (;;) {
+      const link = await this.#link()
+      try {
+        return await question(link)
+      } catch (error) {
+        if (!this.#wasLost(link, error)) throw error
+      }
+    }
+  }
+
+  #wasLost(link: Link, error: unknown): boolean {
+    return error instanceof Fault && this.#fault === undefined && this.#reached?.link !== link
+  }
+}
+
+const misled = () => new LedgerError('ERR_LEDGER_INCONSISTENT', 'the leader leaves out an entry, or tells of one again')
