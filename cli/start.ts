@@ -24,7 +24,8 @@ interface Gateway {
 }
 
 export async function start(config: Config, log: Diagnostics): Promise<Running> {
-  const guard = await openGuard(config, { software: `counterfoil/${version}`, placement: 'gateway' })
+  const onEvent = (what: string, facts?: Readonly<Record<string, unknown>>) => void log.warn(what, facts)
+  const guard = await openGuard(config, { software: `counterfoil/${version}`, placement: 'gateway', onEvent })
   const gateways: Gateway[] = []
   let admin: AdminServer | undefined
   const close = async () => {

@@ -53,20 +53,30 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
   const principals = new Principals(ledger)
   const grants = new Grantbook(clock)
   const approvals = new Approvalbook(ledger, clock)
-  let recorded = await replay(ledger, stored => {
+  const fold = (stored: Stored) => {
     grants.fold(stored)
     approvals.fold(stored)
+  }
+  // Where the ledger is shared, others append meanwhile: what comes while its past is read is folded after it.
+  let later: Stored[] | undefined = []
+  const live = (stored: Stored) => {
+    principals.follow(stored)
+    fold(stored)
+  }
+  ledger.follow(stored => (later === undefined ? live(stored) : void later.push(stored)))
+  let last = -1
+  let recorded = await replay(ledger, stored => {
+    last = stored.index
+    fold(stored)
     return principals.fold(stored)
   })
-  // Reloaded while that was being written, it is yet another. From the last look to `follow` below nothing is waited for.
+  for (const stored of later) if (stored.index > last) live(stored)
+  later = undefined
+  // Reloaded while that was being written, it is yet another.
   while (recorded !== policy.digest) {
     recorded = policy.digest
     await ledger.append([policyDraft(policy)])
   }
-  ledger.follow(stored => {
-    grants.fold(stored)
-    approvals.fold(stored)
-  })
   const sessions = new Sessions({ ledger, principals, grants, clock })
 
   // biome-ignore format: a table
@@ -78,7 +88,7 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
     grant({ grants, bind: (session, id) => sessions.bind(session, id) }),    // in:  grant, observed
     approve({ approvals, ledger, clock }),                                   // in:  approval, commitment
     ...(parts.stages ?? []),
-    record({ ledger }),                                                      // in:  decision
+    record({ ledger, approvals }),                                           // in:  decision
     mask(parts.masking),                                                        // out: masked
   ]
   const enter = compose(stack)

@@ -5,6 +5,7 @@ import { buildGuard, type Guard, type GuardParts } from './guard.ts'
 import { configuredIdentity } from './identity/identify.ts'
 import { openDirectoryLedger } from './ledger/directory.ts'
 import { openpgpSealer } from './ledger/sealer.ts'
+import { openSharedLedger, type SharedOptions } from './ledger/shared/open.ts'
 import { readPrivateKey } from './openpgp.ts'
 import { casbinPolicy } from './policy/policy.ts'
 
@@ -12,6 +13,8 @@ export interface OpenOptions {
   /** Name and version, as entries name them: `counterfoil/0.1.0`. */
   readonly software: string
   readonly placement: 'gateway' | 'embedded'
+  /** What an operator should know of the ledger. */
+  readonly onEvent?: SharedOptions['onEvent']
 }
 
 const embedded: OpenOptions = { software: 'counterfoil', placement: 'embedded' }
@@ -33,13 +36,13 @@ export async function guard(given: GuardParts | { readonly config: string }): Pr
   return openGuard(config, embedded)
 }
 
-export async function openGuard(config: Config, { software, placement }: OpenOptions): Promise<Guard> {
+export async function openGuard(config: Config, { software, placement, onEvent }: OpenOptions): Promise<Guard> {
   const { armored, passphrase } = config.ledger.sealKey
   const policy = await casbinPolicy(config.policy)
-  const ledger = await openDirectoryLedger({
+  const options = {
     directory: config.ledger.directory,
     origin: config.name,
-    writer: config.name,
+    writer: config.ledger.writer,
     noteKey: config.ledger.noteKey,
     sealer: openpgpSealer(await readPrivateKey(armored.reveal(), passphrase?.reveal())),
     wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
@@ -47,7 +50,10 @@ export async function openGuard(config: Config, { software, placement }: OpenOpt
     software,
     placement,
     create: true,
-  })
+  }
+  const ledger = config.ledger.shared
+    ? await openSharedLedger({ ...options, ...(onEvent === undefined ? {} : { onEvent }) })
+    : await openDirectoryLedger(options)
   try {
     return await buildGuard({
       name: config.name,

@@ -24,19 +24,38 @@ export class Principals {
   readonly #ledger: Ledger
   readonly #byName = new Map<string, Promise<Known>>()
   readonly #names = new Map<string, string>()
+  /** As the ledger has them; the latest of what it says of a name's first pseudonym. */
+  readonly #recorded = new Map<string, Known>()
+  /** Pseudonyms that this process gives, and to whom. */
+  readonly #mine = new Map<string, string>()
+  #folded: Promise<void> = Promise.resolve()
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger
   }
 
-  /** For entries of before: what this process appends itself, it knows. */
+  /**
+   * In index order. Where two processes that share the ledger met the same new name at once, the pseudonym that stands first is that
+   * person's: with two, one could approve for oneself.
+   */
   async fold({ index, entry }: Stored): Promise<void> {
     if (entry.kind !== 'principal') return
-    const { name } = await this.#ledger.disclosures(index)
+    const name = this.#mine.get(entry.subject) ?? (await this.#ledger.disclosures(index)).name
     // Erased: whoever comes back under that name is a new principal.
     if (typeof name !== 'string') return
     this.#names.set(entry.subject, name)
-    this.#byName.set(name, Promise.resolve({ pseudonym: entry.subject, type: entry.type, owner: entry.owner }))
+    const first = this.#recorded.get(name)
+    if (first !== undefined && first.pseudonym !== entry.subject) return
+    const known = { pseudonym: entry.subject, type: entry.type, owner: entry.owner }
+    this.#recorded.set(name, known)
+    this.#byName.set(name, Promise.resolve(known))
+  }
+
+  /** Entries as they come, folded one after another. What could not be read here fails whoever is asked for next. */
+  follow(stored: Stored): void {
+    if (stored.entry.kind !== 'principal') return
+    this.#folded = this.#folded.then(() => this.fold(stored))
+    this.#folded.catch(() => undefined)
   }
 
   /**
@@ -94,6 +113,7 @@ export class Principals {
     owner: string | undefined,
     pseudonym = randomBytes(16).toString('base64url'),
   ): Promise<Known> {
+    this.#mine.set(pseudonym, name)
     await this.#ledger.append([
       {
         kind: 'principal',
@@ -105,6 +125,12 @@ export class Principals {
       },
     ])
     this.#names.set(pseudonym, name)
-    return { pseudonym, type, owner }
+    // By now this process has been told of whatever stands before it.
+    await this.#folded
+    const recorded = this.#recorded.get(name)
+    if (recorded === undefined || recorded.pseudonym === pseudonym) return { pseudonym, type, owner }
+    // Another process named them first.
+    if (recorded.type === type && recorded.owner === owner) return recorded
+    return this.#append(name, type, issuer, owner, recorded.pseudonym)
   }
 }

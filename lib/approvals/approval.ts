@@ -24,6 +24,8 @@ export interface Approval {
   /** Pseudonyms, distinct. */
   readonly approvers: readonly string[]
   readonly status: 'pending' | 'approved' | 'denied' | 'used'
+  /** The exchange that used it: of two processes that took it at once, the one whose decision stands first. */
+  readonly usedBy?: string
 }
 
 export type Approvals = Map<string, Approval>
@@ -53,8 +55,8 @@ export function foldApproval(approvals: Approvals, entry: Entry, index: number):
     }
     case 'decision': {
       const approval = entry.approval === undefined ? undefined : approvals.get(entry.approval)
-      if (approval !== undefined && entry.verdict === 'permit')
-        approvals.set(approval.id, { ...approval, status: 'used' })
+      if (approval !== undefined && approval.usedBy === undefined && entry.verdict === 'permit')
+        approvals.set(approval.id, { ...approval, status: 'used', usedBy: entry.exchange })
     }
   }
 }

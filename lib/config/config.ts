@@ -21,6 +21,10 @@ export interface Config {
     /** 32 bytes, base64url in its Secret. */
     readonly vaultKey: Secret
     readonly heartbeatMs: number
+    /** Whether other processes append to the directory too. */
+    readonly shared: boolean
+    /** Under which name this process appends. */
+    readonly writer: string
   }
   readonly identity: {
     readonly people: readonly OidcSettings[]

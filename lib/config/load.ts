@@ -6,6 +6,7 @@ import type { Control } from '../control.ts'
 import { duration } from '../duration.ts'
 import type { AgentRule } from '../identity/agents.ts'
 import { readSshKeys } from '../identity/ssh-keyfile.ts'
+import { longestHeartbeatMs } from '../ledger/story.ts'
 import { checkPolicy, type PolicySource } from '../policy/policy.ts'
 import { isSubjectId, readRules } from '../policy/rules.ts'
 import type { Problem } from '../problem.ts'
@@ -43,7 +44,7 @@ export class Loader {
     const written = checkShape(source, configFile, report)
     if (written === undefined) return undefined
 
-    const ledger = this.#ledger(written.ledger, source)
+    const ledger = this.#ledger(written, source)
     const listen = await readListeners(written.listen ?? [], source, this.#reader)
     const masking = this.#masking(written, source)
     const admin = written.admin === undefined ? undefined : readAddress(written.admin, ['admin'], source, this.#reader)
@@ -104,7 +105,8 @@ export class Loader {
     return undefined
   }
 
-  #ledger({ directory, keys, heartbeat }: ConfigFile['ledger'], source: YamlFile): Config['ledger'] | undefined {
+  #ledger({ name, ledger }: ConfigFile, source: YamlFile): Config['ledger'] | undefined {
+    const { directory, keys, heartbeat, shared = false } = ledger
     const at = (...path: string[]) => ['ledger', 'keys', ...path]
     const note = this.#secret(keys.note, at('note'), source)
     const noteKey = note === undefined ? undefined : ed25519(note)
@@ -124,14 +126,43 @@ export class Loader {
     if (vaultKey !== undefined && !isKey(vaultKey)) {
       this.#report(source, at('vault'), 'not 32 bytes in base64url')
     }
+    const writer = this.#writer(ledger.writer, name, shared, source)
+    const heartbeatMs = duration(heartbeat ?? '60s')
+    if (shared && heartbeatMs > longestHeartbeatMs) {
+      this.#report(source, ['ledger', 'heartbeat'], 'who shares a ledger says at least every 60s that it lives')
+    }
     if (noteKey === undefined || armored === undefined || vaultKey === undefined) return undefined
     return {
       directory: resolve(this.#folder, directory),
       noteKey,
       sealKey: { armored, ...(passphrase === undefined ? {} : { passphrase }) },
       vaultKey,
-      heartbeatMs: duration(heartbeat ?? '60s'),
+      heartbeatMs,
+      shared,
+      writer,
     }
+  }
+
+  /** Whoever only makes evidence appends nothing, and need not know the name. */
+  #writer(written: string | undefined, name: string, shared: boolean, source: YamlFile): string {
+    const at = ['ledger', 'writer']
+    if (written === undefined) {
+      if (shared && !this.#evidence) {
+        this.#report(
+          source,
+          ['ledger'],
+          'missing key "writer"',
+          'each process that shares a ledger has a name: env:WRITER',
+        )
+      }
+      return name
+    }
+    if (!written.startsWith('env:')) return written
+    const value = this.#env[written.slice('env:'.length)]
+    if (value !== undefined && /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/.test(value)) return value
+    if (!this.#evidence)
+      this.#report(source, at, value === undefined ? 'this variable is not set' : 'the variable holds no name')
+    return name
   }
 
   #masking({ masking }: ConfigFile, source: YamlFile): Config['masking'] {

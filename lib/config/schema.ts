@@ -77,6 +77,18 @@ export const configFile = z
         vault: secret.describe('32 random bytes, base64url, under which disclosures are encrypted'),
       }),
       heartbeat: duration.optional().describe('60s where left out'),
+      shared: z
+        .boolean()
+        .optional()
+        .describe('Several processes of this host append to the directory: one leads, and another takes over from it'),
+      writer: pattern(
+        /^(env:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9][A-Za-z0-9._/-]{0,62})$/,
+        'not a name: letters, digits, . _ / and -, 63 at most; or env:NAME',
+      )
+        .optional()
+        .describe(
+          'Under which name this process appends; where shared, each has its own. The name above where left out',
+        ),
     }),
     identity: z.strictObject({
       people: z

@@ -1,0 +1,253 @@
+/** What a leader lets in and what it does not, what becomes of who leaves, and that a hostile connection harms nobody. */
+import { once } from 'node:events'
+import { mkdirSync, statSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
+import { encodeJson, encodeMessage } from '../../lib/ledger/shared/frames.ts'
+import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
+import {
+  allEntries,
+  decision,
+  exchangeId,
+  kindsOf,
+  ledgerOptions,
+  outcome,
+  settled,
+  temporaryDirectory,
+} from '../support/directory-ledger.ts'
+
+async function shared(options: SharedOptions): Promise<Ledger> {
+  const ledger = await openSharedLedger(options)
+  onTestFinished(() => ledger.close().catch(() => undefined))
+  return ledger
+}
+
+async function raw(directory: string): Promise<Socket> {
+  const socket = connect(join(directory, 'leader', 'socket'))
+  onTestFinished(() => void socket.destroy())
+  socket.on('error', () => undefined)
+  await once(socket, 'connect')
+  return socket
+}
+
+const hello = (options: SharedOptions, writer: string) => ({
+  ...{ version: 1, origin: options.origin, writer, software: 'x', placement: 'embedded', heartbeatMs: 60_000 },
+})
+
+describe('a shared ledger', () => {
+  it('tells every process of the entries of all, each under its own name and counter', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const two = await shared({ ...options, writer: 'two' })
+    const told: Stored[] = []
+    one.follow(stored => told.push(stored))
+    await Promise.all([one.append([settled()]), two.append([settled(), settled()]), one.append([settled()])])
+    expect(told.map(({ entry }) => entry.writer).toSorted()).toEqual(['one', 'one', 'two', 'two'])
+    for (const writer of ['one', 'two']) {
+      const own = (await allEntries(two)).filter(({ entry }) => entry.writer === writer)
+      expect(own.map(({ entry }) => entry.seq)).toEqual(own.map((_, i) => i + 1))
+    }
+  })
+
+  it('lets a process open what another one disclosed, and read what it recorded', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const two = await shared({ ...options, writer: 'two' })
+    const [stored] = await two.append([{ ...settled(), disclose: { name: 'Customer 0001' } }])
+    expect(await one.disclosures(stored!.index)).toEqual({ name: 'Customer 0001' })
+    expect(await two.disclosures(stored!.index)).toEqual({ name: 'Customer 0001' })
+  })
+
+  it('refuses a second process of one name, the leading one included', async () => {
+    const options = ledgerOptions()
+    await shared({ ...options, writer: 'one' })
+    await shared({ ...options, writer: 'two' })
+    for (const writer of ['one', 'two']) {
+      await expect(openSharedLedger({ ...options, writer })).rejects.toMatchObject({ code: 'ERR_LEDGER_LOCKED' })
+    }
+  })
+
+  it('refuses a process that means another ledger', async () => {
+    const options = ledgerOptions()
+    await shared({ ...options, writer: 'one' })
+    await expect(
+      openSharedLedger({ ...options, writer: 'two', origin: 'another.example/ledger' }),
+    ).rejects.toMatchObject({ code: 'ERR_LEDGER_INCONSISTENT' })
+  })
+
+  it('has the next one lead at once when the leader stops in order, and goes on', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const two = await shared({ ...options, writer: 'two' })
+    const three = await shared({ ...options, writer: 'three' })
+    const [before] = await two.append([settled()])
+    await one.close()
+    const stored = await Promise.all([two.append([settled()]), three.append([settled()]), two.append([settled()])])
+    const entries = await allEntries(three)
+    expect(entries[before!.index]).toEqual(before)
+    for (const [one] of stored) expect(entries[one!.index]).toEqual(one)
+    expect(kindsOf(entries).filter(kind => kind === 'recovered')).toEqual([])
+    const back = await shared({ ...options, writer: 'one' })
+    await back.append([settled()])
+    await two.close()
+    await back.append([settled()])
+  })
+
+  it('closes as unknown what a process that went without a word had in flight, and no other', async () => {
+    const options = { ...ledgerOptions(), graceMs: 50 }
+    const one = await shared({ ...options, writer: 'one' })
+    const [lost, ended, others] = [exchangeId(), exchangeId(), exchangeId()]
+    const socket = await raw(options.directory)
+    socket.write(encodeJson('hello', hello(options, 'gone')))
+    await once(socket, 'data')
+    const drafts = [decision(lost), decision(ended), outcome(ended)]
+    socket.write(encodeJson('append', { ids: drafts.map(() => id()), drafts }))
+    await one.append([decision(others)])
+    await vi.waitFor(() => expect(one.size).toBe(7))
+    socket.destroy()
+    await vi.waitFor(() => expect(one.size).toBe(9))
+    const after = await allEntries(one, 7)
+    expect(after.map(({ entry }) => [entry.writer, entry.kind])).toEqual([
+      ['gone', 'recovered'],
+      ['gone', 'outcome'],
+    ])
+    expect(after[1]!.entry).toMatchObject({ exchange: lost, result: 'unknown' })
+  })
+
+  it('refuses a writer that was given up and comes back', async () => {
+    const options = { ...ledgerOptions(), graceMs: 20 }
+    const one = await shared({ ...options, writer: 'one' })
+    const socket = await raw(options.directory)
+    socket.write(encodeJson('hello', hello(options, 'gone')))
+    await once(socket, 'data')
+    socket.destroy()
+    await vi.waitFor(async () => expect(kindsOf(await allEntries(one))).toContain('recovered'))
+    const [, , started] = await allEntries(one)
+    const place = { index: started!.index, id: started!.entry.id }
+    const again = await raw(options.directory)
+    again.write(encodeJson('hello', { ...hello(options, 'gone'), back: { started: place, last: place } }))
+    const [answer] = (await once(again, 'data')) as [Buffer]
+    expect(answer.toString()).toContain('ERR_LEDGER_LOCKED')
+  })
+
+  it('refuses a writer that was told of what the ledger does not hold', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const socket = await raw(options.directory)
+    socket.write(encodeJson('hello', hello(options, 'two')))
+    await once(socket, 'data')
+    const [, , started] = await allEntries(one)
+    socket.destroy()
+    const again = await raw(options.directory)
+    const back = { started: { index: 2, id: started!.entry.id }, last: { index: 9, id: id() } }
+    again.write(encodeJson('hello', { ...hello(options, 'two'), back }))
+    const [answer] = (await once(again, 'data')) as [Buffer]
+    expect(answer.toString()).toContain('ERR_LEDGER_INCONSISTENT')
+  })
+
+  // biome-ignore format: a table
+  const hostile: readonly (readonly [string, (options: SharedOptions) => readonly Buffer[]])[] = [
+    ['a giant length',               () => [Buffer.from([0xff, 0xff, 0xff, 0xff, 1])]],
+    ['a type that is none',          () => [Buffer.from([0, 0, 0, 0, 99])]],
+    ['garbage',                      () => [Buffer.alloc(4096, 'garbage')]],
+    ['a request before it is let in', () => [encodeJson('ask', { what: 'publish', number: 1 })]],
+    ['a hello with a member more',   o => [encodeJson('hello', { ...hello(o, 'two'), more: 1 })]],
+    ['a hello that is no JSON',      () => [encodeMessage('hello', Buffer.from('{'))]],
+    ['an append without drafts',     o => [encodeJson('hello', hello(o, 'two')), encodeJson('append', { ids: [], drafts: [] })]],
+    ['fewer ids than drafts',        o => [encodeJson('hello', hello(o, 'two')), encodeJson('append', { ids: [id()], drafts: [settled(), settled()] })]],
+    ['a question that is none',      o => [encodeJson('hello', hello(o, 'two')), encodeJson('ask', { what: 'shutdown', number: 1 })]],
+    ['a welcome of its own',         o => [encodeJson('hello', hello(o, 'two')), encodeJson('welcome', {})]],
+  ]
+  it.each(hostile)('ends a connection that sends %s, and stays unharmed', async (_, sent) => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const socket = await raw(options.directory)
+    const closed = once(socket, 'close')
+    socket.on('data', () => undefined)
+    for (const bytes of sent(options)) {
+      socket.write(bytes)
+      await setTimeout(20)
+    }
+    await closed
+    await one.append([settled()])
+  })
+
+  it('stays unharmed by half a message, and lets nobody say for himself that a ledger opened or recovered', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const half = await raw(options.directory)
+    half.write(encodeJson('hello', hello(options, 'half')).subarray(0, 20))
+    const socket = await raw(options.directory)
+    socket.write(encodeJson('hello', hello(options, 'two')))
+    await once(socket, 'data')
+    const drafts = [{ kind: 'recovered', epoch: 9, torn: 0 }]
+    socket.write(encodeJson('append', { ids: [id()], drafts }))
+    let answered = ''
+    socket.on('data', bytes => {
+      answered += bytes.toString()
+    })
+    await vi.waitFor(() => expect(answered).toContain('ERR_ENTRY_MALFORMED'))
+    await one.append([settled()])
+    expect(kindsOf(await allEntries(one))).not.toContain('recovered')
+  })
+
+  it('tells a process that did not read for a while of all that there is', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const socket = await raw(options.directory)
+    socket.write(encodeJson('hello', hello(options, 'slow')))
+    await once(socket, 'data')
+    socket.pause()
+    const wide = { ...settled(), exchanges: Array.from({ length: 500 }, exchangeId) }
+    for (let i = 0; i < 20; i += 1) await one.append(Array.from({ length: 50 }, () => wide as never))
+    let bytes = 0
+    socket.on('data', (read: Buffer) => {
+      bytes += read.length
+    })
+    socket.resume()
+    await vi.waitFor(() => expect(bytes).toBeGreaterThan(1000 * 500 * 36), { timeout: 10_000 })
+  })
+
+  it('keeps its socket where nobody else may enter, and takes no folder of another make', async () => {
+    const options = ledgerOptions()
+    await shared({ ...options, writer: 'one' })
+    expect(statSync(join(options.directory, 'leader')).mode & 0o777).toBe(0o700)
+    expect(statSync(join(options.directory, 'leader', 'socket')).mode & 0o777).toBe(0o600)
+  })
+
+  it('is reached however long its path is', async () => {
+    const directory = join(temporaryDirectory(), 'x'.repeat(100), 'ledger')
+    mkdirSync(join(directory, '..'))
+    const options = ledgerOptions({ directory })
+    const one = await shared({ ...options, writer: 'one' })
+    const two = await shared({ ...options, writer: 'two' })
+    await two.append([settled()])
+    await one.close()
+    await two.append([settled()])
+  })
+
+  it('waits no longer than it was told where another process has the ledger alone', async () => {
+    const options = ledgerOptions()
+    const { openDirectoryLedger } = await import('../../lib/ledger/directory.ts')
+    const alone = await openDirectoryLedger({ ...options, writer: 'alone' })
+    onTestFinished(() => alone.close())
+    await expect(openSharedLedger({ ...options, writer: 'one', takeoverMs: 200 })).rejects.toMatchObject({
+      code: 'ERR_LEDGER_UNAVAILABLE',
+    })
+  })
+
+  it('is not shared with who says too seldom that it lives', async () => {
+    await expect(openSharedLedger({ ...ledgerOptions(), heartbeatMs: 61_000 })).rejects.toMatchObject({
+      code: 'ERR_OPTION_INVALID',
+    })
+  })
+})
+
+let made = 0
+const id = () => {
+  made += 1
+  return `0190b0a0-0000-7000-9000-${made.toString(16).padStart(12, '0')}`
+}
