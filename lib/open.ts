@@ -47,6 +47,8 @@ export async function openGuard(config: Config, { software, placement, onEvent }
     sealer: openpgpSealer(await readPrivateKey(armored.reveal(), passphrase?.reveal())),
     wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
     heartbeatMs: config.ledger.heartbeatMs,
+    disk: config.ledger.disk,
+    ...(onEvent === undefined ? {} : { onDisk: onEvent }),
     software,
     placement,
     create: true,

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { Control } from '../control.ts'
 import type { AgentRule } from '../identity/agents.ts'
+import type { Space } from '../ledger/disk.ts'
 import type { PolicySource } from '../policy/policy.ts'
 import { refuseProblems } from '../problem.ts'
 import { Loader } from './load.ts'
@@ -21,6 +22,7 @@ export interface Config {
     /** 32 bytes, base64url in its Secret. */
     readonly vaultKey: Secret
     readonly heartbeatMs: number
+    readonly disk: { readonly warn: Space; readonly refuse: Space }
     /** Whether other processes append to the directory too. */
     readonly shared: boolean
     /** Under which name this process appends. */

@@ -14,7 +14,7 @@ import { checkShape } from './check.ts'
 import type { Config, LoadOptions } from './config.ts'
 import { readControls } from './controls.ts'
 import { type ListenerReader, readAddress, readListeners } from './listeners.ts'
-import { ed25519, isIssuer, isKey, shown } from './material.ts'
+import { ed25519, isIssuer, isKey, shown, spaceOf } from './material.ts'
 import { agentsFile, type ConfigFile, configFile, controlsFile } from './schema.ts'
 import { resolveSecret, Secret } from './secrets.ts'
 import { type Path, readYaml, type YamlFile } from './yaml.ts'
@@ -138,6 +138,7 @@ export class Loader {
       sealKey: { armored, ...(passphrase === undefined ? {} : { passphrase }) },
       vaultKey,
       heartbeatMs,
+      disk: { warn: spaceOf(ledger.disk?.warn ?? '2GiB'), refuse: spaceOf(ledger.disk?.refuse ?? '500MiB') },
       shared,
       writer,
     }

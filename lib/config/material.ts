@@ -1,5 +1,6 @@
 /** What keys, certificates and addresses in a configuration must be. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import type { Space } from '../ledger/disk.ts'
 import type { Secret } from './secrets.ts'
 
 export const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)
@@ -41,6 +42,13 @@ export function isTlsPair(key: Secret, cert: Secret): boolean {
 export function splitAddress(address: string): { host: string; port: number } {
   const at = address.lastIndexOf(':')
   return { host: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) }
+}
+
+/** `500MiB` in bytes, `2%` as a part. */
+export function spaceOf(text: string): Space {
+  const [, count, unit] = /^(\d+)(MiB|GiB|TiB|%)$/.exec(text)!
+  if (unit === '%') return { part: Number(count) / 100 }
+  return { bytes: Number(count) * { MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }[unit as 'MiB'] }
 }
 
 /** A path as problems name it. */

@@ -25,6 +25,10 @@ const target = pattern(
   'not a name: lower case letters, digits and -, a letter first, 32 at most',
 )
 const address = pattern(/^([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$/, 'not an address: write HOST:PORT')
+const space = pattern(
+  /^([1-9][0-9]{0,6}(MiB|GiB|TiB)|[1-9][0-9]?%)$/,
+  'not a space: a whole number and MiB, GiB, TiB or %',
+)
 const word = (most: number, error: string) => pattern(new RegExp(`^[\\x21-\\x7e]{1,${most}}$`), error)
 const line = (most: number) =>
   z
@@ -77,6 +81,10 @@ export const configFile = z
         vault: secret.describe('32 random bytes, base64url, under which disclosures are encrypted'),
       }),
       heartbeat: duration.optional().describe('60s where left out'),
+      disk: z
+        .strictObject({ warn: space.optional(), refuse: space.optional() })
+        .optional()
+        .describe('Space left on its file system: 2GiB and 500MiB where left out'),
       shared: z
         .boolean()
         .optional()
@@ -276,5 +284,5 @@ export const schemaOf = (of: z.ZodType): Record<string, unknown> => z.toJSONSche
 
 // Keys that the design names and this version does not know: the writer did not slip, so nothing near is suggested.
 export const later: ReadonlySet<string> = new Set([
-  ...['anchors', 'rollover', 'keep', 'disk', 'saml', 'reconcile', 'detect', 'placement', 'console', 'breakGlass'],
+  ...['anchors', 'rollover', 'keep', 'saml', 'reconcile', 'detect', 'placement', 'console', 'breakGlass'],
 ])

@@ -1,7 +1,7 @@
 /** A ledger in a directory that is open for appending: the parts of this folder, put together behind the port. */
 import { hash } from 'node:crypto'
 import { systemClock } from '../clock.ts'
-import { Fault, LedgerError, Misuse } from '../errors.ts'
+import { Fault, isOurs, LedgerError, Misuse } from '../errors.ts'
 import { openAttachment } from '../format/attachment.ts'
 import type { Json } from '../format/canonical.ts'
 import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
@@ -12,6 +12,7 @@ import { SealedWriter } from './attachment.ts'
 import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
 import type { NoteKey } from './checkpoint.ts'
 import { Coverage } from './coverage.ts'
+import { Disk } from './disk.ts'
 import { Followers } from './followers.ts'
 import { type BuiltFrame, GroupCommit } from './group-commit.ts'
 import type { AppendOptions, AttachmentWriter, AttachParts, Draft, DraftOf, Ledger, Level, Stored } from './ledger.ts'
@@ -76,11 +77,21 @@ export class DirectoryLedger implements Ledger {
     signed: new Coverage(() => this.publish()),
     witnessed: new Coverage(async () => {
       const checkpoint = await this.publish()
-      await this.#options.witness!(checkpoint)
+      await this.#options.witness!(checkpoint).catch(error => {
+        throw isOurs(error)
+          ? error
+          : new Fault(
+              'ERR_LEDGER_UNAVAILABLE',
+              'the witnesses did not cosign: the entries stand all the same',
+              {},
+              error,
+            )
+      })
       return checkpoint
     }),
   }
   #tornUntold = 0
+  #disk: Disk | undefined
   #durable: Checkpoint
   /** Index of the next entry to be appended: those before it may not be durable yet. */
   #next: number
@@ -132,6 +143,7 @@ export class DirectoryLedger implements Ledger {
     const vault = await Vault.open({ directory, origin, wrappingKey, onFault })
     const wal = await Wal.open({ directory, segmentBytes }, segments, recovered.tree.size)
     ledger = new DirectoryLedger(parts, wal, vault)
+    if (options.disk !== undefined) ledger.#disk = await Disk.watch(directory, options.disk, options.onDisk)
     return ledger
   }
 
@@ -180,6 +192,7 @@ export class DirectoryLedger implements Ledger {
   ): Promise<readonly Stored[]> {
     this.#requireOpen()
     this.#requireLevel(level)
+    this.#disk?.requireRoom(drafts)
     const stored = await this.#append(writer, drafts, level === 'written' ? 'written' : 'durable', ids)
     const last = stored.at(-1)
     if (last !== undefined && (level === 'signed' || level === 'witnessed')) await this.covered(last.index + 1, level)
@@ -273,6 +286,7 @@ export class DirectoryLedger implements Ledger {
   async attach({ slot: name }: AttachParts): Promise<AttachmentWriter> {
     this.#requireOpen()
     if (this.#commit.fault !== undefined) throw this.#commit.fault
+    this.#disk?.requireSpace()
     const id = uuidv7((this.#options.clock ?? systemClock).now())
     const medium = await createAttachmentFile(this.#options.directory, id)
     return new SealedWriter({ ...this.#vault.names.get(name), origin: this.origin, id, medium })
@@ -419,6 +433,7 @@ export class DirectoryLedger implements Ledger {
   }
 
   #stopTimers(): void {
+    this.#disk?.stop()
     clearInterval(this.#heartbeat)
     clearTimeout(this.#publication)
   }

@@ -14,6 +14,7 @@ export const lockFile = 'LOCK'
 const networked = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400, 0x0bd00bd0, 0x47504653])
 
 export interface Lock {
+  /** Idempotent. */
   release(): void
 }
 
@@ -44,7 +45,14 @@ export function lockDirectory(directory: string): Lock {
     closeSync(descriptor)
     throw error
   }
-  return { release: () => closeSync(descriptor) }
+  let held = true
+  return {
+    release: () => {
+      // Once: by the second time the number may be another file's.
+      if (held) closeSync(descriptor)
+      held = false
+    },
+  }
 }
 
 function locked(path: string): LedgerError {

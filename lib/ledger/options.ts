@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import { Misuse } from '../errors.ts'
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { scalars } from '../format/shape.ts'
+import type { DiskLimits, OnDisk } from './disk.ts'
 import type { Sealer } from './sealer.ts'
 
 export interface DirectoryOptions {
@@ -28,6 +29,10 @@ export interface DirectoryOptions {
   /** A segment of the write-ahead log is followed by another at this size. 64 MiB unless said otherwise. */
   readonly segmentBytes?: number
   readonly clock?: Clock
+  /** Space on the ledger's file system. Not watched unless given. */
+  readonly disk?: DiskLimits
+  /** Told when the space left passes a limit. */
+  readonly onDisk?: OnDisk
   /** Resolves when as many witnesses as are wanted have cosigned; without it, no append can wait to be `witnessed`. */
   readonly witness?: (checkpoint: SignedCheckpoint) => Promise<void>
   /** Make a new ledger where there is none. Otherwise an empty folder is refused: a volume may not be mounted. */
@@ -47,6 +52,8 @@ const known = new Set<string>([
   'publishMs',
   'segmentBytes',
   'clock',
+  'disk',
+  'onDisk',
   'witness',
   'create',
 ] satisfies (keyof DirectoryOptions)[])
