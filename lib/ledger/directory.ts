@@ -15,7 +15,6 @@ import { certifyNoteKey } from './sealer.ts'
 import { leaderFolder } from './shared/address.ts'
 import { StoredBundles } from './stored-tiles.ts'
 import { storiesOf } from './story.ts'
-import { storiesOf } from './story.ts'
 
 export type { DirectoryOptions } from './options.ts'
 

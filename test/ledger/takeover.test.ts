@@ -12,7 +12,7 @@ import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { allEntries, ledgerOptions } from '../support/directory-ledger.ts'
 
 const script = fileURLToPath(new URL('children/share.ts', import.meta.url))
-const rounds = Number(process.env.TAKEOVER_ROUNDS ?? 10)
+const rounds = Number(process.env.TAKEOVER_ROUNDS ?? 6)
 const writers = ['one', 'two', 'three', 'four']
 
 interface Running {

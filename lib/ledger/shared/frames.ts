@@ -7,7 +7,7 @@ import { longestFrame } from '../../format/frame.ts'
 
 /** Types, as the byte that stands for each. JSON but for `entries` and `piece`, which begin with a number in eight bytes. */
 // biome-ignore format: a table
-export const types = {
+const types = {
   hello:    1,  // client: who it is, and from where on it wants entries
   welcome:  2,  // leader: it may append
   refused:  3,  // leader: it may not, and the connection ends

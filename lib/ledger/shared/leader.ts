@@ -231,7 +231,7 @@ export class Leader {
 }
 
 /** Two under one name would share a counter, and neither's could be relied on. */
-export const taken = (writer: string) =>
+const taken = (writer: string) =>
   new LedgerError('ERR_LEDGER_LOCKED', `another process appends as ${writer} already: each needs a name of its own`, {
     writer,
   })

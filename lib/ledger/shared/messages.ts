@@ -13,7 +13,7 @@ export const protocolVersion = 1
 /** Where an entry stands, so that it can be found and known again. */
 const place = record({ index: 'count', id: 'uuid' })
 
-export const shapes = {
+const shapes = {
   hello: record({
     version: 'count',
     origin: 'word',
@@ -130,7 +130,7 @@ export function readNumbered(body: Buffer): { readonly number: number; readonly 
   return { number: Number(body.readBigUInt64BE(0)), bytes: body.subarray(8) }
 }
 
-export interface Failure {
+interface Failure {
   readonly family: string
   readonly code: string
   readonly message: string
