@@ -7,8 +7,11 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { verifyLedger } from '../../evidence/verify.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
+import { openpgpSealer } from '../../lib/ledger/sealer.ts'
+import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
 import { allEntries, ledgerOptions } from '../support/directory-ledger.ts'
 
 const script = fileURLToPath(new URL('children/share.ts', import.meta.url))
@@ -25,14 +28,16 @@ class Processes {
   readonly acknowledged = new Map<number, string>()
   readonly running = new Map<string, Running>()
   readonly #options: DirectoryOptions
+  readonly #seal: string
 
-  constructor(options: DirectoryOptions) {
+  constructor(options: DirectoryOptions, seal: string) {
     this.#options = options
+    this.#seal = seal
   }
 
   start(writer: string): void {
     const key = this.#options.noteKey.export({ type: 'pkcs8', format: 'pem' })
-    const settings = JSON.stringify({ directory: this.#options.directory, key, writer })
+    const settings = JSON.stringify({ directory: this.#options.directory, key, seal: this.#seal, writer })
     const child = spawn(process.execPath, ['--import', 'tsx', script, settings], { stdio: ['pipe', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     const read = (async () => {
@@ -76,8 +81,9 @@ describe('processes that share a ledger', () => {
   it('lose nothing and double nothing, however often their leader is killed', {
     timeout: 20_000 * rounds,
   }, async () => {
-    const options = ledgerOptions()
-    const processes = new Processes(options)
+    const { privateKey, fingerprint } = await generateKey({ name: 'Test ledger' })
+    const options = { ...ledgerOptions(), sealer: openpgpSealer(await readPrivateKey(privateKey)) }
+    const processes = new Processes(options, privateKey)
     for (const writer of writers) processes.start(writer)
     for (let round = 0; round < rounds; round += 1) {
       await processes.progress()
@@ -86,6 +92,8 @@ describe('processes that share a ledger', () => {
     await processes.progress()
     await processes.stop()
 
+    const verified = await verifyLedger({ directory: options.directory, fingerprint })
+    expect(verified.findings).toEqual([])
     const ledger = await openDirectoryLedger(options)
     const entries = await allEntries(ledger)
     await ledger.close()

@@ -6,9 +6,14 @@ import { createPrivateKey } from 'node:crypto'
 import { writeSync } from 'node:fs'
 import { uuidv7 } from '../../../lib/format/entry.ts'
 import type { Draft } from '../../../lib/ledger/ledger.ts'
+import { openpgpSealer } from '../../../lib/ledger/sealer.ts'
 import { openSharedLedger } from '../../../lib/ledger/shared/open.ts'
+import { readPrivateKey } from '../../../lib/openpgp.ts'
 
-const { directory, key, writer } = JSON.parse(process.argv[2]!) as { directory: string; key: string; writer: string }
+const { directory, key, seal, writer } = JSON.parse(process.argv[2]!) as Record<
+  'directory' | 'key' | 'seal' | 'writer',
+  string
+>
 // Written at once: what is still in a buffer of ours when the kill comes would look as if it had not been acknowledged.
 const say = (line: string) => writeSync(1, `${line}\n`)
 const ledger = await openSharedLedger({
@@ -16,6 +21,7 @@ const ledger = await openSharedLedger({
   origin: 'crm.example/counterfoil',
   writer,
   noteKey: createPrivateKey(key),
+  sealer: openpgpSealer(await readPrivateKey(seal)),
   wrappingKey: new Uint8Array(32).fill(7),
   software: 'counterfoil/test',
   placement: 'gateway',
