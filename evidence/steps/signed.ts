@@ -21,7 +21,7 @@ export async function openLedger(x: Examination): Promise<string> {
   }
 }
 
-/** A live ledger keeps a seal first, and then replaces its checkpoint: one that is just between the two is waited for. */
+/** Seals are listed before the checkpoint is read: one of more than it has may be of a copy that is still being made, and is waited for. */
 async function settledCheckpoint(files: LedgerFiles): Promise<SignedCheckpoint> {
   for (let left = 10; ; left -= 1) {
     // Seals that cannot be listed are named by their own step.

@@ -83,13 +83,12 @@ export function announcedLength(bytes: Buffer, at: number): number | undefined {
   return length <= longestFrame ? length : undefined
 }
 
-/** @returns the first valid frame that begins at `from` or anywhere behind it: the sign that bytes before it were altered. */
-export function findFrame(bytes: Buffer, from: number): Frame | undefined {
+/** The valid frames that begin at `from` or anywhere behind it: signs that bytes before them were altered. */
+export function* findFrames(bytes: Buffer, from: number): Generator<Frame> {
   const mark = Buffer.alloc(4)
   mark.writeUInt32BE(magic)
   for (let at = bytes.indexOf(mark, from); at >= 0; at = bytes.indexOf(mark, at + 1)) {
     const found = decodeFrame(bytes, at)
-    if (found !== undefined) return found.frame
+    if (found !== undefined) yield found.frame
   }
-  return undefined
 }

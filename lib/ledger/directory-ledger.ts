@@ -417,7 +417,9 @@ export class DirectoryLedger implements Ledger {
         sealed = (await this.#seal()).size === this.size
       }
     } finally {
-      await this.#release(sealed)
+      await this.#release(sealed).catch(error => {
+        throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger could not be put away', {}, error)
+      })
     }
   }
 

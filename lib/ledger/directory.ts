@@ -10,6 +10,7 @@ import type { Draft, Ledger } from './ledger.ts'
 import { type Lock, lockDirectory, lockFile } from './lock.ts'
 import { recoveryDrafts, requireOpened, type Standing } from './opening.ts'
 import { checkOptions, type DirectoryOptions } from './options.ts'
+import { keepFoundSeal } from './publisher.ts'
 import { type Recovered, recover } from './recovery.ts'
 import { certifyNoteKey } from './sealer.ts'
 import { leaderFolder } from './shared/address.ts'
@@ -25,6 +26,7 @@ const unfinished = new Set([lockFile, epochFile, `${epochFile}.tmp`, 'keys', 'va
  * Opens a ledger for appending; there is one writer at a time.
  * @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_LEDGER_INCONSISTENT (another origin or key),
  *   ERR_LEDGER_ROOT, ERR_CHECKPOINT_ROLLBACK, ERR_CHECKPOINT_SIGNATURE: then nothing was changed
+ * @throws Fault ERR_LEDGER_UNAVAILABLE where a file could not be read or written
  * @throws Misuse ERR_OPTION_UNKNOWN, ERR_OPTION_INVALID, ERR_PACKAGE_MISSING
  */
 export async function openDirectoryLedger(options: DirectoryOptions): Promise<Ledger> {
@@ -49,12 +51,13 @@ export async function openDirectory(
   owed: (opening: Opening) => readonly Draft[],
 ): Promise<DirectoryLedger> {
   const noteKey = noteKeyOf(options.noteKey, options.origin)
-  await requireDirectory(options)
-  const lock = lockDirectory(options.directory)
+  let lock: Lock | undefined
   try {
+    await requireDirectory(options)
+    lock = lockDirectory(options.directory)
     return await openLocked(options, noteKey, lock, owed)
   } catch (error) {
-    lock.release()
+    lock?.release()
     throw isOurs(error)
       ? error
       : new Fault('ERR_LEDGER_UNAVAILABLE', `the ledger could not be opened: ${describe(error)}`, {}, error)
@@ -102,7 +105,11 @@ async function openLocked(
   const standing = { stories, stopped: last?.kind === 'stopped' }
   const epoch = (before ?? 0) + 1
   await writeEpoch(directory, epoch)
-  if (sealer !== undefined) await replaceFiles(directory, [[certificateFile, sealer.certificate]])
+  if (sealer !== undefined) {
+    await replaceFiles(directory, [[certificateFile, sealer.certificate]])
+    const { checkpoint } = recovered
+    if (checkpoint !== undefined) await keepFoundSeal(directory, checkpoint, sealer.fingerprint)
+  }
   const ledger = await DirectoryLedger.start({ options, noteKey, lock, recovered, epoch, stories })
   try {
     await ledger.begin(

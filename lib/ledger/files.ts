@@ -26,8 +26,7 @@ export async function makeFolder(path: string, access: Access = 'open'): Promise
 }
 
 /** Writes and syncs a file beside its name, and renames it into place. The folder is synced by the caller, once for many. */
-async function place(path: string, bytes: Uint8Array | string, access: Access): Promise<void> {
-  const aside = `${path}.tmp`
+async function place(path: string, bytes: Uint8Array | string, access: Access, aside = `${path}.tmp`): Promise<void> {
   const file = await fs.open(aside, 'w', modes[access].file)
   try {
     await file.writeFile(bytes)
@@ -52,6 +51,14 @@ export async function replaceFiles(
     await place(join(root, path), bytes, access)
   }
   for (const folder of folders) await syncFolder(folder)
+}
+
+/** Keeps a file in a folder where nothing else may ever lie, whatever moment a kill comes at: it is written aside above that folder. */
+export async function keepFile(root: string, path: string, bytes: Uint8Array | string): Promise<void> {
+  const folder = dirname(join(root, path))
+  await makeFolder(folder)
+  await place(join(root, path), bytes, 'open', `${folder}.tmp`)
+  await syncFolder(folder)
 }
 
 /** @returns the file's bytes, or undefined where there is none */

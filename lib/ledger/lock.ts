@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, ftruncateSync, openSync, readFileSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { LedgerError, Misuse } from '../errors.ts'
+import { Fault, LedgerError, Misuse } from '../errors.ts'
 
 export const lockFile = 'LOCK'
 
@@ -20,6 +20,7 @@ export interface Lock {
 
 /**
  * @throws LedgerError ERR_LEDGER_LOCKED where another process, or this one, holds it; `data.pid` says who, where known
+ * @throws Fault ERR_LEDGER_UNAVAILABLE where it could not be tried
  * @throws Misuse ERR_PACKAGE_MISSING without the program `flock`, ERR_OPTION_INVALID on a network file system
  */
 export function lockDirectory(directory: string): Lock {
@@ -38,7 +39,9 @@ export function lockDirectory(directory: string): Lock {
         child.error,
       )
     }
-    if (child.status !== 0) throw locked(path)
+    // 1 is what it says of a lock that is held (flock(1), EXIT STATUS): anything else, that it could not try.
+    if (child.status === 1) throw locked(path)
+    if (child.status !== 0) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger could not be locked')
     ftruncateSync(descriptor)
     writeSync(descriptor, `${process.pid}\n`)
   } catch (error) {

@@ -7,9 +7,10 @@ import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { type Checkpoint, formatCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { checkpointFile, sealFile, tileWidth } from '../format/layout.ts'
+import { openpgpKeyId } from '../format/note.ts'
 import { type NoteKey, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
 import { readEpoch } from './epoch.ts'
-import { namesIn, replaceFiles } from './files.ts'
+import { keepFile, namesIn, replaceFiles } from './files.ts'
 import { type GrownTile, type Recent, tilesBetween } from './recent.ts'
 import type { Sealer } from './sealer.ts'
 import type { Tree } from './tree.ts'
@@ -65,8 +66,9 @@ export class Publisher {
     let signed = signCheckpoint({ origin, size, root }, noteKey)
     if (seal && sealer !== undefined) signed = await sealCheckpoint(signed, sealer)
     const text = formatCheckpoint(signed)
-    if (seal) await this.#keep(size, text)
+    // In this order: a seal of more than the checkpoint has would look like a rollback, had a kill come between the two.
     await replaceFiles(directory, [[checkpointFile, text]])
+    if (seal) await keepSeal(directory, size, text)
     await this.#removeSuperseded(grown)
     recent.drop(size)
     tree.drop(size)
@@ -92,13 +94,6 @@ export class Publisher {
     return files.grown
   }
 
-  /** A seal is never replaced: one of this size is of this tree, or recovery would have refused. */
-  async #keep(size: number, text: string): Promise<void> {
-    const { directory } = this.#parts
-    if ((await namesIn(join(directory, sealFile(0), '..'))).includes(String(size))) return
-    await replaceFiles(directory, [[sealFile(size), text]])
-  }
-
   async #removeSuperseded(grown: readonly GrownTile[]): Promise<void> {
     for (const { full, width } of grown) {
       const folder = join(this.#parts.directory, `${full}.p`)
@@ -107,4 +102,17 @@ export class Publisher {
       if (width === tileWidth && superseded.length > 0) await fs.rmdir(folder)
     }
   }
+}
+
+/** A seal is never replaced: one of this size is of this tree, or recovery would have refused. */
+async function keepSeal(directory: string, size: number, text: string): Promise<void> {
+  if ((await namesIn(join(directory, sealFile(0), '..'))).includes(String(size))) return
+  await keepFile(directory, sealFile(size), text)
+}
+
+/** Keeps the checkpoint that was found, where it is a seal whose writer was killed before it could. */
+export async function keepFoundSeal(directory: string, found: SignedCheckpoint, fingerprint: string): Promise<void> {
+  const id = openpgpKeyId(found.origin, fingerprint)
+  const isSeal = found.note.signatures.some(({ keyId }) => Buffer.compare(keyId, id) === 0)
+  if (isSeal) await keepSeal(directory, found.size, formatCheckpoint(found))
 }

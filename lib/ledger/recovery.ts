@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { parseEntry } from '../format/entry.ts'
-import { decodeFrame, type Frame, findFrame } from '../format/frame.ts'
+import { decodeFrame, type Frame, findFrames } from '../format/frame.ts'
 import { checkpointFile, sealFile, segmentFile, tileFill, tileWidth } from '../format/layout.ts'
 import { leafHash, sameHash, treeRoot } from '../format/merkle.ts'
 import { parseVerifierKey, requireSignature } from '../format/note.ts'
@@ -167,8 +167,9 @@ class Replay {
 /** Bytes behind the last valid frame are a torn write, unless a later frame shows that they were durable once. */
 function requireTorn(tail: Buffer, last: boolean, size: number): void {
   if (!last) throw corrupt('bytes that are no frame within the write-ahead log')
-  const later = findFrame(tail, 0)
-  if (later !== undefined && later.durable > size) {
+  // Not the first of them alone: it may have been written before anything behind the tear was known to be durable.
+  for (const { durable } of findFrames(tail, 0)) {
+    if (durable <= size) continue
     throw corrupt('a frame of the write-ahead log was altered: a later one was written when it was durable')
   }
 }

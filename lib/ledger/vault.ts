@@ -1,7 +1,7 @@
 /** Where disclosures' keys live: slots, generated and synced ahead in batches of one small file, erasable in place. */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { LedgerError } from '../errors.ts'
+import { Fault, LedgerError } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
 import { decodeDisclosure, disclosureDigest } from '../format/disclosure.ts'
 import type { Entry } from '../format/entry.ts'
@@ -43,11 +43,19 @@ export interface VaultParts {
   readonly onFault: (error: unknown) => void
 }
 
+interface Batch {
+  readonly path: string
+  readonly bytes: Buffer
+  readonly slots: readonly SlotKey[]
+}
+
 /** The slots of one directory. Each opening starts at a fresh batch, so that no slot is ever given out twice. */
 export class Vault {
   readonly #parts: VaultParts
   readonly #free: SlotKey[] = []
   #next: number
+  /** A batch that is being written ahead, and is not durable yet. */
+  #coming: Batch | undefined
   #ahead: Promise<void> | undefined
   readonly names = new SlotNames(() => this.#take())
 
@@ -90,9 +98,13 @@ export class Vault {
     return taken
   }
 
-  #batch(): { path: string; bytes: Buffer; slots: SlotKey[] } {
-    const { origin, wrappingKey } = this.#parts
+  #batch(): Batch {
+    const { directory, origin, wrappingKey } = this.#parts
     const first = this.#next
+    // Writing over keys would erase what they opened.
+    if (existsSync(join(directory, slotFile(first)))) {
+      throw new LedgerError('ERR_LEDGER_CORRUPT', 'the vault holds a batch of slots that was to be made')
+    }
     this.#next += slotsInFile
     const made = Array.from({ length: slotsInFile }, (_, i) => createSlot(wrappingKey, origin, first + i))
     return {
@@ -103,28 +115,51 @@ export class Vault {
   }
 
   async #generate(): Promise<void> {
-    const { path, bytes, slots } = this.#batch()
-    await replaceFiles(this.#parts.directory, [[path, bytes]], 'closed')
-    this.#free.push(...slots)
+    const batch = this.#batch()
+    this.#coming = batch
+    await replaceFiles(this.#parts.directory, [[batch.path, batch.bytes]], 'closed')
+    this.#arrive(batch)
   }
 
+  /** @throws Fault ERR_LEDGER_UNAVAILABLE: the ledger must stop, as after any write that failed */
   #generateNow(): void {
-    const { path, bytes, slots } = this.#batch()
-    const whole = join(this.#parts.directory, path)
-    mkdirSync(dirname(whole), { recursive: true, mode: 0o700 })
-    for (const write of [
-      { path: whole, flags: 'wx', bytes },
-      { path: dirname(whole), flags: 'r', bytes: undefined },
-    ]) {
-      const descriptor = openSync(write.path, write.flags, 0o600)
-      try {
-        if (write.bytes !== undefined) writeSync(descriptor, write.bytes)
-        fsyncSync(descriptor)
-      } finally {
-        closeSync(descriptor)
-      }
+    try {
+      // A batch that is on its way is not passed by: were it never to arrive, a gap would stay, and the next opening begin within it.
+      const batch = this.#coming ?? this.#batch()
+      writeNow(join(this.#parts.directory, batch.path), batch.bytes)
+      this.#coming = batch
+      this.#arrive(batch)
+    } catch (error) {
+      this.#parts.onFault(error)
+      throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the keys of disclosures could not be written', {}, error)
     }
-    this.#free.push(...slots)
+  }
+
+  #arrive(batch: Batch): void {
+    if (this.#coming !== batch) return
+    this.#coming = undefined
+    this.#free.push(...batch.slots)
+  }
+}
+
+/** Writes a file, its folder made where there is none; all of it durable on return. */
+function writeNow(path: string, bytes: Uint8Array): void {
+  const first = mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  syncNow(path, 'w', bytes)
+  for (let made = dirname(path); ; made = dirname(made)) {
+    syncNow(made, 'r')
+    if (first === undefined || made === dirname(first)) return
+  }
+}
+
+function syncNow(path: string, flags: 'r' | 'w', bytes?: Uint8Array): void {
+  const descriptor = openSync(path, flags, 0o600)
+  try {
+    // All of it: one write may take less than it is given.
+    if (bytes !== undefined) writeFileSync(descriptor, bytes)
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
   }
 }
 

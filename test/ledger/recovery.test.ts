@@ -6,6 +6,7 @@ import { encodeEntry } from '../../lib/format/entry.ts'
 import { decodeFrame, encodeFrame } from '../../lib/format/frame.ts'
 import { segmentFile } from '../../lib/format/layout.ts'
 import { Frontier, leafHash } from '../../lib/format/merkle.ts'
+import { decodeBundle } from '../../lib/format/tile.ts'
 import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
@@ -245,6 +246,23 @@ describe('opening refuses, and changes nothing, where', () => {
     const { options, ends } = await killed()
     const wal = readFileSync(walOf(options))
     wal[ends[2]!.at + 90]! ^= 1
+    writeFileSync(walOf(options), wal)
+    await expectRefused(options, 'ERR_LEDGER_CORRUPT')
+  })
+
+  it('a byte was changed in a frame that only the last of those after it knew to be durable', async () => {
+    const { options, ends } = await killed(4)
+    const wal = readFileSync(walOf(options))
+    const at = (i: number) => ends[i]!.at
+    const { frame } = decodeFrame(wal, at(3))!
+    // As one that was written while the sync of the one before it was still on its way.
+    const entries = decodeBundle(frame.bundle, frame.count)
+    const early = encodeFrame({ ...frame, durable: ends[2]!.size }, entries, [frame.sealed])
+    expect(early.length).toBe(at(4) - at(3))
+    early.copy(wal, at(3))
+    writeFileSync(walOf(options), wal)
+    expect((await judge(options)).tree.size).toBe(ends.at(-1)!.size)
+    wal[at(2) + 90]! ^= 1
     writeFileSync(walOf(options), wal)
     await expectRefused(options, 'ERR_LEDGER_CORRUPT')
   })

@@ -1,0 +1,139 @@
+/** What injected faults and a look for more of their kind have found, each shown again without any injection. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { verifyLedger } from '../../evidence/verify.ts'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { openpgpSealer } from '../../lib/ledger/sealer.ts'
+import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
+import { crashImage, ledgerOptions, settled } from '../support/directory-ledger.ts'
+
+const unavailable = { code: 'ERR_LEDGER_UNAVAILABLE' }
+const naming = (count: number, prefix: string) =>
+  Array.from({ length: count }, (_, i) => ({ ...settled(), disclose: { name: 'x' }, slot: `${prefix}:${i}` }))
+
+describe('an opening that fails', () => {
+  it('says so with a type, and closes no descriptor that is somebody else’s by then', async () => {
+    const options = ledgerOptions()
+    await (await openDirectoryLedger(options)).close()
+    // The publication of the opening cannot replace its checkpoint.
+    mkdirSync(join(options.directory, 'checkpoint.tmp'))
+    const before = readdirSync('/proc/self/fd').length
+    await expect(openDirectoryLedger(options)).rejects.toMatchObject(unavailable)
+    expect(readdirSync('/proc/self/fd')).toHaveLength(before)
+    rmSync(join(options.directory, 'checkpoint.tmp'), { recursive: true })
+    await (await openDirectoryLedger(options)).close()
+  })
+
+  it('says so with a type where the lock or the folder itself cannot be had', async () => {
+    const options = ledgerOptions()
+    mkdirSync(join(options.directory, 'LOCK'))
+    await expect(openDirectoryLedger(options)).rejects.toMatchObject(unavailable)
+    const file = join(options.directory, 'file')
+    writeFileSync(file, '')
+    await expect(openDirectoryLedger({ ...options, directory: file })).rejects.toMatchObject(unavailable)
+  })
+
+  it('does not say that another writer has the lock where the program that locks could not run', async () => {
+    const options = ledgerOptions()
+    const path = process.env.PATH
+    const bin = join(options.directory, '..', `${options.directory.split('/').at(-1)}-bin`)
+    mkdirSync(bin)
+    try {
+      writeFileSync(join(bin, 'flock'), '#!/bin/sh\nexit 71\n', { mode: 0o755 })
+      process.env.PATH = `${bin}:${path}`
+      await expect(openDirectoryLedger(options)).rejects.toMatchObject(unavailable)
+    } finally {
+      process.env.PATH = path
+      rmSync(bin, { recursive: true })
+    }
+  })
+})
+
+describe('a close that fails', () => {
+  it('says so with a type', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    await ledger.append([settled()])
+    const [segment] = readdirSync(join(options.directory, 'wal'))
+    rmSync(join(options.directory, 'wal', segment!))
+    await expect(ledger.close()).rejects.toMatchObject(unavailable)
+    await (await openDirectoryLedger(options)).close()
+  })
+})
+
+describe('the keys of disclosures', () => {
+  it('are never written over, though a writer was killed while it wrote a batch of them', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    // More names at once than are ready: the batch that is on its way is overtaken.
+    const stored = await ledger.append(naming(150, 'first'))
+    const image = crashImage(options)
+    await ledger.close()
+    const batches = readdirSync(join(image.directory, 'vault/slots')).filter(name => /^\d+$/.test(name))
+    expect(batches).toEqual(batches.map((_, i) => String(i).padStart(3, '0')))
+    const again = await openDirectoryLedger(image)
+    await again.append(naming(150, 'second'))
+    for (const { index } of stored) expect(await again.disclosures(index)).toEqual({ name: 'x' })
+    await again.close()
+  })
+
+  it('that cannot be written stop the ledger, with a type', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    mkdirSync(join(options.directory, 'vault/slots/001/in the way'), { recursive: true })
+    await expect(ledger.append(naming(150, 'first'))).rejects.toMatchObject(unavailable)
+    await expect(ledger.append([settled()])).rejects.toMatchObject(unavailable)
+    await ledger.close()
+    rmSync(join(options.directory, 'vault/slots/001'), { recursive: true })
+    await (await openDirectoryLedger(options)).close()
+  })
+})
+
+describe('a seal whose writer was killed while it kept it', () => {
+  async function sealed() {
+    const key = await readPrivateKey((await generateKey({ name: 'seal' })).privateKey)
+    const options = ledgerOptions({ sealer: openpgpSealer(key), publishMs: 1e6 })
+    const ledger = await openDirectoryLedger(options)
+    await ledger.append([settled()])
+    return { options, ledger, fingerprint: key.fingerprint }
+  }
+
+  it('is never ahead of the checkpoint, which a verifier would take for a rollback', async () => {
+    const { options, ledger, fingerprint } = await sealed()
+    mkdirSync(join(options.directory, 'checkpoint.tmp'))
+    await expect(ledger.seal()).rejects.toMatchObject(unavailable)
+    const { directory } = crashImage(options)
+    expect((await verifyLedger({ directory, fingerprint })).findings).toEqual([])
+    await ledger.close()
+  })
+
+  it('is kept by the next opening, where only the checkpoint has it', async () => {
+    const { options, ledger, fingerprint } = await sealed()
+    const { size } = await ledger.seal()
+    const image = crashImage(options)
+    await ledger.close()
+    const seal = readFileSync(join(image.directory, `checkpoint.d/${size}`))
+    rmSync(join(image.directory, `checkpoint.d/${size}`))
+    await (await openDirectoryLedger(image)).close()
+    expect(readFileSync(join(image.directory, `checkpoint.d/${size}`)).equals(seal)).toBe(true)
+    expect((await verifyLedger({ directory: image.directory, fingerprint })).verdict).toBe('OK')
+  })
+
+  it('leaves nothing among the seals that a verifier would take for a forgery', async () => {
+    const key = await readPrivateKey((await generateKey({ name: 'seal' })).privateKey)
+    const options = ledgerOptions({ sealer: openpgpSealer(key) })
+    const ledger = await openDirectoryLedger(options)
+    await ledger.append([settled()])
+    await ledger.seal()
+    await ledger.append([settled()])
+    const beside = join(options.directory, `checkpoint.d/${ledger.size}.tmp`)
+    mkdirSync(beside)
+    // Were it written aside there, it could not be now.
+    await ledger.seal()
+    rmSync(beside, { recursive: true })
+    await ledger.close()
+    const { directory } = options
+    expect((await verifyLedger({ directory, fingerprint: key.fingerprint })).verdict).toBe('OK')
+  })
+})
