@@ -14,8 +14,8 @@ import { LedgerError } from '../../lib/errors.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { armorSignature, generateKey, readPrivateKey, signDetached, verifyDetached } from '../../lib/openpgp.ts'
+import { BundleFixture } from '../evidence/bundle-fixture.ts'
 import { builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
-import { BundleFixture } from './bundle-fixture.ts'
 
 type Verify = (directory: string) => Promise<{
   verdict: string
