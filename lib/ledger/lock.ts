@@ -31,17 +31,18 @@ export function lockDirectory(directory: string): Lock {
   const descriptor = openSync(path, 'a+', 0o644)
   try {
     const child = spawnSync('flock', ['-xn', '3'], { stdio: ['ignore', 'ignore', 'ignore', descriptor] })
-    if (child.error !== undefined) {
+    const { error } = child
+    if (error !== undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new Misuse(
         'ERR_PACKAGE_MISSING',
         'the program flock (package util-linux) is needed to lock a ledger',
         {},
-        child.error,
+        error,
       )
     }
     // 1 is what it says of a lock that is held (flock(1), EXIT STATUS): anything else, that it could not try.
     if (child.status === 1) throw locked(path)
-    if (child.status !== 0) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger could not be locked')
+    if (child.status !== 0) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger could not be locked', {}, error)
     ftruncateSync(descriptor)
     writeSync(descriptor, `${process.pid}\n`)
   } catch (error) {

@@ -1,5 +1,5 @@
 /** What injected faults and a look for more of their kind have found, each shown again without any injection. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { verifyLedger } from '../../evidence/verify.ts'
@@ -42,6 +42,10 @@ describe('an opening that fails', () => {
     try {
       writeFileSync(join(bin, 'flock'), '#!/bin/sh\nexit 71\n', { mode: 0o755 })
       process.env.PATH = `${bin}:${path}`
+      await expect(openDirectoryLedger(options)).rejects.toMatchObject(unavailable)
+      // Nor that it is not installed, where it is and could not be started.
+      chmodSync(join(bin, 'flock'), 0o644)
+      process.env.PATH = bin
       await expect(openDirectoryLedger(options)).rejects.toMatchObject(unavailable)
     } finally {
       process.env.PATH = path
