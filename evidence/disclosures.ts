@@ -1,13 +1,21 @@
 /**
- * Opens the disclosures of a ledger's vault, and matches each with the digest in its entry's `sd`: one that is missing or does
- * not match is a failure, since no entry of this version says that it was erased.
+ * Opens the disclosures of a ledger's vault, and matches each with the digest in its entry's `sd`: one that does not match is a failure,
+ * and so is one that is missing, unless an entry says that it was erased.
  */
 import { isOurs } from '../lib/errors.ts'
 import type { Json } from '../lib/format/canonical.ts'
 import { decodeDisclosure, disclosureDigest } from '../lib/format/disclosure.ts'
 import type { Entry } from '../lib/format/entry.ts'
-import { slotsInFile, tileFill, tileWidth, vaultBundle } from '../lib/format/layout.ts'
-import { decodeSealed, openDisclosure, openSlot, type SealedDisclosure, slotBytes } from '../lib/format/vault.ts'
+import { erasingFile, slotsInFile, tileFill, tileWidth, vaultBundle } from '../lib/format/layout.ts'
+import {
+  decodeSealed,
+  isErased,
+  openDisclosure,
+  openSlot,
+  type SealedDisclosure,
+  slotBytes,
+} from '../lib/format/vault.ts'
+import type { Erasures } from './erasures.ts'
 import { type Finding, unreadable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 
@@ -15,6 +23,8 @@ import type { LedgerFiles } from './ledger-files.ts'
 export interface Opened {
   readonly values: Readonly<Record<string, Json>>
   readonly encoded: Readonly<Record<string, string>>
+  /** How many of its disclosures were erased, and the index of the entry that says so. */
+  readonly erased?: { readonly count: number; readonly by: number }
 }
 
 export const nothingOpened: Opened = Object.freeze({ values: Object.freeze({}), encoded: Object.freeze({}) })
@@ -31,11 +41,15 @@ export class Vault {
   readonly #wrapping: Uint8Array
   readonly #origin: string
   readonly #size: number
+  readonly #erasures: Erasures | undefined
   readonly #keys = new Map<number, Promise<Uint8Array | undefined>>()
+  /** Slots found to be erased. */
+  readonly #erased = new Set<number>()
   #bundle: { n: number; bundle: Promise<Bundle> } | undefined
 
-  /** @param wrapping 32 bytes, from configuration. @param size of the ledger. */
-  constructor(files: LedgerFiles, wrapping: Uint8Array, origin: string, size: number) {
+  /** @param wrapping 32 bytes, from configuration. @param size of the ledger. @param erasures that have learnt of all of its entries */
+  constructor(files: LedgerFiles, wrapping: Uint8Array, origin: string, size: number, erasures?: Erasures) {
+    this.#erasures = erasures
     this.#files = files
     this.#wrapping = wrapping
     this.#origin = origin
@@ -50,10 +64,15 @@ export class Vault {
     const values: Record<string, Json> = {}
     const encoded: Record<string, string> = {}
     const wanted = new Set(entry.sd ?? [])
+    const alibis: number[] = []
     for (const one of sealed[index % tileWidth] ?? []) {
       try {
         const text = await this.#openOne(one, entry.id, index)
-        if (text === undefined) continue
+        if (text === undefined) {
+          const by = this.#erased.has(one.slot) ? this.#erasures?.by(index, entry, one.slot) : undefined
+          if (by !== undefined) alibis.push(by)
+          continue
+        }
         const digest = disclosureDigest(text)
         const { name, value } = decodeDisclosure(text)
         if (!wanted.delete(digest) || Object.hasOwn(values, name)) {
@@ -73,11 +92,29 @@ export class Vault {
         })
       }
     }
-    for (const digest of wanted) {
+    // Which of them is which, nobody can tell any more; that there were no more than that, the places in the vault do.
+    const count = Math.min(alibis.length, wanted.size)
+    for (const digest of [...wanted].slice(count)) {
       const what = `a disclosure of entry ${index} is missing, and no entry says that it was erased`
       this.findings.push({ code: 'DISCLOSURE_MISSING', what, index, expected: digest, file })
     }
-    return { values, encoded }
+    return { values, encoded, ...(count === 0 ? {} : { erased: { count, by: alibis[0]! } }) }
+  }
+
+  /** What an entry says was erased must be: a key that still opens is no erased one, nor is an erasure that was begun and not finished. */
+  async examineErasures(): Promise<void> {
+    if (await this.#files.erasing()) {
+      const what = 'an erasure was begun and is not finished: opening the ledger for writing finishes it'
+      this.findings.push({ code: 'ERASURE_UNDONE', what, file: erasingFile })
+    }
+    for (const { index, entry } of this.#erasures?.all ?? []) {
+      for (const slot of entry.slots) {
+        const { file, bytes } = await this.#files.slot(slot)
+        if (bytes === undefined || isErased(bytes)) continue
+        const what = `entry ${index} says that slot ${slot} was erased, and it is not`
+        this.findings.push({ code: 'ERASURE_UNDONE', what, index, file })
+      }
+    }
   }
 
   /** Every slot there is, those not used yet too: each must open, or have been erased. */
@@ -118,6 +155,7 @@ export class Vault {
   async #key(slot: number, index: number): Promise<Uint8Array | undefined> {
     const { file, bytes } = await this.#files.slot(slot)
     try {
+      if (bytes !== undefined && isErased(bytes)) this.#erased.add(slot)
       return bytes === undefined ? undefined : openSlot(this.#wrapping, this.#origin, slot, bytes)
     } catch (error) {
       if (!isOurs(error)) throw error

@@ -7,6 +7,7 @@ import { parseFingerprint } from '../lib/openpgp.ts'
 import type { Taken } from './beside.ts'
 import { Continuity } from './continuity.ts'
 import { nothingOpened, type Opened } from './disclosures.ts'
+import { Erasures } from './erasures.ts'
 import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
 import type { LedgerFiles } from './ledger-files.ts'
@@ -40,6 +41,7 @@ export class Examination {
   strict = 0
   readonly taken: Taken[] = []
   readonly meaning = new Meaning()
+  readonly erasures = new Erasures()
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
   /** Roots of the stored entries by size; empty where they do not give the signed root. */
@@ -69,6 +71,7 @@ export class Examination {
   add(index: number, bytes: Uint8Array, entry: Entry): void {
     this.strict += 1
     this.meaning.add(index, entry)
+    this.erasures.add(index, entry)
     this.continuity.add(index, entry)
     if (entry.kind === 'started' || entry.kind === 'recovered') this.taken.push({ index, entry })
     if (!this.keep && this.depth === 'envelopes') return

@@ -23,10 +23,12 @@ export type FindingCode =
   | 'DISCLOSURE_MISMATCH'
   | 'ATTACHMENT_MISSING'
   | 'ATTACHMENT_MISMATCH'
+  | 'ERASURE_UNAUTHORISED'
   // Not told: the verification could not know.
   | 'LEDGER_MISSING'
   | 'PIN_MISSING'
   | 'PIN_UNREADABLE'
+  | 'ERASURE_UNDONE'
   // Completeness: what was never recorded.
   | 'SEQUENCE_GAP'
   | 'SEQUENCE_REPEATED'
@@ -67,7 +69,12 @@ export interface Completeness {
   readonly detail: string
 }
 
-const untold: ReadonlySet<FindingCode> = new Set<FindingCode>(['LEDGER_MISSING', 'PIN_MISSING', 'PIN_UNREADABLE'])
+const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
+  'LEDGER_MISSING',
+  'PIN_MISSING',
+  'PIN_UNREADABLE',
+  'ERASURE_UNDONE',
+])
 const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'SEQUENCE_GAP',
   'SEQUENCE_REPEATED',

@@ -6,6 +6,7 @@ import {
   certificateFile,
   checkpointFile,
   entryBundle,
+  erasingFile,
   hashTile,
   sealFile,
   segmentFile,
@@ -25,6 +26,7 @@ const mostBundle = tileWidth * (2 + longestEntry)
 const mostVault = 256 * 1024 * 1024
 const mostCertificate = 256 * 1024
 const mostEpoch = 64
+const mostErasing = 64 * 1024 * 1024
 const mostCheckpoint = 1_000_000
 
 /** The writer's own. */
@@ -121,6 +123,11 @@ export class LedgerFiles {
   async slots(slot: number): Promise<{ file: string; bytes: Buffer | undefined }> {
     const file = slotFile(slot)
     return { file, bytes: await this.#directory.readIfThere(file, slotsInFile * slotBytes) }
+  }
+
+  /** Whether an erasure was begun and is not finished. */
+  async erasing(): Promise<boolean> {
+    return (await this.#directory.readIfThere(erasingFile, mostErasing)) !== undefined
   }
 
   /** The 64 bytes of one slot, or undefined where there is none. */

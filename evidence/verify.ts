@@ -8,7 +8,14 @@ import { Examination, type LedgerRecord } from './examination.ts'
 import { unreadable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { checkPin, keepPin } from './steps/pinned.ts'
-import { checkContinuity, checkDisclosures, checkEntries, checkSeals, checkTree } from './steps/recorded.ts'
+import {
+  checkContinuity,
+  checkDisclosures,
+  checkEntries,
+  checkErasures,
+  checkSeals,
+  checkTree,
+} from './steps/recorded.ts'
 import { checkNote, establishTrust, openLedger } from './steps/signed.ts'
 import { skip, takeSteps } from './steps/step.ts'
 import type { Trust } from './trust.ts'
@@ -50,6 +57,7 @@ async function examine(x: Examination): Promise<Verification> {
     ['tree',         checkTree],
     ['seals',        checkSeals],
     ['entries',      checkEntries],
+    ['erasures',     checkErasures],
     ['disclosures',  checkDisclosures],
     ['continuity',   checkContinuity],
     ['anchors',      async () => skip('this version writes no external anchors')],

@@ -49,6 +49,11 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   attachment:           (e, t) => ({ word: 'kept', tone: 'plain', what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[2, size(e.bytes)], [3, `replay ${e.exchange}`]] }),
   event:                e => ({ word: e.level,   tone: ['error', 'crit', 'alert', 'emerg'].includes(e.level) ? 'bad' : 'plain', what: `${e.source}: ${e.event}` }),
   'events-lost':        e => ({ word: 'lost',    tone: 'bad',   what: `${e.source}: ${count(e.lost, 'event')}` }),
+  erasure:              e => ({ word: 'erase',   tone: 'warn',  what: `${e.scope} ${e.of}`, details: [[1, e.ground], [3, `approved by ${count(e.approvers.length, 'person')}`]] }),
+  'custody-refused':    e => ({ word: 'deny',    tone: 'bad',   what: `to ${e.verb} ${e.of}`, details: [[1, e.code], [4, e.why], when(e.hold, 3, id => `held by ${id}`)] }),
+  'hold-placed':        e => ({ word: 'hold',    tone: 'warn',  what: `${e.hold}: ${[e.scope, e.of].filter(Boolean).join(' ')}` }),
+  'hold-released':      e => ({ word: 'release', tone: 'warn',  what: e.hold }),
+  'vault-rewrapped':    e => ({ word: 'ledger',  tone: 'warn',  what: `the vault's key is ${e.to} now, no longer ${e.from}`, details: [[3, count(e.slots, 'slot')]] }),
 }
 
 /** @param batch entries that were read together, in order. @returns events in the order of what began them */

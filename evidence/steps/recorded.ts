@@ -61,18 +61,37 @@ export async function checkEntries(x: Examination): Promise<string> {
   return `${x.strict} of ${checkpoint.size} entries are in the strict format`
 }
 
+/** By what stands in clear: that what was erased was erased by who may, needs no key; that nothing else is gone does. */
+export async function checkErasures(x: Examination): Promise<string> {
+  need(x.checkpoint)
+  const { all, holds, findings } = x.erasures
+  x.findings.addAll(findings)
+  const standing = holds === 0 ? '' : `; ${holds} ${holds === 1 ? 'hold stands' : 'holds stand'}`
+  if (all.length === 0) return `none${standing}`
+  const told = all.map(({ index, entry: { scope, of } }) => `#${index} ${scope} ${of}`)
+  const more = told.length > 5 ? ` and ${told.length - 5} more` : ''
+  return `${told.slice(0, 5).join(', ')}${more}: each asked for by one person and approved by another${standing}`
+}
+
 export async function checkDisclosures(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
   const key = x.options.wrappingKey
   if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
-  const vault = new Vault(files, key, trust.origin, checkpoint.size)
+  const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures)
+  if (x.erasures.all.length > 0) x.erasures.learn(x.records.map(({ entry }) => entry))
   let opened = 0
   let attachments = 0
+  const erased = { disclosures: 0, attachments: 0, by: new Set<number>() }
   for (const [i, record] of x.records.entries()) {
     const found = await vault.open(record.index, record.entry)
     opened += Object.keys(found.values).length
     const { index, entry } = record
-    if (entry.kind === 'attachment') {
+    if (found.erased !== undefined) {
+      erased.disclosures += found.erased.count
+      erased.by.add(found.erased.by)
+    }
+    if (entry.kind === 'attachment' && found.erased !== undefined) erased.attachments += 1
+    else if (entry.kind === 'attachment') {
       const finding = await examineAttachment(files, vault, trust.origin, { index, entry, opened: found })
       if (finding !== undefined) x.findings.add(finding)
       attachments += 1
@@ -80,9 +99,13 @@ export async function checkDisclosures(x: Examination): Promise<string> {
     if (x.keep) x.records[i] = { ...record, opened: found }
   }
   await vault.examineSlots()
+  await vault.examineErasures()
   x.findings.addAll(vault.findings)
-  const also = attachments === 0 ? '' : `, and ${attachments} attachments`
-  return `${opened} disclosures${also} match what their entries commit to`
+  const what = (n: number, kept: number) => `${n} disclosures${kept === 0 ? '' : `, and ${kept} attachments`}`
+  const whole = `${what(opened, attachments)} match what their entries commit to`
+  if (erased.disclosures === 0) return whole
+  const by = [...erased.by].map(index => `#${index}`).join(', ')
+  return `${whole}; ${what(erased.disclosures, erased.attachments)} are ERASED (by ${by})`
 }
 
 export async function checkContinuity(x: Examination): Promise<string> {

@@ -13,7 +13,10 @@ import { writtenAs } from './written.ts'
 export const formatVersion = 1
 
 /** Kinds that came later. An entry's version is the one that its kind came with: whoever knows version 1 only reads none of them. */
-const laterKinds: Readonly<Record<string, number>> = { attachment: 2, event: 2, 'events-lost': 2 }
+const laterKinds: Readonly<Record<string, number>> = {
+  ...{ attachment: 2, event: 2, 'events-lost': 2 },
+  ...{ erasure: 3, 'custody-refused': 3, 'hold-placed': 3, 'hold-released': 3, 'vault-rewrapped': 3 },
+}
 
 export const versionOf = (kind: string): number => laterKinds[kind] ?? formatVersion
 
@@ -109,6 +112,24 @@ export const kinds = {
   event: { source: 'word', event: 'word', level: 'word', exchange: optional('uuid'), subject: optional('pseudonym') },
   /** Events that came faster than they could be written. */
   'events-lost': { source: 'word', lost: 'count' },
+  /**
+   * The keys of whatever is disclosed of one principal or session (`scope.ts`) are destroyed: those of `slots`, and of no other. `of`: a
+   * pseudonym or a session's id. `ground`: a word for why, as `art-17`. disclosed: basis
+   */
+  erasure: {
+    scope: oneOf('principal', 'session'), of: 'word', ground: 'word', by: 'pseudonym', approvers: list('pseudonym', 16), slots: list('count', 4096),
+  },
+  /** Of the vault, an attempt that was refused. `of`: a pseudonym, a session's or a hold's id, or `ledger`. `hold`: the one in the way. */
+  'custody-refused': {
+    verb: oneOf('erase', 'place', 'release'), of: 'word', by: 'pseudonym', approvers: list('pseudonym', 16), code: 'word', why: 'word',
+    hold: optional('word'),
+  },
+  /** Nothing in the scope may be erased while it stands. disclosed: reason */
+  'hold-placed': { hold: 'word', scope: oneOf('ledger', 'principal', 'session'), of: optional('word'), by: 'pseudonym' },
+  /** disclosed: reason */
+  'hold-released': { hold: 'word', by: 'pseudonym' },
+  /** Every slot is wrapped under another key now. `from`, `to`: ids of the two; `slots`: how many there are, `erased` among them. */
+  'vault-rewrapped': { from: 'word', to: 'word', slots: 'count', erased: 'count' },
 } as const satisfies Record<string, Record<string, Field>>
 
 export type Kind = keyof typeof kinds

@@ -27,6 +27,9 @@ export const vaultBundle = (n: number, width = tileWidth): string => tiled('vaul
 export const slotsInFile = 64
 export const slotFile = (slot: number): string => `vault/slots/${tileNumber(Math.floor(slot / slotsInFile))}`
 
+/** What is being erased, until it is. */
+export const erasingFile = 'vault/erasing'
+
 /** Attachments lie by the last two digits of their id, the random end: 256 folders. */
 export const attachmentFile = (id: string): string => `vault/attachments/${id.slice(-2)}/${id}`
 

@@ -2,19 +2,24 @@
  * The bytes of the vault: slots (wrapped keys, erasable in place) and sealed disclosures (AES-256-GCM); attachments are in attachment.ts.
  * Pure; the ledger writes them, the evidence reads them, each with I/O of its own.
  */
-import { createCipheriv, createDecipheriv, randomBytes, randomFillSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash, randomBytes, randomFillSync } from 'node:crypto'
 import { LedgerError } from '../errors.ts'
 
-/** A slot on disk: version 1 in four bytes, nonce 12, wrapped key 32, tag 16. All zeros: erased or never used. */
+/**
+ * A slot on disk: four bytes of head, nonce 12, wrapped key 32, tag 16. All zeros: erased or never used. Head: the byte 2 and the id of
+ * the wrapping key; or the number 1, as long as no wrapping key had an id.
+ */
 export const slotBytes = 64
 const nonceBytes = 12
 const tagBytes = 16
 const keyBytes = 32
-const slotVersion = 1
+const headBytes = 4
+const slotVersion = 2
+const firstVersion = Buffer.of(0, 0, 0, 1)
 
 export interface SealedDisclosure {
   readonly slot: number
-  /** nonce, ciphertext, tag. */
+  /** nonce, ciphertext, tag; empty once it was erased. */
   readonly box: Uint8Array
 }
 
@@ -52,24 +57,51 @@ export function openBox(key: Uint8Array, box: Uint8Array, context: string): Buff
   }
 }
 
-const slotContext = (origin: string, slot: number) => `counterfoil slot\n${origin}\n${slot}`
 const boxContext = (origin: string, entry: string) => `counterfoil disclosure\n${origin}\n${entry}`
+
+/** Which wrapping key it is, in six hex digits that tell nothing else of it. */
+export const wrappingKeyId = (wrapping: Uint8Array): string =>
+  hash('sha256', Buffer.concat([Buffer.from('counterfoil wrapping key\n'), wrapping]), 'hex').slice(0, 6)
+
+/** A slot's key, wrapped: its 64 bytes for the disk. */
+export function wrapSlot(wrapping: Uint8Array, origin: string, slot: number, key: Uint8Array): Buffer {
+  const head = Buffer.concat([Buffer.of(slotVersion), Buffer.from(wrappingKeyId(wrapping), 'hex')])
+  return Buffer.concat([head, sealBox(wrapping, key, slotContext(origin, slot, head))])
+}
 
 /** A fresh slot: its 64 bytes for the disk, and its key. */
 export function createSlot(wrapping: Uint8Array, origin: string, slot: number): { bytes: Buffer; key: Buffer } {
   const key = randomBytes(keyBytes)
-  const version = Buffer.alloc(4)
-  version.writeUInt32BE(slotVersion)
-  return { bytes: Buffer.concat([version, sealBox(wrapping, key, slotContext(origin, slot))]), key }
+  return { bytes: wrapSlot(wrapping, origin, slot, key), key }
+}
+
+export const isErased = (slot: Uint8Array): boolean => slot.every(byte => byte === 0)
+
+/** @returns the id of the key that it is wrapped under; undefined where it is erased, or of version 1 and does not say */
+export function wrappedUnder(slot: Uint8Array): string | undefined {
+  return slot[0] === slotVersion ? Buffer.from(slot.subarray(1, headBytes)).toString('hex') : undefined
 }
 
 /** @returns the slot's key, or undefined where it was erased. @throws LedgerError ERR_DISCLOSURE_MISMATCH */
 export function openSlot(wrapping: Uint8Array, origin: string, slot: number, bytes: Uint8Array): Buffer | undefined {
-  if (bytes.every(byte => byte === 0)) return undefined
-  const context = slotContext(origin, slot)
-  if (bytes.length !== slotBytes || Buffer.from(bytes).readUInt32BE(0) !== slotVersion) throw unopened(context)
-  return openBox(wrapping, bytes.subarray(4), context)
+  if (isErased(bytes)) return undefined
+  const head = Buffer.from(bytes.subarray(0, headBytes))
+  const context = slotContext(origin, slot, head)
+  if (bytes.length !== slotBytes || (head[0] !== slotVersion && !head.equals(firstVersion))) throw unopened(context)
+  const under = wrappedUnder(bytes)
+  if (under !== undefined && under !== wrappingKeyId(wrapping)) {
+    throw new LedgerError('ERR_DISCLOSURE_MISMATCH', `wrapped under another key of the vault (${under}), or altered`, {
+      under,
+    })
+  }
+  return openBox(wrapping, bytes.subarray(headBytes), context)
 }
+
+/** What the wrapping is bound to: in version 2 also to which key it says that it is of. */
+const slotContext = (origin: string, slot: number, head: Buffer) =>
+  head[0] === slotVersion
+    ? `counterfoil slot 2\n${origin}\n${slot}\n${head.toString('hex')}`
+    : `counterfoil slot\n${origin}\n${slot}`
 
 /** @param entry the id of the entry that the disclosure belongs to: it opens under no other. */
 export function sealDisclosure(key: Uint8Array, origin: string, entry: string, encoded: string): Buffer {
@@ -114,6 +146,26 @@ export function decodeSealed(bytes: Uint8Array, at = 0): { sealed: SealedDisclos
     end += 8 + length
   }
   return { sealed, end }
+}
+
+/**
+ * @param sealed of as many entries as there are
+ * @returns the same with the ciphertexts of those slots taken out, their places kept; undefined where there were none
+ */
+export function withoutCiphertext(sealed: Uint8Array, slots: ReadonlySet<number>): Buffer | undefined {
+  const entries: Buffer[] = []
+  let changed = false
+  for (let at = 0; at < sealed.length; ) {
+    const one = decodeSealed(sealed, at)
+    at = one.end
+    const kept = one.sealed.map(each => {
+      if (each.box.length === 0 || !slots.has(each.slot)) return each
+      changed = true
+      return { slot: each.slot, box: new Uint8Array() }
+    })
+    entries.push(encodeSealed(kept))
+  }
+  return changed ? Buffer.concat(entries) : undefined
 }
 
 const unopened = (context: string) =>

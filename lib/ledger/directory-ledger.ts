@@ -1,5 +1,6 @@
 /** A ledger in a directory that is open for appending: the parts of this folder, put together behind the port. */
 import { hash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { systemClock } from '../clock.ts'
 import { Fault, isOurs, LedgerError, Misuse } from '../errors.ts'
 import { openAttachment } from '../format/attachment.ts'
@@ -13,9 +14,20 @@ import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
 import type { NoteKey } from './checkpoint.ts'
 import { Coverage } from './coverage.ts'
 import { Disk } from './disk.ts'
+import { Eraser } from './eraser.ts'
 import { Followers } from './followers.ts'
 import { type BuiltFrame, GroupCommit } from './group-commit.ts'
-import type { AppendOptions, AttachmentWriter, AttachParts, Draft, DraftOf, Ledger, Level, Stored } from './ledger.ts'
+import type {
+  AppendOptions,
+  AttachmentWriter,
+  AttachParts,
+  Draft,
+  DraftOf,
+  Erasure,
+  Ledger,
+  Level,
+  Stored,
+} from './ledger.ts'
 import type { Lock } from './lock.ts'
 import { endingDrafts } from './opening.ts'
 import type { DirectoryOptions } from './options.ts'
@@ -92,6 +104,7 @@ export class DirectoryLedger implements Ledger {
   }
   #tornUntold = 0
   #disk: Disk | undefined
+  readonly #eraser: Eraser
   #durable: Checkpoint
   /** Index of the next entry to be appended: those before it may not be durable yet. */
   #next: number
@@ -131,6 +144,15 @@ export class DirectoryLedger implements Ledger {
       epoch,
       durable: () => this.#durable,
     })
+    this.#eraser = new Eraser({
+      ...{ directory, vault, recent, publisher: this.#publisher },
+      entries: from => this.entries(from),
+      size: () => this.size,
+      settled: () => this.#settled(),
+      append: drafts => this.#append(this.#options.writer, drafts, 'durable'),
+      publish: () => this.#publish(false),
+      guarded: work => this.#guarded(work),
+    })
   }
 
   static async start(parts: StartParts): Promise<DirectoryLedger> {
@@ -161,6 +183,7 @@ export class DirectoryLedger implements Ledger {
     if (opening.length > 0) await this.append(opening)
     else this.#tornUntold = this.torn
     await this.publish()
+    await this.#eraser.finish()
   }
 
   /** What says that a writer is at work from now on. */
@@ -288,7 +311,11 @@ export class DirectoryLedger implements Ledger {
     if (this.#commit.fault !== undefined) throw this.#commit.fault
     this.#disk?.requireSpace()
     const id = uuidv7((this.#options.clock ?? systemClock).now())
-    const medium = await createAttachmentFile(this.#options.directory, id)
+    const undone = this.#eraser.attaching(id, name)
+    const medium = await createAttachmentFile(this.#options.directory, id).catch(error => {
+      undone()
+      throw error
+    })
     return new SealedWriter({ ...this.#vault.names.get(name), origin: this.origin, id, medium })
   }
 
@@ -299,6 +326,11 @@ export class DirectoryLedger implements Ledger {
       return found
     }
     return openAttachment({ origin: this.origin, id }, readAttachmentFile(this.#options.directory, id), key)
+  }
+
+  async erase(erasure: Erasure): Promise<readonly Stored[]> {
+    this.#requireOpen()
+    return this.#eraser.erase(erasure)
   }
 
   follow(listener: (stored: Stored) => void): () => void {
@@ -355,6 +387,12 @@ export class DirectoryLedger implements Ledger {
     return items.map(({ entry }, i) => ({ index: first + i, entry }))
   }
 
+  async #settled(): Promise<void> {
+    for (const next = this.#next; this.size < next && this.#commit.fault === undefined; await setImmediate()) {
+      await this.#commit.idle()
+    }
+  }
+
   #frame(items: readonly Prepared[]): TreeFrame {
     const first = this.#tree.size
     for (const { leaf } of items) this.#tree.append(leaf)
@@ -375,6 +413,7 @@ export class DirectoryLedger implements Ledger {
       this.publish().catch(() => undefined)
     }, this.#options.publishMs ?? 1000).unref()
     for (const [i, { entry }] of items.entries()) {
+      this.#eraser.see(entry)
       this.#followers.tell({ index: first + i, entry })
     }
   }

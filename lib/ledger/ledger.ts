@@ -7,7 +7,10 @@ import type { Clear, Entry, Kind } from '../format/entry.ts'
 export type DraftOf<K extends Kind> = { readonly kind: K } & Clear<K> & {
     /** Values that stand in the entry as salted digests only. */
     readonly disclose?: Readonly<Record<string, Json | undefined>>
-    /** Which key they are sealed under, so that one can be erased alone: `session:ID`, `principal:PSEUDONYM`. */
+    /**
+     * Which key they are sealed under, so that one can be erased alone: `session:ID`, `principal:PSEUDONYM`. It is the one that the entry
+     * itself tells (format/scope.ts), or a name that is no such: an erasure finds what is sealed by what entries tell.
+     */
     readonly slot?: string
   }
 export type Draft = { [K in Kind]: DraftOf<K> }[Kind]
@@ -38,6 +41,13 @@ export interface Ledger {
    * @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_CORRUPT (cut, or never closed), ERR_DISCLOSURE_MISMATCH (altered)
    */
   attachment(id: string): AsyncIterable<Uint8Array>
+  /**
+   * Destroys the keys of what is disclosed of one principal or session so far, attachments included; who may have that done is not
+   * asked here. What they disclose from then on is sealed under another key. A store that cannot has no such member.
+   * @returns the `erasure` entries, once it is done
+   * @throws LedgerError ERR_LEDGER_MISSING where nothing of it is there to erase, or an attachment of it is being written
+   */
+  erase?(erasure: Erasure): Promise<readonly Stored[]>
   /** Calls back with each entry, in index order, as soon as it is durable. @returns a function that ends it. */
   follow(listener: (stored: Stored) => void): () => void
   /** Signs what is durable with the note key, and publishes it. */
@@ -46,6 +56,11 @@ export interface Ledger {
   seal(): Promise<SignedCheckpoint>
   /** Appends `stopped`, seals, and releases everything. */
   close(): Promise<void>
+}
+
+export interface Erasure extends Pick<Clear<'erasure'>, 'scope' | 'of' | 'ground' | 'by' | 'approvers'> {
+  /** In the words of who asks; disclosed. */
+  readonly basis: string
 }
 
 export interface AttachParts {

@@ -3,14 +3,16 @@ import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { Fault, LedgerError } from '../errors.ts'
-import { openAttachment } from '../format/attachment.ts'
+import { decodeAttachmentHead, openAttachment } from '../format/attachment.ts'
 import type { Json } from '../format/canonical.ts'
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { formatVersion, uuidv7 } from '../format/entry.ts'
+import { scopeName } from '../format/scope.ts'
 import { SealedWriter } from './attachment.ts'
 import { type NoteKey, noteKeyOf, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
+import { slotsOf } from './erasure.ts'
 import { Followers } from './followers.ts'
-import type { AttachmentWriter, AttachParts, Draft, Ledger, Stored } from './ledger.ts'
+import type { AttachmentWriter, AttachParts, Draft, Erasure, Ledger, Stored } from './ledger.ts'
 import { type Prepared, Scribe } from './scribe.ts'
 import { certifyNoteKey, type Sealer } from './sealer.ts'
 import { Tree } from './tree.ts'
@@ -51,7 +53,8 @@ class MemoryLedger implements Ledger {
   readonly #scribe: Scribe
   readonly #tree = new Tree()
   readonly #items: Prepared[] = []
-  readonly #keys: Uint8Array[] = []
+  /** Undefined once it was erased. */
+  readonly #keys: (Uint8Array | undefined)[] = []
   readonly #attachments = new Map<string, Uint8Array[]>()
   readonly #names: SlotNames
   readonly #followers = new Followers()
@@ -107,7 +110,34 @@ class MemoryLedger implements Ledger {
   async *attachment(id: string): AsyncGenerator<Uint8Array> {
     const pieces = this.#attachments.get(id)
     if (pieces === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment')
-    yield* openAttachment({ origin: this.origin, id }, Readable.from(pieces), async slot => this.#keys[slot]!)
+    const key = async (slot: number) => {
+      const found = this.#keys[slot]
+      if (found === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the attachment was erased')
+      return found
+    }
+    yield* openAttachment({ origin: this.origin, id }, Readable.from(pieces), key)
+  }
+
+  async erase({ basis, ...clear }: Erasure): Promise<readonly Stored[]> {
+    if (this.#closed !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+    const name = scopeName(clear)
+    const items = this.#items
+    const attached = async (id: string) => {
+      const [head] = this.#attachments.get(id) ?? []
+      return head === undefined ? undefined : decodeAttachmentHead(head)
+    }
+    const all = async function* () {
+      yield* items
+    }
+    const found = await slotsOf(name, all, attached)
+    const latest = this.#names.forget(name)
+    if (latest !== undefined) found.add(latest)
+    const slots = [...found].filter(slot => this.#keys[slot] !== undefined).sort((a, b) => a - b)
+    if (slots.length === 0)
+      throw new LedgerError('ERR_LEDGER_MISSING', 'nothing of it is there to erase', { of: clear.of })
+    const stored = this.#append([{ kind: 'erasure', ...clear, slots, disclose: { basis } }])
+    for (const slot of slots) this.#keys[slot] = undefined
+    return stored
   }
 
   follow(listener: (stored: Stored) => void): () => void {

@@ -1,6 +1,7 @@
 /** Durable entries that stand in no full, published bundle yet, held in memory; and the tiles that publication makes of them. */
 import { entryBundle, hashTile, tileWidth, vaultBundle } from '../format/layout.ts'
 import { encodeBundle } from '../format/tile.ts'
+import { withoutCiphertext } from '../format/vault.ts'
 import type { Prepared } from './scribe.ts'
 import type { Tree } from './tree.ts'
 
@@ -31,6 +32,14 @@ export class Recent {
 
   range(from: number, to: number): readonly Prepared[] {
     return this.#items.slice(from - this.#base, to - this.#base)
+  }
+
+  /** Takes the ciphertexts of those slots out: no bundle that is published later has them. */
+  erase(slots: ReadonlySet<number>): void {
+    this.#items = this.#items.map(item => {
+      const sealed = withoutCiphertext(item.sealed, slots)
+      return sealed === undefined ? item : { ...item, sealed }
+    })
   }
 
   /** Drops what lies in full bundles of a tree of `size`. */

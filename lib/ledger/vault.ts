@@ -33,6 +33,13 @@ export class SlotNames {
     }
     return found
   }
+
+  /** Whoever comes under that name gets another slot. @returns the one that it had, which is still to be erased */
+  forget(name: string): number | undefined {
+    const found = this.#names.get(name)
+    this.#names.delete(name)
+    return found?.slot
+  }
 }
 
 export interface VaultParts {

@@ -48,6 +48,49 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
       expect(own.map(({ entry }) => entry.seq)).toEqual(own.map((_, i) => i + 1))
     })
 
+    withLedger('erases what is disclosed of one principal or session, and nothing else, for good', async ledger => {
+      if (ledger.erase === undefined) return
+      const session = '0190b0a0-0000-7000-8000-00000000aaaa'
+      const [one, two] = ['one', 'two'].map(name => name.padEnd(22, '-')) as [string, string]
+      const principal = (subject: string, name: string): Draft => ({
+        ...{ kind: 'principal', subject, type: 'person' },
+        ...{ disclose: { name }, slot: `principal:${subject}` },
+      })
+      const held = {
+        ...decision(),
+        ...{ session, subject: one, disclose: { action: 'x' }, slot: `session:${session}` },
+      } as Draft
+      const before = await ledger.append([principal(one, 'One'), principal(two, 'Two'), held])
+      const erasure = { ground: 'art-17', by: two, approvers: ['three'.padEnd(22, '-')], basis: 'asked for by One' }
+      const erased = await ledger.erase({ scope: 'principal', of: one, ...erasure })
+      expect(erased).toMatchObject([{ entry: { kind: 'erasure', scope: 'principal', of: one, by: two } }])
+      const opened = () => Promise.all(before.map(({ index }) => ledger.disclosures(index)))
+      expect(await opened()).toEqual([{}, { name: 'Two' }, { action: 'x' }])
+      expect(await ledger.disclosures(erased[0]!.index)).toEqual({ basis: 'asked for by One' })
+      await expect(ledger.erase({ scope: 'principal', of: one, ...erasure })).rejects.toMatchObject({
+        code: 'ERR_LEDGER_MISSING',
+      })
+      // Whoever comes back is sealed under another key.
+      const [again] = await ledger.append([principal(one, 'One again')])
+      expect(await ledger.disclosures(again!.index)).toEqual({ name: 'One again' })
+      const writer = await ledger.attach({ slot: `session:${session}` })
+      await writer.write(Buffer.from('shown'))
+      const { id: attachment, salt, ...attached } = await writer.close()
+      await ledger.append([
+        {
+          ...{ kind: 'attachment', attachment, exchange: exchangeId(), session, part: 'response', type: 'text/plain' },
+          ...attached,
+          ...{ disclose: { contentSalt: salt }, slot: `session:${session}` },
+        },
+      ])
+      await ledger.erase({ scope: 'session', of: session, ...erasure })
+      expect(await opened()).toEqual([{}, { name: 'Two' }, {}])
+      const read = async () => {
+        for await (const _ of ledger.attachment(attachment));
+      }
+      await expect(read()).rejects.toMatchObject({ code: 'ERR_LEDGER_MISSING' })
+    })
+
     withLedger(
       'gives back an attachment as it was written, however it was cut into pieces, and by its own id only',
       async ledger => {

@@ -1,0 +1,102 @@
+/**
+ * What entries say was erased, and whether that was theirs to do: asked for by one person and approved by another, neither of them whom it
+ * is about, under no hold, and not by who released one. It needs no key: all of that stands in clear. With the vault's key, an erasure
+ * is an alibi for the disclosures that are gone of its own scope and slots, and for no others.
+ */
+import type { Entry, EntryOf } from '../lib/format/entry.ts'
+import { type ScopeName, Scopes, scopeName } from '../lib/format/scope.ts'
+import type { Finding } from './finding.ts'
+
+export interface ErasedScope {
+  /** Of the `erasure` entry. */
+  readonly index: number
+  readonly entry: EntryOf<'erasure'>
+}
+
+interface Hold {
+  readonly scope: ScopeName | 'ledger'
+  releasedBy?: string
+}
+
+export class Erasures {
+  readonly all: ErasedScope[] = []
+  readonly findings: Finding[] = []
+  readonly #types = new Map<string, string>()
+  /** Who acted in a session, by its id. */
+  readonly #sessions = new Map<string, readonly (string | undefined)[]>()
+  readonly #holds = new Map<string, Hold>()
+  readonly #bySlot = new Map<number, ErasedScope[]>()
+  #scopes: Scopes | undefined
+
+  /** Holds that stand at the end. */
+  get holds(): number {
+    return [...this.#holds.values()].filter(({ releasedBy }) => releasedBy === undefined).length
+  }
+
+  /** In index order. */
+  add(index: number, entry: Entry): void {
+    switch (entry.kind) {
+      case 'principal':
+        this.#types.set(entry.subject, entry.type)
+        return
+      case 'session-opened':
+        this.#sessions.set(entry.session, [entry.subject, entry.principal, entry.owner])
+        return
+      case 'hold-placed': {
+        const { hold, scope, of = '' } = entry
+        if (this.#holds.has(hold)) this.#invalid(index, `places the hold ${hold} again`)
+        else this.#holds.set(hold, { scope: scope === 'ledger' ? scope : scopeName({ scope, of }) })
+        return
+      }
+      case 'hold-released': {
+        const hold = this.#holds.get(entry.hold)
+        if (hold === undefined || hold.releasedBy !== undefined)
+          this.#invalid(index, 'releases a hold that does not stand')
+        else hold.releasedBy = entry.by
+        return
+      }
+      case 'erasure': {
+        const why = this.#objection(entry)
+        if (why !== undefined) this.#invalid(index, `erases ${entry.scope} ${entry.of}, ${why}`)
+        const erased = { index, entry }
+        this.all.push(erased)
+        for (const slot of entry.slots) this.#bySlot.set(slot, [...(this.#bySlot.get(slot) ?? []), erased])
+        return
+      }
+      default:
+    }
+  }
+
+  /** To be told of every entry before `by` is asked. */
+  learn(entries: Iterable<Entry>): void {
+    this.#scopes = new Scopes()
+    for (const entry of entries) this.#scopes.learn(entry)
+  }
+
+  /** @returns the index of the entry that says that what this one disclosed under that slot was erased */
+  by(index: number, entry: Entry, slot: number): number | undefined {
+    const of = this.#bySlot.get(slot) ?? []
+    return of.find(erased => erased.index > index && this.#scopes?.mayBe(entry, scopeName(erased.entry)))?.index
+  }
+
+  #objection({ scope, of, by, approvers }: EntryOf<'erasure'>): string | undefined {
+    const people = [by, ...approvers]
+    const concerned = scope === 'principal' ? [of] : this.#sessions.get(of)
+    if (concerned === undefined) return 'a session that no entry opened'
+    if (scope === 'principal' && !this.#types.has(of)) return 'whom no entry names'
+    if (approvers.length === 0) return 'and nobody has approved it'
+    if (new Set(people).size !== people.length) return 'approved by who asked for it, or twice by one person'
+    if (people.some(one => this.#types.get(one) !== 'person')) return 'by or with the approval of what is no person'
+    if (people.some(one => concerned.includes(one))) return 'by or with the approval of whom it is about'
+    for (const { scope: held, releasedBy } of this.#holds.values()) {
+      if (held !== 'ledger' && held !== scopeName({ scope, of })) continue
+      if (releasedBy === undefined) return 'under a hold'
+      if (releasedBy === by) return 'by who released the hold on it'
+    }
+    return undefined
+  }
+
+  #invalid(index: number, what: string): void {
+    this.findings.push({ code: 'ERASURE_UNAUTHORISED', what: `entry ${index} ${what}`, index })
+  }
+}

@@ -1,0 +1,70 @@
+/** Whose an erasure was to make, as entries in clear tell it. */
+import { describe, expect, it } from 'vitest'
+import { Erasures } from '../../evidence/erasures.ts'
+import type { Entry } from '../../lib/format/entry.ts'
+
+const [customer, officer, counsel, robot] = ['customer', 'officer', 'counsel', 'robot']
+const session = 'the session'
+type Made = Record<string, unknown>
+
+const people: Made[] = [
+  ...[customer, officer, counsel].map(subject => ({ kind: 'principal', subject, type: 'person' })),
+  { kind: 'principal', subject: robot, type: 'agent', owner: counsel },
+  { kind: 'session-opened', session, subject: robot, principal: customer, owner: counsel },
+]
+const erasure = (more: Made = {}): Made => ({
+  ...{ kind: 'erasure', scope: 'principal', of: customer, by: officer, approvers: [counsel], slots: [1] },
+  ...more,
+})
+const ofSession = (more: Made) => erasure({ scope: 'session', of: session, ...more })
+
+function findings(...entries: Made[]): string[] {
+  const erasures = new Erasures()
+  for (const [index, entry] of [...people, ...entries].entries()) erasures.add(index, entry as unknown as Entry)
+  return erasures.findings.map(({ what }) => what)
+}
+
+describe('an erasure', () => {
+  it('that one person asked for and another approved, about neither of them, is theirs to make', () => {
+    expect(findings(erasure())).toEqual([])
+  })
+
+  // biome-ignore format: a table
+  it.each([
+    ['nobody approved',                     erasure({ approvers: [] }),                                 'nobody has approved it'],
+    ['who asked for it approved',           erasure({ approvers: [officer] }),                          'approved by who asked'],
+    ['one person approved twice',           erasure({ approvers: [counsel, counsel] }),                 'twice by one person'],
+    ['whom it is about asked for',          erasure({ by: customer }),                                  'whom it is about'],
+    ['whom it is about approved',           erasure({ approvers: [customer] }),                         'whom it is about'],
+    ['somebody unknown approved',           erasure({ approvers: ['nobody'] }),                         'no person'],
+    ['an agent asked for',                  erasure({ by: robot }),                                     'no person'],
+    ['is of somebody unknown',              erasure({ of: 'nobody' }),                                  'whom no entry names'],
+    ['is of a session that never was',      erasure({ scope: 'session', of: 'none' }),                  'no entry opened'],
+    ['the principal of a session approved', ofSession({ approvers: [customer] }),                       'whom it is about'],
+    ['the owner of its agent approved', ofSession({ approvers: [counsel] }),                   'whom it is about'],
+  ])('that %s is told', (_, entry, what) => {
+    expect(findings(entry)).toEqual([expect.stringContaining(what)])
+  })
+
+  // biome-ignore format: a table
+  it.each([
+    ['of the whole ledger',  { scope: 'ledger' },                  true],
+    ['of whom it is about',  { scope: 'principal', of: customer }, true],
+    ['of somebody else',     { scope: 'principal', of: counsel },  false],
+    ['of a session',         { scope: 'session', of: session },    false],
+  ])('under a hold %s, or by who released it, is told', (_, scope, binds) => {
+    const hold = { kind: 'hold-placed', hold: 'h-1', by: counsel, ...scope }
+    const released = (by: string) => ({ kind: 'hold-released', hold: 'h-1', by })
+    const told = (what: string) => (binds ? [expect.stringContaining(what)] : [])
+    expect(findings(hold, erasure())).toEqual(told('under a hold'))
+    expect(findings(hold, released(officer), erasure())).toEqual(told('who released the hold'))
+    expect(findings(hold, released(counsel), erasure())).toEqual([])
+  })
+
+  it('holds are placed once, and released once', () => {
+    const hold = { kind: 'hold-placed', hold: 'h-1', scope: 'ledger', by: counsel }
+    const released = { kind: 'hold-released', hold: 'h-1', by: officer }
+    expect(findings(hold, released, released)).toEqual([expect.stringContaining('does not stand')])
+    expect(findings(hold, hold)).toEqual([expect.stringContaining('again')])
+  })
+})

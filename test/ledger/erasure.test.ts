@@ -1,0 +1,199 @@
+/** Erasing on disk: what is gone, what stays, what each loss is called, and that a kill at any system call leaves nothing half said. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { slotFile, slotsInFile, vaultBundle } from '../../lib/format/layout.ts'
+import { decodeSealed, encodeSealed, slotBytes } from '../../lib/format/vault.ts'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { allEntries } from '../support/directory-ledger.ts'
+import {
+  copyOf,
+  customer,
+  disclosed,
+  type Erasable,
+  erasableLedger,
+  erased,
+  erasure,
+  officer,
+  session,
+  verified,
+} from '../support/erasable-ledger.ts'
+import { interop } from '../support/interop.ts'
+
+let whole: Erasable
+/** With the customer erased, and the session. */
+let gone: Erasable
+const ofSession = erasure({ scope: 'session', of: session })
+
+// Shared by all tests of this file, each of which works on a copy.
+let folder: string
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'counterfoil-erasure-'))
+  whole = await erasableLedger(join(folder, 'whole'))
+  gone = await erased(copyOf(whole, join(folder, 'gone')), erasure(), ofSession)
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const slotsIn = async (at: Erasable) => {
+  const ledger = await openDirectoryLedger(copyOf(at).options)
+  const entries = await allEntries(ledger)
+  await ledger.close()
+  return entries.flatMap(({ index, entry }) => (entry.kind === 'erasure' ? [{ index, slots: entry.slots }] : []))
+}
+const codesOf = async (at: Erasable) => {
+  const { verdict, findings } = await verified(at)
+  return { verdict, codes: [...new Set(findings.map(({ code }) => code))] }
+}
+const file = ({ options }: Erasable, path: string) => join(options.directory, path)
+/** Puts one slot's 64 bytes where they were or were not. */
+function setSlot(at: Erasable, slot: number, bytes: Uint8Array): void {
+  const path = file(at, slotFile(slot))
+  const slots = readFileSync(path)
+  slots.set(bytes, (slot % slotsInFile) * slotBytes)
+  writeFileSync(path, slots)
+}
+const slotOf = (at: Erasable, slot: number) => {
+  const from = (slot % slotsInFile) * slotBytes
+  return readFileSync(file(at, slotFile(slot))).subarray(from, from + slotBytes)
+}
+
+describe('an erasure', () => {
+  it('leaves nothing of its scope that opens, in whatever opening it was recorded, and all of everybody else', async () => {
+    const entries = await disclosed(copyOf(gone))
+    const text = JSON.stringify(entries.map(({ values }) => values))
+    for (const lost of ['customer@', 'the customer came', '192.0.2.1', 'select 1']) expect(text).not.toContain(lost)
+    for (const kept of ['officer@crm.example', 'counsel@crm.example', 'asked in writing']) expect(text).toContain(kept)
+    expect(JSON.stringify(await disclosed(copyOf(whole)))).toContain('the customer came')
+  })
+
+  it('is told by who verifies, with the key how much of what is gone, and without it who erased what', async () => {
+    const { verdict, findings, steps } = await verified(gone)
+    expect({ verdict, findings }).toEqual({ verdict: 'OK', findings: [] })
+    const detail = (name: string) => steps.find(step => step.name === name)?.detail
+    const [of, ofOther] = await slotsIn(gone)
+    expect(detail('disclosures')).toContain(
+      `6 disclosures, and 1 attachments are ERASED (by #${of!.index}, #${ofOther!.index})`,
+    )
+    expect(detail('erasures')).toContain(`#${of!.index} principal ${customer}, #${ofOther!.index} session ${session}`)
+  })
+
+  it('deletes the ciphertexts and the recording, and overwrites the keys where they lay', async () => {
+    const before = (await slotsIn(gone)).flatMap(({ slots }) => slots.map(slot => slotOf(whole, slot)))
+    expect(before.length).toBeGreaterThanOrEqual(3)
+    const files = readdirSync(gone.options.directory, { recursive: true, withFileTypes: true }).filter(f => f.isFile())
+    for (const { parentPath, name } of files) {
+      const bytes = readFileSync(join(parentPath, name))
+      for (const slot of before) expect(bytes.includes(slot), name).toBe(false)
+    }
+    expect(files.filter(({ parentPath }) => parentPath.includes('attachments'))).toEqual([])
+    expect(existsSync(file(gone, 'vault/erasing'))).toBe(false)
+    const ciphertexts = (at: Erasable) => readFileSync(file(at, vaultBundle(0))).length
+    expect(ciphertexts(gone)).toBeLessThan(ciphertexts(whole))
+  })
+
+  it('is refused where nothing is there to erase, and while a recording of it is being written', async () => {
+    const ledger = await openDirectoryLedger(copyOf(gone).options)
+    const missing = { code: 'ERR_LEDGER_MISSING' }
+    await expect(ledger.erase!(erasure())).rejects.toMatchObject(missing)
+    const writer = await ledger.attach({ slot: `principal:${officer}` })
+    await expect(ledger.erase!(erasure({ of: officer }))).rejects.toMatchObject(missing)
+    await writer.close()
+    await ledger.close()
+    expect(await verified(gone)).toMatchObject({ verdict: 'OK' })
+  })
+})
+
+describe('what is gone without an erasure of its own', () => {
+  it('is missing, where nothing was erased, and where something else was', async () => {
+    const missing = { verdict: 'TAMPERED', codes: ['DISCLOSURE_MISSING'] }
+    const slots = (await slotsIn(gone))[0]!.slots
+    const lost = copyOf(whole)
+    setSlot(lost, slots[0]!, Buffer.alloc(slotBytes))
+    expect(await codesOf(lost)).toEqual(missing)
+    // The officer's name lies beside the customer's.
+    const other = copyOf(gone)
+    setSlot(other, slots[0]! + 1, Buffer.alloc(slotBytes))
+    expect(await codesOf(other)).toEqual(missing)
+  })
+
+  it('is missing though the vault is made to say that it lay in a slot that was erased', async () => {
+    const slots = (await slotsIn(gone))[0]!.slots
+    const forged = copyOf(gone)
+    const path = file(forged, vaultBundle(0))
+    const bytes = readFileSync(path)
+    const parts: Buffer[] = []
+    for (let at = 0, i = 0; at < bytes.length; i += 1) {
+      const { sealed, end } = decodeSealed(bytes, at)
+      // Entries 2, 3 and 4 name the customer, the officer and counsel.
+      parts.push(encodeSealed(i === 3 ? sealed.map(() => ({ slot: slots[0]!, box: Buffer.alloc(0) })) : sealed))
+      at = end
+    }
+    writeFileSync(path, Buffer.concat(parts))
+    expect(await codesOf(forged)).toEqual({ verdict: 'TAMPERED', codes: ['DISCLOSURE_MISSING'] })
+  })
+})
+
+it('an erasure that is not finished, or whose keys were put back from a copy, is not OK', async () => {
+  const begun = copyOf(gone)
+  writeFileSync(file(begun, 'vault/erasing'), '{"size":1,"slots":[0]}')
+  expect(await codesOf(begun)).toEqual({ verdict: 'INCOMPLETE', codes: ['ERASURE_UNDONE'] })
+  const restored = copyOf(gone)
+  for (const { slots } of await slotsIn(gone)) for (const slot of slots) setSlot(restored, slot, slotOf(whole, slot))
+  expect((await codesOf(restored)).codes).toContain('ERASURE_UNDONE')
+})
+
+it('an erasure that nobody else approved is told, by what stands in clear', async () => {
+  const at = await erased(copyOf(whole), erasure({ approvers: [officer] }))
+  expect(await codesOf(at)).toEqual({ verdict: 'TAMPERED', codes: ['ERASURE_UNAUTHORISED'] })
+})
+
+describe('a kill in the midst of an erasure', () => {
+  const script = fileURLToPath(new URL('children/erase.ts', import.meta.url))
+  const calls = 'pwrite64,pwritev,fsync,fdatasync,rename,unlink,ftruncate'
+  /** COUNTERFOIL_KILLS=all kills at each system call in turn. */
+  const all = process.env.COUNTERFOIL_KILLS === 'all'
+
+  /** @returns whether it was killed, at that call that writes */
+  function killedAt(strace: string, { options, sealKey }: Erasable, call: number): boolean {
+    const note = options.noteKey.export({ type: 'pkcs8', format: 'pem' })
+    const settings = { directory: options.directory, note, seal: sealKey, erasures: [erasure(), ofSession] }
+    const inject = [`--inject=${calls}:signal=SIGKILL:when=${call}`, '-f', '-qq', '-o', '/dev/null']
+    const child = spawnSync(
+      strace,
+      [...inject, process.execPath, '--import', 'tsx', script, JSON.stringify(settings)],
+      { encoding: 'utf8', env: { ...process.env, UV_THREADPOOL_SIZE: '1' }, timeout: 60_000 },
+    )
+    return child.status !== 0
+  }
+
+  interop(
+    'strace',
+    'leaves what says that it is not done, and the next opening does it, or nothing of it was said',
+    async strace => {
+      // The opening comes first, with some twenty of them.
+      const sample = Array.from({ length: 3 }, () => 16 + Math.floor(Math.random() * 32))
+      let undone = 0
+      for (const call of all ? Array.from({ length: 100 }, (_, i) => i + 1) : sample) {
+        const at = copyOf(whole)
+        const ended = !killedAt(strace, at, call)
+        const { verdict, codes } = await codesOf(at)
+        if (verdict !== 'OK') {
+          expect({ call, verdict, codes }).toEqual({ call, verdict: 'INCOMPLETE', codes: ['ERASURE_UNDONE'] })
+          undone += 1
+        }
+        const entries = await disclosed(at)
+        const text = JSON.stringify(entries.map(({ values }) => values))
+        const said = entries.flatMap(({ entry }) => (entry.kind === 'erasure' ? [entry.scope] : []))
+        expect(text.includes('customer came'), `call ${call}`).toBe(!said.includes('principal'))
+        expect(text.includes('select 1'), `call ${call}`).toBe(!said.includes('session'))
+        expect(await codesOf(at), `call ${call}`).toEqual({ verdict: 'OK', codes: [] })
+        if (ended) break
+      }
+      if (all) expect(undone).toBeGreaterThan(5)
+    },
+    all ? 3_600_000 : 120_000,
+  )
+})
