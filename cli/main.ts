@@ -6,6 +6,8 @@ import { bundle } from './commands/bundle.ts'
 import { check } from './commands/check.ts'
 import { demo } from './commands/demo.ts'
 import { desk } from './commands/desk.ts'
+import { erase } from './commands/erase.ts'
+import { hold } from './commands/hold.ts'
 import { init } from './commands/init.ts'
 import { keys } from './commands/keys.ts'
 import { login } from './commands/login.ts'
@@ -31,7 +33,23 @@ const program = new Command('counterfoil')
     '\nexit status: 0 good, 1 exceptions noted or refused, 2 usage or configuration, 3 integrity broken, 4 could not tell',
   )
 
-for (const register of [demo, init, check, serve, keys, login, desk, tail, show, replay, verify, bundle, verifyBundle])
+for (const register of [
+  demo,
+  init,
+  check,
+  serve,
+  keys,
+  login,
+  desk,
+  tail,
+  show,
+  replay,
+  verify,
+  bundle,
+  verifyBundle,
+  hold,
+  erase,
+])
   register(program)
 for (const command of program.commands) command.exitOverride()
 

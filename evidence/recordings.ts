@@ -36,12 +36,26 @@ export async function recordings(
     )
   }
   const vault = new Vault(files, options.wrappingKey, trust.origin, checkpoint.size)
-  const attachments = records.flatMap(({ index, entry }) => {
+  const attachments = records.flatMap(({ index, entry, opened }) => {
     if (entry.kind !== 'attachment') return []
     if (![entry.attachment, entry.exchange, entry.session].includes(id)) return []
-    return [{ index, entry, content: () => readAttachment(files, vault, trust.origin, { index, entry }) }]
+    return [
+      {
+        index,
+        entry,
+        content: () =>
+          opened.erased === undefined
+            ? readAttachment(files, vault, trust.origin, { index, entry })
+            : gone(opened.erased.by),
+      },
+    ]
   })
   return { attachments, session: sessionIn(records, id) }
+}
+
+async function* gone(by: number): AsyncGenerator<Buffer> {
+  yield* []
+  throw new LedgerError('ERR_LEDGER_MISSING', `erased (by #${by})`)
 }
 
 function sessionIn(records: readonly LedgerRecord[], id: string): LedgerRecord[] | undefined {

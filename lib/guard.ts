@@ -2,6 +2,8 @@
 import { Approvalbook } from './approvals/approvalbook.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { compose, type Stage } from './compose.ts'
+import { Custodian } from './custody/custodian.ts'
+import { Holds } from './custody/holds.ts'
 import { Desk } from './desk.ts'
 import { appendDenial, askedOfUs } from './entries.ts'
 import { Fault } from './errors.ts'
@@ -44,6 +46,8 @@ export interface Guard extends Gate {
   readonly policy: Policy
   readonly principals: Principals
   readonly desk: Desk
+  /** Erasures and legal holds. */
+  readonly custodian: Custodian
   /** Cuts live sessions, waits for what is in flight, and closes the ledger. */
   close(): Promise<void>
 }
@@ -53,7 +57,9 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
   const principals = new Principals(ledger)
   const grants = new Grantbook(clock)
   const approvals = new Approvalbook(ledger, clock)
+  const holds = new Holds()
   const fold = (stored: Stored) => {
+    holds.fold(stored.entry)
     grants.fold(stored)
     approvals.fold(stored)
   }
@@ -62,6 +68,7 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
   const live = (stored: Stored) => {
     principals.follow(stored)
     fold(stored)
+    if (stored.entry.kind === 'erasure') principals.forget(stored.entry.of)
   }
   ledger.follow(stored => (later === undefined ? live(stored) : void later.push(stored)))
   let last = -1
@@ -107,6 +114,7 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
     policy,
     principals,
     desk: new Desk({ ledger, grants, approvals, principals, policy, clock }),
+    custodian: new Custodian({ ledger, grants, approvals, holds, principals, policy, clock }),
     async identify(credential) {
       const subject = await parts.identify(credential)
       refuseExpired(subject, clock)

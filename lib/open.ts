@@ -15,6 +15,8 @@ export interface OpenOptions {
   readonly placement: 'gateway' | 'embedded'
   /** What an operator should know of the ledger. */
   readonly onEvent?: SharedOptions['onEvent']
+  /** Whether a ledger is made where there is none. Default: true. */
+  readonly create?: boolean
 }
 
 const embedded: OpenOptions = { software: 'counterfoil', placement: 'embedded' }
@@ -36,7 +38,10 @@ export async function guard(given: GuardParts | { readonly config: string }): Pr
   return openGuard(config, embedded)
 }
 
-export async function openGuard(config: Config, { software, placement, onEvent }: OpenOptions): Promise<Guard> {
+export async function openGuard(
+  config: Config,
+  { software, placement, create = true, onEvent }: OpenOptions,
+): Promise<Guard> {
   const { armored, passphrase } = config.ledger.sealKey
   const policy = await casbinPolicy(config.policy)
   const options = {
@@ -51,7 +56,7 @@ export async function openGuard(config: Config, { software, placement, onEvent }
     ...(onEvent === undefined ? {} : { onDisk: onEvent }),
     software,
     placement,
-    create: true,
+    create,
   }
   const ledger = config.ledger.shared
     ? await openSharedLedger({ ...options, ...(onEvent === undefined ? {} : { onEvent }) })

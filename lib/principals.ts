@@ -78,6 +78,18 @@ export class Principals {
     }
   }
 
+  /** The pseudonym of a name that is known; undefined where it was erased, or never seen. */
+  async pseudonymOf(name: string): Promise<string | undefined> {
+    return (await this.#byName.get(name))?.pseudonym
+  }
+
+  /** Once it was erased: whoever comes back under that name is a new principal. */
+  forget(pseudonym: string): void {
+    const name = this.#names.get(pseudonym)
+    this.#names.delete(pseudonym)
+    if (name !== undefined) this.#byName.delete(name)
+  }
+
   /** The name behind a pseudonym, for those who may see it; undefined where unknown or erased. */
   nameOf(pseudonym: string): string | undefined {
     return this.#names.get(pseudonym)

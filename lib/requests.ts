@@ -4,8 +4,8 @@ import { Refusal } from './errors.ts'
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 
-/** 60 random bits in Crockford's base 32: short enough to read out, too many to guess. `g`: a grant, `a`: an approval */
-export function newId(kind: 'a' | 'g'): string {
+/** 60 random bits in Crockford's base 32: short enough to read out, too many to guess. `g`: a grant, `a`: an approval, `h`: a hold */
+export function newId(kind: 'a' | 'g' | 'h'): string {
   return `${kind}-${[...randomBytes(12)].map(byte => alphabet[byte % 32]).join('')}`
 }
 

@@ -38,7 +38,10 @@ export function show(program: Command): void {
         )
       const names = namesOf(records)
       out.result(
-        found.map(({ index, entry, opened }) => ({ index, entry, disclosed: opened.values })),
+        found.map(({ index, entry, opened }) => ({
+          ...{ index, entry, disclosed: opened.values },
+          ...(opened.erased === undefined ? {} : { erased: opened.erased }),
+        })),
         () => {
           for (const record of found) print(out, record, names)
         },
@@ -69,6 +72,10 @@ function print(out: Output, { index, entry, opened }: LedgerRecord, names: Reado
   }
   for (const [name, value] of Object.entries(opened.values))
     out.line(`    ${colour.cyan(name)} (disclosed): ${text(value, names)}`)
+  if (opened.erased !== undefined) {
+    const { count, by } = opened.erased
+    out.line(`    ${colour.yellow(`${count} ${count === 1 ? 'disclosure' : 'disclosures'} erased (by #${by})`)}`)
+  }
 }
 
 function text(value: Json, names: ReadonlyMap<string, string>): string {

@@ -54,7 +54,7 @@ export function openingState(records: readonly LedgerRecord[], opening: number):
   const signs = new Set(last.values())
   const matters = ({ index, entry }: LedgerRecord) =>
     signs.has(index) ||
-    ['opened', 'principal', 'policy'].includes(entry.kind) ||
+    ['opened', 'principal', 'policy', 'erasure', 'hold-placed', 'hold-released'].includes(entry.kind) ||
     references(entry).some(id => used.has(id) || (opens(entry) && !closed.has(id)))
   // With what was done under a grant that lives on comes what became of it, or it would seem to be under way.
   const kept = new Set(

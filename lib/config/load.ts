@@ -19,6 +19,9 @@ import { agentsFile, type ConfigFile, configFile, controlsFile } from './schema.
 import { resolveSecret, Secret } from './secrets.ts'
 import { type Path, readYaml, type YamlFile } from './yaml.ts'
 
+/** Rights about the vault are on `ledger/vault`. */
+const ledgerTarget = 'ledger'
+
 export class Loader {
   readonly problems: Problem[] = []
   readonly #file: string
@@ -182,6 +185,8 @@ export class Loader {
     for (const [i, { name }] of targets.entries()) {
       if (targets.findIndex(other => other.name === name) < i)
         this.#report(source, pathOf(i), 'this name is taken already')
+      if (name === ledgerTarget)
+        this.#report(source, pathOf(i), "this name is the ledger's own: rights about its vault are given on it")
     }
     if (targets.length === 0)
       this.#report(source, [], 'nothing is guarded', 'add a listener to listen, or an application to embedded')
@@ -197,7 +202,7 @@ export class Loader {
     const model = shipped ? undefined : await this.#read(policy.model!, from('policy', 'model'))
     const rulesText = await this.#read(policy.rules, from('policy', 'rules'))
     const controlsText = await this.#read(controls, from('controls'))
-    const names = targets.map(({ name }) => name)
+    const names = [...targets.map(({ name }) => name), ledgerTarget]
     const files = { model: shipped ? undefined : shown(policy.model!), rules: shown(policy.rules) }
     const found = checkPolicy({ model, rules: rulesText ?? '', targets: names, files })
     this.problems.push(...found)

@@ -1,0 +1,31 @@
+/** Opens the ledger of a configuration for those who erase, hold and release: identified each by a key of their own, and closes it again. */
+import { loadConfig } from '../lib/config/config.ts'
+import type { Custodian } from '../lib/custody/custodian.ts'
+import { isOurs, LedgerError } from '../lib/errors.ts'
+import type { Subject } from '../lib/identity/subject.ts'
+import { openGuard } from '../lib/open.ts'
+import { version } from './version.ts'
+
+/**
+ * @param secrets a key or token for each person
+ * @throws LedgerError ERR_LEDGER_LOCKED while a gateway writes to the ledger; whatever `work` throws
+ */
+export async function withCustody(
+  config: string,
+  secrets: readonly string[],
+  work: (custodian: Custodian, people: readonly Subject[]) => Promise<void>,
+): Promise<void> {
+  const software = `counterfoil/${version}`
+  const given = await loadConfig(config, { evidence: true })
+  const guard = await openGuard(given, { software, placement: 'gateway', create: false }).catch(error => {
+    if (!isOurs(error) || error.code !== 'ERR_LEDGER_LOCKED') throw error
+    throw new LedgerError('ERR_LEDGER_LOCKED', `${error.message}: stop what writes to it first`, error.data)
+  })
+  try {
+    const people: Subject[] = []
+    for (const secret of secrets) people.push(await guard.identify({ kind: 'bearer', secret }))
+    await work(guard.custodian, people)
+  } finally {
+    await guard.close()
+  }
+}

@@ -1,0 +1,196 @@
+/** Who may have something erased, or held back from that: two people, by right, under no hold. Every refusal is an entry. */
+import type { Approvalbook } from '../approvals/approvalbook.ts'
+import type { Clock } from '../clock.ts'
+import { Misuse, Refusal } from '../errors.ts'
+import { scopeName } from '../format/scope.ts'
+import { isWaiting } from '../grants/grant.ts'
+import type { Grantbook } from '../grants/grantbook.ts'
+import type { Subject } from '../identity/subject.ts'
+import type { DraftOf, Ledger } from '../ledger/ledger.ts'
+import type { Policy } from '../policy/policy.ts'
+import type { Actors, Principals } from '../principals.ts'
+import { newId } from '../requests.ts'
+import { explained, objection } from '../separation.ts'
+import type { Holds } from './holds.ts'
+
+/** What rights about the vault are given on. */
+export const vaultResource = 'ledger/vault'
+
+/** Of a person, agent or service by name; or of a session by id. */
+export type Target =
+  | { readonly scope: 'principal'; readonly name: string }
+  | { readonly scope: 'session'; readonly id: string }
+
+export interface EraseRequest {
+  readonly target: Target
+  /** A word for why, in clear: `art-17`. */
+  readonly ground: string
+  /** In full, disclosed to who has the vault's key. */
+  readonly basis: string
+}
+
+export interface Erased {
+  /** Of the first `erasure` entry. */
+  readonly index: number
+  readonly slots: number
+}
+
+interface Parts {
+  readonly ledger: Ledger
+  readonly grants: Grantbook
+  readonly approvals: Approvalbook
+  readonly holds: Holds
+  readonly principals: Principals
+  readonly policy: Policy
+  readonly clock: Clock
+}
+
+interface Scope {
+  readonly scope: 'principal' | 'session'
+  readonly of: string
+  /** Pseudonyms of whom it is about. */
+  readonly concerned: readonly (string | undefined)[]
+}
+
+interface Why {
+  readonly why: string
+  readonly hold?: string
+}
+
+const words: Readonly<Record<string, string>> = {
+  ...explained,
+  concerned: 'this is about you, or was done by you or for you: two other people must do it',
+  'under-hold': 'a legal hold covers this: it must be released first',
+  'released-the-hold': 'you have released a hold on this: another person must ask for its erasure',
+  undecided: 'something that they asked for or approved is not decided yet: have it decided, or let it lapse, first',
+  'no-such-hold': 'no hold under that id stands',
+}
+
+export class Custodian {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /**
+   * @param by who asks for it. @param approver another person
+   * @throws Refusal ERR_ACCESS_DENIED, ERR_OBLIGATION_UNMET (a hold, no basis, nothing undecided may be left); recorded by then
+   * @throws LedgerError ERR_LEDGER_MISSING where nothing of it is there to erase
+   * @throws Misuse ERR_OPTION_INVALID where no such principal or session is known, or the ledger cannot erase
+   */
+  async erase(by: Subject, approver: Subject, { target, ground, basis }: EraseRequest): Promise<Erased> {
+    const { ledger, principals } = this.#parts
+    if (ledger.erase === undefined) throw new Misuse('ERR_OPTION_INVALID', 'this ledger cannot erase')
+    const { scope, of, concerned } = await this.#scope(target)
+    const [asks, approves] = [await principals.actors(by), await principals.actors(approver)]
+    const why = this.#objection(by, asks, approver, approves, { scope, of, concerned })
+    if (why !== undefined) throw await this.#refused('erase', of, asks, [approves.subject], why)
+    requireText(basis, 'a basis')
+    const people = { by: asks.subject, approvers: [approves.subject] }
+    const stored = await ledger.erase({ scope, of, ground, basis, ...people })
+    const slots = stored.reduce((sum, { entry }) => sum + (entry.kind === 'erasure' ? entry.slots.length : 0), 0)
+    return { index: stored[0]!.index, slots }
+  }
+
+  /** @returns the hold's id. @throws Refusal ERR_ACCESS_DENIED, ERR_OBLIGATION_UNMET (no reason) @throws Misuse as erase */
+  async place(by: Subject, target: Target | { readonly scope: 'ledger' }, reason: string): Promise<string> {
+    const { ledger, principals } = this.#parts
+    const on = target.scope === 'ledger' ? { scope: target.scope } : await this.#scope(target)
+    const of = 'of' in on ? on.of : undefined
+    const actors = await principals.actors(by)
+    const why = this.#unentitled(by, 'hold')
+    if (why !== undefined) throw await this.#refused('place', of ?? 'ledger', actors, [], why)
+    requireText(reason, 'a reason')
+    const hold = newId('h')
+    const draft: DraftOf<'hold-placed'> = { kind: 'hold-placed', hold, scope: on.scope, of, by: actors.subject }
+    await ledger.append([{ ...draft, disclose: { reason } }])
+    return hold
+  }
+
+  /** @throws Refusal ERR_ACCESS_DENIED, ERR_OBLIGATION_UNMET (no such hold, no reason) */
+  async release(by: Subject, hold: string, reason: string): Promise<void> {
+    const { ledger, principals, holds } = this.#parts
+    const actors = await principals.actors(by)
+    const found = holds.get(hold)
+    const stands = found !== undefined && found.releasedBy === undefined
+    const why = this.#unentitled(by, 'release') ?? (stands ? undefined : { why: 'no-such-hold' })
+    if (why !== undefined) throw await this.#refused('release', found?.id ?? 'unknown', actors, [], why)
+    requireText(reason, 'a reason')
+    await ledger.append([{ kind: 'hold-released', hold, by: actors.subject, disclose: { reason } }])
+  }
+
+  #unentitled(by: Subject, action: 'erase' | 'hold' | 'release'): Why | undefined {
+    if (by.type !== 'person') return { why: 'not-a-person' }
+    const may = this.#parts.policy.decide(by, [{ action, resource: vaultResource }]).permit
+    return may ? undefined : { why: 'no-right' }
+  }
+
+  #objection(by: Subject, asks: Actors, approver: Subject, approves: Actors, scope: Scope): Why | undefined {
+    const { policy, holds } = this.#parts
+    const unentitled = this.#unentitled(by, 'erase')
+    if (unentitled !== undefined) return unentitled
+    const item = {
+      ...{ id: '', subject: asks.subject, principal: asks.principal, owner: asks.owner },
+      ...{ accesses: [{ action: 'erase', resource: vaultResource }], roles: [], approvers: [], globs: false },
+    }
+    const why = objection(policy, approver, approves, item)
+    if (why !== undefined) return { why }
+    if ([asks.subject, approves.subject].some(one => scope.concerned.includes(one))) return { why: 'concerned' }
+    const covering = holds.on(scopeName(scope))
+    const standing = covering.find(({ releasedBy }) => releasedBy === undefined)
+    if (standing !== undefined) return { why: 'under-hold', hold: standing.id }
+    const released = covering.find(({ releasedBy }) => releasedBy === asks.subject)
+    if (released !== undefined) return { why: 'released-the-hold', hold: released.id }
+    // Whoever comes back does so under another pseudonym, and could then decide what they asked for themselves.
+    return scope.scope === 'principal' && this.#undecided(scope.of) ? { why: 'undecided' } : undefined
+  }
+
+  #undecided(pseudonym: string): boolean {
+    const { grants, approvals, clock } = this.#parts
+    const now = clock.now()
+    return [
+      ...grants.all().filter(grant => isWaiting(grant, now)),
+      ...approvals.all().filter(({ status, until }) => status === 'pending' && now < until),
+    ].some(item => {
+      const approvers = 'approvers' in item ? item.approvers : []
+      return [item.subject, item.principal, item.owner, ...approvers].includes(pseudonym)
+    })
+  }
+
+  async #scope(target: Target): Promise<Scope> {
+    const { ledger, principals } = this.#parts
+    if (target.scope === 'principal') {
+      const of = await principals.pseudonymOf(target.name)
+      if (of === undefined) throw unknown('nobody of that name is known to this ledger: erased already, or never seen')
+      return { scope: target.scope, of, concerned: [of] }
+    }
+    for await (const { entry } of ledger.entries()) {
+      if (entry.kind !== 'session-opened' || entry.session !== target.id) continue
+      return { scope: target.scope, of: target.id, concerned: [entry.subject, entry.principal, entry.owner] }
+    }
+    throw unknown('no session of that id is in this ledger')
+  }
+
+  async #refused(
+    verb: 'erase' | 'place' | 'release',
+    of: string,
+    { subject: by }: Actors,
+    approvers: readonly string[],
+    { why, hold }: Why,
+  ): Promise<Refusal> {
+    const unmet = ['under-hold', 'undecided', 'no-such-hold'].includes(why)
+    const code = unmet ? 'ERR_OBLIGATION_UNMET' : 'ERR_ACCESS_DENIED'
+    await this.#parts.ledger.append([{ kind: 'custody-refused', verb, of, by, approvers, code, why, hold }])
+    const which = hold === undefined ? '' : `: ${hold}`
+    return new Refusal(code, `${words[why] ?? 'not permitted'}${which}`, { of, why, ...(hold && { hold }) })
+  }
+}
+
+const unknown = (what: string) => new Misuse('ERR_OPTION_INVALID', what)
+
+function requireText(text: string, what: string): void {
+  if (text.trim() === '' || text.length > 2000 || !text.isWellFormed()) {
+    throw new Refusal('ERR_OBLIGATION_UNMET', `${what} is required, of at most 2000 characters`)
+  }
+}
