@@ -15,6 +15,7 @@ import { replay } from './commands/replay.ts'
 import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
 import { tail } from './commands/tail.ts'
+import { vault } from './commands/vault.ts'
 import { verify } from './commands/verify.ts'
 import { verifyBundle } from './commands/verify-bundle.ts'
 import { exit, exitStatusOf } from './exit.ts'
@@ -49,6 +50,7 @@ for (const register of [
   verifyBundle,
   hold,
   erase,
+  vault,
 ])
   register(program)
 for (const command of program.commands) command.exitOverride()

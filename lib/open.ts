@@ -3,7 +3,8 @@ import { type Config, loadConfig } from './config/config.ts'
 import { Misuse } from './errors.ts'
 import { buildGuard, type Guard, type GuardParts } from './guard.ts'
 import { configuredIdentity } from './identity/identify.ts'
-import { openDirectoryLedger } from './ledger/directory.ts'
+import { type DirectoryOptions, openDirectoryLedger } from './ledger/directory.ts'
+import type { Ledger } from './ledger/ledger.ts'
 import { openpgpSealer } from './ledger/sealer.ts'
 import { openSharedLedger, type SharedOptions } from './ledger/shared/open.ts'
 import { readPrivateKey } from './openpgp.ts'
@@ -38,13 +39,17 @@ export async function guard(given: GuardParts | { readonly config: string }): Pr
   return openGuard(config, embedded)
 }
 
-export async function openGuard(
+/** The ledger alone. @param options keys instead of the configuration's: to change the key of the vault */
+export async function openLedgerOf(
   config: Config,
-  { software, placement, create = true, onEvent }: OpenOptions,
-): Promise<Guard> {
+  {
+    create = true,
+    onEvent,
+    ...options
+  }: OpenOptions & Partial<Pick<DirectoryOptions, 'wrappingKey' | 'formerWrappingKey'>>,
+): Promise<Ledger> {
   const { armored, passphrase } = config.ledger.sealKey
-  const policy = await casbinPolicy(config.policy)
-  const options = {
+  const all = {
     directory: config.ledger.directory,
     origin: config.name,
     writer: config.ledger.writer,
@@ -54,13 +59,18 @@ export async function openGuard(
     heartbeatMs: config.ledger.heartbeatMs,
     disk: config.ledger.disk,
     ...(onEvent === undefined ? {} : { onDisk: onEvent }),
-    software,
-    placement,
     create,
+    ...options,
   }
-  const ledger = config.ledger.shared
-    ? await openSharedLedger({ ...options, ...(onEvent === undefined ? {} : { onEvent }) })
-    : await openDirectoryLedger(options)
+  // Whoever changes the key of the vault writes alone.
+  return config.ledger.shared && options.formerWrappingKey === undefined
+    ? openSharedLedger({ ...all, ...(onEvent === undefined ? {} : { onEvent }) })
+    : openDirectoryLedger(all)
+}
+
+export async function openGuard(config: Config, options: OpenOptions): Promise<Guard> {
+  const policy = await casbinPolicy(config.policy)
+  const ledger = await openLedgerOf(config, options)
   try {
     return await buildGuard({
       name: config.name,

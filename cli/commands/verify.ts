@@ -68,11 +68,11 @@ export function verify(program: Command): void {
 }
 
 /** @throws Misuse ERR_OPTION_INVALID */
-export async function vaultKey(file: string): Promise<Buffer> {
+export async function vaultKey(file: string, option = '--vault'): Promise<Buffer> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new Misuse('ERR_OPTION_INVALID', `--vault ${file}: the file cannot be read`, {}, error)
+    throw new Misuse('ERR_OPTION_INVALID', `${option} ${file}: the file cannot be read`, {}, error)
   })
   const key = Buffer.from(text.trim(), 'base64url')
-  if (key.length !== 32) throw new Misuse('ERR_OPTION_INVALID', `--vault ${file}: not 32 bytes in base64url`)
+  if (key.length !== 32) throw new Misuse('ERR_OPTION_INVALID', `${option} ${file}: not 32 bytes in base64url`)
   return key
 }

@@ -30,6 +30,9 @@ export const slotFile = (slot: number): string => `vault/slots/${tileNumber(Math
 /** What is being erased, until it is. */
 export const erasingFile = 'vault/erasing'
 
+/** Whether the key of the vault is being changed. */
+export const rotatingFile = 'vault/rotating'
+
 /** Attachments lie by the last two digits of their id, the random end: 256 folders. */
 export const attachmentFile = (id: string): string => `vault/attachments/${id.slice(-2)}/${id}`
 

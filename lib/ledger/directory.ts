@@ -12,6 +12,7 @@ import { recoveryDrafts, requireOpened, type Standing } from './opening.ts'
 import { checkOptions, type DirectoryOptions } from './options.ts'
 import { keepFoundSeal } from './publisher.ts'
 import { type Recovered, recover } from './recovery.ts'
+import { finishRewrap, requireWrappingKey, rewrap } from './rewrap.ts'
 import { certifyNoteKey } from './sealer.ts'
 import { leaderFolder } from './shared/address.ts'
 import { StoredBundles } from './stored-tiles.ts'
@@ -87,7 +88,7 @@ async function openLocked(
   lock: Lock,
   owed: (opening: Opening) => readonly Draft[],
 ): Promise<DirectoryLedger> {
-  const { directory, origin, sealer, create } = options
+  const { directory, origin, sealer, create, formerWrappingKey } = options
   const before = await readEpoch(directory)
   const recovered = await recover(directory, noteKey.verifierKey, before ?? 0)
   const isNew = recovered.tree.size === 0
@@ -101,6 +102,7 @@ async function openLocked(
       sealKey: sealer?.fingerprint,
     })
   }
+  if (formerWrappingKey === undefined && !isNew) await requireWrappingKey(options)
   const { stories, last } = await storiesOf(backwards(directory, recovered), options.writer)
   const standing = { stories, stopped: last?.kind === 'stopped' }
   const epoch = (before ?? 0) + 1
@@ -110,11 +112,17 @@ async function openLocked(
     const { checkpoint } = recovered
     if (checkpoint !== undefined) await keepFoundSeal(directory, checkpoint, sealer.fingerprint)
   }
+  const rewrapped =
+    formerWrappingKey === undefined ? undefined : await rewrap({ ...options, formerWrappingKey }, recovered.tree.size)
   const ledger = await DirectoryLedger.start({ options, noteKey, lock, recovered, epoch, stories })
   try {
     await ledger.begin(
       isNew ? [await openedDraft(options, noteKey), ledger.started(options)] : owed({ standing, ledger }),
     )
+    if (rewrapped !== undefined) {
+      const entries = (from: number) => ledger.entries(from)
+      await finishRewrap(directory, rewrapped, entries, draft => ledger.append([draft]))
+    }
   } catch (error) {
     await ledger.abandon()
     throw error

@@ -19,6 +19,8 @@ export interface DirectoryOptions {
   readonly sealer?: Sealer
   /** 32 bytes, from configuration, never in the directory: wraps the keys of the vault. */
   readonly wrappingKey: Uint8Array
+  /** The one before: given, opening wraps under `wrappingKey` what is under this one, and an entry says so. */
+  readonly formerWrappingKey?: Uint8Array
   /** Name and version, as entries name them: `counterfoil/0.1.0`. */
   readonly software: string
   readonly placement: 'gateway' | 'embedded'
@@ -46,6 +48,7 @@ const known = new Set<string>([
   'noteKey',
   'sealer',
   'wrappingKey',
+  'formerWrappingKey',
   'software',
   'placement',
   'heartbeatMs',
@@ -68,7 +71,9 @@ export function checkOptions(options: DirectoryOptions): void {
   for (const option of ['origin', 'writer', 'software'] as const) {
     if (!scalars.word.test(options[option])) throw wrong(option, 'a word without white space')
   }
-  if (options.wrappingKey.length !== 32) throw wrong('wrappingKey', '32 bytes')
+  for (const option of ['wrappingKey', 'formerWrappingKey'] as const) {
+    if (options[option] !== undefined && options[option].length !== 32) throw wrong(option, '32 bytes')
+  }
   for (const option of ['heartbeatMs', 'publishMs', 'segmentBytes'] as const) {
     const value = options[option]
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))

@@ -1,0 +1,123 @@
+/**
+ * Changing the key that slots are wrapped under, file by file: each slot says which key it is under, so that what a kill interrupts is
+ * taken up again by opening with both keys once more. Until it is done, no opening with one of them alone is let through.
+ */
+import { promises as fs } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { LedgerError, Misuse } from '../errors.ts'
+import { parseJson, utf8 } from '../format/canonical.ts'
+import { rotatingFile, slotFile, slotsInFile } from '../format/layout.ts'
+import { isErased, openSlot, slotBytes, wrappedUnder, wrappingKeyId, wrapSlot } from '../format/vault.ts'
+import { readIfThere, replaceFiles, syncFolder } from './files.ts'
+import type { DraftOf, Stored } from './ledger.ts'
+
+interface Keys {
+  readonly directory: string
+  readonly origin: string
+  readonly wrappingKey: Uint8Array
+}
+
+interface Change extends Keys {
+  readonly formerWrappingKey: Uint8Array
+}
+
+/**
+ * Before anything is written under it: that the key is the one of the newest slots.
+ * @throws LedgerError ERR_DISCLOSURE_MISMATCH where it is another, ERR_LEDGER_INCONSISTENT where a change of it is not finished
+ */
+export async function requireWrappingKey({ directory, origin, wrappingKey }: Keys): Promise<void> {
+  if ((await readIfThere(join(directory, rotatingFile))) !== undefined) {
+    const what = "the vault's key is being changed and not all of it is done: counterfoil vault rotate finishes it"
+    throw new LedgerError('ERR_LEDGER_INCONSISTENT', what)
+  }
+  let newest: { first: number; bytes: Buffer } | undefined
+  for await (const file of slotFiles(directory)) newest = file
+  if (newest === undefined) return
+  for (const { slot, bytes } of slotsOf(newest)) {
+    if (isErased(bytes)) continue
+    try {
+      openSlot(wrappingKey, origin, slot, bytes)
+    } catch (cause) {
+      const what = 'the key of the vault is not the one that this ledger was last written under'
+      throw new LedgerError('ERR_DISCLOSURE_MISMATCH', what, { under: wrappedUnder(bytes) }, cause)
+    }
+    return
+  }
+}
+
+/**
+ * Wraps every slot under the new key that is under the former one. Erased ones stay so.
+ * @param size of the ledger: the entry that says so is not before it
+ * @returns what to append once the ledger is open; undefined where all were under the new key, and an entry says so
+ * @throws Misuse ERR_OPTION_INVALID where both are the same @throws LedgerError ERR_DISCLOSURE_MISMATCH where a slot is under neither
+ */
+export async function rewrap(change: Change, size: number): Promise<Rewrapped | undefined> {
+  const { directory, origin, wrappingKey, formerWrappingKey } = change
+  const [from, to] = [wrappingKeyId(formerWrappingKey), wrappingKeyId(wrappingKey)]
+  if (from === to) throw new Misuse('ERR_OPTION_INVALID', 'the former key of the vault is the same as the new one')
+  let since = await noted(directory, to)
+  let [slots, erased] = [0, 0]
+  for await (const file of slotFiles(directory)) {
+    let changed = false
+    const wrapped = slotsOf(file).map(({ slot, bytes }) => {
+      slots += 1
+      if (isErased(bytes)) {
+        erased += 1
+        return bytes
+      }
+      if (wrappedUnder(bytes) === to) return bytes
+      changed = true
+      return wrapSlot(wrappingKey, origin, slot, openSlot(formerWrappingKey, origin, slot, bytes)!)
+    })
+    if (!changed) continue
+    if (since === undefined) {
+      since = size
+      await replaceFiles(directory, [[rotatingFile, JSON.stringify({ size, to })]], 'closed')
+    }
+    await replaceFiles(directory, [[slotFile(file.first), Buffer.concat(wrapped)]], 'closed')
+  }
+  return since === undefined ? undefined : { draft: { kind: 'vault-rewrapped', from, to, slots, erased }, since }
+}
+
+export interface Rewrapped {
+  readonly draft: DraftOf<'vault-rewrapped'>
+  /** The entry is at this index or later, where it was appended already. */
+  readonly since: number
+}
+
+/** @param append makes the entry durable, unless it is there since an earlier attempt */
+export async function finishRewrap(
+  directory: string,
+  { draft, since }: Rewrapped,
+  entries: (from: number) => AsyncIterable<Stored>,
+  append: (draft: DraftOf<'vault-rewrapped'>) => Promise<unknown>,
+): Promise<void> {
+  let said = false
+  for await (const { entry } of entries(since)) said ||= entry.kind === 'vault-rewrapped' && entry.to === draft.to
+  if (!said) await append(draft)
+  await fs.rm(join(directory, rotatingFile), { force: true })
+  await syncFolder(dirname(join(directory, rotatingFile)))
+}
+
+/** @throws LedgerError ERR_LEDGER_INCONSISTENT where a change to yet another key is not finished */
+async function noted(directory: string, to: string): Promise<number | undefined> {
+  const bytes = await readIfThere(join(directory, rotatingFile))
+  if (bytes === undefined) return undefined
+  const note = parseJson(utf8(bytes)) as { size?: unknown; to?: unknown }
+  if (note.to === to && Number.isSafeInteger(note.size)) return note.size as number
+  throw new LedgerError('ERR_LEDGER_INCONSISTENT', `the vault's key is being changed to another (${String(note.to)})`)
+}
+
+async function* slotFiles(directory: string): AsyncGenerator<{ first: number; bytes: Buffer }> {
+  for (let first = 0; ; first += slotsInFile) {
+    const bytes = await readIfThere(join(directory, slotFile(first)))
+    if (bytes === undefined) return
+    yield { first, bytes }
+  }
+}
+
+const slotsOf = ({ first, bytes }: { first: number; bytes: Buffer }) =>
+  Array.from({ length: Math.floor(bytes.length / slotBytes) }, (_, i) => ({
+    slot: first + i,
+    bytes: bytes.subarray(i * slotBytes, (i + 1) * slotBytes),
+  }))

@@ -1,0 +1,83 @@
+/** Changing the key of the vault: everything opens under the new one and nothing under the old one, also after a kill in between. */
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { rotatingFile, slotFile } from '../../lib/format/layout.ts'
+import { wrappingKeyId } from '../../lib/format/vault.ts'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import type { DirectoryOptions } from '../../lib/ledger/options.ts'
+import { rewrap } from '../../lib/ledger/rewrap.ts'
+import { allEntries, ledgerOptions } from '../support/directory-ledger.ts'
+import { copyOf, disclosed, erasableLedger, erased, erasure, verified } from '../support/erasable-ledger.ts'
+
+const former = new Uint8Array(32).fill(7)
+const wrappingKey = new Uint8Array(32).fill(9)
+const ids = { from: wrappingKeyId(former), to: wrappingKeyId(wrappingKey) }
+const changed = (options: DirectoryOptions) => ({ ...options, wrappingKey, formerWrappingKey: former })
+
+async function opened(options: DirectoryOptions) {
+  const ledger = await openDirectoryLedger(options)
+  const entries = await allEntries(ledger)
+  await ledger.close()
+  return entries.map(({ entry }) => entry).filter(({ kind }) => kind === 'vault-rewrapped')
+}
+
+describe('the key of the vault', () => {
+  it('changes: all opens under the new one, nothing under the old one, what was erased stays so, an entry says it', async () => {
+    const at = await erased(await erasableLedger(), erasure())
+    const before = JSON.stringify((await disclosed(copyOf(at))).map(({ values }) => values))
+    expect(await opened(changed(at.options))).toMatchObject([{ ...ids, erased: expect.any(Number) }])
+    const now = { ...at, options: { ...at.options, wrappingKey } }
+    const after = JSON.stringify((await disclosed(copyOf(now))).map(({ values }) => values))
+    expect(after.startsWith(before.slice(0, before.lastIndexOf('}')))).toBe(true)
+    expect(await verified(now)).toMatchObject({ verdict: 'OK', findings: [] })
+    expect((await verified(at)).findings.map(({ code }) => code)).toContain('DISCLOSURE_MISMATCH')
+    await expect(openDirectoryLedger(at.options)).rejects.toMatchObject({ code: 'ERR_DISCLOSURE_MISMATCH' })
+    // Once more changes nothing, and says nothing.
+    expect(await opened(changed(at.options))).toHaveLength(1)
+  })
+
+  it('changes to the end after a kill between two files, and one key alone opens nothing until then', async () => {
+    const at = await erasableLedger()
+    const whole = copyOf(at)
+    await rewrap(changed(at.options), 300)
+    const files = readdirSync(join(at.options.directory, 'vault/slots')).length
+    expect(files).toBeGreaterThan(1)
+    for (let done = 0; done < files; done += 1) {
+      // As a kill leaves it: the first so many files are under the new key.
+      const cut = copyOf(at)
+      for (let n = done; n < files; n += 1) {
+        cpSync(join(whole.options.directory, slotFile(n * 64)), join(cut.options.directory, slotFile(n * 64)))
+      }
+      for (const key of [former, wrappingKey]) {
+        const alone = openDirectoryLedger({ ...cut.options, wrappingKey: key })
+        await expect(alone).rejects.toMatchObject({ code: 'ERR_LEDGER_INCONSISTENT' })
+      }
+      expect(await opened(changed(cut.options))).toMatchObject([ids])
+      const now = { ...cut, options: { ...cut.options, wrappingKey } }
+      expect(await verified(now)).toMatchObject({ verdict: 'OK', findings: [] })
+    }
+  })
+
+  it('is said once, where the kill came after the entry', async () => {
+    const options = ledgerOptions()
+    await (await openDirectoryLedger(options)).close()
+    await rewrap(changed(options), 3)
+    const note = readFileSync(join(options.directory, rotatingFile))
+    expect(await opened(changed(options))).toHaveLength(1)
+    const path = join(options.directory, rotatingFile)
+    expect(existsSync(path)).toBe(false)
+    writeFileSync(path, note)
+    expect(await opened(changed(options))).toHaveLength(1)
+  })
+
+  it('is refused where it is no change, or where slots are under a third key', async () => {
+    const options = ledgerOptions()
+    await (await openDirectoryLedger(options)).close()
+    const same = openDirectoryLedger({ ...options, formerWrappingKey: former })
+    await expect(same).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
+    const third = openDirectoryLedger({ ...changed(options), formerWrappingKey: new Uint8Array(32).fill(1) })
+    await expect(third).rejects.toMatchObject({ code: 'ERR_DISCLOSURE_MISMATCH' })
+    await (await openDirectoryLedger(options)).close()
+  })
+})
