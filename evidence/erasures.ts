@@ -79,6 +79,11 @@ export class Erasures {
     return of.find(erased => erased.index > index && this.#scopes?.mayBe(entry, scopeName(erased.entry)))?.index
   }
 
+  /** @returns the index of the entry that says that whatever this one disclosed was erased, for who has no vault to look into */
+  byScope(index: number, entry: Entry): number | undefined {
+    return this.all.find(erased => erased.index > index && this.#scopes?.of(entry) === scopeName(erased.entry))?.index
+  }
+
   #objection({ scope, of, by, approvers }: EntryOf<'erasure'>): string | undefined {
     const people = [by, ...approvers]
     const concerned = scope === 'principal' ? [of] : this.#sessions.get(of)

@@ -3,6 +3,7 @@ import type { Control } from '../../../lib/control.ts'
 import { isOurs } from '../../../lib/errors.ts'
 import { canonical, type Json } from '../../../lib/format/canonical.ts'
 import type { EntryOf } from '../../../lib/format/entry.ts'
+import { Erasures } from '../../erasures.ts'
 import { included } from '../../recorded.ts'
 import { need, skip } from '../../steps/step.ts'
 import type { BundleExamination } from '../bundle-examination.ts'
@@ -18,7 +19,7 @@ import {
   signatureFile,
   sumsFile,
 } from '../manifest.ts'
-import { disclose, type Material, paths, primaryPaths } from '../material.ts'
+import { disclose, disclosuresByEntry, type Material, paths, primaryPaths } from '../material.ts'
 import { requireCommitted } from '../recordings.ts'
 
 export async function checkDisclosures(x: BundleExamination): Promise<string> {
@@ -31,7 +32,30 @@ export async function checkDisclosures(x: BundleExamination): Promise<string> {
     const place = typeof index === 'number' ? { index } : {}
     return x.fail({ code: 'DISCLOSURE', what: error.message, file: paths.disclosures, ...place })
   }
-  return `${material.disclosures.length}, each committed to by its entry`
+  return `${material.disclosures.length}, each committed to by its entry; ${notHere(material)}`
+}
+
+/** What is not in the bundle was withheld, or erased by an entry that is: whether it is missing from the vault, the ledger's own verification says. */
+function notHere(material: Material): string {
+  const entries = [...material.state, ...material.envelopes]
+  const erasures = new Erasures()
+  for (const { index, entry } of entries) erasures.add(index, entry)
+  erasures.learn(entries.map(({ entry }) => entry))
+  const here = disclosuresByEntry(material)
+  let withheld = 0
+  let erased = 0
+  const by = new Set<number>()
+  for (const { index, entry } of entries) {
+    const gone = (entry.sd?.length ?? 0) - (here.get(index)?.length ?? 0)
+    const erasure = gone > 0 ? erasures.byScope(index, entry) : undefined
+    if (erasure === undefined) withheld += gone
+    else {
+      erased += gone
+      by.add(erasure)
+    }
+  }
+  const lost = erased === 0 ? '' : `, ${erased} erased (by ${[...by].map(index => `#${index}`).join(', ')})`
+  return `${withheld} withheld${lost}`
 }
 
 export async function checkMapping(x: BundleExamination): Promise<string> {
