@@ -4,12 +4,12 @@ import { Command, CommanderError } from 'commander'
 import { describe, isOurs } from '../lib/errors.ts'
 import { bundle } from './commands/bundle.ts'
 import { check } from './commands/check.ts'
+import { credentials } from './commands/credentials.ts'
 import { demo } from './commands/demo.ts'
 import { desk } from './commands/desk.ts'
 import { erase } from './commands/erase.ts'
 import { hold } from './commands/hold.ts'
 import { init } from './commands/init.ts'
-import { keys } from './commands/keys.ts'
 import { login } from './commands/login.ts'
 import { replay } from './commands/replay.ts'
 import { serve } from './commands/serve.ts'
@@ -39,7 +39,7 @@ for (const register of [
   init,
   check,
   serve,
-  keys,
+  credentials,
   login,
   desk,
   tail,

@@ -276,7 +276,9 @@ describe('the express application of the README', () => {
     async () => {
       const port = await freePort()
       writeFileSync(join(where, 'app.ts'), sample('express').replace('3000', port))
-      const { key } = JSON.parse(await good('counterfoil keys issue user@example.com --json', where)) as { key: string }
+      const { key } = JSON.parse(await good('counterfoil credentials issue user@example.com --json', where)) as {
+        key: string
+      }
       running.push(await start(node('app.ts'), undefined, where))
       const url = `http://127.0.0.1:${port}/customers/1`
       const headers = { authorization: `Bearer ${key}` }
@@ -299,7 +301,7 @@ describe('the express application of the README', () => {
       writeFileSync(join(where, 'with-admin.ts'), app.replaceAll(/'counterfoil.yaml'/g, "'second.yaml'"))
       writeFileSync(join(where, 'second.yaml'), sample('counterfoil.yaml').replace('./ledger', './second'))
       const keyOf = async (person: string) =>
-        (JSON.parse(await good(`counterfoil keys issue ${person} --json`, where)) as { key: string }).key
+        (JSON.parse(await good(`counterfoil credentials issue ${person} --json`, where)) as { key: string }).key
       const [user, approver] = [await keyOf('user@example.com'), await keyOf('approver@example.com')]
       running.push(await start(node('with-admin.ts'), undefined, where))
       const put = () =>
@@ -333,7 +335,9 @@ describe('the guarded pool of the README', () => {
       for (const file of ['controls.yaml', 'policy.csv']) writeFileSync(join(where, file), sample(file))
       writeFileSync(join(where, 'counterfoil.yaml'), sample('counterfoil.yaml').replace('[api]', '[api, crm]'))
       writeFileSync(join(where, 'tsconfig.json'), JSON.stringify(compiles))
-      const { key } = JSON.parse(await good('counterfoil keys issue user@example.com --json', where)) as { key: string }
+      const { key } = JSON.parse(await good('counterfoil credentials issue user@example.com --json', where)) as {
+        key: string
+      }
       const get = async () => {
         const port = await freePort()
         writeFileSync(join(where, 'app.ts'), sample('pool').replace('3000', port))

@@ -32,7 +32,7 @@ export function init(program: Command): void {
       if (approver === undefined || others.length > 0) {
         throw new Misuse(
           'ERR_OPTION_INVALID',
-          '--people names two: who uses it, and who approves. More of them: counterfoil keys issue, and a line each in policy.csv',
+          '--people names two: who uses it, and who approves. More of them: counterfoil credentials issue, and a line each in policy.csv',
         )
       }
       const made = await initialise({

@@ -116,7 +116,7 @@ export const configFile = z
         )
         .optional(),
       agents: file.optional().describe('agents.yaml: how agents are recognised, and who is accountable for them'),
-      keys: file.optional().describe('keys.json: local keys, hashed, as `counterfoil keys issue` writes them'),
+      keys: file.optional().describe('keys.json: local keys, hashed, as `counterfoil credentials issue` writes them'),
       sshKeys: file.optional().describe('SSH public keys, as authorized_keys has them, with the subject as comment'),
     }),
     masking: z

@@ -50,8 +50,8 @@ describe('the command', () => {
     ['a fingerprint that is none',          'counterfoil verify folder --key 12',                          exit.usage,      /fingerprint/],
     ['one person where two are needed',      'counterfoil init --dir one --people user@crm.example --upstream env:X', exit.usage, /names two: who uses it, and who approves/],
     ['three people',                         'counterfoil init --dir one --people a@x.example,b@x.example,c@x.example --upstream env:X', exit.usage, /names two/],
-    ['no file of keys',                      'counterfoil keys list',                                     exit.usage,      /no file of keys at .*keys\.json: name it with --file/],
-    ['a key that is not there',              'counterfoil keys revoke 000000000000 --file crm/keys.json',   exit.usage,      /no key with this id in .*crm\/keys\.json/],
+    ['no file of keys',                      'counterfoil credentials list',                              exit.usage,      /no file of keys at .*keys\.json: name it with --file/],
+    ['a key that is not there',              'counterfoil credentials revoke 000000000000 --file crm/keys.json', exit.usage,      /no key with this id in .*crm\/keys\.json/],
     ['a gateway that is not there',         'counterfoil pending',                                         exit.usage,      /counterfoil login/],
   ]
   it.each(table)(

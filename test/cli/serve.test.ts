@@ -95,11 +95,11 @@ describe('a key that is revoked', () => {
   it(
     'ends the connection that it opened, and says why',
     async () => {
-      const issued = JSON.parse((await shell(`counterfoil keys issue ${user.person} --json`, where)).text)
+      const issued = JSON.parse((await shell(`counterfoil credentials issue ${user.person} --json`, where)).text)
       const client = await login(issued.key)
       await client.query('select 1')
       const ended = new Promise<Error>(resolve => client.once('error', resolve))
-      expect((await shell(`counterfoil keys revoke ${issued.id}`, where)).status).toBe(0)
+      expect((await shell(`counterfoil credentials revoke ${issued.id}`, where)).status).toBe(0)
       expect(await ended).toMatchObject({ message: expect.stringContaining('this key was revoked') })
       await expect(login(issued.key)).rejects.toThrow('this key was revoked')
       const kept = await login()

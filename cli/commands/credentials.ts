@@ -1,4 +1,4 @@
-/** `counterfoil keys`: local keys to log in with, hashed and expiring. */
+/** `counterfoil credentials`: local keys to log in with, hashed and expiring. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
@@ -7,8 +7,8 @@ import { Misuse } from '../../lib/errors.ts'
 import { issueKey, listKeys, revokeKey } from '../../lib/identity/keys.ts'
 import { output } from '../output.ts'
 
-export function keys(program: Command): void {
-  const group = program.command('keys').description('local keys to log in with: hashed, expiring').exitOverride()
+export function credentials(program: Command): void {
+  const group = program.command('credentials').description('local keys to log in with: hashed, expiring').exitOverride()
   const file = ['--file <file>', 'the file of keys', 'keys.json'] as const
   const json = ['--json', 'print one JSON document'] as const
 
@@ -43,7 +43,9 @@ export function keys(program: Command): void {
         out.result({ subject, type, ...issued, file: path }, () => {
           out.line(`${issued.key}`)
           out.line(`written, as a hash, to ${path}${made ? ', which is new: does your configuration name it?' : ''}`)
-          out.line(`shown this once; good for ${options.for}; revoke it with: counterfoil keys revoke ${issued.id}`)
+          out.line(
+            `shown this once; good for ${options.for}; revoke it with: counterfoil credentials revoke ${issued.id}`,
+          )
         })
       },
     )
@@ -62,7 +64,7 @@ export function keys(program: Command): void {
       if (!(await listKeys(path)).some(record => record.id === id)) {
         throw new Misuse(
           'ERR_OPTION_INVALID',
-          `there is no key with this id in ${path}: counterfoil keys list --file ${options.file}`,
+          `there is no key with this id in ${path}: counterfoil credentials list --file ${options.file}`,
         )
       }
       await revokeKey(path, id)
