@@ -54,6 +54,8 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   'hold-placed':        e => ({ word: 'hold',    tone: 'warn',  what: `${e.hold}: ${[e.scope, e.of].filter(Boolean).join(' ')}` }),
   'hold-released':      e => ({ word: 'release', tone: 'warn',  what: e.hold }),
   'vault-rewrapped':    e => ({ word: 'ledger',  tone: 'warn',  what: `the vault's key is ${e.to} now, no longer ${e.from}`, details: [[3, count(e.slots, 'slot')]] }),
+  'key-rotated':        e => ({ word: 'key',     tone: 'warn',  what: `the ${e.key} key is now ${e.new}` }),
+  'key-revoked':        e => ({ word: 'key',     tone: 'bad',   what: `the ${e.key} key ${e.revoked} is revoked: ${e.reason}` }),
 }
 
 /** @param batch entries that were read together, in order. @returns events in the order of what began them */

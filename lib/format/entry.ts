@@ -16,6 +16,7 @@ export const formatVersion = 1
 const laterKinds: Readonly<Record<string, number>> = {
   ...{ attachment: 2, event: 2, 'events-lost': 2 },
   ...{ erasure: 3, 'custody-refused': 3, 'hold-placed': 3, 'hold-released': 3, 'vault-rewrapped': 3 },
+  ...{ 'key-rotated': 3, 'key-revoked': 3 },
 }
 
 export const versionOf = (kind: string): number => laterKinds[kind] ?? formatVersion
@@ -130,6 +131,24 @@ export const kinds = {
   'hold-released': { hold: 'word', by: 'pseudonym' },
   /** Every slot is wrapped under another key now. `from`, `to`: ids of the two; `slots`: how many there are, `erased` among them. */
   'vault-rewrapped': { from: 'word', to: 'word', slots: 'count', erased: 'count' },
+  /**
+   * From here on another key speaks. `turn`: this rotation's number in the ledger, from 1. Keys are a verifier key (note) or a fingerprint
+   * (seal). All sign one text, which names the origin, the turn, and both keys before and after: `signature` by the note key before,
+   * base64; `certification` by the OpenPGP key after, armored; `endorsement` by the OpenPGP key before, where it is the one that is
+   * replaced and can still be trusted. `certificate`: SHA-256 of keys/seal.pub.asc as written then, of a seal key.
+   */
+  'key-rotated': {
+    key: oneOf('note', 'seal'), turn: 'count', old: 'word', new: 'word', signature: 'word', certification: 'text', endorsement: optional('text'),
+    certificate: optional('digest'),
+  },
+  /**
+   * A key that spoke once is no longer to be trusted: `compromised`, whatever nothing outside shows to be older than `at`; else, what it
+   * signs from `at` on. `certification`: by the OpenPGP key in force, armored. `certificate`: SHA-256 of keys/FINGERPRINT.asc, revoked.
+   */
+  'key-revoked': {
+    key: oneOf('note', 'seal'), revoked: 'word', reason: oneOf('compromised', 'superseded', 'retired'), at: 'time', certification: 'text',
+    certificate: optional('digest'),
+  },
 } as const satisfies Record<string, Record<string, Field>>
 
 export type Kind = keyof typeof kinds
