@@ -6,8 +6,9 @@
 import { hash } from 'node:crypto'
 import { isOurs } from '../lib/errors.ts'
 import type { EntryOf } from '../lib/format/entry.ts'
-import { certificateFile } from '../lib/format/layout.ts'
+import { certificateFile, certificateOf } from '../lib/format/layout.ts'
 import type { Finding } from './finding.ts'
+import type { KeyEntry } from './key-entries.ts'
 import { epochFile, type LedgerFiles } from './ledger-files.ts'
 
 /** What writers said when they took up the ledger. */
@@ -16,17 +17,58 @@ export interface Taken {
   readonly entry: EntryOf<'started'> | EntryOf<'recovered'>
 }
 
-/** Armor has bytes that no signature covers: the certificate must be, to the byte, the one that the last writer published. */
-export async function examineCertificate(files: LedgerFiles, taken: readonly Taken[]): Promise<Finding[]> {
-  const started = taken.findLast(({ entry }) => entry.kind === 'started')
-  const expected = started?.entry.kind === 'started' ? started.entry.certificate : undefined
-  if (started === undefined || expected === undefined) return []
-  const text = await files.certificate().catch(() => undefined)
+interface Said {
+  readonly index: number
+  readonly digest: string
+}
+
+/**
+ * Armor has bytes that no signature covers: each certificate must be, to the byte, the one that the writer published last. The current one's
+ * file may lag behind an entry that has just named another: a rotation is sealed first.
+ * @param first the OpenPGP key that entry 0 names
+ */
+export async function examineCertificates(
+  files: LedgerFiles,
+  taken: readonly Taken[],
+  keyEntries: readonly KeyEntry[],
+  first: string | undefined,
+): Promise<Finding[]> {
+  const current: (Said & { readonly settled: boolean })[] = []
+  const byKey = new Map<string, Said[]>()
+  let key = first
+  const say = (of: string | undefined, index: number, digest: string) => {
+    if (of !== undefined) byKey.set(of, [...(byKey.get(of) ?? []), { index, digest }])
+  }
+  for (const { index, entry } of [...taken, ...keyEntries].sort((a, b) => a.index - b.index)) {
+    if (entry.kind === 'recovered' || entry.certificate === undefined) continue
+    const { certificate: digest } = entry
+    if (entry.kind === 'key-revoked') {
+      say(entry.revoked, index, digest)
+      continue
+    }
+    if (entry.kind === 'key-rotated') key = entry.new
+    say(key, index, digest)
+    current.push({ index, digest, settled: entry.kind === 'started' })
+  }
+  const findings: Finding[] = []
+  const last = current.at(-1)
+  const may = last?.settled === false ? current.slice(-2) : current.slice(-1)
+  if (last !== undefined)
+    findings.push(...compare(certificateFile, await files.certificate().catch(() => undefined), may))
+  for (const [fingerprint, said] of byKey) {
+    // Older versions published the current one alone.
+    const text = await files.certificateByName(fingerprint)
+    if (text !== undefined) findings.push(...compare(certificateOf(fingerprint), text, said.slice(-1)))
+  }
+  return findings
+}
+
+function compare(file: string, text: string | undefined, said: readonly Said[]): Finding[] {
   const actual = text === undefined ? undefined : hash('sha256', text, 'base64url' as 'hex')
-  if (actual === expected) return []
+  if (said.some(({ digest }) => digest === actual)) return []
+  const { index, digest: expected } = said.at(-1)!
   const what = 'the published certificate is not the one that the writer published'
-  const given = actual === undefined ? {} : { actual }
-  return [{ code: 'KEY_SUBSTITUTED', what, expected, ...given, file: certificateFile, index: started.index }]
+  return [{ code: 'KEY_SUBSTITUTED', what, expected, ...(actual === undefined ? {} : { actual }), file, index }]
 }
 
 /**

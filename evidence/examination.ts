@@ -10,6 +10,7 @@ import { nothingOpened, type Opened } from './disclosures.ts'
 import { Erasures } from './erasures.ts'
 import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
+import { isKeyEntry, type KeyEntry } from './key-entries.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { Meaning } from './meaning.ts'
 import type { Pin } from './pin.ts'
@@ -40,6 +41,11 @@ export class Examination {
   /** Entries in the strict format. */
   strict = 0
   readonly taken: Taken[] = []
+  /** The entries about keys as they were found first, and as the tree holds them. */
+  keyEntries: readonly KeyEntry[] = []
+  /** As entry 0 names it; trusted for nothing. */
+  sealKey: string | undefined
+  readonly keyEntriesInTree: KeyEntry[] = []
   readonly meaning = new Meaning()
   readonly erasures = new Erasures()
   readonly seals: SignedCheckpoint[] = []
@@ -73,10 +79,20 @@ export class Examination {
     this.meaning.add(index, entry)
     this.erasures.add(index, entry)
     this.continuity.add(index, entry)
+    if (entry.kind === 'opened' && index === 0) this.sealKey = entry.sealKey
     if (entry.kind === 'started' || entry.kind === 'recovered') this.taken.push({ index, entry })
+    if (isKeyEntry(entry)) this.keyEntriesInTree.push({ index, entry })
     if (!this.keep && this.depth === 'envelopes') return
     // A view of them would hold the whole bundle that they were read in.
     this.records.push({ index, bytes: this.keep ? Uint8Array.from(bytes) : nothing, entry, opened: nothingOpened })
+  }
+
+  /** What shows from outside that so many entries were there: an anchor, or this verifier's own pin. RFC 3339, the earliest. */
+  existedBy(size: number): string | undefined {
+    const { pin } = this
+    const pinned = pin !== undefined && pin.size >= size ? pin.time : undefined
+    const anchored = this.options.anchoredBefore?.(size)
+    return [pinned, anchored].filter(time => time !== undefined).sort((a, b) => Date.parse(a) - Date.parse(b))[0]
   }
 
   /** @returns what is wrong, as the step's detail */

@@ -4,6 +4,8 @@ import { isOurs } from '../lib/errors.ts'
 export type FindingCode =
   // Integrity: what was recorded is not what stands here.
   | 'KEY_SUBSTITUTED'
+  | 'KEY_REVOKED'
+  | 'ROTATION_INVALID'
   | 'CERTIFICATION_INVALID'
   | 'CHECKPOINT_SIGNATURE'
   | 'CHECKPOINT_MALFORMED'
@@ -25,6 +27,7 @@ export type FindingCode =
   | 'ATTACHMENT_MISMATCH'
   | 'ERASURE_UNAUTHORISED'
   // Not told: the verification could not know.
+  | 'KEY_COMPROMISED'
   | 'LEDGER_MISSING'
   | 'PIN_MISSING'
   | 'PIN_UNREADABLE'
@@ -74,6 +77,7 @@ const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'PIN_MISSING',
   'PIN_UNREADABLE',
   'ERASURE_UNDONE',
+  'KEY_COMPROMISED',
 ])
 const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'SEQUENCE_GAP',

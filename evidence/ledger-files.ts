@@ -4,6 +4,7 @@ import { parseCheckpoint, type SignedCheckpoint } from '../lib/format/checkpoint
 import {
   attachmentFile,
   certificateFile,
+  certificateOf,
   checkpointFile,
   entryBundle,
   erasingFile,
@@ -71,6 +72,18 @@ export class LedgerFiles {
 
   async certificate(): Promise<string | undefined> {
     return (await this.#directory.readIfThere(certificateFile, mostCertificate))?.toString('utf8')
+  }
+
+  /** The certificate of this key, as it is published; the current one's file holds it too. Undefined where neither does. */
+  async certificateOf(fingerprint: string): Promise<string | undefined> {
+    return (await this.certificateByName(fingerprint)) ?? (await this.certificate().catch(() => undefined))
+  }
+
+  /** As certificateOf, from the key's own file alone. */
+  async certificateByName(fingerprint: string): Promise<string | undefined> {
+    if (!/^[0-9A-F]{40}$/.test(fingerprint)) return undefined
+    const bytes = await this.#directory.readIfThere(certificateOf(fingerprint), mostCertificate).catch(() => undefined)
+    return bytes?.toString('utf8')
   }
 
   async epoch(): Promise<string | undefined> {

@@ -4,7 +4,8 @@ import type { Checkpoint, SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type Hash, sameHash } from '../lib/format/merkle.ts'
 import type { Finding } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
-import { requireNoteSignature, requireSealSignature, type Trust } from './trust.ts'
+import { type ExistedBy, type RevokedKey, sayRevoked, voids } from './revoked-keys.ts'
+import { requireNoteSignature, requireSealSignature, type SealedBy, type Trust } from './trust.ts'
 import { base64 } from './verification.ts'
 
 /** After so many files among the seals that are none, no more are looked at: who put them there could go on for ever. */
@@ -16,10 +17,12 @@ export async function examineSeals(
   checkpoint: Checkpoint,
   trust: Trust,
   rootAt: ReadonlyMap<number, Hash>,
-): Promise<{ seals: SignedCheckpoint[]; findings: Finding[] }> {
+  existedBy: ExistedBy,
+): Promise<{ seals: SignedCheckpoint[]; worthless: RevokedKey[]; findings: Finding[] }> {
   const { sizes, strange } = await files.sealSizes()
   const seals: SignedCheckpoint[] = []
   const findings: Finding[] = []
+  const voided: { seal: SignedCheckpoint; file: string; revocation: RevokedKey }[] = []
   const names = [...strange.map(name => ({ name, size: undefined })), ...sizes.map(size => ({ name: size, size }))]
   for (const { name, size } of names) {
     if (findings.length === mostInvalid) {
@@ -33,25 +36,43 @@ export async function examineSeals(
       continue
     }
     try {
-      const seal = await verifiedSeal(files, size, trust)
+      const { seal, made } = await verifiedSeal(files, size, trust)
       const finding = disagreement(seal, checkpoint, rootAt.get(size))
-      if (finding === undefined) seals.push(seal)
+      const revocation = voids(trust.revoked, { ...made, size }, existedBy)
+      if (revocation !== undefined) voided.push({ seal, file, revocation })
+      else if (finding === undefined) seals.push(seal)
       else findings.push({ ...finding, file })
     } catch (error) {
       if (!isOurs(error)) throw error
-      findings.push({ code: 'SEAL_INVALID', what: error.message, file })
+      findings.push({ code: error.data.revoked === true ? 'KEY_REVOKED' : 'SEAL_INVALID', what: error.message, file })
     }
   }
-  return { seals, findings }
+  const newest = seals.at(-1)?.size ?? -1
+  const worthless: RevokedKey[] = []
+  for (const { seal, file, revocation } of voided) {
+    const root = rootAt.get(seal.size)
+    // What a key in good standing has sealed with all that came before it needs this seal no more; what nothing else covers does.
+    if (seal.size <= newest && root !== undefined && sameHash(root, seal.root)) worthless.push(revocation)
+    else
+      findings.push({
+        code: 'KEY_REVOKED',
+        what: `a seal by OpenPGP key ${revocation.key}, which is ${sayRevoked(revocation)}`,
+        file,
+      })
+  }
+  return { seals, worthless, findings }
 }
 
 /** What costs least first: an OpenPGP signature takes a thousand times what a name does. @throws LedgerError */
-async function verifiedSeal(files: LedgerFiles, size: number, trust: Trust): Promise<SignedCheckpoint> {
+async function verifiedSeal(
+  files: LedgerFiles,
+  size: number,
+  trust: Trust,
+): Promise<{ seal: SignedCheckpoint; made: SealedBy }> {
   const seal = await files.seal(size)
   if (seal.size !== size) throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'a seal under the name of another size')
   requireNoteSignature(seal, trust)
-  await requireSealSignature(seal, trust)
-  return seal
+  return { seal, made: await requireSealSignature(seal, trust) }
 }
 
 function disagreement(seal: Checkpoint, checkpoint: Checkpoint, root: Hash | undefined): Finding | undefined {

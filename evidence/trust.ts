@@ -1,12 +1,13 @@
 /**
  * Which keys speak for a ledger: the OpenPGP key is pinned from outside, and certifies in entry 0 the note key that signs
- * checkpoints from day to day. A ledger never names its own key.
+ * checkpoints from day to day. A ledger never names its own key. Each checkpoint is held against the keys that spoke at its size.
  */
 import { LedgerError } from '../lib/errors.ts'
 import { checkpointBody, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
-import type { EntryOf } from '../lib/format/entry.ts'
-import { type NoteVerifier, openpgpKeyId, parseVerifierKey, requireSignature } from '../lib/format/note.ts'
+import { openpgpKeyId, requireSignature } from '../lib/format/note.ts'
 import { verifyDetached } from '../lib/openpgp.ts'
+import type { KeyChain, Span } from './key-chain.ts'
+import { type RevokedKey, sayRevoked } from './revoked-keys.ts'
 
 export interface SealKey {
   /** Pinned, from outside. 40 upper-case hex digits. */
@@ -17,59 +18,111 @@ export interface SealKey {
 
 export interface Trust {
   readonly origin: string
-  readonly note: NoteVerifier
+  /** Oldest first. */
+  readonly spans: readonly Span[]
+  /** The OpenPGP key that speaks now. */
   readonly seal: SealKey
+  readonly certificates: ReadonlyMap<string, SealKey>
+  readonly revoked: readonly RevokedKey[]
 }
 
 /** What the OpenPGP key signs in entry 0. */
 export const certifiedText = (origin: string, noteKey: string): string =>
   `counterfoil note key\n${origin}\n${noteKey}\n`
 
-/** @throws LedgerError ERR_CHECKPOINT_SIGNATURE: entry 0 is not certified by the pinned key */
-export async function trustEntryZero(opened: EntryOf<'opened'>, seal: SealKey): Promise<Trust> {
-  const { origin, noteKey, sealKey, certification } = opened
-  if (sealKey === undefined || certification === undefined) {
-    throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'entry 0 holds no certification by an OpenPGP key')
-  }
-  if (sealKey.toUpperCase() !== seal.fingerprint) {
-    throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'entry 0 names another OpenPGP key than the pinned one')
-  }
-  const data = Buffer.from(certifiedText(origin, noteKey))
-  await verifyDetached({ data, signature: certification, ...seal })
-  const note = parseVerifierKey(noteKey)
-  if (note.name !== origin)
-    throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'the note key is named for another origin')
-  return { origin, note, seal }
+export function trustIn({ origin, spans, revoked, certificates }: KeyChain): Trust {
+  return { origin, spans, revoked, certificates, seal: certificates.get(spans.at(-1)!.seal)! }
+}
+
+/** In words, as a step's detail. */
+export function sayTrust({ spans, seal }: Trust, pinned: string): string {
+  const first = `OpenPGP key ${spans[0]!.seal} certifies the note key in entry 0`
+  if (spans.length === 1) return first
+  const led =
+    seal.fingerprint === pinned ? 'the pinned one, speaks now' : `speaks now, and the pinned one ${pinned} leads to it`
+  return `${first}; ${spans.length - 1} rotations, each signed by both: ${seal.fingerprint}, ${led}`
+}
+
+/** The keys that must sign a tree of this size, and those that may beside them: the ones before a rotation, where it ends with that. */
+function speakersAt({ spans }: Trust, size: number): { readonly must: Span; readonly may: readonly Span[] } {
+  const at = spans.findLastIndex(({ since }) => since <= size)
+  const must = spans[at]!
+  return { must, may: at > 0 && must.since === size ? [must, spans[at - 1]!] : [must] }
 }
 
 /** The note signature, and no line that nobody answers for. @throws LedgerError ERR_CHECKPOINT_SIGNATURE */
 export function requireNoteSignature(checkpoint: SignedCheckpoint, trust: Trust): void {
-  if (checkpoint.origin !== trust.origin) {
+  const { origin, note, size } = checkpoint
+  if (origin !== trust.origin) {
     throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'the checkpoint is of another origin than entry 0')
   }
-  requireSignature(checkpoint.note, trust.note)
+  const { must, may } = speakersAt(trust, size)
   // signed-note ignores signatures by unknown keys, for the sake of witnesses. None is configured in this version, so a line
   // that no pinned key answers for is an altered one: it could be the OpenPGP signature, its name or key id changed.
-  const seal = openpgpKeyId(trust.origin, trust.seal.fingerprint)
-  for (const { name, keyId } of checkpoint.note.signatures) {
-    const known = [trust.note.keyId, seal].some(id => Buffer.compare(id, keyId) === 0)
-    if (name !== trust.origin || !known) {
-      throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'a signature line by a key that is not pinned')
+  for (const { name, keyId } of note.signatures) {
+    const own = may.find(span => Buffer.compare(span.verifier.keyId, keyId) === 0)
+    if (own !== undefined && name === origin) requireSignature(note, own.verifier)
+    else if (name !== origin || !may.some(span => isLineOf(span.seal, origin, keyId))) {
+      throw (
+        outOfTurn(trust, keyId) ??
+        new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'a signature line by a key that is not pinned')
+      )
     }
   }
+  requireSignature(note, must.verifier)
 }
 
-/** @returns the binary OpenPGP signatures on a checkpoint by the pinned key: none on one that is no seal. */
+const isLineOf = (seal: string, origin: string, keyId: Uint8Array) =>
+  Buffer.compare(openpgpKeyId(origin, seal), keyId) === 0
+
+/** A key of this ledger, and not one that speaks at that size. */
+function outOfTurn({ spans, origin, revoked }: Trust, keyId: Uint8Array): LedgerError | undefined {
+  for (const { note, seal, verifier } of spans) {
+    const key = isLineOf(seal, origin, keyId) ? seal : Buffer.compare(verifier.keyId, keyId) === 0 ? note : undefined
+    if (key === undefined) continue
+    const revocation = revoked.find(one => one.key === key)
+    const why = revocation === undefined ? 'which does not speak at this size' : `which is ${sayRevoked(revocation)}`
+    const what = `signed by the key ${key}, ${why}`
+    return new LedgerError('ERR_CHECKPOINT_SIGNATURE', what, { revoked: revocation !== undefined })
+  }
+  return undefined
+}
+
+/** @returns the binary OpenPGP signatures on a checkpoint by this key: none on one that is no seal. */
 export function sealSignatures({ note, origin }: SignedCheckpoint, fingerprint: string): readonly Uint8Array[] {
   const id = openpgpKeyId(origin, fingerprint)
   return note.signatures.filter(s => s.name === origin && Buffer.compare(s.keyId, id) === 0).map(s => s.signature)
 }
 
-/** The OpenPGP signature, over the note's body. @throws LedgerError ERR_CHECKPOINT_SIGNATURE */
-export async function requireSealSignature(checkpoint: SignedCheckpoint, trust: Trust): Promise<void> {
-  const signatures = sealSignatures(checkpoint, trust.seal.fingerprint)
-  if (signatures.length === 0)
-    throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'no signature by the pinned OpenPGP key')
+/** Whether it carries a signature by an OpenPGP key that spoke at its size. */
+export const isSealed = (checkpoint: SignedCheckpoint, trust: Trust): boolean =>
+  speakersAt(trust, checkpoint.size).may.some(({ seal }) => sealSignatures(checkpoint, seal).length > 0)
+
+export interface SealedBy {
+  readonly key: string
+  readonly created: Date
+}
+
+/** The OpenPGP signature of the key that spoke, over the note's body. @throws LedgerError ERR_CHECKPOINT_SIGNATURE */
+export async function requireSealSignature(checkpoint: SignedCheckpoint, trust: Trust): Promise<SealedBy> {
+  const { must, may } = speakersAt(trust, checkpoint.size)
   const data = Buffer.from(checkpointBody(checkpoint))
-  for (const signature of signatures) await verifyDetached({ data, signature, ...trust.seal })
+  let created: Date | undefined
+  for (const fingerprint of new Set(may.map(({ seal }) => seal))) {
+    const now = fingerprint === trust.seal.fingerprint
+    for (const signature of sealSignatures(checkpoint, fingerprint)) {
+      const key = trust.certificates.get(fingerprint)!
+      // One that was replaced may have expired since; what it signed before stays. Revocations are judged by who knows of times.
+      const made = await verifyDetached({
+        data,
+        signature,
+        ...key,
+        revoked: 'judged elsewhere',
+        ...(now ? {} : { at: 'signed' }),
+      })
+      if (fingerprint === must.seal) created = made
+    }
+  }
+  if (created === undefined) throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'no signature by the pinned OpenPGP key')
+  return { key: must.seal, created }
 }

@@ -25,6 +25,8 @@ export interface VerifyOptions {
   readonly depth?: 'envelopes' | 'all'
   /** Unix milliseconds. Default: now. */
   readonly now?: number
+  /** The time by which something outside shows that so many entries were there, RFC 3339; undefined where nothing does. */
+  readonly anchoredBefore?: (size: number) => string | undefined
 }
 
 export interface SealSummary {

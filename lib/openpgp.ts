@@ -4,6 +4,7 @@
  */
 import * as openpgp from 'openpgp'
 import { LedgerError, Misuse } from './errors.ts'
+import type { Reason } from './format/key-text.ts'
 import { packetBodies } from './openpgp-packets.ts'
 
 export interface KeyFiles {
@@ -43,6 +44,14 @@ export interface Certificate {
   /** Undefined: it does not expire. */
   readonly expires: Date | undefined
   readonly revoked: boolean
+  /** Its own, where it is revoked. */
+  readonly revocation: KeyRevocation | undefined
+}
+
+export interface KeyRevocation {
+  /** One that gives no reason counts as compromised: RFC 9580, 5.2.3.31. */
+  readonly reason: Reason
+  readonly at: Date
 }
 
 export interface DetachedSignature {
@@ -53,8 +62,10 @@ export interface DetachedSignature {
   readonly certificate: string
   /** Pinned: 40 hex digits, from outside the thing that is verified. */
   readonly fingerprint: string
-  /** The key must have been valid at this time; now, where absent. Revocation counts whenever it was made. */
-  readonly at?: Date
+  /** The key must have been valid at this time; now, where absent. `signed`: when the signature says that it was made. */
+  readonly at?: Date | 'signed'
+  /** Whoever asks judges the key's revocation, by what else it knows. Default: a key that is revoked, whenever it was, has signed nothing. */
+  readonly revoked?: 'refused' | 'judged elsewhere'
 }
 
 const unsigned = (what: string, cause?: unknown) => new LedgerError('ERR_CHECKPOINT_SIGNATURE', what, {}, cause)
@@ -143,7 +154,37 @@ export async function readCertificate(armored: string): Promise<Certificate> {
     // A revoked key has no expiration time (null), and neither has one that never expires (Infinity).
     expires: expires instanceof Date ? expires : undefined,
     revoked: await key.isRevoked(),
+    revocation: await revocationOf(key),
   }
+}
+
+const { reasonForRevocation } = openpgp.enums
+const reasonFlags = [
+  ['superseded', reasonForRevocation.keySuperseded],
+  ['retired', reasonForRevocation.keyRetired],
+  ['compromised', reasonForRevocation.keyCompromised],
+] as const
+
+/** By its own hand; of several, the one that leaves least. */
+async function revocationOf(key: openpgp.Key): Promise<KeyRevocation | undefined> {
+  if (!(await key.isRevoked())) return undefined
+  const all = key.revocationSignatures.map(({ reasonForRevocationFlag: flag, created }): KeyRevocation => {
+    const [reason] = reasonFlags.find(([, known]) => known === flag) ?? ['compromised' as const]
+    return { reason, at: created ?? new Date(0) }
+  })
+  return all.find(({ reason }) => reason === 'compromised') ?? all.sort((a, b) => a.at.getTime() - b.at.getTime())[0]
+}
+
+/** The key's own certificate, revoked by it, for publication. */
+export async function revokeOwn({ key }: SigningKey, reason: Reason, at = new Date()): Promise<string> {
+  const [, flag] = reasonFlags.find(([name]) => name === reason)!
+  const { publicKey } = await openpgp.revokeKey({
+    key,
+    reasonForRevocation: { flag, string: reason },
+    date: at,
+    format: 'armored',
+  })
+  return publicKey
 }
 
 /** Merges a revocation certificate into a certificate, for publication. @throws LedgerError ERR_CHECKPOINT_SIGNATURE */
@@ -159,6 +200,7 @@ export async function revoke(certificate: string, revocation: string): Promise<s
 
 /**
  * Every signature given must be a good one, over the bytes as they are, by the pinned key or a signing subkey of it.
+ * @returns when the last of them says that it was made
  * @throws LedgerError ERR_CHECKPOINT_SIGNATURE: another key, revoked, expired, malformed, or a false signature
  */
 export async function verifyDetached({
@@ -167,17 +209,20 @@ export async function verifyDetached({
   certificate,
   fingerprint,
   at,
-}: DetachedSignature): Promise<void> {
+  revoked = 'refused',
+}: DetachedSignature): Promise<Date> {
   const pinned = parseFingerprint(fingerprint)
   const key = await parseCertificate(certificate)
   if (printed(key.getFingerprint()) !== pinned) throw unsigned('the certificate is not of the pinned fingerprint')
+  if (revoked === 'judged elsewhere') key.revocationSignatures = []
   if (await key.isRevoked()) throw unsigned('the signing key is revoked')
+  const parsed = await parseSignature(signature)
+  const when = at === 'signed' ? (parsed.packets[0]?.created ?? new Date()) : (at ?? new Date())
   try {
-    await key.verifyPrimaryKey(at ?? new Date())
+    await key.verifyPrimaryKey(when)
   } catch (cause) {
     throw unsigned('the signing key is expired or not valid', cause)
   }
-  const parsed = await parseSignature(signature)
   const message = await openpgp.createMessage({ binary: data })
   // It rejects as a whole where a packet is of a kind that it does not know.
   const { signatures } = await openpgp
@@ -186,7 +231,7 @@ export async function verifyDetached({
       signature: parsed,
       verificationKeys: key,
       format: 'binary',
-      ...(at === undefined ? {} : { date: at }),
+      ...(at === undefined ? {} : { date: when }),
     })
     .catch(rejected)
   if (signatures.length === 0) throw unsigned('no OpenPGP signature')
@@ -198,6 +243,7 @@ export async function verifyDetached({
     }
     await one.verified.catch(rejected)
   }
+  return new Date(Math.max(...parsed.packets.map(({ created }) => created?.getTime() ?? 0)))
 }
 
 const rejected = (cause: unknown): never => {

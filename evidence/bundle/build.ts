@@ -11,9 +11,11 @@ import { consistencyProof, inclusionProof } from '../../lib/format/merkle.ts'
 import { readAttachment } from '../attachments.ts'
 import type { TestResult } from '../control-test.ts'
 import { Vault } from '../disclosures.ts'
+import { isKeyEntry } from '../key-entries.ts'
 import { type ControlVersion, isControl, type Mapping } from '../mapping.ts'
 import { type ImportOptions, type Reconciliation, readImport } from '../reconcile.ts'
 import { included } from '../recorded.ts'
+import type { Trust } from '../trust.ts'
 import { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions } from '../verify.ts'
 import { requireArmor } from './armor.ts'
 import { requireVerifiable } from './bundle-files.ts'
@@ -30,7 +32,7 @@ import {
   signatureFile,
   sumsFile,
 } from './manifest.ts'
-import { disclose, type Material, type Scope, writeMaterial } from './material.ts'
+import { disclose, type KeyMaterial, type Material, type Scope, writeMaterial } from './material.ts'
 import { compactNodes } from './range.ts'
 import { listRecordings, type Open, writeRecordings } from './recordings.ts'
 import { chooseBounds, type DisclosurePolicy, isShown, openingState } from './select.ts'
@@ -149,6 +151,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
     ],
     mapping: mappingOf(shown, options.controls),
     imports: (options.imports ?? []).map(readImport),
+    keys: keysOf(trust, records, closing.size),
     ledger: {
       verdict: verification.verdict,
       integrity: verification.integrity.verdict,
@@ -210,6 +213,21 @@ function scopeOf(options: BundleOptions): Scope {
     software: options.software ?? 'counterfoil',
     identities: options.identities ?? (identified ? 'identified' : 'pseudonyms'),
     samples,
+  }
+}
+
+/** Nothing where one key has spoken all the time: the bundle is then as it always was. */
+function keysOf(
+  { spans, certificates }: Trust,
+  records: readonly LedgerRecord[],
+  size: number,
+): KeyMaterial | undefined {
+  if (spans.length === 1) return undefined
+  return {
+    certificates: Object.fromEntries(
+      [...certificates].map(([fingerprint, { certificate }]) => [fingerprint, certificate]),
+    ),
+    later: records.filter(({ index, entry }) => index >= size && isKeyEntry(entry)),
   }
 }
 

@@ -33,6 +33,7 @@ const mostParsed: Readonly<Record<string, number>> = {
   [paths.mapping]:     16 * mib,
   [paths.state]:       64 * mib,
   [paths.imports]:     64 * mib,
+  [paths.keys]:        16 * mib,
   [paths.entries]:    256 * mib,
   [paths.disclosures]: 256 * mib,
 }

@@ -3,7 +3,7 @@
  * and verifying call the same function, so a result that cannot be derived again is none.
  */
 import { formatTlogProof, parseCheckpoint } from '../../lib/format/checkpoint.ts'
-import type { EntryOf } from '../../lib/format/entry.ts'
+import type { Entry, EntryOf } from '../../lib/format/entry.ts'
 import { inclusionProof } from '../../lib/format/merkle.ts'
 import { runControlTests, type TestRun } from '../control-test.ts'
 import { criteria } from '../criteria.ts'
@@ -56,7 +56,8 @@ export async function derive(material: Material, disclosed = disclose(material))
   const opened = [...before, ...entries].find(one => one.entry.kind === 'opened')?.entry as
     | EntryOf<'opened'>
     | undefined
-  if (opened !== undefined) files.set('log/note.key', `${opened.noteKey}\n`)
+  const [noteKey, fingerprint] = keysAt(opened, before, entries, material.keys?.later ?? [])
+  if (noteKey !== undefined) files.set('log/note.key', `${noteKey}\n`)
   const drawn = writeTests(files, material, runs)
   const listings = listingsOf(runs, drawn)
   writeReconciliations(files, reconciliations)
@@ -74,7 +75,7 @@ export async function derive(material: Material, disclosed = disclose(material))
     reconciliations,
     views,
     origin: parseCheckpoint(Buffer.from(material.closing)).origin,
-    fingerprint: opened?.sealKey ?? '',
+    fingerprint: fingerprint ?? '',
     stamps: stampsOf(material),
     coverage: { first: times[0] ?? '-', last: times.at(-1) ?? '-', provisional, begins },
   }
@@ -87,6 +88,19 @@ export async function derive(material: Material, disclosed = disclose(material))
     readme(shown, [...primaryPathsOf(material), ...files.keys(), ...included(entries).map(({ file }) => file)]),
   )
   return { files, runs, reconciliations, views, begins }
+}
+
+/** The note key that signs the closing checkpoint, and the OpenPGP key that signs the bundle: the one that speaks when it is made. */
+function keysAt(
+  opened: EntryOf<'opened'> | undefined,
+  before: readonly { readonly entry: Entry }[],
+  entries: readonly { readonly entry: Entry }[],
+  later: readonly { readonly entry: Entry }[],
+): [note: string | undefined, seal: string | undefined] {
+  const last = (key: 'note' | 'seal', all: readonly { readonly entry: Entry }[]) =>
+    all.flatMap(({ entry }) => (entry.kind === 'key-rotated' && entry.key === key ? [entry.new] : [])).at(-1)
+  const within = [...before, ...entries]
+  return [last('note', within) ?? opened?.noteKey, last('seal', [...within, ...later]) ?? opened?.sealKey]
 }
 
 function beginsLate(began: string, { from, to }: Period): string | undefined {

@@ -64,7 +64,16 @@ export interface Material {
   readonly disclosures: readonly { readonly index: number; readonly encoded: string }[]
   readonly mapping: Mapping
   readonly imports: readonly Import[]
+  /** Where keys were rotated: what leads from any of them to any other. */
+  readonly keys: KeyMaterial | undefined
   readonly ledger: LedgerSummary
+}
+
+export interface KeyMaterial {
+  /** Armored, by fingerprint, of every OpenPGP key that sealed. */
+  readonly certificates: Readonly<Record<string, string>>
+  /** Entries about keys from after the closing checkpoint. They stand by their own signatures; that they are in the ledger is not shown here. */
+  readonly later: readonly Envelope[]
 }
 
 const base64 = (hash: Hash) => Buffer.from(hash).toString('base64')
@@ -82,15 +91,20 @@ export const paths = {
   disclosures: 'disclosures/disclosures.jsonl',
   mapping: 'mapping/controls.json',
   imports: 'imports/imports.json',
+  keys: 'log/keys.json',
 } as const
 
 export const primaryPaths: ReadonlySet<string> = new Set<string>(Object.values(paths))
 
-/** Those that this material has: an opening checkpoint and imports are not in every bundle. */
-export const primaryPathsOf = ({ opening, imports }: Material): string[] =>
-  Object.values(paths).filter(
-    path => (path !== paths.opening || opening !== undefined) && (path !== paths.imports || imports.length > 0),
-  )
+/** Those that this material has: an opening checkpoint, imports and several keys are not in every bundle. */
+export const primaryPathsOf = ({ opening, imports, keys }: Material): string[] => {
+  const has: Partial<Record<string, boolean>> = {
+    [paths.opening]: opening !== undefined,
+    [paths.imports]: imports.length > 0,
+    [paths.keys]: keys !== undefined,
+  }
+  return Object.values(paths).filter(path => has[path] !== false)
+}
 
 /** The primary files, by path. */
 export function writeMaterial(m: Material): Map<string, string> {
@@ -106,6 +120,10 @@ export function writeMaterial(m: Material): Map<string, string> {
   files.set(paths.state, line({ size: m.openingSize, entries }))
   files.set(paths.disclosures, m.disclosures.map(({ index, encoded }) => line({ index, disclosure: encoded })).join(''))
   files.set(paths.mapping, line(m.mapping as unknown as Json))
+  if (m.keys !== undefined) {
+    const later = m.keys.later.map(({ index, bytes }) => ({ index, entry: text(bytes) }))
+    files.set(paths.keys, line({ certificates: { ...m.keys.certificates }, later }))
+  }
   if (m.imports.length > 0) files.set(paths.imports, line(m.imports as unknown as Json))
   return files
 }

@@ -11,7 +11,7 @@ import { longestEntry } from '../../lib/format/tile.ts'
 import { isControl } from '../mapping.ts'
 import { type Import, isImport } from '../reconcile.ts'
 import { base64 } from '../verification.ts'
-import { type LedgerSummary, type Material, paths, type Scope, type StateEntry } from './material.ts'
+import { type KeyMaterial, type LedgerSummary, type Material, paths, type Scope, type StateEntry } from './material.ts'
 import type { Node } from './range.ts'
 
 const malformed = (file: string, what: string, cause?: unknown) =>
@@ -65,6 +65,7 @@ export function readMaterial(scope: Scope, read: Read): Material {
     })),
     imports:
       read(paths.imports) === undefined ? [] : parse(paths.imports, value => list({ value }, 'value').map(importOf)),
+    keys: read(paths.keys) === undefined ? undefined : parse(paths.keys, keysOf),
     ledger: parse(paths.ledger, summaryOf),
   }
 }
@@ -122,6 +123,19 @@ function stateEntryOf(value: unknown): StateEntry {
     entry: parseEntry(bytes),
     proof: list(value, 'proof').map(hashOf),
   }
+}
+function keysOf(value: unknown): KeyMaterial {
+  const certificates = member(value, 'certificates')
+  if (typeof certificates !== 'object' || certificates === null) throw wrong('certificates are no record')
+  for (const [fingerprint, armored] of Object.entries(certificates)) {
+    if (!/^[0-9A-F]{40}$/.test(fingerprint)) throw wrong('not a fingerprint')
+    string(armored)
+  }
+  const later = list(value, 'later').map(one => {
+    const bytes = Buffer.from(string(member(one, 'entry')))
+    return { index: count(member(one, 'index')), bytes, entry: parseEntry(bytes) }
+  })
+  return { certificates: certificates as Record<string, string>, later }
 }
 function nodeOf(value: unknown): Node {
   return {

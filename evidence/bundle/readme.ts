@@ -37,6 +37,7 @@ const contents: readonly [path: string, what: string][] = [
   ['log/operations.csv',             'what was decided in the period; log/refused.csv: what of it was denied'],
   ['log/heartbeats.csv',             "the writers' signs of life"],
   ['log/gaps.csv',                   'gaps in the recording'],
+  ['log/keys.json',                  'where keys were rotated: the certificates of all, and the entries about keys from after the period'],
   ['log/ledger.pub.asc',             'a copy of the certificate; a key that is found only here proves nothing'],
   ['log/',                           'proofs that the two checkpoints belong together, and the key of the day-to-day signatures'],
   ['proofs/',                        'proofs of single entries: those in samples and exceptions'],

@@ -54,7 +54,7 @@ export function openingState(records: readonly LedgerRecord[], opening: number):
   const signs = new Set(last.values())
   const matters = ({ index, entry }: LedgerRecord) =>
     signs.has(index) ||
-    ['opened', 'principal', 'policy', 'erasure', 'hold-placed', 'hold-released'].includes(entry.kind) ||
+    lasting.has(entry.kind) ||
     references(entry).some(id => used.has(id) || (opens(entry) && !closed.has(id)))
   // With what was done under a grant that lives on comes what became of it, or it would seem to be under way.
   const kept = new Set(
@@ -65,6 +65,12 @@ export function openingState(records: readonly LedgerRecord[], opening: number):
     return matters(record) || (entry.kind === 'outcome' && kept.has(entry.exchange))
   })
 }
+
+/** What holds until another entry says otherwise. */
+const lasting: ReadonlySet<Entry['kind']> = new Set([
+  ...(['opened', 'principal', 'policy', 'key-rotated', 'key-revoked'] as const),
+  ...(['erasure', 'hold-placed', 'hold-released'] as const),
+])
 
 /** What an entry belongs to: exchange, session, grant, approval. */
 function references(entry: Entry): readonly string[] {

@@ -23,7 +23,7 @@ export async function checkPin(x: Examination): Promise<string> {
     return x.fail({ code: 'PIN_MISSING', what })
   }
   x.pin = pin
-  if (pin.origin !== trust.origin || pin.fingerprint !== x.fingerprint) {
+  if (pin.origin !== trust.origin || !trust.spans.some(({ seal }) => seal === pin.fingerprint)) {
     const what = 'the pin is of another ledger or another key'
     return x.fail({ code: 'KEY_SUBSTITUTED', what, expected: pin.fingerprint, actual: x.fingerprint })
   }
@@ -46,13 +46,13 @@ export async function checkPin(x: Examination): Promise<string> {
 }
 
 export async function keepPin(x: Examination): Promise<string> {
-  const [checkpoint, trust] = need(x.checkpoint, x.trust)
+  const [checkpoint] = need(x.checkpoint, x.trust)
   if (x.options.pin === undefined) return skip('no pin is kept')
   if (x.options.renew === false) return skip('the pin was only compared with')
   // A gap in the recording does not unpin: what is kept is what was signed, and that holds.
   if (x.findings.has(code => familyOf(code) !== 'completeness')) return skip('the old pin stays as it was')
   const { origin, size, root } = checkpoint
-  const { fingerprint } = trust.seal
+  const { fingerprint } = x
   await writePin(x.options.pin, { origin, size, root, fingerprint, time: new Date(x.now).toISOString() })
   return `${size} entries`
 }

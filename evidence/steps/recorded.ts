@@ -3,10 +3,12 @@ import { isOurs } from '../../lib/errors.ts'
 import { parseEntry } from '../../lib/format/entry.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
 import { examineAttachment } from '../attachments.ts'
-import { examineCertificate, examineEpoch } from '../beside.ts'
+import { examineCertificates, examineEpoch } from '../beside.ts'
 import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
+import type { KeyEntry } from '../key-entries.ts'
+import { sayRevoked } from '../revoked-keys.ts'
 import { examineSeals } from '../seals.ts'
 import { examineTree } from '../tree.ts'
 import { base64 } from '../verification.ts'
@@ -46,17 +48,22 @@ function comparePin({ pin, rootAt, findings }: Examination): void {
 
 export async function checkSeals(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
-  const { seals, findings } = await examineSeals(files, checkpoint, trust, x.rootAt)
+  const existedBy = (size: number) => x.existedBy(size)
+  const { seals, worthless, findings } = await examineSeals(files, checkpoint, trust, x.rootAt, existedBy)
   x.seals.push(...seals)
   x.findings.addAll(findings)
   const newest = x.seals.at(-1)
-  return newest === undefined ? 'none yet' : `${x.seals.length}, the newest over ${newest.size} entries`
+  if (newest === undefined) return 'none yet'
+  const [of] = worthless
+  const also = of === undefined ? '' : `; ${worthless.length} more are not counted: their key is ${sayRevoked(of)}`
+  return `${x.seals.length}, the newest over ${newest.size} entries${also}`
 }
 
 export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
   x.findings.addAll(x.meaning.findings)
-  x.findings.addAll(await examineCertificate(files, x.taken))
+  for (const finding of strayKeyEntries(x)) x.findings.add(finding)
+  x.findings.addAll(await examineCertificates(files, x.taken, x.keyEntriesInTree, x.sealKey))
   x.findings.addAll(await examineEpoch(files, x.taken))
   return `${x.strict} of ${checkpoint.size} entries are in the strict format`
 }
@@ -71,6 +78,19 @@ export async function checkErasures(x: Examination): Promise<string> {
   const told = all.map(({ index, entry: { scope, of } }) => `#${index} ${scope} ${of}`)
   const more = told.length > 5 ? ` and ${told.length - 5} more` : ''
   return `${told.slice(0, 5).join(', ')}${more}: each asked for by one person and approved by another${standing}`
+}
+
+/** Keys were judged by what was found first: the tree must hold those entries, and no others. */
+function* strayKeyEntries({ keyEntries, keyEntriesInTree }: Examination): Generator<Finding> {
+  const places = (entries: readonly KeyEntry[]) => entries.map(({ index, entry }) => `${index} ${entry.id}`).join(', ')
+  const [expected, actual] = [places(keyEntriesInTree), places(keyEntries)]
+  if (expected === actual) return
+  yield {
+    code: 'ROTATION_INVALID',
+    what: 'the entries about keys are not those by which keys were judged',
+    expected,
+    actual,
+  }
 }
 
 export async function checkDisclosures(x: Examination): Promise<string> {

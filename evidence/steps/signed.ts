@@ -3,10 +3,14 @@ import { setTimeout } from 'node:timers/promises'
 import { isOurs } from '../../lib/errors.ts'
 import type { SignedCheckpoint } from '../../lib/format/checkpoint.ts'
 import { type EntryOf, parseEntry } from '../../lib/format/entry.ts'
-import { certificateFile, checkpointFile } from '../../lib/format/layout.ts'
+import { checkpointFile } from '../../lib/format/layout.ts'
 import type { Examination } from '../examination.ts'
+import { followKeys, KeyError } from '../key-chain.ts'
+import { findKeyEntries } from '../key-entries.ts'
 import { LedgerFiles } from '../ledger-files.ts'
-import { requireNoteSignature, requireSealSignature, sealSignatures, trustEntryZero } from '../trust.ts'
+import { readPin } from '../pin.ts'
+import { sayRevoked, voids } from '../revoked-keys.ts'
+import { isSealed, requireNoteSignature, requireSealSignature, sayTrust, trustIn } from '../trust.ts'
 import { need, skip } from './step.ts'
 
 export async function openLedger(x: Examination): Promise<string> {
@@ -34,36 +38,39 @@ async function settledCheckpoint(files: LedgerFiles): Promise<SignedCheckpoint> 
 
 export async function establishTrust(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
-  const certificate = x.options.certificate ?? (await files.certificate().catch(() => undefined))
-  if (certificate === undefined) {
-    return x.fail({ code: 'KEY_SUBSTITUTED', what: 'no certificate of the pinned key', file: certificateFile })
-  }
   if (checkpoint.size === 0) skip('an empty ledger has no entry 0')
   const opened = await entryZero(files)
   if (opened === undefined) {
     const what = 'entry 0 is missing, or is not the opening of a ledger'
     return x.fail({ code: 'CERTIFICATION_INVALID', what, index: 0 })
   }
+  x.keyEntries = await findKeyEntries(files, checkpoint)
+  // Read ahead of its own step, which says what is wrong with it: what it shows to have existed, it shows here too.
+  const pin = x.options.pin === undefined ? undefined : await readPin(x.options.pin).catch(() => undefined)
+  const existedBy = (size: number) =>
+    [x.existedBy(size), pin !== undefined && pin.size >= size ? pin.time : undefined].find(time => time !== undefined)
   try {
-    x.trust = await trustEntryZero(opened, { fingerprint: x.fingerprint, certificate })
+    const { fingerprint, keyEntries: entries } = x
+    const chain = await followKeys({ opened, entries, fingerprint, existedBy, certificate: certificates(x, files) })
+    x.trust = trustIn(chain)
   } catch (error) {
+    if (error instanceof KeyError) return x.fail(error.finding)
     if (!isOurs(error)) throw error
-    // Only where the two differ: a certification can also fail by the key that the ledger rightly names.
-    const found = printable(opened.sealKey)
-    const named = found === undefined || found === x.fingerprint ? {} : { actual: found }
-    return x.fail({ code: 'KEY_SUBSTITUTED', what: error.message, index: 0, expected: x.fingerprint, ...named })
+    return x.fail({ code: 'KEY_SUBSTITUTED', what: error.message, index: 0, expected: x.fingerprint })
   }
   const { origin } = x.options
   if (origin !== undefined && origin !== x.trust.origin) {
     const what = 'the ledger is of another origin'
     return x.fail({ code: 'ORIGIN', what, expected: origin, actual: x.trust.origin })
   }
-  return `OpenPGP key ${x.fingerprint} certifies the note key in entry 0`
+  return sayTrust(x.trust, x.fingerprint)
 }
 
-/** What the ledger says is its key: shown beside the pinned one, and trusted for nothing. */
-const printable = (sealKey: string | undefined) =>
-  sealKey !== undefined && /^[0-9a-fA-F]{40}$/.test(sealKey) ? sealKey.toUpperCase() : undefined
+/** From outside for the pinned key; for others, and where none was given, the ledger's own copies. */
+const certificates = (x: Examination, files: LedgerFiles) => async (fingerprint: string) => {
+  if (fingerprint === x.fingerprint && x.options.certificate !== undefined) return x.options.certificate
+  return files.certificateOf(fingerprint)
+}
 
 async function entryZero(files: LedgerFiles): Promise<EntryOf<'opened'> | undefined> {
   try {
@@ -80,10 +87,15 @@ export async function checkNote(x: Examination): Promise<string> {
   const [checkpoint, trust] = need(x.checkpoint, x.trust)
   try {
     requireNoteSignature(checkpoint, trust)
-    if (sealSignatures(checkpoint, trust.seal.fingerprint).length > 0) await requireSealSignature(checkpoint, trust)
-    return `signed by ${trust.origin}`
+    if (!isSealed(checkpoint, trust)) return `signed by ${trust.origin}`
+    const made = await requireSealSignature(checkpoint, trust)
+    const revocation = voids(trust.revoked, { ...made, size: checkpoint.size }, size => x.existedBy(size))
+    if (revocation === undefined) return `signed by ${trust.origin}`
+    const what = `sealed by OpenPGP key ${made.key}, which is ${sayRevoked(revocation)}`
+    return x.fail({ code: 'KEY_REVOKED', what, file: checkpointFile })
   } catch (error) {
     if (!isOurs(error)) throw error
-    return x.fail({ code: 'CHECKPOINT_SIGNATURE', what: error.message, file: checkpointFile })
+    const code = error.data.revoked === true ? 'KEY_REVOKED' : 'CHECKPOINT_SIGNATURE'
+    return x.fail({ code, what: error.message, file: checkpointFile })
   }
 }

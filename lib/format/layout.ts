@@ -39,7 +39,10 @@ export const attachmentFile = (id: string): string => `vault/attachments/${id.sl
 export const checkpointFile = 'checkpoint'
 export const sealFile = (size: number): string => `checkpoint.d/${size}`
 export const segmentFile = (firstIndex: number): string => `wal/${String(firstIndex).padStart(16, '0')}.seg`
+/** The certificate of the OpenPGP key that seals now. */
 export const certificateFile = 'keys/seal.pub.asc'
+/** The certificate of one that seals or has sealed; revoked, where it was. */
+export const certificateOf = (fingerprint: string): string => `keys/${fingerprint}.asc`
 
 /** How many hashes the tile `n` of `level` holds in a tree of `size` leaves: 0 to 256. */
 export function tileFill(size: number, level: number, n: number): number {

@@ -22,9 +22,10 @@ export function noteKeyOf(privateKey: KeyObject, origin: string): NoteKey {
   return { privateKey, publicKey, verifierKey: formatVerifierKey(origin, publicKey) }
 }
 
-export function signCheckpoint(checkpoint: Checkpoint, { privateKey, publicKey }: NoteKey): SignedCheckpoint {
+export function signCheckpoint(checkpoint: Checkpoint, ...keys: readonly NoteKey[]): SignedCheckpoint {
   const text = checkpointBody(checkpoint)
-  return { ...checkpoint, note: { text, signatures: [signNote(text, checkpoint.origin, privateKey, publicKey)] } }
+  const signatures = keys.map(({ privateKey, publicKey }) => signNote(text, checkpoint.origin, privateKey, publicKey))
+  return { ...checkpoint, note: { text, signatures } }
 }
 
 /** Adds the OpenPGP signature line. @throws Fault ERR_LEDGER_UNAVAILABLE where the key cannot sign: the ledger is unharmed */

@@ -31,7 +31,7 @@ import type {
 import type { Lock } from './lock.ts'
 import { endingDrafts } from './opening.ts'
 import type { DirectoryOptions } from './options.ts'
-import { Publisher } from './publisher.ts'
+import { Publisher, type Signers } from './publisher.ts'
 import type { Recent } from './recent.ts'
 import { type Recovered, setAside } from './recovery.ts'
 import type { Prepared } from './scribe.ts'
@@ -344,6 +344,18 @@ export class DirectoryLedger implements Ledger {
 
   async seal(): Promise<SignedCheckpoint> {
     this.#requireOpen()
+    return this.#seal()
+  }
+
+  /**
+   * Appends what changes the keys, and seals. @param draft the rotation; what follows it is appended with it
+   * @throws Fault ERR_LEDGER_UNAVAILABLE; where a key did not sign the seal, the rotation is durable all the same
+   */
+  async rotate([draft, ...others]: readonly [Draft, ...Draft[]], signers: Signers): Promise<SignedCheckpoint> {
+    this.#requireOpen()
+    // Before anything is awaited: a publication under way must not sign for the rotation with the old key.
+    this.#publisher.succeed(signers, this.#next)
+    await this.#append(this.#options.writer, [draft, ...others], 'durable')
     return this.#seal()
   }
 

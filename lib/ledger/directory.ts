@@ -1,7 +1,7 @@
 /** Opens the ledger in a directory: judges what is there, locks it, and appends what the opening owes. */
 import { describe, Fault, isOurs, LedgerError } from '../errors.ts'
 import { type Entry, formatVersion, parseEntry } from '../format/entry.ts'
-import { certificateFile, tileWidth } from '../format/layout.ts'
+import { certificateFile, certificateOf, tileWidth } from '../format/layout.ts'
 import { type NoteKey, noteKeyOf } from './checkpoint.ts'
 import { DirectoryLedger } from './directory-ledger.ts'
 import { epochFile, readEpoch, writeEpoch } from './epoch.ts'
@@ -13,8 +13,9 @@ import { checkOptions, type DirectoryOptions } from './options.ts'
 import { keepFoundSeal } from './publisher.ts'
 import { type Recovered, recover } from './recovery.ts'
 import { finishRewrap, requireWrappingKey, rewrap } from './rewrap.ts'
-import { certifyNoteKey } from './sealer.ts'
+import { certifyNoteKey, type Sealer } from './sealer.ts'
 import { leaderFolder } from './shared/address.ts'
+import { requireSpeaking } from './speaking.ts'
 import { StoredBundles } from './stored-tiles.ts'
 import { storiesOf } from './story.ts'
 
@@ -30,7 +31,10 @@ const unfinished = new Set([lockFile, epochFile, `${epochFile}.tmp`, 'keys', 'va
  * @throws Fault ERR_LEDGER_UNAVAILABLE where a file could not be read or written
  * @throws Misuse ERR_OPTION_UNKNOWN, ERR_OPTION_INVALID, ERR_PACKAGE_MISSING
  */
-export async function openDirectoryLedger(options: DirectoryOptions): Promise<Ledger> {
+export const openDirectoryLedger = (options: DirectoryOptions): Promise<Ledger> => openForKeys(options)
+
+/** As openDirectoryLedger; the keys of what it gives can be rotated. */
+export async function openForKeys(options: DirectoryOptions): Promise<DirectoryLedger> {
   checkOptions(options)
   const ledger = await openDirectory(options, ({ standing, ledger }) => [
     ...recoveryDrafts(standing, ledger.epoch, ledger.torn),
@@ -96,10 +100,15 @@ async function openLocked(
   if (isNew && create !== true) throw new LedgerError('ERR_LEDGER_MISSING', 'the directory holds no ledger')
   if (!isNew) {
     if (before === undefined) throw new LedgerError('ERR_LEDGER_CORRUPT', 'the epoch file is missing')
-    requireOpened(await entryAt(directory, recovered, 0), {
-      origin,
+    const opened = requireOpened(await entryAt(directory, recovered, 0), origin)
+    await requireSpeaking({
+      directory,
+      opened,
+      recovered,
       noteKey: noteKey.verifierKey,
       sealKey: sealer?.fingerprint,
+      entry: index => entryAt(directory, recovered, index),
+      backwards: () => backwards(directory, recovered),
     })
   }
   if (formerWrappingKey === undefined && !isNew) await requireWrappingKey(options)
@@ -108,7 +117,7 @@ async function openLocked(
   const epoch = (before ?? 0) + 1
   await writeEpoch(directory, epoch)
   if (sealer !== undefined) {
-    await replaceFiles(directory, [[certificateFile, sealer.certificate]])
+    await publishCertificate(directory, sealer)
     const { checkpoint } = recovered
     if (checkpoint !== undefined) await keepFoundSeal(directory, checkpoint, sealer.fingerprint)
   }
@@ -129,6 +138,13 @@ async function openLocked(
   }
   return ledger
 }
+
+/** The current one, and by its fingerprint, where it stays when another one follows. */
+export const publishCertificate = (directory: string, { fingerprint, certificate }: Sealer): Promise<void> =>
+  replaceFiles(directory, [
+    [certificateOf(fingerprint), certificate],
+    [certificateFile, certificate],
+  ])
 
 async function openedDraft({ origin, sealer }: DirectoryOptions, { verifierKey }: NoteKey): Promise<Draft> {
   const opened = { kind: 'opened', origin, format: formatVersion, noteKey: verifierKey } as const

@@ -35,15 +35,9 @@ export function returnDrafts(story: Story | undefined, epoch: number, torn: numb
   return story?.alive === true || torn > 0 ? endingDrafts(story?.open ?? [], epoch, torn) : []
 }
 
-/** That entry 0 is of this ledger, and names the keys that it is opened with. @throws LedgerError ERR_LEDGER_INCONSISTENT */
-export function requireOpened(
-  entry: Entry | undefined,
-  expected: { readonly origin: string; readonly noteKey: string; readonly sealKey: string | undefined },
-): EntryOf<'opened'> {
-  const differs = (what: string) => new LedgerError('ERR_LEDGER_INCONSISTENT', `entry 0 names another ${what}`)
+/** That entry 0 opens this ledger. @throws LedgerError ERR_LEDGER_CORRUPT, ERR_LEDGER_INCONSISTENT */
+export function requireOpened(entry: Entry | undefined, origin: string): EntryOf<'opened'> {
   if (entry?.kind !== 'opened') throw new LedgerError('ERR_LEDGER_CORRUPT', 'entry 0 does not open a ledger')
-  if (entry.origin !== expected.origin) throw differs('origin')
-  if (entry.noteKey !== expected.noteKey) throw differs('note key')
-  if (expected.sealKey !== undefined && entry.sealKey !== expected.sealKey) throw differs('OpenPGP key')
+  if (entry.origin !== origin) throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'entry 0 names another origin')
   return entry
 }

@@ -15,10 +15,14 @@ import { type GrownTile, type Recent, tilesBetween } from './recent.ts'
 import type { Sealer } from './sealer.ts'
 import type { Tree } from './tree.ts'
 
-export interface PublisherParts {
-  readonly directory: string
+/** The keys that sign: the note key every checkpoint, the OpenPGP key seals. */
+export interface Signers {
   readonly noteKey: NoteKey
   readonly sealer: Sealer | undefined
+}
+
+export interface PublisherParts extends Signers {
+  readonly directory: string
   readonly tree: Tree
   readonly recent: Recent
   /** Size whose tiles are known to be on disk; recovery says a smaller one, so that they are derived again. */
@@ -34,10 +38,19 @@ export class Publisher {
   #latest: SignedCheckpoint | undefined
   #sealed = -1
   #turn: Promise<unknown> = Promise.resolve()
+  #signers: Signers
+  /** Those after a rotation, and the index of its entry: checkpoints that cover it are theirs. */
+  #succession: { readonly signers: Signers; readonly index: number } | undefined
 
   constructor(parts: PublisherParts) {
     this.#parts = parts
     this.#published = parts.published
+    this.#signers = parts
+  }
+
+  /** @param index of the entry from which on these keys speak */
+  succeed(signers: Signers, index: number): void {
+    this.#succession = { signers, index }
   }
 
   /** Size of the latest seal made here; -1 before the first. */
@@ -58,13 +71,12 @@ export class Publisher {
   }
 
   async #publish(seal: boolean): Promise<SignedCheckpoint> {
-    const { directory, noteKey, sealer, recent, tree, durable } = this.#parts
+    const { directory, recent, tree, durable } = this.#parts
     const { size, root, origin } = durable()
     if (this.#latest?.size === size && (!seal || this.#sealed === size)) return this.#latest
     await this.#fence()
     const grown = await this.#tiles(size)
-    let signed = signCheckpoint({ origin, size, root }, noteKey)
-    if (seal && sealer !== undefined) signed = await sealCheckpoint(signed, sealer)
+    const signed = await this.#sign({ origin, size, root }, seal)
     const text = formatCheckpoint(signed)
     // In this order: a seal of more than the checkpoint has would look like a rollback, had a kill come between the two.
     await replaceFiles(directory, [[checkpointFile, text]])
@@ -76,6 +88,27 @@ export class Publisher {
     this.#latest = signed
     if (seal) this.#sealed = size
     return signed
+  }
+
+  async #sign(checkpoint: Checkpoint, seal: boolean): Promise<SignedCheckpoint> {
+    const signers = this.#signersAt(checkpoint.size)
+    const noteKeys = new Map(signers.map(({ noteKey }) => [noteKey.verifierKey, noteKey]))
+    let signed = signCheckpoint(checkpoint, ...noteKeys.values())
+    if (!seal) return signed
+    for (const sealer of new Map(signers.map(({ sealer }) => [sealer?.fingerprint, sealer])).values()) {
+      if (sealer !== undefined) signed = await sealCheckpoint(signed, sealer)
+    }
+    return signed
+  }
+
+  /**
+   * Each size is signed by the keys that speak at it. One that ends with a rotation, by those before it too: whoever knows only the old key
+   * sees the ledger up to there.
+   */
+  #signersAt(size: number): readonly Signers[] {
+    const succession = this.#succession
+    if (succession === undefined || size <= succession.index) return [this.#signers]
+    return size === succession.index + 1 ? [succession.signers, this.#signers] : [succession.signers]
   }
 
   /** Another writer took over, whatever became of the lock: what we would sign now could be a fork. */

@@ -10,7 +10,7 @@ import { parseEntry } from '../format/entry.ts'
 import { decodeFrame, type Frame, findFrames } from '../format/frame.ts'
 import { checkpointFile, sealFile, segmentFile, tileFill, tileWidth } from '../format/layout.ts'
 import { leafHash, sameHash, treeRoot } from '../format/merkle.ts'
-import { parseVerifierKey, requireSignature } from '../format/note.ts'
+import { type NoteVerifier, parseVerifierKey, requireSignature } from '../format/note.ts'
 import { decodeBundle, tileReader } from '../format/tile.ts'
 import { namesIn, readIfThere, syncFolder } from './files.ts'
 import { Recent } from './recent.ts'
@@ -36,7 +36,7 @@ export interface Recovered {
 
 /** @throws LedgerError ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_SIGNATURE, ERR_CHECKPOINT_ROLLBACK, ERR_LEDGER_ROOT */
 export async function recover(directory: string, verifierKey: string, epoch: number): Promise<Recovered> {
-  const checkpoint = await readCheckpoint(directory, verifierKey)
+  const checkpoint = await readCheckpoint(directory, parseVerifierKey(verifierKey).name)
   const files = await segmentFiles(directory)
   const base = files[0]?.first ?? checkpoint?.size ?? 0
   const { tree, recent } = await restore(directory, base)
@@ -53,20 +53,38 @@ export async function recover(directory: string, verifierKey: string, epoch: num
     requireTorn(tail, i === files.length - 1, tree.size)
     torn = { segment, bytes: Buffer.from(tail) }
   }
+  if (checkpoint !== undefined) requireSpeaker(checkpoint, speakerAt(checkpoint.size, recent, verifierKey))
   await requireCheckpoint(directory, checkpoint, replay)
   await requireSeals(directory, tree.size)
   return { tree, recent, published: base - (base % tileWidth), checkpoint, segments, torn }
 }
 
-/** The last checkpoint, signed by this ledger's note key. */
-async function readCheckpoint(directory: string, verifierKey: string): Promise<SignedCheckpoint | undefined> {
+/** The last checkpoint; who signed it is judged when it is known whether a rotation came after it. */
+async function readCheckpoint(directory: string, origin: string): Promise<SignedCheckpoint | undefined> {
   const bytes = await readIfThere(join(directory, checkpointFile))
   if (bytes === undefined) return undefined
   const checkpoint = parseCheckpoint(bytes)
-  const verifier = parseVerifierKey(verifierKey)
-  requireSignature(checkpoint.note, verifier)
-  if (checkpoint.origin !== verifier.name) throw corrupt('the checkpoint is of another ledger')
+  if (checkpoint.origin !== origin) throw corrupt('the checkpoint is of another ledger')
   return checkpoint
+}
+
+function requireSpeaker({ note }: SignedCheckpoint, speaker: NoteVerifier): void {
+  if (!note.signatures.some(({ keyId }) => Buffer.compare(keyId, speaker.keyId) === 0)) {
+    throw new LedgerError(
+      'ERR_CHECKPOINT_SIGNATURE',
+      'the checkpoint is not signed by the given note key: it is another ledger\'s, or was rotated; "counterfoil keys show" names the one in force',
+    )
+  }
+  requireSignature(note, speaker)
+}
+
+/** The note key by which a checkpoint of this size is signed: where a rotation is not published yet, the one that it replaced. */
+function speakerAt(size: number, recent: Recent, verifierKey: string): NoteVerifier {
+  for (let index = Math.max(size, recent.base); index < recent.end; index += 1) {
+    const { entry } = recent.get(index)!
+    if (entry.kind === 'key-rotated' && entry.key === 'note') return parseVerifierKey(entry.old)
+  }
+  return parseVerifierKey(verifierKey)
 }
 
 async function segmentFiles(directory: string): Promise<{ path: string; first: number }[]> {

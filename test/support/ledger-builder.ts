@@ -14,9 +14,10 @@ import {
   type SignedCheckpoint,
 } from '../../lib/format/checkpoint.ts'
 import { actionCommitment, disclosureDigest, encodeDisclosure } from '../../lib/format/disclosure.ts'
-import { type Clear, type Entry, encodeEntry, type Kind } from '../../lib/format/entry.ts'
+import { type Clear, type Entry, encodeEntry, type Kind, versionOf } from '../../lib/format/entry.ts'
 import {
   certificateFile,
+  certificateOf,
   checkpointFile,
   entryBundle,
   hashTile,
@@ -79,6 +80,8 @@ export class LedgerBuilder {
   readonly entries: Buffer[] = []
   readonly #disclosed: { readonly id: string; readonly texts: readonly string[] }[] = []
   readonly #seqs = new Map<string, number>()
+  /** Keys that were rotated to, and the first size that they sign. */
+  readonly #successions: { readonly since: number; readonly keys: BuilderKeys }[] = []
   writer: string
   /** Unix milliseconds of the next entry. */
   now: number
@@ -127,7 +130,7 @@ export class LedgerBuilder {
     )
     const sd = texts.map(disclosureDigest).sort()
     const entry = {
-      v: 1,
+      v: versionOf(kind),
       kind,
       id,
       time: new Date(this.now).toISOString(),
@@ -182,6 +185,15 @@ export class LedgerBuilder {
     return this.#disclosed[index]!.texts
   }
 
+  /** From the next size on these keys sign, whatever entries say. */
+  succeed(keys: BuilderKeys): void {
+    this.#successions.push({ since: this.entries.length, keys })
+  }
+
+  keysAt(size: number): BuilderKeys {
+    return this.#successions.findLast(({ since }) => since <= size)?.keys ?? this.keys
+  }
+
   /** Entries replaced as they are, with nothing made to fit: what an intruder without keys can do. */
   replace(index: number, bytes: Buffer): void {
     this.entries[index] = bytes
@@ -203,10 +215,11 @@ export class LedgerBuilder {
   async checkpoint(size = this.entries.length, sealed = false): Promise<SignedCheckpoint> {
     const checkpoint: Checkpoint = { origin: this.origin, size, root: this.tree(size).root }
     const text = checkpointBody(checkpoint)
-    const signatures = [signNote(text, this.origin, this.keys.note, createPublicKey(this.keys.note))]
+    const { note, seal } = this.keysAt(size)
+    const signatures = [signNote(text, this.origin, note, createPublicKey(note))]
     if (sealed) {
-      const signature = Buffer.from(await signDetached(this.keys.seal, Buffer.from(text)))
-      signatures.push({ name: this.origin, keyId: openpgpKeyId(this.origin, this.fingerprint), signature })
+      const signature = Buffer.from(await signDetached(seal, Buffer.from(text)))
+      signatures.push({ name: this.origin, keyId: openpgpKeyId(this.origin, seal.fingerprint), signature })
     }
     return { ...checkpoint, note: { text, signatures } }
   }
@@ -240,6 +253,8 @@ export class LedgerBuilder {
     }
     for (const sealed of seals) await put(sealFile(sealed), formatCheckpoint(await this.checkpoint(sealed, true)))
     await put(checkpointFile, formatCheckpoint(await this.checkpoint(size, seals.includes(size))))
-    await put(certificateFile, this.keys.seal.certificate)
+    await put(certificateFile, this.keysAt(size).seal.certificate)
+    const rotated = this.#successions.length === 0 ? [] : [this.keys, ...this.#successions.map(({ keys }) => keys)]
+    for (const { seal } of rotated) await put(certificateOf(seal.fingerprint), seal.certificate)
   }
 }

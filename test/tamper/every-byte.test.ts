@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { requireArmor } from '../../evidence/bundle/armor.ts'
-import { primaryPaths } from '../../evidence/bundle/material.ts'
+import { paths, primaryPaths } from '../../evidence/bundle/material.ts'
 import { buildBundle, verifyLedger } from '../../evidence/index.ts'
 import { LedgerError } from '../../lib/errors.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
@@ -151,7 +151,7 @@ describe('a bundle with every kind of file', () => {
       const imports = [{ name: 'server-log', text, format: 'csv', target: 'crm', user: 'gateway' } as const]
       const { directory, files } = await buildBundle(fixture.options({ imports }))
       expect((await fixture.verify(directory)).findings).toEqual([])
-      expect([...primaryPaths].filter(path => !files.has(path))).toEqual([])
+      expect([...primaryPaths].filter(path => !files.has(path))).toEqual([paths.keys])
       // One page of each kind, one proof, one test's files: the others are made alike, and each costs a verification.
       const kindOf = (path: string) => path.replace(/[^/]*(?=\.\w+$)/, name => (/\d|\./.test(name) ? '*' : name))
       const seen = new Set<string>()

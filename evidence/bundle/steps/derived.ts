@@ -143,7 +143,7 @@ export async function checkRecordings(x: BundleExamination): Promise<string> {
 const own: ReadonlySet<string> = new Set([manifestFile, sumsFile, signatureFile, certificateCopy])
 
 export async function deriveAgain(x: BundleExamination): Promise<string> {
-  const [material, disclosed] = need(x.material, x.disclosed, x.trust)
+  const [material, disclosed, trust] = need(x.material, x.disclosed, x.trust)
   // Controls may hold queries: what the pinned key did not sign is not run.
   if (![...primaryPaths].every(path => x.isSigned(path)))
     skip('nothing is derived from what the pinned key did not sign')
@@ -153,7 +153,7 @@ export async function deriveAgain(x: BundleExamination): Promise<string> {
   const recordings = new Set(included(disclosed.entries).map(({ file }) => file))
   const differing = differences(x, derived.files, recordings)
   for (const finding of differing) x.fail(finding)
-  if (differing.length === 0) checkListing(x, material, derived.files, recordings)
+  if (differing.length === 0) checkListing(x, material, derived.files, recordings, trust.seal.fingerprint)
   return `${derived.files.size} files derived again, to the same bytes`
 }
 
@@ -183,6 +183,7 @@ function checkListing(
   material: Material,
   derived: ReadonlyMap<string, string>,
   recordings: ReadonlySet<string>,
+  signer: string,
 ): void {
   const files = new Map<string, string | Uint8Array>(derived)
   for (const path of [certificateCopy, ...primaryPaths]) {
@@ -193,7 +194,7 @@ function checkListing(
     const seen = x.files.seen(path)
     return seen === undefined ? [] : [{ path, bytes: seen.bytes, sha256: seen.sha256, rows: 0 }]
   })
-  const expected = formatManifest(manifestOf(material, x.fingerprint, byPath([...listFiles(files), ...long])))
+  const expected = formatManifest(manifestOf(material, signer, byPath([...listFiles(files), ...long])))
   if (sha256(expected) === x.files.seen(manifestFile)?.sha256) return
   x.fail({ code: 'MANIFEST', what: 'MANIFEST.json does not follow from what it lists', file: manifestFile })
 }

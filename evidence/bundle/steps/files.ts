@@ -16,6 +16,7 @@ import {
   sumsFile,
 } from '../manifest.ts'
 import { primaryPaths } from '../material.ts'
+import { signerOf } from '../signer.ts'
 
 const unsummed = [sumsFile, signatureFile]
 
@@ -76,16 +77,17 @@ export async function checkSignature(x: BundleExamination): Promise<string> {
     return x.fail({ code: 'SIGNATURE', what: `${signatureFile} is missing`, file: signatureFile })
   const data = x.files.content(sumsFile)
   if (data === undefined) skip('there is nothing signed')
-  const [signature, certificate] = [x.files.text(signatureFile), x.certificate()]
+  const signature = x.files.text(signatureFile)
+  const signer = await signerOf(x)
   try {
     requireArmor(signature)
-    await verifyDetached({ data, signature, certificate, fingerprint: x.fingerprint })
+    await verifyDetached({ data, signature, ...signer })
   } catch (error) {
     if (!isOurs(error)) throw error
     return x.fail({ code: 'SIGNATURE', what: error.message, file: alteredOf(x) })
   }
   x.signed = true
-  return `SHA256SUMS is signed by ${x.fingerprint}`
+  return `SHA256SUMS is signed by ${signer.fingerprint}`
 }
 
 /** Which of the two was altered, where the one does not sign the other: SHA256SUMS follows from MANIFEST.json, line by line. */

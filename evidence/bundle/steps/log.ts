@@ -4,7 +4,7 @@ import { parseCheckpoint, type SignedCheckpoint } from '../../../lib/format/chec
 import { leafHash, sameHash, treeRoot, verifyConsistency, verifyInclusion } from '../../../lib/format/merkle.ts'
 import { readPin } from '../../pin.ts'
 import { need, skip } from '../../steps/step.ts'
-import { requireNoteSignature, trustEntryZero } from '../../trust.ts'
+import { requireNoteSignature, sayTrust } from '../../trust.ts'
 import { base64 } from '../../verification.ts'
 import type { BundleExamination } from '../bundle-examination.ts'
 import { stampsOf } from '../derive.ts'
@@ -12,6 +12,7 @@ import { manifestFile } from '../manifest.ts'
 import { type Material, paths } from '../material.ts'
 import { rangeReader } from '../range.ts'
 import { readMaterial } from '../read-material.ts'
+import { trustOf } from '../signer.ts'
 
 export async function takeMaterial(x: BundleExamination): Promise<string> {
   const [manifest] = need(x.manifest)
@@ -28,11 +29,9 @@ export async function takeMaterial(x: BundleExamination): Promise<string> {
 }
 
 export async function establishTrust(x: BundleExamination): Promise<string> {
-  const [{ state, envelopes, openingSize }] = need(x.material)
-  const entry = (openingSize === 0 ? envelopes : state).find(({ index }) => index === 0)?.entry
-  if (entry?.kind !== 'opened') throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'entry 0 is not in the bundle')
-  x.trust = await trustEntryZero(entry, { fingerprint: x.fingerprint, certificate: x.certificate() })
-  return `OpenPGP key ${x.fingerprint} certifies the note key in entry 0`
+  const [material] = need(x.material)
+  x.trust = await trustOf(x, material)
+  return sayTrust(x.trust, x.fingerprint)
 }
 
 export async function checkCheckpoints(x: BundleExamination): Promise<string> {
