@@ -2,7 +2,8 @@
 import { type BundleOptions, type BundleResult, buildBundle } from '../evidence/index.ts'
 import type { Config } from '../lib/config/config.ts'
 import { parseControls } from '../lib/config/controls.ts'
-import { armorSignature, readPrivateKey, signDetached } from '../lib/openpgp.ts'
+import { armorSignature } from '../lib/openpgp.ts'
+import { configuredSealer } from '../lib/sealing.ts'
 import { version } from './version.ts'
 
 type Given = Pick<BundleOptions, 'out' | 'from' | 'to'> &
@@ -12,8 +13,7 @@ type Given = Pick<BundleOptions, 'out' | 'from' | 'to'> &
   }
 
 export async function bundleOf(config: Config, { pin, ...given }: Given): Promise<BundleResult> {
-  const { armored, passphrase } = config.ledger.sealKey
-  const key = await readPrivateKey(armored.reveal(), passphrase?.reveal())
+  const key = await configuredSealer(config.ledger.sealKey)
   return buildBundle({
     organisation: config.name,
     software: `counterfoil/${version}`,
@@ -26,6 +26,6 @@ export async function bundleOf(config: Config, { pin, ...given }: Given): Promis
       wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
     },
     controls: parseControls,
-    sign: async bytes => armorSignature(await signDetached(key, bytes)),
+    sign: async bytes => armorSignature(await key.sign(bytes)),
   })
 }

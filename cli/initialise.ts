@@ -77,22 +77,29 @@ export async function initialise({ folder, name, upstream, user, approver }: Ini
   }
 }
 
-/** The note key, the seal key with its certificate and revocation, and the key that the vault's keys are wrapped under. */
-export async function writeKeys(folder: string, name: string): Promise<{ fingerprint: string; certificate: string }> {
+/**
+ * The note key, the seal key with its certificate and revocation, and the key that the vault's keys are wrapped under.
+ * @param passphrase of the seal key; where absent one is made, and written beside it
+ */
+export async function writeKeys(
+  folder: string,
+  name: string,
+  passphrase?: string,
+): Promise<{ fingerprint: string; certificate: string; files: readonly string[] }> {
   await mkdir(join(folder, 'keys'), { recursive: true, mode: 0o700 })
-  const passphrase = randomBytes(24).toString('base64url')
-  const seal = await generateKey({ name: `counterfoil ${name}`, passphrase })
+  const made = passphrase ?? randomBytes(24).toString('base64url')
+  const seal = await generateKey({ name: `counterfoil ${name}`, passphrase: made })
   const note = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' })
-  const secret: Record<string, string> = {
+  const files: Record<string, string> = {
     'note.key': String(note),
     'vault.key': `${randomBytes(32).toString('base64url')}\n`,
     'seal.key.asc': seal.privateKey,
-    'seal.passphrase': `${passphrase}\n`,
+    ...(passphrase === undefined ? { 'seal.passphrase': `${made}\n` } : {}),
     'seal.revocation.asc': seal.revocation,
+    'ledger.pub.asc': seal.certificate,
   }
-  for (const [file, text] of Object.entries(secret)) await writeNew(join(folder, 'keys', file), text)
-  await writeNew(join(folder, 'keys', 'ledger.pub.asc'), seal.certificate)
-  return { fingerprint: seal.fingerprint, certificate: seal.certificate }
+  for (const [file, text] of Object.entries(files)) await writeNew(join(folder, 'keys', file), text)
+  return { fingerprint: seal.fingerprint, certificate: seal.certificate, files: Object.keys(files) }
 }
 
 /** @throws Misuse ERR_OPTION_INVALID where there is one: nothing is overwritten */

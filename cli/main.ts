@@ -10,6 +10,7 @@ import { desk } from './commands/desk.ts'
 import { erase } from './commands/erase.ts'
 import { hold } from './commands/hold.ts'
 import { init } from './commands/init.ts'
+import { keys } from './commands/keys.ts'
 import { login } from './commands/login.ts'
 import { replay } from './commands/replay.ts'
 import { serve } from './commands/serve.ts'
@@ -39,6 +40,7 @@ for (const register of [
   init,
   check,
   serve,
+  keys,
   credentials,
   login,
   desk,

@@ -5,10 +5,9 @@ import { buildGuard, type Guard, type GuardParts } from './guard.ts'
 import { configuredIdentity } from './identity/identify.ts'
 import { type DirectoryOptions, openDirectoryLedger } from './ledger/directory.ts'
 import type { Ledger } from './ledger/ledger.ts'
-import { openpgpSealer } from './ledger/sealer.ts'
 import { openSharedLedger, type SharedOptions } from './ledger/shared/open.ts'
-import { readPrivateKey } from './openpgp.ts'
 import { casbinPolicy } from './policy/policy.ts'
+import { configuredSealer } from './sealing.ts'
 
 export interface OpenOptions {
   /** Name and version, as entries name them: `counterfoil/0.1.0`. */
@@ -48,13 +47,12 @@ export async function openLedgerOf(
     ...options
   }: OpenOptions & Partial<Pick<DirectoryOptions, 'wrappingKey' | 'formerWrappingKey'>>,
 ): Promise<Ledger> {
-  const { armored, passphrase } = config.ledger.sealKey
   const all = {
     directory: config.ledger.directory,
     origin: config.name,
     writer: config.ledger.writer,
     noteKey: config.ledger.noteKey,
-    sealer: openpgpSealer(await readPrivateKey(armored.reveal(), passphrase?.reveal())),
+    sealer: await configuredSealer(config.ledger.sealKey),
     wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
     heartbeatMs: config.ledger.heartbeatMs,
     disk: config.ledger.disk,

@@ -4,7 +4,7 @@ import { inspectLedger } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import type { EntryOf } from '../../lib/format/entry.ts'
-import { readPrivateKey } from '../../lib/openpgp.ts'
+import { configuredSealer } from '../../lib/sealing.ts'
 import { readSecret } from '../credentials.ts'
 import { withCustody } from '../custody.ts'
 import { output } from '../output.ts'
@@ -94,8 +94,7 @@ interface Listed {
 
 async function listed(config: string): Promise<Listed[]> {
   const { ledger } = await loadConfig(config, { evidence: true })
-  const key = await readPrivateKey(ledger.sealKey.armored.reveal(), ledger.sealKey.passphrase?.reveal())
-  const { fingerprint, certificate } = key
+  const { fingerprint, certificate } = await configuredSealer(ledger.sealKey)
   const { verification, records } = await inspectLedger({ directory: ledger.directory, fingerprint, certificate })
   if (verification.integrity.verdict === 'broken') {
     throw new LedgerError('ERR_LEDGER_INCONSISTENT', `the ledger is not whole: ${verification.integrity.detail}`)

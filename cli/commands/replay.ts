@@ -5,8 +5,8 @@ import { type LedgerRecord, type RecordedAttachment, recordings } from '../../ev
 import { loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { decodeEvents, timelineType } from '../../lib/format/timeline.ts'
-import { readPrivateKey } from '../../lib/openpgp.ts'
 import { asciicastType } from '../../lib/recording/recorder.ts'
+import { configuredSealer } from '../../lib/sealing.ts'
 import { exit } from '../exit.ts'
 import { colour, output } from '../output.ts'
 import { keys } from '../replay/keys.ts'
@@ -42,7 +42,7 @@ export function replay(program: Command): void {
     .action(async (id: string, options: Options) => {
       const out = output(options.json === true)
       const { ledger } = await loadConfig(options.config, { evidence: true })
-      const key = await readPrivateKey(ledger.sealKey.armored.reveal(), ledger.sealKey.passphrase?.reveal())
+      const key = await configuredSealer(ledger.sealKey)
       const { attachments: found, session } = await recordings(
         {
           directory: ledger.directory,

@@ -4,7 +4,7 @@ import { inspectLedger, type LedgerRecord } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'
-import { readPrivateKey } from '../../lib/openpgp.ts'
+import { configuredSealer } from '../../lib/sealing.ts'
 import { colour, type Output, output } from '../output.ts'
 
 export function show(program: Command): void {
@@ -17,7 +17,7 @@ export function show(program: Command): void {
     .action(async (id: string, options: { config: string; json?: boolean }) => {
       const out = output(options.json === true)
       const { ledger } = await loadConfig(options.config, { evidence: true })
-      const key = await readPrivateKey(ledger.sealKey.armored.reveal(), ledger.sealKey.passphrase?.reveal())
+      const key = await configuredSealer(ledger.sealKey)
       const { verification, records } = await inspectLedger({
         directory: ledger.directory,
         fingerprint: key.fingerprint,

@@ -9,9 +9,8 @@ import { leafHash } from '../../lib/format/merkle.ts'
 import { decodeBundle, encodeBundle } from '../../lib/format/tile.ts'
 import { decodeSealed, encodeSealed } from '../../lib/format/vault.ts'
 import { noteKeyOf, sealCheckpoint, signCheckpoint } from '../../lib/ledger/checkpoint.ts'
-import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { Tree } from '../../lib/ledger/tree.ts'
-import { readPrivateKey } from '../../lib/openpgp.ts'
+import { configuredSealer } from '../../lib/sealing.ts'
 
 interface Kept {
   readonly entry: Entry
@@ -84,7 +83,7 @@ async function write(folder: string, config: Config, kept: readonly Kept[]): Pro
   if (above > 0) await put(hashTile(1, 0, above), Buffer.concat(tree.row(1, 0, above)))
 
   const { noteKey, sealKey } = config.ledger
-  const sealer = openpgpSealer(await readPrivateKey(sealKey.armored.reveal(), sealKey.passphrase?.reveal()))
+  const sealer = await configuredSealer(sealKey)
   const checkpoint = { origin: config.name, size: kept.length, root: tree.root() }
   const signed = formatCheckpoint(
     await sealCheckpoint(signCheckpoint(checkpoint, noteKeyOf(noteKey, config.name)), sealer),

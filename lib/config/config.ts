@@ -18,7 +18,9 @@ export interface Config {
     readonly directory: string
     /** Ed25519, private. */
     readonly noteKey: KeyObject
-    readonly sealKey: { readonly armored: Secret; readonly passphrase?: Secret }
+    readonly sealKey: SealKeySettings
+    /** Where those of the keys lie that are files of their own: what a rotation replaces. */
+    readonly keyFiles: { readonly note?: string; readonly seal?: string }
     /** 32 bytes, base64url in its Secret. */
     readonly vaultKey: Secret
     readonly heartbeatMs: number
@@ -47,6 +49,10 @@ export interface Config {
   readonly embedded: readonly string[]
   readonly admin?: { readonly host: string; readonly port: number; readonly tls?: Tls }
 }
+
+export type SealKeySettings =
+  | { readonly armored: Secret; readonly passphrase?: Secret }
+  | { readonly gpg: { readonly fingerprint: string; readonly home?: string; readonly program?: string } }
 
 export interface OidcSettings {
   readonly issuer: string

@@ -11,7 +11,7 @@ import { checkPolicy, type PolicySource } from '../policy/policy.ts'
 import { isSubjectId, readRules } from '../policy/rules.ts'
 import type { Problem } from '../problem.ts'
 import { checkShape } from './check.ts'
-import type { Config, LoadOptions } from './config.ts'
+import type { Config, LoadOptions, SealKeySettings } from './config.ts'
 import { readControls } from './controls.ts'
 import { type ListenerReader, readAddress, readListeners } from './listeners.ts'
 import { ed25519, isIssuer, isKey, shown, spaceOf } from './material.ts'
@@ -116,14 +116,7 @@ export class Loader {
     if (note !== undefined && noteKey === undefined)
       this.#report(source, at('note'), 'not an Ed25519 private key in PEM')
 
-    const seal = typeof keys.seal === 'string' ? { key: keys.seal } : keys.seal
-    const inner = typeof keys.seal === 'string' ? [] : ['key']
-    const armored = this.#secret(seal.key, at('seal', ...inner), source)
-    if (armored !== undefined && !armored.reveal().startsWith('-----BEGIN PGP PRIVATE KEY BLOCK-----')) {
-      this.#report(source, at('seal', ...inner), 'not an armored OpenPGP private key')
-    }
-    const passphrase =
-      seal.passphrase === undefined ? undefined : this.#secret(seal.passphrase, at('seal', 'passphrase'), source)
+    const sealKey = this.#sealKey(keys.seal, source)
 
     const vaultKey = this.#secret(keys.vault, at('vault'), source)
     if (vaultKey !== undefined && !isKey(vaultKey)) {
@@ -134,11 +127,15 @@ export class Loader {
     if (shared && heartbeatMs > longestHeartbeatMs) {
       this.#report(source, ['ledger', 'heartbeat'], 'who shares a ledger says at least every 60s that it lives')
     }
-    if (noteKey === undefined || armored === undefined || vaultKey === undefined) return undefined
+    if (noteKey === undefined || sealKey === undefined || vaultKey === undefined) return undefined
     return {
       directory: resolve(this.#folder, directory),
       noteKey,
-      sealKey: { armored, ...(passphrase === undefined ? {} : { passphrase }) },
+      sealKey,
+      keyFiles: {
+        ...this.#fileOf('note', keys.note),
+        ...this.#fileOf('seal', typeof keys.seal === 'string' ? keys.seal : 'key' in keys.seal ? keys.seal.key : ''),
+      },
       vaultKey,
       heartbeatMs,
       disk: { warn: spaceOf(ledger.disk?.warn ?? '2GiB'), refuse: spaceOf(ledger.disk?.refuse ?? '500MiB') },
@@ -167,6 +164,30 @@ export class Loader {
     if (!this.#evidence)
       this.#report(source, at, value === undefined ? 'this variable is not set' : 'the variable holds no name')
     return name
+  }
+
+  #sealKey(written: ConfigFile['ledger']['keys']['seal'], source: YamlFile): SealKeySettings | undefined {
+    const at = (...path: string[]) => ['ledger', 'keys', 'seal', ...path]
+    if (typeof written !== 'string' && 'gpg' in written) {
+      const { gpg, home, program } = written
+      const fingerprint = gpg.replaceAll(/\s/g, '').toUpperCase()
+      const where = home === undefined ? {} : { home: resolve(this.#folder, home) }
+      return { gpg: { fingerprint, ...where, ...(program === undefined ? {} : { program }) } }
+    }
+    const seal = typeof written === 'string' ? { key: written } : written
+    const inner = typeof written === 'string' ? [] : ['key']
+    const armored = this.#secret(seal.key, at(...inner), source)
+    if (armored !== undefined && !armored.reveal().startsWith('-----BEGIN PGP PRIVATE KEY BLOCK-----')) {
+      this.#report(source, at(...inner), 'not an armored OpenPGP private key')
+    }
+    const passphrase =
+      seal.passphrase === undefined ? undefined : this.#secret(seal.passphrase, at('passphrase'), source)
+    return armored === undefined ? undefined : { armored, ...(passphrase === undefined ? {} : { passphrase }) }
+  }
+
+  #fileOf<N extends string>(name: N, reference: string): { [K in N]?: string } {
+    const [, path] = /^file:(.+)$/.exec(reference) ?? []
+    return path === undefined ? {} : ({ [name]: resolve(this.#folder, path) } as { [K in N]: string })
   }
 
   #masking({ masking }: ConfigFile, source: YamlFile): Config['masking'] {

@@ -76,8 +76,18 @@ export const configFile = z
       keys: z.strictObject({
         note: secret.describe('Ed25519 private key (PEM) that signs checkpoints'),
         seal: z
-          .union([secret, z.strictObject({ key: secret, passphrase: secret.optional() })])
-          .describe('Armored OpenPGP private key that seals'),
+          .union([
+            secret,
+            z.strictObject({ key: secret, passphrase: secret.optional() }),
+            z.strictObject({
+              gpg: pattern(/^([0-9A-Fa-f]{4}\s*){10}$/, 'not a fingerprint: 40 hex digits').describe(
+                'Fingerprint of a key that gpg holds: in its agent, or on a smartcard',
+              ),
+              home: file.optional().describe("gpg's home; its own default where left out"),
+              program: z.string().min(1).optional().describe('gpg where left out'),
+            }),
+          ])
+          .describe('OpenPGP private key that seals: armored, or held by gpg'),
         vault: secret.describe('32 random bytes, base64url, under which disclosures are encrypted'),
       }),
       heartbeat: duration.optional().describe('60s where left out'),

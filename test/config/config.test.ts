@@ -23,7 +23,9 @@ describe('a valid configuration', () => {
       admin: { host: '127.0.0.1', port: 9090 },
     })
     expect(config.ledger.noteKey.asymmetricKeyType).toBe('ed25519')
-    expect(config.ledger.sealKey.passphrase?.reveal()).toBe('canary-passphrase')
+    const { sealKey, keyFiles } = config.ledger
+    expect('passphrase' in sealKey && sealKey.passphrase?.reveal()).toBe('canary-passphrase')
+    expect(keyFiles.seal).toMatch(/^\/.*\/keys\/seal\.asc$/)
     expect(Buffer.from(config.ledger.vaultKey.reveal(), 'base64url')).toHaveLength(32)
     expect((config.listen[0] as PostgresListener).upstream.reveal()).toBe(env.CRM_URL)
     expect(config.policy.controls.map(({ id }) => id)).toEqual(['AC-03', 'AC-07', 'CF-01', 'CF-02'])
@@ -84,7 +86,18 @@ describe('a valid configuration', () => {
     const config = await load(
       edited('{ key: file:./keys/seal.asc, passphrase: env:SEAL_PASSPHRASE }', 'file:./keys/seal.asc'),
     )
-    expect(config.ledger.sealKey.passphrase).toBeUndefined()
+    expect('passphrase' in config.ledger.sealKey).toBe(false)
+  })
+
+  it('may name a seal key that gpg holds, its fingerprint with or without spaces', async () => {
+    const spaced = 'ABCD 1234 '.repeat(5).trim()
+    const config = await load(
+      edited('{ key: file:./keys/seal.asc, passphrase: env:SEAL_PASSPHRASE }', `{ gpg: ${spaced}, home: ./gpg }`),
+    )
+    expect(config.ledger.sealKey).toEqual({
+      gpg: { fingerprint: 'ABCD1234'.repeat(5), home: expect.stringMatching(/^\/.*\/gpg$/) },
+    })
+    expect(config.ledger.keyFiles).not.toHaveProperty('seal')
   })
 })
 

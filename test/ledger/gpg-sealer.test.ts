@@ -9,14 +9,14 @@ import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { gpgSealer } from '../../lib/ledger/gpg-sealer.ts'
 import { generateKey } from '../../lib/openpgp.ts'
 import { ledgerOptions, temporaryDirectory } from '../support/directory-ledger.ts'
-import { interop } from '../support/interop.ts'
+import { findTool, interop } from '../support/interop.ts'
 
 /** A home with one key in it, its agent ended with the test. Sockets want a short path. */
 async function homeWithKey(gpg: string, passphrase?: string): Promise<{ home: string; fingerprint: string }> {
   const home = mkdtempSync(join(tmpdir(), 'cf-gpg-'))
   chmodSync(home, 0o700)
   onTestFinished(() => {
-    execFileSync('gpgconf', ['--homedir', home, '--kill', 'all'])
+    execFileSync(findTool('gpgconf')!, ['--homedir', home, '--kill', 'all'])
     rmSync(home, { recursive: true, force: true })
   })
   const files = await generateKey({ name: 'Test ledger', ...(passphrase === undefined ? {} : { passphrase }) })

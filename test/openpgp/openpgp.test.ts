@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { Secret } from '../../lib/config/secrets.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import {
   armorSignature,
@@ -10,9 +11,11 @@ import {
   readCertificate,
   readPrivateKey,
   revoke,
+  revokeOwn,
   signDetached,
   verifyDetached,
 } from '../../lib/openpgp.ts'
+import { configuredSealer } from '../../lib/sealing.ts'
 import { interop } from '../support/interop.ts'
 
 const data = Buffer.from('ledger.example\n3\nroot\n')
@@ -89,6 +92,36 @@ describe('openpgp', () => {
     const parts = { data, signature: early, certificate: short.certificate, fingerprint: short.fingerprint }
     await expect(verifyDetached({ ...parts, at: new Date('2026-01-01T00:05:00Z') })).rejects.toThrow('expired')
     await verifyDetached({ ...parts, at: new Date('2026-01-01T00:00:40Z') })
+  })
+
+  test('a revocation says why and from when on; one without a reason counts as compromised', async () => {
+    const { files, key, signature } = await make()
+    const { certificate, fingerprint } = files
+    const at = new Date('2099-01-01T00:00:00Z')
+    expect((await readCertificate(certificate)).revocation).toBeUndefined()
+    const bare = await revoke(certificate, files.revocation)
+    expect((await readCertificate(bare)).revocation).toMatchObject({ reason: 'compromised' })
+    for (const reason of ['compromised', 'superseded', 'retired'] as const) {
+      const revoked = await revokeOwn(key, reason)
+      expect((await readCertificate(revoked)).revocation).toMatchObject({ reason })
+      const parts = { data, signature, certificate: revoked, fingerprint }
+      await expect(verifyDetached(parts)).rejects.toThrow('revoked')
+      const made = await verifyDetached({ ...parts, revoked: 'judged elsewhere' })
+      expect(made.getTime()).toBeLessThan(at.getTime())
+    }
+  })
+
+  test('a key that has expired since has signed what it signed, and seals nothing more', async () => {
+    const date = new Date('2026-01-01T00:00:00Z')
+    const { privateKey, certificate, fingerprint } = await generateKey({ name: 'Short', date, lifetime: 60 })
+    const early = await signDetached(await readPrivateKey(privateKey), data, new Date('2026-01-01T00:00:30Z'))
+    const parts = { data, signature: early, certificate, fingerprint }
+    await expect(verifyDetached(parts)).rejects.toThrow('expired')
+    expect(await verifyDetached({ ...parts, at: 'signed' })).toEqual(new Date('2026-01-01T00:00:30Z'))
+    await expect(configuredSealer({ armored: new Secret(privateKey) })).rejects.toMatchObject({
+      code: 'ERR_OPTION_INVALID',
+      message: expect.stringContaining('expired at 2026-01-01T00:01:00'),
+    })
   })
 
   test('a revocation certificate of another key is refused', async () => {

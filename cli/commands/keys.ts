@@ -1,0 +1,187 @@
+/** `counterfoil keys`: the keys that a ledger is signed with: made, shown, rotated and revoked. */
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { type LedgerKeys, ledgerKeys } from '../../evidence/index.ts'
+import { loadConfig } from '../../lib/config/config.ts'
+import { Misuse } from '../../lib/errors.ts'
+import { type Reason, reasons } from '../../lib/format/key-text.ts'
+import { writeKeys } from '../initialise.ts'
+import { newPassphrase } from '../keys/passphrase.ts'
+import { type Rotated, type RotateOptions, rotate } from '../keys/rotate.ts'
+import { colour, type Output, output } from '../output.ts'
+import { trusted } from '../trust.ts'
+
+const config = ['--config <file>', 'counterfoil.yaml', 'counterfoil.yaml'] as const
+const json = ['--json', 'print one JSON document'] as const
+
+export function keys(program: Command): void {
+  const group = program
+    .command('keys')
+    .description('the keys that the ledger is signed with (what people log in with: credentials)')
+    .exitOverride()
+
+  group
+    .command('init')
+    .description('make the keys of a ledger, and nothing else; nothing is overwritten')
+    .option('--dir <folder>', 'where: in its subfolder keys', '.')
+    .option('--name <name>', "the ledger's name", 'crm')
+    .option(
+      '--passphrase <where>',
+      'of the seal key: prompt, env:NAME or file:PATH (default: one is made, and kept beside it)',
+    )
+    .option(...json)
+    .exitOverride()
+    .action(init)
+
+  group
+    .command('show')
+    .description('which keys have signed a ledger, and from when to when')
+    .argument('<ledger>', "the ledger's directory")
+    .option('--key <where>', 'the OpenPGP fingerprint or certificate from outside, to hold them against')
+    .option(
+      '--note',
+      "print the note key that speaks now, as Go's sumdb/note and others' tools read it, and nothing else",
+    )
+    .option(...json)
+    .exitOverride()
+    .action(show)
+
+  const what = ['<key>', 'note, which signs checkpoints, or seal, the OpenPGP key'] as const
+  group
+    .command('rotate')
+    .description('have a new key speak from now on, endorsed by the old one; while the ledger is not open')
+    .argument(...what)
+    .option(...config)
+    .option(...json)
+    .exitOverride()
+    .action(async (key: string, options: { config: string; json?: boolean }) => {
+      const out = output(options.json === true)
+      const loaded = await loadConfig(options.config, { evidence: true })
+      tell(out, await finish({ config: loaded, key: which(key) }))
+    })
+
+  group
+    .command('revoke')
+    .description('rotate, and say that the key that spoke is no longer to be trusted; while the ledger is not open')
+    .argument(...what)
+    .requiredOption('--reason <why>', reasons.join(', '))
+    .option('--at <time>', 'RFC 3339: from when on it was not to be trusted (default: now)')
+    .option('--certificate <file>', 'the OpenPGP revocation certificate, where the key is not at hand')
+    .option(...config)
+    .option(...json)
+    .exitOverride()
+    .action(revoke)
+}
+
+async function init(options: { dir: string; name: string; passphrase?: string; json?: boolean }): Promise<void> {
+  const out = output(options.json === true)
+  if (!/^[a-z0-9][a-z0-9._/-]{0,62}$/.test(options.name))
+    throw new Misuse('ERR_OPTION_INVALID', '--name: lower case letters, digits, . _ / and -')
+  const passphrase = options.passphrase === undefined ? undefined : await newPassphrase(options.passphrase)
+  const folder = resolve(options.dir)
+  const made = await writeKeys(folder, options.name, passphrase)
+  const { fingerprint, files } = made
+  out.result({ folder, fingerprint, files }, () => {
+    out.line(`written to ${folder}/keys: ${files.join(', ')}`)
+    out.line()
+    out.line('Give this fingerprint, and ledger.pub.asc, to your auditor today, by another way than the ledger:')
+    out.line(`  ${colour.bold(fingerprint)}`)
+    out.line()
+    out.line('seal.revocation.asc  take it elsewhere, offline: whoever has it can end the key, and nothing more')
+    out.line(
+      'vault.key            without it disclosures are lost: a copy belongs in your vault, never beside the ledger',
+    )
+    out.line('seal.key.asc         seals; note.key signs checkpoints. Both belong to the gateway alone')
+    if (passphrase === undefined)
+      out.line('seal.passphrase      protects seal.key.asc only where it is kept apart from it')
+  })
+}
+
+async function show(ledger: string, options: { key?: string; note?: boolean; json?: boolean }): Promise<void> {
+  const out = output(options.json === true)
+  const pinned = options.key === undefined ? undefined : await trusted(options.key)
+  const found = await ledgerKeys(ledger, pinned)
+  if (options.note === true && !out.json) {
+    process.stdout.write(`${found.note}\n`)
+    return
+  }
+  out.result({ ...found, pinned: pinned?.fingerprint ?? null }, () => printKeys(out, found, pinned !== undefined))
+}
+
+function printKeys(out: Output, { origin, keys: all }: LedgerKeys, pinned: boolean): void {
+  out.line(`${colour.bold(origin)}: ${all.length} keys`)
+  out.table([
+    ['', 'from', 'until', 'first size', 'key'],
+    ...all.map(({ key, id, from, until, since, revoked }) => [
+      `  ${key}`,
+      from,
+      until ?? 'now',
+      String(since),
+      revoked === undefined ? id : `${id} ${colour.red(`revoked: ${revoked.reason}, from ${revoked.at} on`)}`,
+    ]),
+  ])
+  if (pinned) out.line('each held up by the pinned key: it endorsed those after it, and claims those before it')
+  else
+    out.line(
+      colour.yellow(
+        'as the ledger says of itself, which proves nothing: --key holds it against a fingerprint from outside',
+      ),
+    )
+}
+
+async function revoke(
+  key: string,
+  options: { config: string; reason: string; at?: string; certificate?: string; json?: boolean },
+): Promise<void> {
+  const out = output(options.json === true)
+  const reason = reasons.find(one => one === options.reason)
+  if (reason === undefined) throw new Misuse('ERR_OPTION_INVALID', `--reason is ${reasons.join(', ')}`)
+  const at = options.at === undefined ? undefined : Date.parse(options.at)
+  if (at !== undefined && !(at <= Date.now()))
+    throw new Misuse('ERR_OPTION_INVALID', '--at is a time that was: 2026-10-02T09:00:00Z')
+  // An earlier one would take back what the key signed in good faith, its own endorsement among it.
+  if (at !== undefined && reason !== 'compromised')
+    throw new Misuse('ERR_OPTION_INVALID', '--at is for a key that was compromised')
+  const certificate = options.certificate === undefined ? undefined : await text(options.certificate)
+  const revocation = {
+    reason,
+    ...(at === undefined ? {} : { at }),
+    ...(certificate === undefined ? {} : { certificate }),
+  }
+  const loaded = await loadConfig(options.config, { evidence: true })
+  tell(out, await finish({ config: loaded, key: which(key), revocation }), reason)
+}
+
+async function finish(options: RotateOptions): Promise<Rotated> {
+  const steps = rotate(options)
+  for (let step = await steps.next(); ; step = await steps.next()) if (step.done === true) return step.value
+}
+
+function tell(out: Output, rotated: Rotated, reason?: Reason): void {
+  const { key, old, kept, finished } = rotated
+  out.result({ ...rotated, ...(reason === undefined ? {} : { revoked: reason }) }, () => {
+    if (finished) out.line('an earlier run had recorded this already; the new key is in its place now')
+    out.line(`the ${key} key was  ${old}${reason === undefined ? '' : `  ${colour.red(`revoked: ${reason}`)}`}`)
+    out.line(`and is from now on  ${colour.bold(rotated.new)}`)
+    out.line(`the old key file is ${kept}: destroy it, or keep it offline`)
+    if (key === 'note') return
+    out.line()
+    out.line('Give the new fingerprint and certificate to your auditor, by another way than the ledger.')
+    out.line(
+      reason === 'compromised'
+        ? 'Nobody can follow from the old fingerprint to this one: whoever pinned it must be told.'
+        : 'Who pinned the old one is led to the new one: each endorses the other in the ledger.',
+    )
+  })
+}
+
+function which(key: string): 'note' | 'seal' {
+  if (key === 'note' || key === 'seal') return key
+  throw new Misuse('ERR_OPTION_INVALID', 'a key is note or seal; what people log in with: counterfoil credentials')
+}
+
+const text = (file: string) =>
+  readFile(file, 'utf8').catch((error: unknown) => {
+    throw new Misuse('ERR_OPTION_INVALID', `--certificate ${file} cannot be read`, {}, error)
+  })

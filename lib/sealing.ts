@@ -1,0 +1,24 @@
+/** From what a configuration says of the seal key to who seals: a key held in this process, or by gpg. */
+import type { SealKeySettings } from './config/config.ts'
+import { Misuse } from './errors.ts'
+import { gpgSealer } from './ledger/gpg-sealer.ts'
+import { openpgpSealer, type Sealer } from './ledger/sealer.ts'
+import { readCertificate, readPrivateKey, type SigningKey } from './openpgp.ts'
+
+/** @throws Misuse ERR_OPTION_INVALID: a wrong passphrase, an expired key. Fault ERR_LEDGER_UNAVAILABLE where gpg does not give it */
+export async function configuredSealer(settings: SealKeySettings): Promise<Sealer> {
+  const sealer = 'gpg' in settings ? await gpgSealer(settings.gpg) : openpgpSealer(await heldKey(settings))
+  const { expires } = await readCertificate(sealer.certificate)
+  if (expires !== undefined && expires.getTime() <= Date.now()) {
+    throw new Misuse(
+      'ERR_OPTION_INVALID',
+      `the OpenPGP key ${sealer.fingerprint} expired at ${expires.toISOString()}, and seals nothing: extend it (gpg --quick-set-expire)`,
+    )
+  }
+  return sealer
+}
+
+/** @throws Misuse ERR_OPTION_INVALID */
+export async function heldKey(settings: Exclude<SealKeySettings, { gpg: unknown }>): Promise<SigningKey> {
+  return readPrivateKey(settings.armored.reveal(), settings.passphrase?.reveal())
+}

@@ -1,0 +1,289 @@
+/** The ledger's keys as an operator handles them: made, rotated, revoked, and what is left when that is cut off. */
+import { execFile, spawnSync } from 'node:child_process'
+import { cpSync } from 'node:fs'
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { initialise, writeKeys } from '../../cli/initialise.ts'
+import { newPassphrase } from '../../cli/keys/passphrase.ts'
+import { type RotateOptions, rotate, type Step } from '../../cli/keys/rotate.ts'
+import { buildBundle, ledgerKeys, verifyBundle, verifyLedger } from '../../evidence/index.ts'
+import { type Config, loadConfig } from '../../lib/config/config.ts'
+import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
+import { parseVerifierKey, requireSignature } from '../../lib/format/note.ts'
+import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { armorSignature, readCertificate } from '../../lib/openpgp.ts'
+import { configuredSealer } from '../../lib/sealing.ts'
+import { temporaryDirectory } from '../support/directory-ledger.ts'
+import { findTool, interop } from '../support/interop.ts'
+
+const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+const node = ['--import', 'tsx']
+const run = async (...args: string[]) =>
+  promisify(execFile)(process.execPath, [...node, main, ...args], { env: { ...process.env, NO_COLOR: '1' } }).then(
+    ({ stdout }) => ({ status: 0, text: stdout }),
+    (error: { code: number; stdout: string; stderr: string }) => ({
+      status: error.code,
+      text: error.stdout + error.stderr,
+    }),
+  )
+
+class Place {
+  readonly folder: string
+  readonly fingerprint: string
+
+  constructor(folder: string, fingerprint: string) {
+    this.folder = folder
+    this.fingerprint = fingerprint
+  }
+
+  static async make(): Promise<Place> {
+    const folder = temporaryDirectory()
+    const people = { user: 'user@example.com', approver: 'approver@example.com' }
+    const { fingerprint } = await initialise({ folder, name: 'crm', upstream: 'env:DATABASE_URL', ...people })
+    const place = new Place(folder, fingerprint)
+    await place.use()
+    return place
+  }
+
+  get ledger() {
+    return join(this.folder, 'ledger')
+  }
+
+  config = (): Promise<Config> => loadConfig(join(this.folder, 'counterfoil.yaml'), { evidence: true })
+
+  /** Opens, appends, closes, as the gateway does. */
+  async use(): Promise<void> {
+    const ledger = await openDirectoryLedger({ ...(await this.options()), create: true })
+    await ledger.append([{ kind: 'heartbeat', open: 0, interval: 60 }])
+    await ledger.close()
+  }
+
+  async options() {
+    const { name, ledger } = await this.config()
+    return {
+      directory: ledger.directory,
+      origin: name,
+      writer: name,
+      noteKey: ledger.noteKey,
+      sealer: await configuredSealer(ledger.sealKey),
+      wrappingKey: Buffer.from(ledger.vaultKey.reveal(), 'base64url'),
+      software: 'counterfoil/test',
+      placement: 'gateway' as const,
+    }
+  }
+
+  /** Whether a copy of the ledger opens with this file for that key. */
+  async opensWith(name: string, file: string): Promise<boolean> {
+    const folder = temporaryDirectory()
+    cpSync(this.folder, folder, { recursive: true })
+    const yaml = join(folder, 'counterfoil.yaml')
+    await writeFile(yaml, (await readFile(yaml, 'utf8')).replace(`keys/${name}`, `keys/${file}`))
+    return new Place(folder, this.fingerprint).use().then(
+      () => true,
+      () => false,
+    )
+  }
+
+  async rotate(key: 'note' | 'seal', more: Partial<RotateOptions> = {}) {
+    const steps = rotate({ config: await this.config(), key, ...more })
+    for (let step = await steps.next(); ; step = await steps.next()) if (step.done === true) return step.value
+  }
+
+  verify(fingerprint = this.fingerprint) {
+    return verifyLedger({ directory: this.ledger, fingerprint })
+  }
+}
+
+describe('rotating', () => {
+  it('lets the ledger go on with the new key, refuse the old one, and verify with either fingerprint', async () => {
+    const place = await Place.make()
+    const old = await place.options()
+    const note = await place.rotate('note')
+    const seal = await place.rotate('seal')
+    await place.use()
+    const now = await place.options()
+    expect(noteKeyOf(now.noteKey, 'crm').verifierKey).toBe(note.new)
+    expect(now.sealer.fingerprint).toBe(seal.new)
+    for (const pin of [place.fingerprint, seal.new]) {
+      const { verdict, findings } = await place.verify(pin)
+      expect([verdict, findings]).toEqual(['OK', []])
+    }
+    await expect(openDirectoryLedger({ ...now, noteKey: old.noteKey })).rejects.toThrow(/was rotated/)
+    await expect(openDirectoryLedger({ ...now, sealer: old.sealer })).rejects.toMatchObject({
+      code: 'ERR_LEDGER_INCONSISTENT',
+      data: { expected: seal.new },
+    })
+    const { keys } = await ledgerKeys(place.ledger, { fingerprint: place.fingerprint })
+    expect(keys.map(({ key, id, until }) => [key, id, until === undefined])).toEqual([
+      ['note', note.old, false],
+      ['note', note.new, true],
+      ['seal', place.fingerprint, false],
+      ['seal', seal.new, true],
+    ])
+    expect(await readdir(join(place.ledger, 'keys'))).toEqual(
+      [`${place.fingerprint}.asc`, `${seal.new}.asc`, 'seal.pub.asc'].sort(),
+    )
+    // What others' tools pin: the old note key opens the checkpoint that first tells of the new one.
+    const first = parseCheckpoint(await readFile(join(place.ledger, 'checkpoint.d', String(keys[1]!.since))))
+    for (const key of [note.old, note.new]) requireSignature(first.note, parseVerifierKey(key))
+  })
+
+  it('to a key that can be read by others, or while the ledger is open, is refused; nothing is changed', async () => {
+    const place = await Place.make()
+    const file = join(place.folder, 'keys/note.key')
+    await chmod(file, 0o644)
+    await expect(place.rotate('note')).rejects.toThrow(/can be read by others \(mode 644\)/)
+    await chmod(file, 0o600)
+    const before = await readFile(file, 'utf8')
+    const ledger = await openDirectoryLedger(await place.options())
+    await expect(place.rotate('note')).rejects.toMatchObject({ code: 'ERR_LEDGER_LOCKED' })
+    await ledger.close()
+    expect(await readFile(file, 'utf8')).toBe(before)
+    expect((await place.verify()).verdict).toBe('OK')
+  })
+
+  it.each([
+    ['note', 'note.key'],
+    ['seal', 'seal.key.asc'],
+  ] as const)(
+    'the %s key, cut off after any step, leaves a ledger that opens with one of two, and is finished by a second run',
+    async (key, name) => {
+      const place = await Place.make()
+      const images: [Step, Place][] = []
+      for await (const step of rotate({ config: await place.config(), key })) {
+        // What a kill at this moment leaves: everything as it is on disk while the rotation goes no further.
+        const folder = temporaryDirectory()
+        cpSync(place.folder, folder, { recursive: true })
+        images.push([step, new Place(folder, place.fingerprint)])
+      }
+      expect(images.map(([step]) => step)).toEqual(['made', 'recorded', 'published'])
+      for (const [step, image] of images) {
+        const files = [name, `${name}.next`]
+        const opened = []
+        for (const file of files) opened.push(await image.opensWith(name, file))
+        expect([step, opened]).toEqual([step, [step === 'made', step !== 'made']])
+        expect(await image.rotate(key)).toMatchObject({ finished: step !== 'made' })
+        await image.use()
+        const { verdict, findings } = await image.verify()
+        expect([step, verdict, findings]).toEqual([step, 'OK', []])
+      }
+    },
+  )
+})
+
+describe('revoking', () => {
+  it('a compromised OpenPGP key leaves the old fingerprint behind, and publishes the revocation for gpg', async () => {
+    const place = await Place.make()
+    const { new: now, old } = await place.rotate('seal', { revocation: { reason: 'compromised' } })
+    await place.use()
+    expect(await place.verify()).toMatchObject({ verdict: 'INCOMPLETE', findings: [{ code: 'KEY_COMPROMISED' }] })
+    expect(await place.verify(now)).toMatchObject({ verdict: 'OK', findings: [] })
+    const published = await readFile(join(place.ledger, 'keys', `${old}.asc`), 'utf8')
+    expect(await readCertificate(published)).toMatchObject({ revoked: true, revocation: { reason: 'compromised' } })
+  })
+
+  it('a note key that was compromised needs nobody to pin anything anew', async () => {
+    const place = await Place.make()
+    const { old } = await place.rotate('note', { revocation: { reason: 'compromised' } })
+    await place.use()
+    expect(await place.verify()).toMatchObject({ verdict: 'OK', findings: [] })
+    const { keys } = await ledgerKeys(place.ledger)
+    expect(keys.find(({ id }) => id === old)).toMatchObject({ revoked: { reason: 'compromised' } })
+  })
+
+  interop(
+    ['gpg', 'sqv'],
+    'exit statuses: gpg ends with 0 for a seal of a revoked key, where sqv and its own status do not',
+    async gpg => {
+      const place = await Place.make()
+      const { old } = await place.rotate('seal', { revocation: { reason: 'superseded' } })
+      const folder = temporaryDirectory()
+      await chmod(folder, 0o700)
+      const sizes = (await readdir(join(place.ledger, 'checkpoint.d'))).map(Number).sort((a, b) => a - b)
+      const { note } = parseCheckpoint(await readFile(join(place.ledger, 'checkpoint.d', String(sizes[0]))))
+      await writeFile(join(folder, 'seal'), note.text)
+      await writeFile(join(folder, 'seal.asc'), armorSignature(note.signatures[1]!.signature))
+      const certificate = join(place.ledger, 'keys', `${old}.asc`)
+      const gpgIn = (...args: string[]) =>
+        spawnSync(gpg, ['--homedir', folder, '--batch', '--no-autostart', ...args], { cwd: folder, encoding: 'utf8' })
+      expect(gpgIn('--import', certificate).status).toBe(0)
+      const told = gpgIn('--status-fd', '1', '--verify', 'seal.asc', 'seal')
+      expect(told.status).toBe(0)
+      expect(told.stdout).toContain('[GNUPG:] REVKEYSIG')
+      expect(told.stdout).not.toContain('[GNUPG:] GOODSIG')
+      // A revocation that gives a reason other than compromise leaves what is older: the one for a stolen key leaves nothing.
+      const stolen = await Place.make()
+      const { old: lost } = await stolen.rotate('seal', { revocation: { reason: 'compromised' } })
+      const [first] = (await readdir(join(stolen.ledger, 'checkpoint.d'))).map(Number).sort((a, b) => a - b)
+      const seal = parseCheckpoint(await readFile(join(stolen.ledger, 'checkpoint.d', String(first)))).note
+      await writeFile(join(folder, 'lost'), seal.text)
+      await writeFile(join(folder, 'lost.asc'), armorSignature(seal.signatures[1]!.signature))
+      const keyring = join(stolen.ledger, 'keys', `${lost}.asc`)
+      expect(spawnSync(findTool('sqv')!, ['--keyring', keyring, 'lost.asc', 'lost'], { cwd: folder }).status).not.toBe(
+        0,
+      )
+    },
+  )
+})
+
+describe('a bundle', () => {
+  it('of a time with rotations in it, or before it, verifies with either fingerprint', async () => {
+    const place = await Place.make()
+    const middle = new Date().toISOString()
+    await place.rotate('note')
+    const { new: now } = await place.rotate('seal')
+    await place.use()
+    const { sealer } = await place.options()
+    const year = Number(middle.slice(0, 4))
+    for (const [from, to] of [
+      [`${year - 1}-01-01`, `${year + 1}-01-01`],
+      [`${year - 1}-01-01`, middle],
+    ] as const) {
+      const out = join(temporaryDirectory(), 'bundle')
+      const ledger = { directory: place.ledger, fingerprint: now }
+      const sign = async (bytes: Uint8Array) => armorSignature(await sealer.sign(bytes))
+      await buildBundle({ ledger, out, organisation: 'CRM Example', from, to, controls: [], sign })
+      for (const fingerprint of [place.fingerprint, now]) {
+        const { verdict, findings } = await verifyBundle({ directory: out, fingerprint })
+        expect([findings, verdict]).toEqual([[], 'OK'])
+      }
+      const other = await verifyBundle({ directory: out, fingerprint: 'A'.repeat(40) })
+      expect(other.verdict).toBe('TAMPERED')
+      expect(JSON.stringify(other.findings)).toContain(now)
+    }
+  })
+})
+
+describe('counterfoil keys', () => {
+  it('init makes keys under a passphrase that is named, prints none, and overwrites nothing', async () => {
+    const folder = temporaryDirectory()
+    await writeFile(join(folder, 'secret'), 'correct horse\n')
+    const made = await run('keys', 'init', '--dir', folder, '--passphrase', `file:${join(folder, 'secret')}`)
+    expect(made.status).toBe(0)
+    expect(made.text).toMatch(/^ {2}[0-9A-F]{40}$/m)
+    expect(made.text).not.toContain('correct horse')
+    expect((await readdir(join(folder, 'keys'))).sort()).toEqual([
+      'ledger.pub.asc',
+      'note.key',
+      'seal.key.asc',
+      'seal.revocation.asc',
+      'vault.key',
+    ])
+    await expect(newPassphrase('correct horse')).rejects.toThrow(/seen by everybody/)
+    await expect(newPassphrase('env:NOT_SET_ANYWHERE')).rejects.toThrow(/not set/)
+    await expect(newPassphrase('prompt')).rejects.toThrow(/no terminal/)
+    await expect(writeKeys(folder, 'crm')).rejects.toThrow(/nothing is overwritten/)
+  }, 60_000)
+
+  it('show --note prints the verifier key alone; a wrong passphrase is named', async () => {
+    const place = await Place.make()
+    const { text } = await run('keys', 'show', place.ledger, '--note')
+    expect(text).toBe(`${(await ledgerKeys(place.ledger)).note}\n`)
+    await writeFile(join(place.folder, 'keys/seal.passphrase'), 'wrong\n')
+    await expect(place.rotate('seal')).rejects.toThrow(/the passphrase does not open/)
+  }, 60_000)
+})
