@@ -57,8 +57,13 @@ export async function examineCertificates(
     findings.push(...compare(certificateFile, await files.certificate().catch(() => undefined), may))
   for (const [fingerprint, said] of byKey) {
     // Older versions published the current one alone.
-    const text = await files.certificateByName(fingerprint)
-    if (text !== undefined) findings.push(...compare(certificateOf(fingerprint), text, said.slice(-1)))
+    try {
+      const text = await files.certificateByName(fingerprint)
+      if (text !== undefined) findings.push(...compare(certificateOf(fingerprint), text, said.slice(-1)))
+    } catch (error) {
+      if (!isOurs(error)) throw error
+      findings.push(...compare(certificateOf(fingerprint), undefined, said.slice(-1)))
+    }
   }
   return findings
 }

@@ -76,13 +76,14 @@ export class LedgerFiles {
 
   /** The certificate of this key, as it is published; the current one's file holds it too. Undefined where neither does. */
   async certificateOf(fingerprint: string): Promise<string | undefined> {
-    return (await this.certificateByName(fingerprint)) ?? (await this.certificate().catch(() => undefined))
+    const own = await this.certificateByName(fingerprint).catch(() => undefined)
+    return own ?? (await this.certificate().catch(() => undefined))
   }
 
-  /** As certificateOf, from the key's own file alone. */
+  /** As certificateOf, from the key's own file alone. @throws LedgerError where that is no file */
   async certificateByName(fingerprint: string): Promise<string | undefined> {
     if (!/^[0-9A-F]{40}$/.test(fingerprint)) return undefined
-    const bytes = await this.#directory.readIfThere(certificateOf(fingerprint), mostCertificate).catch(() => undefined)
+    const bytes = await this.#directory.readIfThere(certificateOf(fingerprint), mostCertificate)
     return bytes?.toString('utf8')
   }
 

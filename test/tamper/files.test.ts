@@ -203,6 +203,7 @@ describe('what is no file', () => {
       // biome-ignore format: a table
       const gone: readonly (readonly [file: RegExp, verdict: string, why: string])[] = [
       [/^checkpoint\.d\//,      'OK',         'no entry tells of a seal: it is missed by whoever kept a copy'],
+      [/^keys\/[0-9A-F]{40}\.asc$/, 'OK',   'older versions published the current certificate alone'],
       [/^epoch$/,              'OK',         'a copy for readers has none'],
       [/^checkpoint$/,         'INCOMPLETE', 'there is nothing signed to hold the rest against'],
       [/^vault\/slots\/000$/,  'TAMPERED',   'told by the disclosures that it opened'],
