@@ -28,7 +28,7 @@ import {
 } from './support/samples.ts'
 
 const readme = read('README.md')
-const slow = 180_000
+const slow = 300_000
 const temporary: string[] = []
 const running: Running[] = []
 

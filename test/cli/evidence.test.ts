@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { exit } from '../../cli/exit.ts'
 import { freePort, install, shell, start } from '../support/samples.ts'
 
-const slow = 60_000
+const slow = 300_000
 const environment = { DATABASE_URL: 'postgres://127.0.0.1:1/crm' }
 
 let where: string

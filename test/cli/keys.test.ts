@@ -277,7 +277,7 @@ describe('counterfoil keys', () => {
     await expect(newPassphrase('env:NOT_SET_ANYWHERE')).rejects.toThrow(/not set/)
     await expect(newPassphrase('prompt')).rejects.toThrow(/no terminal/)
     await expect(writeKeys(folder, 'crm')).rejects.toThrow(/nothing is overwritten/)
-  }, 60_000)
+  }, 300_000)
 
   it('show --note prints the verifier key alone; a wrong passphrase is named', async () => {
     const place = await Place.make()
@@ -285,5 +285,5 @@ describe('counterfoil keys', () => {
     expect(text).toBe(`${(await ledgerKeys(place.ledger)).note}\n`)
     await writeFile(join(place.folder, 'keys/seal.passphrase'), 'wrong\n')
     await expect(place.rotate('seal')).rejects.toThrow(/the passphrase does not open/)
-  }, 60_000)
+  }, 300_000)
 })

@@ -11,7 +11,7 @@ import { freePort, install, type Running, shell, start } from '../support/sample
 const database = postgres(`
   create database crm;
 `)
-const slow = 60_000
+const slow = 300_000
 
 let where: string
 let running: Running

@@ -7,7 +7,7 @@ import { exec, keyPair, login, type Sshd, sshd } from '../adapters/ssh/support.t
 import { findTool } from '../support/interop.ts'
 import { freePort, install, type Running, shell, start } from '../support/samples.ts'
 
-const slow = 60_000
+const slow = 300_000
 
 describe.skipIf(findTool('sshd') === undefined)('serve, before SSH hosts', () => {
   let where: string

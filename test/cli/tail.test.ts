@@ -12,7 +12,7 @@ import { type Entry, kindNames } from '../../lib/format/entry.ts'
 import { postgres } from '../support/postgres.ts'
 import { freePort, install, type Running, read, shell, start } from '../support/samples.ts'
 
-const slow = 180_000
+const slow = 300_000
 
 describe('lines', () => {
   const vectors = JSON.parse(read('fixtures/vectors/entries.json')) as readonly { readonly entry: Entry }[]

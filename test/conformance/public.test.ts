@@ -27,4 +27,4 @@ for (const { title, run } of adapterConformance(lineDoor())) test(title, run)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}, 60_000)
+}, 300_000)

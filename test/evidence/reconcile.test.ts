@@ -56,7 +56,7 @@ let log: string
 beforeAll(async () => {
   keys = await builderKeys()
   log = await realLog()
-}, 120_000)
+}, 300_000)
 
 const source = (more: object = {}) => ({
   name: 'postgres',

@@ -62,7 +62,7 @@ beforeAll(async () => {
   fixture = await BundleFixture.make()
   files = fixture.built.files
   crowded = await makeCrowded()
-}, 120_000)
+}, 300_000)
 afterAll(() => fixture.remove())
 
 const pagesOf = (all: ReadonlyMap<string, string>) => [...all].filter(([path]) => path.startsWith('report/'))

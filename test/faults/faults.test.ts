@@ -22,7 +22,7 @@ describe('a ledger under injected faults', () => {
       expect(round.refusals).toBeGreaterThan(0)
       expect(round.acknowledged).toBeGreaterThan(200)
     },
-    90_000,
+    300_000,
   )
 
   interop(
@@ -33,7 +33,7 @@ describe('a ledger under injected faults', () => {
       expect(round).toMatchObject({ wrong: [], end: 'killed' })
       expect(round.checkpoints).toBeGreaterThan(2)
     },
-    90_000,
+    300_000,
   )
 
   interop(
@@ -44,7 +44,7 @@ describe('a ledger under injected faults', () => {
       expect(round.wrong).toEqual([])
       expect(round.refusals).toBeGreaterThan(0)
     },
-    90_000,
+    300_000,
   )
 
   it('is whole after kills at any moment, and the next writer goes on with it', async () => {
@@ -54,7 +54,7 @@ describe('a ledger under injected faults', () => {
     ])
     expect(lives.map(({ wrong, end }) => ({ wrong, end }))).toEqual(Array(2).fill({ wrong: [], end: 'killed' }))
     expect(lives[1]!.acknowledged).toBeGreaterThan(10)
-  }, 90_000)
+  }, 300_000)
 
   it('meets the same faults for the same seed, and others for another', () => {
     const tools = { strace: findTool('strace') ?? '', prlimit: '' }

@@ -111,5 +111,5 @@ describe('any interleaving of appends, publications, seals, closes, kills and to
       }),
       { numRuns: 15 },
     )
-  }, 60_000)
+  }, 300_000)
 })

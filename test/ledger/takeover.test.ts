@@ -79,7 +79,7 @@ class Processes {
 
 describe('processes that share a ledger', () => {
   it('lose nothing and double nothing, however often their leader is killed', {
-    timeout: 20_000 * rounds,
+    timeout: 60_000 * rounds,
   }, async () => {
     const { privateKey, fingerprint } = await generateKey({ name: 'Test ledger' })
     const options = { ...ledgerOptions(), sealer: openpgpSealer(await readPrivateKey(privateKey)) }

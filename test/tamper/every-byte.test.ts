@@ -165,7 +165,7 @@ describe('a bundle with every kind of file', () => {
     } finally {
       await fixture.remove()
     }
-  }, 120_000)
+  }, 300_000)
 
   it('refuses the signature, whichever of its bytes was changed: its armor has many that no reader of OpenPGP looks at', async () => {
     const key = await readPrivateKey((await generateKey({ name: 'seal' })).privateKey)

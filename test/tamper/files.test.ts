@@ -12,7 +12,7 @@ let grown: Grown
 
 beforeAll(async () => {
   grown = await Grown.make()
-}, 120_000)
+}, 300_000)
 afterAll(() => grown.remove())
 
 // Table: what a verification does not examine, so that whatever stands there may be called OK.
@@ -33,7 +33,7 @@ const sample = <T>(list: readonly T[], most: number): readonly T[] => {
   const step = all ? 1 : Math.max(1, Math.ceil(list.length / most))
   return list.filter((_, i) => i % step === 0)
 }
-const longest = all ? 3_600_000 : 120_000
+const longest = all ? 3_600_000 : 300_000
 
 describe('the ledger that is tampered with', () => {
   it(

@@ -533,7 +533,7 @@ Host *
       expect((await at.of('outcome')).filter(({ bytes }) => bytes === size)).toHaveLength(2)
       expect(most).toBeLessThan(32 * 1024 * 1024)
     },
-    120_000,
+    300_000,
   )
 
   interop(needed, 'a session whose keys are renewed every megabyte goes on', async () => {
