@@ -1,7 +1,7 @@
 /** What the verification of a ledger was asked and has established so far. Each step adds to it, and needs what those before it added. */
 import { Misuse } from '../lib/errors.ts'
 import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
-import type { Entry } from '../lib/format/entry.ts'
+import type { Entry, EntrySummary } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import { parseFingerprint } from '../lib/openpgp.ts'
 import type { Taken } from './beside.ts'
@@ -23,7 +23,8 @@ export interface LedgerRecord {
   readonly opened: Opened
 }
 
-const nothing = new Uint8Array()
+/** A ledger that was opened and stopped more often than this has its later gaps counted, and not told one by one. */
+const mostGaps = 10_000
 
 export class Examination {
   readonly options: VerifyOptions
@@ -34,11 +35,12 @@ export class Examination {
   /** Whether the entries are wanted afterwards, with their bytes and what was opened of them. */
   readonly keep: boolean
   readonly findings = new Findings<Finding>()
-  /** Only where later steps or the caller want them: of a long ledger they are most of the memory. */
+  /** Only where the caller wants them: of a long ledger they are most of the memory. */
   readonly records: LedgerRecord[] = []
   /** Entries in the strict format. */
   strict = 0
-  readonly taken: Taken[] = []
+  /** The last start, and the entry of the newest epoch. */
+  taken: readonly Taken[] = []
   readonly meaning = new Meaning()
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
@@ -56,7 +58,7 @@ export class Examination {
     this.fingerprint = parseFingerprint(options.fingerprint)
     this.now = options.now ?? Date.now()
     this.depth = options.depth ?? (options.wrappingKey === undefined ? 'envelopes' : 'all')
-    this.continuity = new Continuity({ now: this.now })
+    this.continuity = new Continuity({ now: this.now, mostGaps })
     if (this.depth === 'all' && options.wrappingKey?.length !== 32) {
       throw new Misuse('ERR_OPTION_INVALID', 'the depth "all" needs the 32 bytes of the vault\'s wrapping key')
     }
@@ -65,15 +67,24 @@ export class Examination {
     }
   }
 
-  /** Takes an entry in the strict format, in index order; what it says is told by the steps that follow. */
-  add(index: number, bytes: Uint8Array, entry: Entry): void {
+  /** Takes what each entry in the strict format says, in index order; it is told by the steps that follow. */
+  sum(index: number, summary: EntrySummary): void {
     this.strict += 1
-    this.meaning.add(index, entry)
-    this.continuity.add(index, entry)
-    if (entry.kind === 'started' || entry.kind === 'recovered') this.taken.push({ index, entry })
-    if (!this.keep && this.depth === 'envelopes') return
-    // A view of them would hold the whole bundle that they were read in.
-    this.records.push({ index, bytes: this.keep ? Uint8Array.from(bytes) : nothing, entry, opened: nothingOpened })
+    this.meaning.add(index, summary)
+    this.continuity.add(index, summary)
+  }
+
+  /** Takes an entry as a whole, behind its summary: of those that are rare, or all of them where they are kept. */
+  add(index: number, bytes: Uint8Array, entry: Entry): void {
+    if (entry.kind === 'started' || entry.kind === 'recovered') this.#take({ index, entry })
+    if (this.keep) this.records.push({ index, bytes, entry, opened: nothingOpened })
+  }
+
+  #take(one: Taken): void {
+    const started = one.entry.kind === 'started' ? one : this.taken.findLast(({ entry }) => entry.kind === 'started')
+    const newest = this.taken.reduce((a, b) => (b.entry.epoch >= a.entry.epoch ? b : a), one)
+    const latest = newest.entry.epoch > one.entry.epoch ? newest : one
+    this.taken = [...new Set([started, latest].filter(each => each !== undefined))].sort((a, b) => a.index - b.index)
   }
 
   /** @returns what is wrong, as the step's detail */

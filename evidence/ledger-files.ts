@@ -43,6 +43,11 @@ export class LedgerFiles {
     this.#directory = directory
   }
 
+  /** Where they lie, with links resolved; for another reader of the same files. */
+  get directory(): string | undefined {
+    return this.#directory.root
+  }
+
   static async open(directory: string): Promise<LedgerFiles> {
     return new LedgerFiles(await openDirectory(directory))
   }

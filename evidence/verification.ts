@@ -25,6 +25,8 @@ export interface VerifyOptions {
   readonly depth?: 'envelopes' | 'all'
   /** Unix milliseconds. Default: now. */
   readonly now?: number
+  /** That examine the entries. Default: one for each core, where the ledger is long enough. */
+  readonly threads?: number
 }
 
 export interface SealSummary {
@@ -46,6 +48,7 @@ export interface Verification {
   readonly seal: SealSummary | undefined
   /** Time of the newest entry, by the writer's own clock. */
   readonly latest: string
+  /** The first ten thousand of them. */
   readonly gaps: readonly Gap[]
   /** External anchors; this version writes none. */
   readonly anchors: readonly never[]

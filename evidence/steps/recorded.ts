@@ -1,13 +1,16 @@
 /** The steps over everything recorded: the tree recomputed, the seals held against it, what entries say, and what they disclose. */
-import { isOurs } from '../../lib/errors.ts'
 import { parseEntry } from '../../lib/format/entry.ts'
+import { tileWidth } from '../../lib/format/layout.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
 import { examineAttachment } from '../attachments.ts'
 import { examineCertificate, examineEpoch } from '../beside.ts'
+import { bundlesAgain, bundlesOf, entriesAgain } from '../bundles.ts'
 import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
+import { Findings } from '../findings.ts'
 import { examineSeals } from '../seals.ts'
+import { type Stored, summariesOf } from '../stored.ts'
 import { examineTree } from '../tree.ts'
 import { base64 } from '../verification.ts'
 import { need, skip } from './step.ts'
@@ -17,17 +20,21 @@ export async function checkTree(x: Examination): Promise<string> {
   const sizes = new Set<number>([checkpoint.size])
   if (x.pin !== undefined) sizes.add(x.pin.size)
   for (const size of (await files.sealSizes().catch(() => ({ sizes: [] }))).sizes) sizes.add(size)
-  const malformed: Finding[] = []
-  const { findings, entries, rootAt } = await examineTree(files, checkpoint, sizes, (index, bytes, file) => {
-    try {
-      x.add(index, bytes, parseEntry(bytes))
-    } catch (error) {
-      if (!isOurs(error)) throw error
-      malformed.push({ code: 'ENTRY_MALFORMED', what: `entry ${index}: ${error.message}`, index, file })
+  const malformed = new Findings<Finding>()
+  const visit = (stored: Stored) => {
+    malformed.addAll(stored.malformed)
+    for (const { index, place, summary } of summariesOf(stored)) {
+      x.sum(index, summary)
+      const bytes = stored.bytes.get(place)
+      if (bytes !== undefined) x.add(index, bytes, parseEntry(bytes))
     }
-  })
-  x.findings.addAll(findings)
-  x.findings.addAll(malformed)
+  }
+  // Within these a root is wanted, and not only behind them.
+  const leaves = new Set([...sizes].filter(size => size % tileWidth !== 0).map(size => Math.floor(size / tileWidth)))
+  const bundles = bundlesOf(x, { leaves, bytes: x.keep ? 'all' : 'rare' })
+  const { findings, entries, rootAt } = await examineTree({ files, checkpoint, sizes, visit }, bundles)
+  x.findings.merge(findings)
+  x.findings.merge(malformed)
   // Roots of altered entries show no fork: that is two signed trees that disagree. The alteration is named already.
   const entire = rootAt.get(checkpoint.size)
   if (entire !== undefined && sameHash(entire, checkpoint.root)) x.rootAt = rootAt
@@ -55,7 +62,13 @@ export async function checkSeals(x: Examination): Promise<string> {
 
 export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
-  x.findings.addAll(x.meaning.findings)
+  if (x.meaning.doubtful > 0) {
+    for await (const stored of bundlesAgain(x, 'rare')) {
+      for (const { index, summary } of summariesOf(stored)) x.meaning.lookAgain(index, summary)
+    }
+  }
+  x.meaning.settleDoubts()
+  x.findings.merge(x.meaning.findings)
   x.findings.addAll(await examineCertificate(files, x.taken))
   x.findings.addAll(await examineEpoch(files, x.taken))
   return `${x.strict} of ${checkpoint.size} entries are in the strict format`
@@ -68,16 +81,17 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   const vault = new Vault(files, key, trust.origin, checkpoint.size)
   let opened = 0
   let attachments = 0
-  for (const [i, record] of x.records.entries()) {
-    const found = await vault.open(record.index, record.entry)
+  let place = 0
+  for await (const { index, entry } of entriesAgain(x)) {
+    const found = await vault.open(index, entry)
     opened += Object.keys(found.values).length
-    const { index, entry } = record
     if (entry.kind === 'attachment') {
       const finding = await examineAttachment(files, vault, trust.origin, { index, entry, opened: found })
       if (finding !== undefined) x.findings.add(finding)
       attachments += 1
     }
-    if (x.keep) x.records[i] = { ...record, opened: found }
+    if (x.keep) x.records[place] = { ...x.records[place]!, opened: found }
+    place += 1
   }
   await vault.examineSlots()
   x.findings.addAll(vault.findings)
@@ -87,6 +101,6 @@ export async function checkDisclosures(x: Examination): Promise<string> {
 
 export async function checkContinuity(x: Examination): Promise<string> {
   need(x.checkpoint)
-  x.findings.addAll(x.continuity.findings)
+  x.findings.merge(x.continuity.findings)
   return `no gap in the writers' counters and heartbeats; newest entry ${x.continuity.latest}`
 }

@@ -127,7 +127,7 @@ const shapeOf = (kind: Kind) => record({ kind: oneOf(kind), ...head, ...kinds[ki
 const shapes = new Map<string, ReturnType<typeof shapeOf>>(kindNames.map(kind => [kind, shapeOf(kind)]))
 
 /** What a reader of many entries wants of each: where they begin in the bytes is found while the bytes are checked. */
-const wanted = ['v', 'id', 'time', 'writer', 'seq', 'sd', 'exchange', 'interval'] as const
+const wanted = ['v', 'id', 'time', 'writer', 'seq', 'sd', 'exchange', 'interval', 'verdict'] as const
 const place = Object.fromEntries(wanted.map((name, i) => [name, i])) as Readonly<
   Record<(typeof wanted)[number], number>
 >
@@ -166,6 +166,7 @@ export interface EntrySummary {
   readonly seq: number
   readonly exchange?: string | undefined
   readonly interval?: number | undefined
+  readonly verdict?: string | undefined
 }
 
 /** As strict as `parseEntry`, at a fraction of its cost. @throws LedgerError ERR_ENTRY_MALFORMED */
@@ -173,7 +174,9 @@ export function summarise(bytes: Uint8Array): EntrySummary {
   const view = viewOf(bytes)
   const kind = writtenKind(view)
   if (kind === undefined) return parseEntry(bytes)
-  const [exchange, interval] = [places[place.exchange]!, places[place.interval]!]
+  const exchange = places[place.exchange]!
+  const interval = places[place.interval]!
+  const verdict = places[place.verdict]!
   return {
     kind,
     id: view.toString('latin1', places[place.id]! + 1, places[place.id]! + 37),
@@ -182,6 +185,7 @@ export function summarise(bytes: Uint8Array): EntrySummary {
     seq: countAt(view, places[place.seq]!),
     ...(exchange < 0 ? {} : { exchange: view.toString('latin1', exchange + 1, exchange + 37) }),
     ...(interval < 0 ? {} : { interval: countAt(view, interval) }),
+    ...(verdict < 0 ? {} : { verdict: wordAt(view, verdict) }),
   }
 }
 
