@@ -24,6 +24,8 @@ class Recent {
   }
 
   has(id: string): boolean {
+    // Most are: they come by time.
+    if (id > this.#greatest) return false
     return this.#newer.has(id) || this.#older.has(id)
   }
 

@@ -1,13 +1,23 @@
 /** Bundles examined by several threads, and handed on in order: what comes out is what one thread would give, or an error. */
-import { Worker } from 'node:worker_threads'
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { Worker, type WorkerOptions } from 'node:worker_threads'
 import type { Stored, Task } from './stored.ts'
 
 /** A bundle takes a millisecond: so many make a task worth handing over, and bound what waits to be taken. */
 const bundlesInTask = 16
 const tasksAhead = 2
 
-// As it was built, or as it was written: whichever this file is.
-const script = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
+/** As it was built; or as it was written, and then read as this file is, which Node 20 does not do in threads by itself. */
+const asWritten = import.meta.url.endsWith('.ts')
+const script = new URL(asWritten ? './thread.ts' : './thread.js', import.meta.url)
+
+function threadOptions(workerData: ThreadData): WorkerOptions {
+  if (!asWritten) return { workerData }
+  const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm/api')).href.replace(/cjs$/, 'mjs')
+  const register = `data:text/javascript,import { register } from ${JSON.stringify(loader)}; register()`
+  return { workerData, execArgv: [...process.execArgv, '--import', register] }
+}
 
 /** What a thread is given at its start. */
 export interface ThreadData {
@@ -55,8 +65,7 @@ class Thread {
   #failed: Error | undefined
 
   constructor(directory: string) {
-    const workerData: ThreadData = { directory }
-    this.#worker = new Worker(script, { workerData })
+    this.#worker = new Worker(script, threadOptions({ directory }))
     this.#worker.on('message', ({ number, stored }: Answered) => {
       this.#waiting.get(number)?.resolve(stored)
       this.#waiting.delete(number)
