@@ -4,6 +4,7 @@ import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import type { Entry, EntrySummary } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import { parseFingerprint } from '../lib/openpgp.ts'
+import { isAddress } from './address.ts'
 import type { Taken } from './beside.ts'
 import { Continuity } from './continuity.ts'
 import { nothingOpened, type Opened } from './disclosures.ts'
@@ -11,7 +12,7 @@ import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { Meaning } from './meaning.ts'
-import type { Pin } from './pin.ts'
+import type { Pin, PinState } from './pin.ts'
 import type { Trust } from './trust.ts'
 import type { VerifyOptions } from './verification.ts'
 
@@ -41,7 +42,7 @@ export class Examination {
   strict = 0
   /** The last start, and the entry of the newest epoch. */
   taken: readonly Taken[] = []
-  readonly meaning = new Meaning()
+  meaning = new Meaning()
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
   /** Roots of the stored entries by size; empty where they do not give the signed root. */
@@ -50,6 +51,8 @@ export class Examination {
   checkpoint: SignedCheckpoint | undefined
   trust: Trust | undefined
   pin: Pin | undefined
+  /** The pin from which an incremental verification goes on: what is before it is not read again. */
+  after: Pin | undefined
 
   /** @throws Misuse ERR_OPTION_INVALID where the options do not make sense */
   constructor(options: VerifyOptions, keep: boolean) {
@@ -64,6 +67,29 @@ export class Examination {
     }
     if (options.first === true && options.pin === undefined) {
       throw new Misuse('ERR_OPTION_INVALID', '"first" says that there is no pin yet: it needs the pin\'s file')
+    }
+    if (options.incremental === true && (options.pin === undefined || this.depth === 'all' || keep)) {
+      throw new Misuse(
+        'ERR_OPTION_INVALID',
+        'an incremental verification goes on from a pin, and examines envelopes only',
+      )
+    }
+    if (this.depth === 'all' && isAddress(options.directory)) {
+      throw new Misuse(
+        'ERR_OPTION_INVALID',
+        'a vault is not published: the depth "all" needs the directory of the ledger',
+      )
+    }
+  }
+
+  /** Begins behind the pin, with what the verifier kept then. */
+  goOn(pin: Pin, { greatest, open, writers, taken }: PinState): void {
+    this.after = pin
+    this.meaning = new Meaning({ greatest, open })
+    this.taken = taken.map(({ index, ...entry }) => ({ index, entry }))
+    for (const { name, interval, ...left } of writers) {
+      const seconds = interval === 0 ? undefined : interval * 1000
+      this.continuity.resumeWriter(name, { ...left, at: Date.parse(left.time), interval: seconds })
     }
   }
 

@@ -25,6 +25,7 @@ export type FindingCode =
   | 'ATTACHMENT_MISMATCH'
   // Not told: the verification could not know.
   | 'LEDGER_MISSING'
+  | 'LEDGER_UNREACHABLE'
   | 'PIN_MISSING'
   | 'PIN_UNREADABLE'
   // Completeness: what was never recorded.
@@ -67,7 +68,12 @@ export interface Completeness {
   readonly detail: string
 }
 
-const untold: ReadonlySet<FindingCode> = new Set<FindingCode>(['LEDGER_MISSING', 'PIN_MISSING', 'PIN_UNREADABLE'])
+const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
+  'LEDGER_MISSING',
+  'LEDGER_UNREACHABLE',
+  'PIN_MISSING',
+  'PIN_UNREADABLE',
+])
 const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'SEQUENCE_GAP',
   'SEQUENCE_REPEATED',
@@ -82,9 +88,14 @@ export type Family = 'integrity' | 'untold' | 'completeness'
 export const familyOf = (code: FindingCode): Family =>
   untold.has(code) ? 'untold' : unrecorded.has(code) ? 'completeness' : 'integrity'
 
+/** Whether the network failed, and not the ledger: no step may make more of it than that it could not tell. */
+export const isUnreachable = (error: unknown): boolean => isOurs(error) && error.code === 'ERR_LEDGER_UNAVAILABLE'
+
 /** A finding for a file that is missing or cannot be read; anything else is a fault of this program, and thrown. */
 export function unreadable(error: unknown, file: string): Finding {
   if (!isOurs(error)) throw error
+  // What the network did says nothing of the ledger.
+  if (isUnreachable(error)) return { code: 'LEDGER_UNREACHABLE', what: error.message, file }
   const code = error.code === 'ERR_LEDGER_MISSING' ? 'FILE_MISSING' : 'FILE_UNREADABLE'
   return { code, what: error.message, file }
 }

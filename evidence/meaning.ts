@@ -138,6 +138,11 @@ export class Meaning {
     this.findings.add({ code: 'ENTRY_REPEATED', what })
   }
 
+  /** Leaves them unanswered. @returns how many there are */
+  leaveDoubts(): number {
+    return this.#doubts.size + this.#doubtsUntold
+  }
+
   #repeated(index: number, actual: string): void {
     this.findings.add({ code: 'ENTRY_REPEATED', what: `entry ${index} has the id of an earlier one`, index, actual })
   }

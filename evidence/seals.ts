@@ -2,7 +2,7 @@
 import { isOurs, LedgerError } from '../lib/errors.ts'
 import type { Checkpoint, SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type Hash, sameHash } from '../lib/format/merkle.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, isUnreachable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { requireNoteSignature, requireSealSignature, type Trust } from './trust.ts'
 import { base64 } from './verification.ts'
@@ -10,14 +10,19 @@ import { base64 } from './verification.ts'
 /** After so many files among the seals that are none, no more are looked at: who put them there could go on for ever. */
 const mostInvalid = 50
 
-/** @param rootAt the roots of the verified entries, by size; empty where they do not give the signed root themselves */
+/**
+ * @param rootAt the roots of the verified entries, by size; empty where they do not give the signed root themselves
+ * @param pinned of the pin that what is examined follows: seals before it were examined then
+ */
 export async function examineSeals(
   files: LedgerFiles,
   checkpoint: Checkpoint,
   trust: Trust,
   rootAt: ReadonlyMap<number, Hash>,
+  pinned = 0,
 ): Promise<{ seals: SignedCheckpoint[]; findings: Finding[] }> {
-  const { sizes, strange } = await files.sealSizes()
+  const { sizes: all, strange } = await files.sealSizes([pinned, checkpoint.size])
+  const sizes = all.filter(size => size >= pinned)
   const seals: SignedCheckpoint[] = []
   const findings: Finding[] = []
   const names = [...strange.map(name => ({ name, size: undefined })), ...sizes.map(size => ({ name: size, size }))]
@@ -38,7 +43,7 @@ export async function examineSeals(
       if (finding === undefined) seals.push(seal)
       else findings.push({ ...finding, file })
     } catch (error) {
-      if (!isOurs(error)) throw error
+      if (!isOurs(error) || isUnreachable(error)) throw error
       findings.push({ code: 'SEAL_INVALID', what: error.message, file })
     }
   }

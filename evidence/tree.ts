@@ -84,6 +84,17 @@ function advance({ frontier, uppers }: Course, level: number, subtree: Hash): vo
   })
 }
 
+/** The tree of the first `end` entries of `size`, whole bundles, from the hashes in tiles. @throws LedgerError where these are not there */
+export async function treeOf(files: LedgerFiles, end: number, size: number): Promise<Frontier> {
+  const frontier = new Frontier()
+  const hashes = files.hashReader(size)
+  for (let level = 52; level >= 8; level -= 1) {
+    if (end - frontier.size < 2 ** level) continue
+    frontier.appendSubtree(level, await hashes(level, frontier.size / 2 ** level))
+  }
+  return frontier
+}
+
 export interface TreeQuestion {
   readonly files: LedgerFiles
   readonly checkpoint: Checkpoint

@@ -6,7 +6,10 @@ import { type Completeness, type Finding, familyOf, type Integrity, type Step, t
 import type { Pin } from './pin.ts'
 
 export interface VerifyOptions {
+  /** Where the ledger is: a directory, or an https address. */
   readonly directory: string
+  /** PEM of the authorities that are trusted for an address. Default: those of the system and NODE_EXTRA_CA_CERTS. */
+  readonly ca?: string
   /** The OpenPGP key, pinned from outside: 40 hex digits. */
   readonly fingerprint: string
   /** Armored, from outside; where absent, the ledger's own copy, which must have that fingerprint. */
@@ -17,6 +20,10 @@ export interface VerifyOptions {
   readonly pin?: string
   /** There is no pin yet: write the first. */
   readonly first?: boolean
+  /** Goes on from the pin: entries before it are not read again, but proven to be what they were. */
+  readonly incremental?: boolean
+  /** Told how many entries have been examined, of how many. */
+  readonly progress?: (examined: number, of: number) => void
   /** Whether a pin that agreed is replaced by the newer one. Default: true. */
   readonly renew?: boolean
   /** 32 bytes: opens the vault, and so makes the depth `all` possible. */
@@ -42,6 +49,8 @@ export interface Verification {
   readonly findings: readonly Finding[]
   readonly origin: string | undefined
   readonly size: number
+  /** The first entry that was read: 0, unless the verification was incremental. */
+  readonly from: number
   /** Base64, as the checkpoint has it; empty where there is none. */
   readonly root: string
   /** The newest seal: a checkpoint that the pinned OpenPGP key signed. */
@@ -89,15 +98,26 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     findings,
     origin: trust?.origin,
     size: checkpoint?.size ?? 0,
+    from: x.after?.size ?? 0,
     root: checkpoint === undefined ? '' : base64(checkpoint.root),
     seal: seal === undefined ? undefined : { size: seal.size, root: base64(seal.root) },
     latest: continuity.latest,
     gaps: continuity.gaps,
     anchors: [],
-    undetectable: findings.some(({ code }) => code === 'LEDGER_MISSING')
-      ? 'There was no ledger here to verify.'
-      : undetectable(pin),
+    undetectable:
+      checkpoint === undefined && findings.some(({ code }) => code.startsWith('LEDGER_'))
+        ? 'There was no ledger here to verify.'
+        : undetectable(pin) + passedOver(x.after),
   }
+}
+
+function passedOver(after: Pin | undefined): string {
+  if (after === undefined) return ''
+  const when = after.whole === undefined ? 'in an earlier verification' : `at ${after.whole}`
+  return (
+    ` Entries before ${after.size} were not read: the tiles prove that the root still covers what was pinned, and whether ` +
+    `those entries are still there to be read was last seen ${when}.`
+  )
 }
 
 function undetectable(pin: Pin | undefined): string {

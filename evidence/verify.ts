@@ -28,7 +28,12 @@ export interface Inspection {
 
 /** @throws Misuse ERR_OPTION_INVALID where the options do not make sense; what the ledger holds never throws */
 export async function verifyLedger(options: VerifyOptions): Promise<Verification> {
-  return examine(new Examination(options, false))
+  const x = new Examination(options, false)
+  try {
+    return await examine(x)
+  } finally {
+    x.files?.close()
+  }
 }
 
 /** As verifyLedger, and keeps the entries: for a bundle, which reads only what was verified. */

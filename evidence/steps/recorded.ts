@@ -11,7 +11,7 @@ import type { Finding } from '../finding.ts'
 import { Findings } from '../findings.ts'
 import { examineSeals } from '../seals.ts'
 import { type Stored, summariesOf } from '../stored.ts'
-import { examineTree } from '../tree.ts'
+import { examineTree, treeOf } from '../tree.ts'
 import { base64 } from '../verification.ts'
 import { need, skip } from './step.ts'
 
@@ -19,11 +19,14 @@ export async function checkTree(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
   const sizes = new Set<number>([checkpoint.size])
   if (x.pin !== undefined) sizes.add(x.pin.size)
-  for (const size of (await files.sealSizes().catch(() => ({ sizes: [] }))).sizes) sizes.add(size)
+  const begin = x.after?.size ?? 0
+  for (const size of (await files.sealSizes().catch(() => ({ sizes: [] }))).sizes) if (size >= begin) sizes.add(size)
   const malformed = new Findings<Finding>()
   const visit = (stored: Stored) => {
     malformed.addAll(stored.malformed)
+    x.options.progress?.(Math.min(checkpoint.size, (stored.n + 1) * tileWidth), checkpoint.size)
     for (const { index, place, summary } of summariesOf(stored)) {
+      if (index < begin) continue
       x.sum(index, summary)
       const bytes = stored.bytes.get(place)
       if (bytes !== undefined) x.add(index, bytes, parseEntry(bytes))
@@ -31,15 +34,18 @@ export async function checkTree(x: Examination): Promise<string> {
   }
   // Within these a root is wanted, and not only behind them.
   const leaves = new Set([...sizes].filter(size => size % tileWidth !== 0).map(size => Math.floor(size / tileWidth)))
-  const bundles = bundlesOf(x, { leaves, bytes: x.keep ? 'all' : 'rare' })
-  const { findings, entries, rootAt } = await examineTree({ files, checkpoint, sizes, visit }, bundles)
+  const before = await treeOf(files, Math.floor(begin / tileWidth) * tileWidth, checkpoint.size)
+  const bundles = bundlesOf(x, { from: before.size / tileWidth, leaves, bytes: x.keep ? 'all' : 'rare' })
+  const question = { files, checkpoint, sizes, from: before, visit }
+  const { findings, entries, rootAt } = await examineTree(question, bundles)
   x.findings.merge(findings)
   x.findings.merge(malformed)
   // Roots of altered entries show no fork: that is two signed trees that disagree. The alteration is named already.
   const entire = rootAt.get(checkpoint.size)
   if (entire !== undefined && sameHash(entire, checkpoint.root)) x.rootAt = rootAt
   comparePin(x)
-  return `${entries} entries and every tile give the signed root`
+  if (x.after === undefined) return `${entries} entries and every tile give the signed root`
+  return `the ${entries} entries from the pin's last bundle on, and the tiles before it, give the signed root`
 }
 
 /** By the entries themselves, where the tiles gave no proof. */
@@ -53,15 +59,29 @@ function comparePin({ pin, rootAt, findings }: Examination): void {
 
 export async function checkSeals(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
-  const { seals, findings } = await examineSeals(files, checkpoint, trust, x.rootAt)
+  const { seals, findings } = await examineSeals(files, checkpoint, trust, x.rootAt, x.after?.size)
   x.seals.push(...seals)
   x.findings.addAll(findings)
   const newest = x.seals.at(-1)
-  return newest === undefined ? 'none yet' : `${x.seals.length}, the newest over ${newest.size} entries`
+  const unlisted = files.directory === undefined ? '; others than the newest cannot be listed at an address' : ''
+  const since = x.after === undefined ? '' : ' since the pin'
+  if (newest === undefined) return `none${x.after === undefined ? ' yet' : since}${unlisted}`
+  return `${x.seals.length}${since}, the newest over ${newest.size} entries${unlisted}`
 }
 
 export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
+  const besides = async () => {
+    x.findings.addAll(await examineCertificate(files, x.taken))
+    x.findings.addAll(await examineEpoch(files, x.taken))
+  }
+  if (x.after !== undefined) {
+    const left = x.meaning.leaveDoubts()
+    const more = left === 0 ? '' : `; ${left} have ids of before the pin, and were not compared with entries there`
+    x.findings.merge(x.meaning.findings)
+    await besides()
+    return `${x.strict} entries since the pin are in the strict format${more}`
+  }
   if (x.meaning.doubtful > 0) {
     for await (const stored of bundlesAgain(x, 'rare')) {
       for (const { index, summary } of summariesOf(stored)) x.meaning.lookAgain(index, summary)
@@ -69,8 +89,7 @@ export async function checkEntries(x: Examination): Promise<string> {
   }
   x.meaning.settleDoubts()
   x.findings.merge(x.meaning.findings)
-  x.findings.addAll(await examineCertificate(files, x.taken))
-  x.findings.addAll(await examineEpoch(files, x.taken))
+  await besides()
   return `${x.strict} of ${checkpoint.size} entries are in the strict format`
 }
 

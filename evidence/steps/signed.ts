@@ -5,17 +5,18 @@ import type { SignedCheckpoint } from '../../lib/format/checkpoint.ts'
 import { type EntryOf, parseEntry } from '../../lib/format/entry.ts'
 import { certificateFile, checkpointFile } from '../../lib/format/layout.ts'
 import type { Examination } from '../examination.ts'
+import { isUnreachable } from '../finding.ts'
 import { LedgerFiles } from '../ledger-files.ts'
 import { requireNoteSignature, requireSealSignature, sealSignatures, trustEntryZero } from '../trust.ts'
 import { need, skip } from './step.ts'
 
 export async function openLedger(x: Examination): Promise<string> {
   try {
-    x.files = await LedgerFiles.open(x.options.directory)
+    x.files = await LedgerFiles.open(x.options.directory, x.options.ca)
     x.checkpoint = await settledCheckpoint(x.files)
     return `a checkpoint of ${x.checkpoint.size} entries`
   } catch (error) {
-    if (!isOurs(error)) throw error
+    if (!isOurs(error) || error.name === 'Misuse' || isUnreachable(error)) throw error
     const code = error.code === 'ERR_LEDGER_MISSING' ? 'LEDGER_MISSING' : 'CHECKPOINT_MALFORMED'
     return x.fail({ code, what: error.message, ...(x.files === undefined ? {} : { file: checkpointFile }) })
   }
@@ -34,7 +35,7 @@ async function settledCheckpoint(files: LedgerFiles): Promise<SignedCheckpoint> 
 
 export async function establishTrust(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
-  const certificate = x.options.certificate ?? (await files.certificate().catch(() => undefined))
+  const certificate = x.options.certificate ?? (await files.certificate().catch(unlessUnreachable))
   if (certificate === undefined) {
     return x.fail({ code: 'KEY_SUBSTITUTED', what: 'no certificate of the pinned key', file: certificateFile })
   }
@@ -61,6 +62,10 @@ export async function establishTrust(x: Examination): Promise<string> {
   return `OpenPGP key ${x.fingerprint} certifies the note key in entry 0`
 }
 
+const unlessUnreachable = (error: unknown): undefined => {
+  if (isUnreachable(error)) throw error
+}
+
 /** What the ledger says is its key: shown beside the pinned one, and trusted for nothing. */
 const printable = (sealKey: string | undefined) =>
   sealKey !== undefined && /^[0-9a-fA-F]{40}$/.test(sealKey) ? sealKey.toUpperCase() : undefined
@@ -71,7 +76,7 @@ async function entryZero(files: LedgerFiles): Promise<EntryOf<'opened'> | undefi
     const entry = parseEntry(bytes.subarray(2, 2 + bytes.readUInt16BE(0)))
     return entry.kind === 'opened' ? entry : undefined
   } catch (error) {
-    if (!isOurs(error) && !(error instanceof RangeError)) throw error
+    if (isUnreachable(error) || (!isOurs(error) && !(error instanceof RangeError))) throw error
     return undefined
   }
 }
