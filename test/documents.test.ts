@@ -68,7 +68,7 @@ describe('the samples of the README', () => {
     expect(samples.size).toBe(fences - pictures)
     // biome-ignore format: a list
     expect([...samples.keys()]).toEqual([
-      'try', 'gateway', 'grant', 'express', 'counterfoil.yaml', 'controls.yaml', 'policy.csv', 'pool', 'ci', 'bundle', 'stranger',
+      'try', 'gateway', 'grant', 'express', 'counterfoil.yaml', 'controls.yaml', 'policy.csv', 'pool', 'ci', 'github', 'gitlab', 'bundle', 'stranger',
     ])
   })
 
