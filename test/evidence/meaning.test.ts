@@ -47,7 +47,7 @@ describe('in a ledger far longer than what is remembered', () => {
   })
 
   it('doubts are bounded, and that some were not looked up is told', () => {
-    const oldId = (i: number) => ({ id: `00000002-0000-7000-8000-${String(i).padStart(12, '1')}` })
+    const oldId = (i: number) => ({ id: `00000002-0000-7000-8000-${String(i).padStart(12, '0')}` })
     const old = Object.fromEntries(Array.from({ length: 66_000 }, (_, i) => [199_999 - i, oldId(i)]))
     expect(ledger(old, 200_000)).toEqual({ doubtful: 65_536, told: [['ENTRY_REPEATED', undefined]] })
   })
