@@ -9,6 +9,7 @@ import { desk } from './commands/desk.ts'
 import { init } from './commands/init.ts'
 import { keys } from './commands/keys.ts'
 import { login } from './commands/login.ts'
+import { prove } from './commands/prove.ts'
 import { replay } from './commands/replay.ts'
 import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
@@ -31,7 +32,22 @@ const program = new Command('counterfoil')
     '\nexit status: 0 good, 1 exceptions noted or refused, 2 usage or configuration, 3 integrity broken, 4 could not tell',
   )
 
-for (const register of [demo, init, check, serve, keys, login, desk, tail, show, replay, verify, bundle, verifyBundle])
+for (const register of [
+  demo,
+  init,
+  check,
+  serve,
+  keys,
+  login,
+  desk,
+  tail,
+  show,
+  replay,
+  verify,
+  bundle,
+  verifyBundle,
+  prove,
+])
   register(program)
 for (const command of program.commands) command.exitOverride()
 

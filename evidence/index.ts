@@ -15,6 +15,14 @@ export type { Completeness, Finding, FindingCode, Integrity, Step, Verdict } fro
 export { Follower, type LiveEntry } from './follow/follower.ts'
 export { Opener } from './follow/opener.ts'
 export { formatPin, type Pin, readPin } from './pin.ts'
+export {
+  type CheckedProof,
+  type CheckProofOptions,
+  checkProof,
+  type Proved,
+  type ProveOptions,
+  proveEntry,
+} from './prove.ts'
 export type { Explained, Import, ImportOptions, Reconciliation } from './reconcile.ts'
 export { type Recorded, type RecordedAttachment, recordings } from './recordings.ts'
 export { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions, verifyLedger } from './verify.ts'

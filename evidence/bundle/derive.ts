@@ -80,13 +80,19 @@ export async function derive(material: Material, disclosed = disclose(material))
   }
   for (const [path, text] of statements(shown)) files.set(path, text)
   for (const [path, text] of reportFiles(shown, disclosed)) files.set(path, text)
-  files.set('VERIFY.txt', verifyText(shown))
+  files.set('VERIFY.txt', verifyText(shown, firstProved(files)))
   files.set('verify-inclusion.sh', verifyInclusion)
   files.set(
     'README.html',
     readme(shown, [...primaryPathsOf(material), ...files.keys(), ...included(entries).map(({ file }) => file)]),
   )
   return { files, runs, reconciliations, views, begins }
+}
+
+/** The lowest index of which there is a proof. */
+function firstProved(files: ReadonlyMap<string, string>): number | undefined {
+  const indices = [...files.keys()].flatMap(path => /^proofs\/(\d+)\./.exec(path)?.[1] ?? []).map(Number)
+  return indices.length === 0 ? undefined : indices.reduce((a, b) => Math.min(a, b))
 }
 
 function beginsLate(began: string, { from, to }: Period): string | undefined {
