@@ -16,6 +16,7 @@ import { show } from './commands/show.ts'
 import { tail } from './commands/tail.ts'
 import { verify } from './commands/verify.ts'
 import { verifyBundle } from './commands/verify-bundle.ts'
+import { witness } from './commands/witness.ts'
 import { exit, exitStatusOf } from './exit.ts'
 import { colour, endQuietly, visible } from './output.ts'
 import { version } from './version.ts'
@@ -47,6 +48,7 @@ for (const register of [
   bundle,
   verifyBundle,
   prove,
+  witness,
 ])
   register(program)
 for (const command of program.commands) command.exitOverride()

@@ -1,4 +1,5 @@
 /** From a configuration to a guard: opens the ledger, loads the policy, asks the identity providers. */
+import { Anchoring, type AnchorNews } from './anchors/anchoring.ts'
 import { type Config, loadConfig } from './config/config.ts'
 import { Misuse } from './errors.ts'
 import { buildGuard, type Guard, type GuardParts } from './guard.ts'
@@ -12,6 +13,8 @@ export interface OpenOptions {
   /** Name and version, as entries name them: `counterfoil/0.1.0`. */
   readonly software: string
   readonly placement: 'gateway' | 'embedded'
+  /** What becomes of the checkpoints that are given to witnesses. */
+  readonly onAnchor?: (news: AnchorNews) => void
 }
 
 const embedded: OpenOptions = { software: 'counterfoil', placement: 'embedded' }
@@ -33,7 +36,7 @@ export async function guard(given: GuardParts | { readonly config: string }): Pr
   return openGuard(config, embedded)
 }
 
-export async function openGuard(config: Config, { software, placement }: OpenOptions): Promise<Guard> {
+export async function openGuard(config: Config, { software, placement, onAnchor }: OpenOptions): Promise<Guard> {
   const { armored, passphrase } = config.ledger.sealKey
   const policy = await casbinPolicy(config.policy)
   const ledger = await openDirectoryLedger({
@@ -49,17 +52,45 @@ export async function openGuard(config: Config, { software, placement }: OpenOpt
     create: true,
   })
   try {
-    return await buildGuard({
+    const guard = await buildGuard({
       name: config.name,
       ledger,
       policy,
       identify: configuredIdentity(config.identity),
       masking: maskTools(config),
     })
+    return anchored(guard, config, onAnchor)
   } catch (error) {
     await ledger.close()
     throw error
   }
+}
+
+/** The guard with the task beside its ledger, which ends with it. Without witnesses the task records what other processes obtained. */
+function anchored(guard: Guard, { ledger: { directory, witnesses } }: Config, tell: OpenOptions['onAnchor']): Guard {
+  const { list, quorum, everyMs } = witnesses ?? { list: [], quorum: 0, everyMs: 60_000 }
+  const told = tell === undefined ? {} : { tell }
+  const anchoring = new Anchoring({
+    directory,
+    ledger: guard.ledger,
+    witnesses: list,
+    quorum,
+    everyMs,
+    ...told,
+  }).start()
+  void anchoring.round()
+  const close = async () => {
+    await anchoring.stop()
+    await guard.close()
+    await anchoring.last()
+  }
+  let closing: Promise<void> | undefined
+  return Object.assign(Object.create(guard) as Guard, {
+    close: () => {
+      closing ??= close()
+      return closing
+    },
+  })
 }
 
 const maskTools = ({ masking }: Config) =>

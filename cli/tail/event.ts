@@ -49,6 +49,7 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   attachment:           (e, t) => ({ word: 'kept', tone: 'plain', what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[2, size(e.bytes)], [3, `replay ${e.exchange}`]] }),
   event:                e => ({ word: e.level,   tone: ['error', 'crit', 'alert', 'emerg'].includes(e.level) ? 'bad' : 'plain', what: `${e.source}: ${e.event}` }),
   'events-lost':        e => ({ word: 'lost',    tone: 'bad',   what: `${e.source}: ${count(e.lost, 'event')}` }),
+  anchored:             e => ({ word: 'anchor',  tone: 'good',  what: `${e.anchor} ${e.by}: ${e.size} entries`, details: [[3, e.at]] }),
 }
 
 /** @param batch entries that were read together, in order. @returns events in the order of what began them */

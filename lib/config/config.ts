@@ -1,6 +1,7 @@
 /** What a configuration says, read: counterfoil.yaml and every file that it names, with all that is wrong reported at once. */
 import type { KeyObject } from 'node:crypto'
 import { resolve } from 'node:path'
+import type { WitnessPlace } from '../anchors/anchoring.ts'
 import type { Clock } from '../clock.ts'
 import type { Control } from '../control.ts'
 import type { AgentRule } from '../identity/agents.ts'
@@ -21,6 +22,7 @@ export interface Config {
     /** 32 bytes, base64url in its Secret. */
     readonly vaultKey: Secret
     readonly heartbeatMs: number
+    readonly witnesses?: WitnessSettings
   }
   readonly identity: {
     readonly people: readonly OidcSettings[]
@@ -40,6 +42,13 @@ export interface Config {
   /** Applications that guard themselves in process. */
   readonly embedded: readonly string[]
   readonly admin?: { readonly host: string; readonly port: number; readonly tls?: Tls }
+}
+
+export interface WitnessSettings {
+  readonly list: readonly WitnessPlace[]
+  /** How many of them should cosign each time. */
+  readonly quorum: number
+  readonly everyMs: number
 }
 
 export interface OidcSettings {

@@ -16,6 +16,7 @@ import { type ListenerReader, readAddress, readListeners } from './listeners.ts'
 import { ed25519, isIssuer, isKey, shown } from './material.ts'
 import { agentsFile, type ConfigFile, configFile, controlsFile } from './schema.ts'
 import { resolveSecret, Secret } from './secrets.ts'
+import { readWitnesses } from './witnesses.ts'
 import { type Path, readYaml, type YamlFile } from './yaml.ts'
 
 export class Loader {
@@ -104,7 +105,10 @@ export class Loader {
     return undefined
   }
 
-  #ledger({ directory, keys, heartbeat }: ConfigFile['ledger'], source: YamlFile): Config['ledger'] | undefined {
+  #ledger(
+    { directory, keys, heartbeat, witnesses }: ConfigFile['ledger'],
+    source: YamlFile,
+  ): Config['ledger'] | undefined {
     const at = (...path: string[]) => ['ledger', 'keys', ...path]
     const note = this.#secret(keys.note, at('note'), source)
     const noteKey = note === undefined ? undefined : ed25519(note)
@@ -131,6 +135,9 @@ export class Loader {
       sealKey: { armored, ...(passphrase === undefined ? {} : { passphrase }) },
       vaultKey,
       heartbeatMs: duration(heartbeat ?? '60s'),
+      ...(witnesses === undefined
+        ? {}
+        : { witnesses: readWitnesses(witnesses, (...args) => this.#report(source, ...args)) }),
     }
   }
 

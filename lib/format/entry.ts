@@ -13,7 +13,7 @@ import { type Written, writtenAs } from './written.ts'
 export const formatVersion = 1
 
 /** Kinds that came later. An entry's version is the one that its kind came with: whoever knows version 1 only reads none of them. */
-const laterKinds: Readonly<Record<string, number>> = { attachment: 2, event: 2, 'events-lost': 2 }
+const laterKinds: Readonly<Record<string, number>> = { attachment: 2, event: 2, 'events-lost': 2, anchored: 3 }
 
 export const versionOf = (kind: string): number => laterKinds[kind] ?? formatVersion
 
@@ -109,6 +109,11 @@ export const kinds = {
   event: { source: 'word', event: 'word', level: 'word', exchange: optional('uuid'), subject: optional('pseudonym') },
   /** Events that came faster than they could be written. */
   'events-lost': { source: 'word', lost: 'count' },
+  /**
+   * Somebody else's word for the tree of `size` entries, kept under anchors/: `file` is its SHA-256. `by`: the witness's name, the SHA-256
+   * of the authority's certificate in hex, or the tag's name; `at`: by the clock of whoever that is.
+   */
+  anchored: { anchor: oneOf('witness', 'timestamp', 'git'), by: 'word', size: 'count', root: 'digest', file: 'digest', at: 'time' },
 } as const satisfies Record<string, Record<string, Field>>
 
 export type Kind = keyof typeof kinds
