@@ -2,6 +2,7 @@
 /** The command `counterfoil`: a table of commands, and one place where errors become words and exit statuses. */
 import { Command, CommanderError } from 'commander'
 import { describe, isOurs } from '../lib/errors.ts'
+import { anchor } from './commands/anchor.ts'
 import { bundle } from './commands/bundle.ts'
 import { check } from './commands/check.ts'
 import { demo } from './commands/demo.ts'
@@ -49,6 +50,7 @@ for (const register of [
   verifyBundle,
   prove,
   witness,
+  anchor,
 ])
   register(program)
 for (const command of program.commands) command.exitOverride()

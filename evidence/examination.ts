@@ -5,11 +5,13 @@ import type { Entry, EntrySummary } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import { parseFingerprint } from '../lib/openpgp.ts'
 import { isAddress } from './address.ts'
+import { type AnchorKeys, Anchors, type RecordedAnchor, readAnchorKeys } from './anchors.ts'
 import type { Taken } from './beside.ts'
 import { Continuity } from './continuity.ts'
 import { nothingOpened, type Opened } from './disclosures.ts'
 import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
+import type { Tag } from './git-tags.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { Meaning } from './meaning.ts'
 import type { Pin, PinState } from './pin.ts'
@@ -45,6 +47,12 @@ export class Examination {
   meaning = new Meaning()
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
+  /** From outside: by whose word anchors count. */
+  readonly anchorKeys: AnchorKeys
+  readonly anchored: RecordedAnchor[] = []
+  anchors: Anchors
+  /** Of the repository outside. */
+  tags: readonly Tag[] = []
   /** Roots of the stored entries by size; empty where they do not give the signed root. */
   rootAt: ReadonlyMap<number, Hash> = new Map()
   files: LedgerFiles | undefined
@@ -62,6 +70,8 @@ export class Examination {
     this.now = options.now ?? Date.now()
     this.depth = options.depth ?? (options.wrappingKey === undefined ? 'envelopes' : 'all')
     this.continuity = new Continuity({ now: this.now, mostGaps })
+    this.anchorKeys = readAnchorKeys(options.anchors ?? {})
+    this.anchors = new Anchors(this.anchorKeys.quorum)
     if (this.depth === 'all' && options.wrappingKey?.length !== 32) {
       throw new Misuse('ERR_OPTION_INVALID', 'the depth "all" needs the 32 bytes of the vault\'s wrapping key')
     }
@@ -102,6 +112,7 @@ export class Examination {
 
   /** Takes an entry as a whole, behind its summary: of those that are rare, or all of them where they are kept. */
   add(index: number, bytes: Uint8Array, entry: Entry): void {
+    if (entry.kind === 'anchored') this.anchored.push({ index, entry })
     if (entry.kind === 'started' || entry.kind === 'recovered') this.#take({ index, entry })
     if (this.keep) this.records.push({ index, bytes, entry, opened: nothingOpened })
   }

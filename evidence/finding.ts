@@ -23,11 +23,14 @@ export type FindingCode =
   | 'DISCLOSURE_MISMATCH'
   | 'ATTACHMENT_MISSING'
   | 'ATTACHMENT_MISMATCH'
+  | 'ANCHOR_INVALID'
+  | 'ANCHOR_MISSING'
   // Not told: the verification could not know.
   | 'LEDGER_MISSING'
   | 'LEDGER_UNREACHABLE'
   | 'PIN_MISSING'
   | 'PIN_UNREADABLE'
+  | 'ANCHOR_ABSENT'
   // Completeness: what was never recorded.
   | 'SEQUENCE_GAP'
   | 'SEQUENCE_REPEATED'
@@ -73,6 +76,7 @@ const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'LEDGER_UNREACHABLE',
   'PIN_MISSING',
   'PIN_UNREADABLE',
+  'ANCHOR_ABSENT',
 ])
 const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'SEQUENCE_GAP',

@@ -1,4 +1,5 @@
 /** The public face of `counterfoil/evidence`: verify a ledger, build a bundle of a period, verify a bundle. */
+export type { Anchor, AnchorOptions } from './anchors.ts'
 export { tarGz } from './bundle/archive.ts'
 export { type BundleOptions, type BundleResult, buildBundle } from './bundle/build.ts'
 export type { Manifest } from './bundle/manifest.ts'

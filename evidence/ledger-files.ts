@@ -1,5 +1,6 @@
 /** The files of a ledger, in a directory or at an address, by what they hold: checkpoint, seals, tiles, entry bundles, and the vault. */
 import { LedgerError, Misuse } from '../lib/errors.ts'
+import { anchorFolder, unrecordedFolder } from '../lib/format/anchor.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import {
   attachmentFile,
@@ -27,6 +28,7 @@ const mostVault = 256 * 1024 * 1024
 const mostCertificate = 256 * 1024
 const mostEpoch = 64
 const mostCheckpoint = 1_000_000
+const mostAnchor = 1_000_000
 
 /** The writer's own. */
 export const epochFile = 'epoch'
@@ -123,6 +125,28 @@ export class LedgerFiles {
       if ((await this.#source.readIfThere(sealFile(size), mostCheckpoint)) !== undefined) sizes.push(size)
     }
     return sizes
+  }
+
+  /** Sizes for which others vouch, ascending, and the names among them that are no sizes. None are listed at an address. */
+  async anchorSizes(): Promise<{ sizes: number[]; strange: string[] }> {
+    if (this.#opened === undefined) return { sizes: [], strange: [] }
+    const names = await this.#directory.list(anchorFolder)
+    const isSize = (name: string) => /^[1-9][0-9]{0,15}$/.test(name) && Number.isSafeInteger(Number(name))
+    return {
+      sizes: names
+        .filter(isSize)
+        .map(Number)
+        .sort((a, b) => a - b),
+      strange: names.filter(name => !isSize(name) && `${anchorFolder}/${name}` !== unrecordedFolder),
+    }
+  }
+
+  anchorNames(size: number): Promise<string[]> {
+    return this.#directory.list(`${anchorFolder}/${size}`)
+  }
+
+  anchor(file: string): Promise<Buffer> {
+    return this.#source.read(file, mostAnchor)
   }
 
   async seal(size: number): Promise<SignedCheckpoint> {

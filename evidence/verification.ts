@@ -1,5 +1,6 @@
 /** What a verification is asked and what it answers: two verdicts, each from its own findings, and what no such verification can see. */
 import type { Hash } from '../lib/format/merkle.ts'
+import type { Anchor, AnchorOptions } from './anchors.ts'
 import type { Gap } from './continuity.ts'
 import type { Examination } from './examination.ts'
 import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
@@ -30,6 +31,8 @@ export interface VerifyOptions {
   readonly wrappingKey?: Uint8Array
   /** `envelopes`: disclosures are not examined. Default: `all` where there is a wrapping key. */
   readonly depth?: 'envelopes' | 'all'
+  /** By whose word, from outside, anchors count. */
+  readonly anchors?: AnchorOptions
   /** Unix milliseconds. Default: now. */
   readonly now?: number
   /** That examine the entries. Default: one for each core, where the ledger is long enough. */
@@ -59,8 +62,8 @@ export interface Verification {
   readonly latest: string
   /** The first ten thousand of them. */
   readonly gaps: readonly Gap[]
-  /** External anchors; this version writes none. */
-  readonly anchors: readonly never[]
+  /** The newest of each who vouches for this ledger, by keys from outside. */
+  readonly anchors: readonly Anchor[]
   /** What a verification such as this one cannot detect, said plainly. */
   readonly undetectable: string
 }
@@ -103,11 +106,11 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     seal: seal === undefined ? undefined : { size: seal.size, root: base64(seal.root) },
     latest: continuity.latest,
     gaps: continuity.gaps,
-    anchors: [],
+    anchors: x.anchors.newest,
     undetectable:
       checkpoint === undefined && findings.some(({ code }) => code.startsWith('LEDGER_'))
         ? 'There was no ledger here to verify.'
-        : undetectable(pin) + passedOver(x.after),
+        : undetectable(pin, x.anchors.last) + passedOver(x.after),
   }
 }
 
@@ -120,15 +123,29 @@ function passedOver(after: Pin | undefined): string {
   )
 }
 
-function undetectable(pin: Pin | undefined): string {
-  if (pin === undefined) {
+/** What no key, given from outside, excludes: from the newest checkpoint on that somebody else holds or vouches for. */
+function undetectable(pin: Pin | undefined, anchor: Anchor | undefined): string {
+  const pinned = pin === undefined ? undefined : { size: pin.size, how: `pinned at ${pin.time}` }
+  const anchored = anchor === undefined ? undefined : { size: anchor.size, how: vouched(anchor) }
+  const held = anchored !== undefined && anchored.size >= (pinned?.size ?? 0) ? anchored : pinned
+  if (held === undefined) {
     return (
       'No checkpoint held elsewhere was given, and there is no anchor: whoever operates this ledger and holds its keys ' +
       'could have rewritten all of it, or have cut its end, undetected.'
     )
   }
+  const stampOnly =
+    held === anchored && anchor?.anchor === 'timestamp'
+      ? ' A time stamp says when this history was there, and not that there was no other before.'
+      : ''
   return (
-    `Whoever operates this ledger and holds its keys could have rewritten, undetected, what was appended after the ${pin.size} ` +
-    `entries pinned at ${pin.time} and before now; there is no anchor. Before that, nothing can have changed since.`
+    `Whoever operates this ledger and holds its keys could have rewritten, undetected, what was appended after the ${held.size} ` +
+    `entries ${held.how} and before now${anchor === undefined ? '; there is no anchor' : ''}. Before that, nothing can have changed since.${stampOnly}`
   )
+}
+
+const vouched = ({ anchor, by, time }: Anchor): string => {
+  if (anchor === 'witness') return `that ${by} cosigned at ${time}, by its clock,`
+  if (anchor === 'timestamp') return `that were time-stamped at ${time}, by the authority's clock,`
+  return `tagged as ${by}, at ${time} by whoever made the tag,`
 }

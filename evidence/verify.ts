@@ -7,10 +7,11 @@ import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { Examination, type LedgerRecord } from './examination.ts'
 import { unreadable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
+import { checkAnchors } from './steps/anchored.ts'
 import { checkPin, keepPin } from './steps/pinned.ts'
 import { checkContinuity, checkDisclosures, checkEntries, checkSeals, checkTree } from './steps/recorded.ts'
 import { checkNote, establishTrust, openLedger } from './steps/signed.ts'
-import { skip, takeSteps } from './steps/step.ts'
+import { takeSteps } from './steps/step.ts'
 import type { Trust } from './trust.ts'
 import { conclude, type Verification, type VerifyOptions } from './verification.ts'
 
@@ -57,7 +58,7 @@ async function examine(x: Examination): Promise<Verification> {
     ['entries',      checkEntries],
     ['disclosures',  checkDisclosures],
     ['continuity',   checkContinuity],
-    ['anchors',      async () => skip('this version writes no external anchors')],
+    ['anchors',      checkAnchors],
     ['new pin',      keepPin],
   ]
   const named = steps.map(([name, run]) => ({

@@ -1,7 +1,13 @@
 /** `counterfoil verify`: whether ledgers are what they were, each against a key and a checkpoint from outside. */
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { type Verdict, type Verification, type VerifyOptions, verifyLedger } from '../../evidence/index.ts'
+import {
+  type AnchorOptions,
+  type Verdict,
+  type Verification,
+  type VerifyOptions,
+  verifyLedger,
+} from '../../evidence/index.ts'
 import { Misuse } from '../../lib/errors.ts'
 import { annotations } from '../annotations.ts'
 import { ledgerConclusion } from '../conclusion.ts'
@@ -9,6 +15,7 @@ import { junit, type Verified } from '../junit.ts'
 import { type Output, output, visible } from '../output.ts'
 import { progressOn } from '../progress.ts'
 import { printFindings, printSteps, printVerdict, trusted, verdictStatus } from '../trust.ts'
+import { collect, count } from '../values.ts'
 
 interface Options {
   readonly key: string
@@ -17,12 +24,14 @@ interface Options {
   readonly incremental?: boolean
   readonly vault?: string
   readonly depth?: 'envelopes' | 'all'
+  readonly witness: readonly string[]
+  readonly quorum?: number
+  readonly tsa?: string
+  readonly git?: string
   readonly ca?: string
   readonly junit?: string
   readonly json?: boolean
 }
-
-const each = (value: string, before: readonly string[]) => [...before, value]
 
 export function verify(program: Command): void {
   program
@@ -39,13 +48,17 @@ export function verify(program: Command): void {
     .option(
       '--pin <file>',
       "this verifier's own checkpoint, kept where the ledger's operators cannot write; renewed on success. One for each ledger",
-      each,
+      collect,
       [],
     )
     .option('--first', 'there is no pin yet: write the first')
     .option('--incremental', 'go on from the pin: entries before it are proven, and not read again')
     .option('--vault <file>', "the vault's key (keys/vault.key), to examine disclosures too")
     .option('--depth <depth>', 'envelopes, or all (needs --vault)')
+    .option('--witness <vkey>', "a witness's verifier key, from outside; repeatable", collect, [])
+    .option('--quorum <n>', 'how many of the witnesses must have cosigned (default: one)', count('--quorum'))
+    .option('--tsa <file>', 'certificates (PEM) of timestamping authorities that you trust')
+    .option('--git <folder>', 'a repository outside, in which checkpoints of these ledgers were tagged')
     .option('--ca <file>', 'authorities to trust for an https address, in place of those of the system')
     .option('--junit <file>', 'also write what was found as JUnit XML')
     .option('--json', 'print one JSON document; of several ledgers, a list')
@@ -92,7 +105,8 @@ function requireSense(ledgers: readonly string[], { pin, first, incremental, dep
 
 type Given = Omit<VerifyOptions, 'directory' | 'pin' | 'progress'>
 
-async function optionsOf({ key, first, incremental, vault, depth, ca }: Options): Promise<Given> {
+async function optionsOf(options: Options): Promise<Given> {
+  const { key, first, incremental, vault, depth, ca } = options
   const wrappingKey = vault === undefined ? undefined : await vaultKey(vault)
   const authorities = ca === undefined ? undefined : await readText('--ca', ca)
   return {
@@ -102,6 +116,17 @@ async function optionsOf({ key, first, incremental, vault, depth, ca }: Options)
     ...(wrappingKey === undefined ? {} : { wrappingKey }),
     ...(depth === undefined ? {} : { depth }),
     ...(authorities === undefined ? {} : { ca: authorities }),
+    anchors: await anchorsOf(options),
+  }
+}
+
+/** @throws Misuse ERR_OPTION_INVALID */
+async function anchorsOf({ witness, quorum, tsa, git }: Options): Promise<AnchorOptions> {
+  return {
+    witnesses: witness,
+    ...(quorum === undefined ? {} : { quorum }),
+    ...(tsa === undefined ? {} : { authorities: await readText('--tsa', tsa) }),
+    ...(git === undefined ? {} : { git }),
   }
 }
 

@@ -9,6 +9,7 @@ import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
 import { Findings } from '../findings.ts'
+import { readTags, type Tag } from '../git-tags.ts'
 import { examineSeals } from '../seals.ts'
 import { type Stored, summariesOf } from '../stored.ts'
 import { examineTree, treeOf } from '../tree.ts'
@@ -20,7 +21,10 @@ export async function checkTree(x: Examination): Promise<string> {
   const sizes = new Set<number>([checkpoint.size])
   if (x.pin !== undefined) sizes.add(x.pin.size)
   const begin = x.after?.size ?? 0
-  for (const size of (await files.sealSizes().catch(() => ({ sizes: [] }))).sizes) if (size >= begin) sizes.add(size)
+  const { sizes: seals } = await files.sealSizes().catch(() => ({ sizes: [] }))
+  const { sizes: anchors } = await files.anchorSizes().catch(() => ({ sizes: [] }))
+  const tags = (await readOutside(x)).map(({ size }) => size)
+  for (const size of [...seals, ...anchors, ...tags]) if (size >= begin) sizes.add(size)
   const malformed = new Findings<Finding>()
   const visit = (stored: Stored) => {
     malformed.addAll(stored.malformed)
@@ -46,6 +50,13 @@ export async function checkTree(x: Examination): Promise<string> {
   comparePin(x)
   if (x.after === undefined) return `${entries} entries and every tile give the signed root`
   return `the ${entries} entries from the pin's last bundle on, and the tiles before it, give the signed root`
+}
+
+/** Tags name sizes that the ledger itself may not know of: their roots are wanted too. */
+async function readOutside(x: Examination): Promise<readonly Tag[]> {
+  const { git } = x.anchorKeys
+  if (git !== undefined && x.trust !== undefined) x.tags = await readTags(git, x.trust.origin)
+  return x.tags
 }
 
 /** By the entries themselves, where the tiles gave no proof. */
