@@ -1,8 +1,8 @@
 /** The proof of one entry: that it stands at its place in a tree that the ledger signed. Written from tiles, checked from nothing but itself. */
 import { LedgerError, Misuse } from '../lib/errors.ts'
+import { anchorFolder, parseAnchorName } from '../lib/format/anchor.ts'
 import {
   type Checkpoint,
-  formatCheckpoint,
   formatTlogProof,
   parseCheckpoint,
   parseTlogProof,
@@ -12,7 +12,7 @@ import { type Cosignature, cosignaturesOf, parseCosignerKey } from '../lib/forma
 import { parseEntry } from '../lib/format/entry.ts'
 import { tileFill, tileWidth } from '../lib/format/layout.ts'
 import { inclusionProof, leafHash, verifyInclusion } from '../lib/format/merkle.ts'
-import { parseVerifierKey, requireSignature } from '../lib/format/note.ts'
+import { formatNote, type Note, type NoteSignature, parseVerifierKey, requireSignature } from '../lib/format/note.ts'
 import { decodeBundle } from '../lib/format/tile.ts'
 import { LedgerFiles } from './ledger-files.ts'
 
@@ -20,7 +20,7 @@ export interface ProveOptions {
   readonly directory: string
   /** Its index in the tree, or its id. */
   readonly entry: number | string
-  /** Of a checkpoint that the ledger holds: the published one, or a seal. Default: the published one. */
+  /** Of a checkpoint that the ledger holds: the published one, a seal, or one that others vouch for. Default: the published one. */
   readonly size?: number
   /** Whether the proof carries the entry's bytes too. */
   readonly inside?: boolean
@@ -44,7 +44,7 @@ export interface Proved {
 export async function proveEntry({ directory, entry, size, inside }: ProveOptions): Promise<Proved> {
   const files = await LedgerFiles.open(directory)
   const published = await files.checkpoint()
-  const checkpoint = size === undefined || size === published.size ? published : await sealOf(files, size)
+  const checkpoint = size === undefined || size === published.size ? published : await heldOf(files, size)
   const index = typeof entry === 'number' ? entry : await indexOf(files, entry, published.size)
   if (!Number.isSafeInteger(index) || index < 0 || index >= checkpoint.size) {
     throw new Misuse('ERR_OPTION_INVALID', `there is no entry ${index} in a tree of ${checkpoint.size}`)
@@ -54,15 +54,40 @@ export async function proveEntry({ directory, entry, size, inside }: ProveOption
   const hashes = await inclusionProof(index, checkpoint.size, files.hashReader(checkpoint.size))
   verifyInclusion(leafHash(bytes), index, checkpoint.size, hashes, checkpoint.root)
   const extra = inside ? { extra: bytes } : {}
-  const proof = formatTlogProof({ index, hashes, checkpoint: formatCheckpoint(checkpoint), ...extra })
+  const proof = formatTlogProof({ index, hashes, checkpoint: formatNote(await cosigned(files, checkpoint)), ...extra })
   return { index, entry: bytes, checkpoint, hashes: hashes.length, proof }
 }
 
-async function sealOf(files: LedgerFiles, size: number): Promise<SignedCheckpoint> {
+async function heldOf(files: LedgerFiles, size: number): Promise<SignedCheckpoint> {
   const { sizes } = await files.sealSizes()
   if (sizes.includes(size)) return files.seal(size)
+  const [vouched] = await notesOf(files, size)
+  if (vouched !== undefined) return vouched
   const some = sizes.length === 0 ? 'it has no seal yet' : `its newest seals: ${sizes.slice(-5).join(', ')}`
   throw new Misuse('ERR_OPTION_INVALID', `the ledger holds no checkpoint of ${size} entries; ${some}`)
+}
+
+/** With the lines of the witnesses that cosigned the same text: who checks the proof knows which of them to believe. */
+async function cosigned(files: LedgerFiles, { size, note }: SignedCheckpoint): Promise<Note> {
+  const lines = [...note.signatures]
+  const isNew = (line: NoteSignature) => !lines.some(one => formatLine(one) === formatLine(line))
+  for (const other of await notesOf(files, size)) {
+    if (other.note.text === note.text) lines.push(...other.note.signatures.filter(isNew))
+  }
+  return { ...note, signatures: lines.slice(0, mostLines) }
+}
+
+const formatLine = ({ name, keyId, signature }: NoteSignature): string =>
+  JSON.stringify([name, [...keyId], [...signature]])
+/** A note with more is none (signed-note). */
+const mostLines = 100
+
+async function notesOf(files: LedgerFiles, size: number): Promise<SignedCheckpoint[]> {
+  const names = (await files.anchorNames(size)).filter(name => parseAnchorName(name)?.kind === 'witness')
+  const notes = await Promise.all(
+    names.map(async name => parseCheckpoint(await files.anchor(`${anchorFolder}/${size}/${name}`))),
+  )
+  return notes.filter(one => one.size === size)
 }
 
 async function bundleOf(files: LedgerFiles, n: number, size: number): Promise<readonly Uint8Array[]> {

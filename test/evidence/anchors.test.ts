@@ -4,6 +4,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Anchors } from '../../evidence/anchors.ts'
+import { checkProof, proveEntry } from '../../evidence/prove.ts'
 import { tagIn } from '../../lib/anchors/obtain.ts'
 import { type Anchored, anchoredLedger, cosigned, startWitness } from '../support/anchored-ledger.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
@@ -58,6 +59,22 @@ describe('a ledger with cosignatures', () => {
     await expect(made.verify({ anchors: { witnesses: [made.vkey] } })).rejects.toMatchObject({
       code: 'ERR_OPTION_INVALID',
     })
+  })
+
+  it('gives proofs that carry them, for whoever holds the keys of ledger and witness and nothing else', async () => {
+    const made = await anchoredLedger()
+    const [one, two] = [
+      await startWitness(logOf(made)),
+      await startWitness(logOf(made), { name: 'witness.example/w2' }),
+    ]
+    await made.use(300, ledger => cosigned(made, ledger, [one, two]))
+    const { size } = (await made.verify({ anchors: witnessesOf(one) })).anchors[0]!
+    const { directory } = made.options
+    const { proof, entry } = await proveEntry({ directory, entry: 17, size })
+    const checked = checkProof({ proof, entry, key: made.vkey, ...witnessesOf(one, two) })
+    expect(checked.cosignatures.map(({ name }) => name).sort()).toEqual(['witness.example/w1', 'witness.example/w2'])
+    const plain = await proveEntry({ directory, entry: 17 })
+    expect(() => checkProof({ ...plain, key: made.vkey, ...witnessesOf(one) })).toThrowError('0 of the given witnesses')
   })
 
   it('rewritten as a whole by whoever holds its keys has no cosignature, and one that is kept in it shows the fork', async () => {
