@@ -526,7 +526,7 @@ function* documentsIn(path: string): Generator<string> {
 
 /** Files that a ledger, a bundle or a user's folder holds, and not this repository. */
 const elsewhere =
-  /^(keys|proofs|samples|populations|results|report\/(rows|entries)|recordings|oscal|imports|log|state|views|statements|mapping|config|ledger)\/|^(MANIFEST\.json|README\.html|VERIFY\.txt|verify-inclusion\.sh|keys\.json|counterfoil\.yaml|controls\.yaml|policy\.csv|agents\.yaml|entries\.jsonl|expected\.json|pin)$/
+  /^(keys|anchors|proofs|samples|populations|results|report\/(rows|entries)|recordings|oscal|imports|log|state|views|statements|mapping|config|ledger)\/|^(MANIFEST\.json|README\.html|VERIFY\.txt|verify-inclusion\.sh|keys\.json|counterfoil\.yaml|controls\.yaml|policy\.csv|agents\.yaml|entries\.jsonl|expected\.json|pin)$/
 
 /** From the document's own folder, or from the root. */
 const somewhere = (document: string, path: string) =>
