@@ -122,7 +122,7 @@ export function limitations({ material, views, runs, coverage }: Shown): string[
         ]
       : []),
     material.ledger.undetectable,
-    "Times are those of the recording machine's clock; there is no external time stamp.",
+    "Times are those of the recording machine's clock; what others vouched for at which time stands in the ledger, and not in this bundle.",
     'state/opening.json holds entries from before the opening checkpoint, each proved to be in the ledger. That none which matters is left out there is for the ledger itself to show.',
     views.policies.every(row => row.rules_disclosed === true)
       ? 'That an approver held the required role is told again from the disclosed rules; that these were the right rules, and that the person was who the key says, is for others to show.'
