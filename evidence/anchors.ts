@@ -3,16 +3,16 @@
  * Without such keys what is kept is still examined: each file is what its name and its entry commit to, and forks nothing.
  */
 import { hash, type X509Certificate } from 'node:crypto'
+import { basename } from 'node:path/posix'
 import { isOurs, Misuse } from '../lib/errors.ts'
 import { type AnchorKind, anchorFile, anchorFolder, parseAnchorName } from '../lib/format/anchor.ts'
 import { type Checkpoint, parseCheckpoint, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type Cosigner, cosignaturesOf, parseCosignerKey } from '../lib/format/cosignature.ts'
-import type { EntryOf } from '../lib/format/entry.ts'
 import { type Hash, sameHash } from '../lib/format/merkle.ts'
 import { requireSignature } from '../lib/format/note.ts'
 import { parseTag } from '../lib/format/tag.ts'
 import { isTrusted, readAuthorities, readTimestamp, signerName } from '../lib/format/timestamp.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, isUnreachable } from './finding.ts'
 import type { Tag } from './git-tags.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import type { Trust } from './trust.ts'
@@ -119,31 +119,47 @@ export interface AnchorExamination {
   readonly findings: readonly Finding[]
   /** Files under anchors/ that were looked at. */
   readonly files: number
+  /** Files that entries tell of, and that are not published at the address where the ledger is read. */
+  readonly unpublished: number
 }
 
-/** An entry that says that an anchor is kept. */
+/** What an entry says is kept. */
 export interface RecordedAnchor {
   readonly index: number
-  readonly entry: EntryOf<'anchored'>
+  readonly size: number
+  /** Under anchors/. */
+  readonly file: string
 }
 
 interface Given {
   readonly files: LedgerFiles
   readonly checkpoint: Checkpoint
   readonly trust: Trust
-  /** Roots of the verified entries by size; empty where they do not give the signed root themselves. */
-  readonly rootAt: ReadonlyMap<number, Hash>
+  /** The root over the first entries, as verified; undefined where that failed, and was told. */
+  readonly rootOf: (size: number) => Promise<Hash | undefined>
   readonly keys: AnchorKeys
   readonly recorded: readonly RecordedAnchor[]
   readonly tags: readonly Tag[]
+  /** Whether entries before these were passed over: what they tell of is then neither missed nor, where it cannot be listed, known. */
+  readonly isPart: boolean
 }
 
 /** After so many files that are none no more are looked at: who put them there could go on for ever. */
 const mostInvalid = 50
 
 export async function examineAnchors(given: Given): Promise<AnchorExamination> {
-  const { files, recorded } = given
   const examiner = new Examiner(given)
+  const isAddress = given.files.directory === undefined
+  const { files, unpublished } = isAddress ? await examineNamed(given, examiner) : await examineListed(given, examiner)
+  await examiner.examineTags()
+  examiner.tellAbsent(isAddress && given.isPart)
+  return { anchors: examiner.anchors, findings: examiner.findings, files, unpublished }
+}
+
+type Looked = Pick<AnchorExamination, 'files' | 'unpublished'>
+
+/** In a directory: what is there is examined, and what entries tell of must be. */
+async function examineListed({ files, recorded }: Given, examiner: Examiner): Promise<Looked> {
   const { sizes, strange } = await files.anchorSizes()
   const there = new Set<string>()
   for (const name of strange) {
@@ -162,8 +178,7 @@ export async function examineAnchors(given: Given): Promise<AnchorExamination> {
       await examiner.examine(size, name)
     }
   }
-  for (const { index, entry } of recorded) {
-    const file = anchorFile(entry.anchor, entry.size, entry.file)
+  for (const { index, file } of recorded) {
     if (there.has(file)) continue
     examiner.fail({
       code: 'ANCHOR_MISSING',
@@ -173,9 +188,21 @@ export async function examineAnchors(given: Given): Promise<AnchorExamination> {
     })
     if (examiner.findings.length >= mostInvalid) break
   }
-  await examiner.examineTags()
-  examiner.tellAbsent()
-  return { anchors: examiner.anchors, findings: examiner.findings, files: there.size }
+  return { files: there.size, unpublished: 0 }
+}
+
+/** At an address: by the names that entries tell. Whoever publishes tiles alone has published a whole ledger: an anchor less is no finding. */
+async function examineNamed({ files, recorded }: Given, examiner: Examiner): Promise<Looked> {
+  const sizes = new Map(recorded.map(({ file, size }) => [file, size]))
+  let unpublished = 0
+  // Notes first, as in a directory.
+  const named = [...sizes].sort(([a], [b]) => Number(b.endsWith('.note')) - Number(a.endsWith('.note')))
+  for (const [file, size] of named) {
+    if (examiner.findings.length >= mostInvalid) break
+    if (await files.hasAnchor(file)) await examiner.examine(size, basename(file))
+    else unpublished += 1
+  }
+  return { files: sizes.size - unpublished, unpublished }
 }
 
 class Examiner {
@@ -211,10 +238,10 @@ class Examiner {
         })
       }
       if (known.kind === 'witness') await this.#note(size, known.digest, bytes, file)
-      if (known.kind === 'timestamp') this.#stamp(size, bytes, file)
+      if (known.kind === 'timestamp') await this.#stamp(size, bytes, file)
       if (known.kind === 'git') await this.#holds(parseTag(bytes).checkpoint, size, file)
     } catch (error) {
-      if (!isOurs(error)) throw error
+      if (!isOurs(error) || isUnreachable(error)) throw error
       this.fail({ code: 'ANCHOR_INVALID', what: error.message, file })
     }
   }
@@ -228,9 +255,16 @@ class Examiner {
     }
   }
 
-  #stamp(size: number, bytes: Buffer, file: string): void {
+  async #stamp(size: number, bytes: Buffer, file: string): Promise<void> {
     const stamp = readTimestamp(bytes)
-    if (!this.#notes.has(`${size} ${stamp.imprint.toString('base64url')}`)) {
+    const digest = stamp.imprint.toString('base64url')
+    const isNamed = () => this.#notes.has(`${size} ${digest}`)
+    const note = anchorFile('witness', size, digest)
+    // No entry tells of a note that was only stamped: where none are listed it is found by its digest, which is its name.
+    const { files } = this.#given
+    const isUnlisted = !isNamed() && files.directory === undefined && stamp.imprint.length === 32
+    if (isUnlisted && (await files.hasAnchor(note))) await this.examine(size, basename(note))
+    if (!isNamed()) {
       const what = 'a time stamp of no checkpoint that is kept beside it, or of one that does not hold'
       this.fail({ code: 'ANCHOR_INVALID', what, file })
     } else if (isTrusted(stamp, this.#given.keys.authorities)) {
@@ -250,7 +284,7 @@ class Examiner {
           this.anchors.add({ anchor: 'git', by: name, size, time: new Date(tag.time).toISOString() })
         }
       } catch (error) {
-        if (!isOurs(error)) throw error
+        if (!isOurs(error) || isUnreachable(error)) throw error
         this.fail({ code: 'ANCHOR_INVALID', what: `the tag ${name}: ${error.message}` })
       }
     }
@@ -258,13 +292,12 @@ class Examiner {
 
   /** Whether a checkpoint that the ledger's key signed is of this very history; where not, two signed trees disagree: a fork. */
   async #holds(found: SignedCheckpoint, size: number, file: string): Promise<boolean> {
-    const { trust, checkpoint, rootAt, files } = this.#given
+    const { trust, checkpoint, rootOf, files } = this.#given
     if (found.origin !== trust.origin || found.size !== size) {
       this.fail({ code: 'ANCHOR_INVALID', what: 'an anchor of another ledger, or of another size', file })
       return false
     }
     requireSignature(found.note, trust.note)
-    const [expected, actual] = [base64(found.root), rootAt.get(size)]
     if (size > checkpoint.size) {
       // A live ledger may have been published, and vouched for, since its checkpoint was read here.
       const now = await files.checkpointIfThere()
@@ -273,6 +306,7 @@ class Examiner {
       this.fail({ code: 'ROLLBACK', what, expected: String(size), actual: String(checkpoint.size), file })
       return false
     }
+    const [expected, actual] = [base64(found.root), await rootOf(size)]
     if (actual !== undefined && !sameHash(actual, found.root)) {
       const what = `the first ${size} entries are not those that others vouched for`
       this.fail({ code: 'FORK', what, expected, actual: base64(actual), file })
@@ -281,21 +315,32 @@ class Examiner {
     return actual !== undefined
   }
 
-  /** Whoever gives a key expects its word: that there is none is for them to know, and no proof of anything. */
-  tellAbsent(): void {
-    const { cosigners, quorum, authorities, git } = this.#given.keys
-    const of = (kind: AnchorKind) => this.anchors.newest.filter(({ anchor }) => anchor === kind).length
-    const cosigned = of('witness')
+  /**
+   * Whoever gives a key expects its word: that there is none is for them to know, and no proof of anything.
+   * @param unlisted what is kept may be more than could be looked at: then only the repository outside is missed
+   */
+  tellAbsent(unlisted: boolean): void {
+    const { git } = this.#given.keys
+    if (!unlisted) this.#tellUnkept()
+    if (git !== undefined && this.#count('git') === 0) {
+      this.fail({ code: 'ANCHOR_ABSENT', what: 'no checkpoint of this ledger is tagged in the given repository' })
+    }
+  }
+
+  #tellUnkept(): void {
+    const { cosigners, quorum, authorities } = this.#given.keys
+    const cosigned = this.#count('witness')
     if (cosigners.length > 0 && cosigned < quorum) {
       const what = `${cosigned} of the ${cosigners.length} given witnesses have cosigned this ledger, and ${quorum} must have`
       this.fail({ code: 'ANCHOR_ABSENT', what })
     }
-    if (authorities.length > 0 && of('timestamp') === 0) {
+    if (authorities.length > 0 && this.#count('timestamp') === 0) {
       this.fail({ code: 'ANCHOR_ABSENT', what: 'no time stamp by the given authority is kept' })
     }
-    if (git !== undefined && of('git') === 0) {
-      this.fail({ code: 'ANCHOR_ABSENT', what: 'no checkpoint of this ledger is tagged in the given repository' })
-    }
+  }
+
+  #count(kind: AnchorKind): number {
+    return this.anchors.newest.filter(({ anchor }) => anchor === kind).length
   }
 }
 

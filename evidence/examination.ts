@@ -1,7 +1,8 @@
 /** What the verification of a ledger was asked and has established so far. Each step adds to it, and needs what those before it added. */
 import { Misuse } from '../lib/errors.ts'
+import { anchorFile } from '../lib/format/anchor.ts'
 import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
-import type { Entry, EntrySummary } from '../lib/format/entry.ts'
+import type { Entry, EntryOf, EntrySummary } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import { parseFingerprint } from '../lib/openpgp.ts'
 import { isAddress } from './address.ts'
@@ -28,6 +29,8 @@ export interface LedgerRecord {
 
 /** A ledger that was opened and stopped more often than this has its later gaps counted, and not told one by one. */
 const mostGaps = 10_000
+/** Of a ledger with more anchors the later ones are counted, and not missed one by one: of one every hour these are thirty years. */
+const mostAnchored = 262_144
 
 export class Examination {
   readonly options: VerifyOptions
@@ -50,6 +53,7 @@ export class Examination {
   /** From outside: by whose word anchors count. */
   readonly anchorKeys: AnchorKeys
   readonly anchored: RecordedAnchor[] = []
+  anchoredBeyond = 0
   anchors: Anchors
   /** Of the repository outside. */
   tags: readonly Tag[] = []
@@ -112,9 +116,14 @@ export class Examination {
 
   /** Takes an entry as a whole, behind its summary: of those that are rare, or all of them where they are kept. */
   add(index: number, bytes: Uint8Array, entry: Entry): void {
-    if (entry.kind === 'anchored') this.anchored.push({ index, entry })
+    if (entry.kind === 'anchored') this.#recordAnchor(index, entry)
     if (entry.kind === 'started' || entry.kind === 'recovered') this.#take({ index, entry })
     if (this.keep) this.records.push({ index, bytes, entry, opened: nothingOpened })
+  }
+
+  #recordAnchor(index: number, { anchor, size, file }: EntryOf<'anchored'>): void {
+    if (this.anchored.length < mostAnchored) this.anchored.push({ index, size, file: anchorFile(anchor, size, file) })
+    else this.anchoredBeyond += 1
   }
 
   #take(one: Taken): void {

@@ -145,6 +145,10 @@ export class LedgerFiles {
     return this.#directory.list(`${anchorFolder}/${size}`)
   }
 
+  async hasAnchor(file: string): Promise<boolean> {
+    return (await this.#source.readIfThere(file, mostAnchor)) !== undefined
+  }
+
   anchor(file: string): Promise<Buffer> {
     return this.#source.read(file, mostAnchor)
   }

@@ -6,10 +6,10 @@ import type { EntrySummary } from '../lib/format/entry.ts'
 import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
 
-const mostRemembered = 65_536
-const mostDoubtful = 65_536
+/** How many ids are remembered at the least, and how many doubts are kept. */
+const bounds = { remembered: 65_536, doubtful: 65_536 }
 
-/** The last ids that were added, at least `mostRemembered` of them. */
+/** The last ids that were added, at least so many of them as are to be remembered. */
 class Recent {
   #newer = new Set<string>()
   #older = new Set<string>()
@@ -17,8 +17,11 @@ class Recent {
   #forgotten: string
   #greatest: string
 
-  /** @param forgotten no id up to this one is known */
-  constructor(forgotten = '') {
+  readonly #most: number
+
+  /** @param most how many are to be remembered. @param forgotten no id up to this one is known */
+  constructor(most: number, forgotten: string) {
+    this.#most = most
     this.#forgotten = forgotten
     this.#greatest = forgotten
   }
@@ -37,7 +40,7 @@ class Recent {
   add(id: string): void {
     this.#newer.add(id)
     if (id > this.#greatest) this.#greatest = id
-    if (this.#newer.size < mostRemembered) return
+    if (this.#newer.size < this.#most) return
     for (const old of this.#older) if (old > this.#forgotten) this.#forgotten = old
     this.#older = this.#newer
     this.#newer = new Set()
@@ -52,6 +55,7 @@ type Doubt = 'id' | 'decision' | 'outcome'
 
 export class Meaning {
   readonly findings = new Findings<Finding>()
+  readonly #most: typeof bounds
   readonly #ids: Recent
   readonly #decided: Recent
   /** Permitted, and without an outcome yet: however long ago. */
@@ -61,9 +65,13 @@ export class Meaning {
   #doubtsUntold = 0
 
   /** @param from where an earlier verification left off: ids up to `greatest` were not kept, but for the exchanges that are open */
-  constructor(from: { readonly greatest: string; readonly open: readonly string[] } = { greatest: '', open: [] }) {
-    this.#ids = new Recent(from.greatest)
-    this.#decided = new Recent(from.greatest)
+  constructor(
+    from: { readonly greatest: string; readonly open: readonly string[] } = { greatest: '', open: [] },
+    most = bounds,
+  ) {
+    this.#most = most
+    this.#ids = new Recent(most.remembered, from.greatest)
+    this.#decided = new Recent(most.remembered, from.greatest)
     this.#open = new Set(from.open)
   }
 
@@ -97,7 +105,7 @@ export class Meaning {
     if (verdict !== 'permit') return
     this.#open.add(exchange)
     // What is dropped here is looked up by reading again, where an outcome asks for it.
-    if (this.#open.size > mostRemembered) this.#open.delete(this.#open.values().next().value!)
+    if (this.#open.size > this.#most.remembered) this.#open.delete(this.#open.values().next().value!)
   }
 
   #end(index: number, exchange: string): void {
@@ -107,7 +115,7 @@ export class Meaning {
   }
 
   #doubt(of: Doubt, id: string, index: number): void {
-    if (this.#doubts.size < mostDoubtful) this.#doubts.set(`${of} ${id}`, index)
+    if (this.#doubts.size < this.#most.doubtful) this.#doubts.set(`${of} ${id}`, index)
     else this.#doubtsUntold += 1
   }
 

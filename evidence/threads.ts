@@ -47,7 +47,7 @@ export async function* storedByThreads(directory: string, whole: Task, threads: 
     let [from, number] = [whole.from, 0]
     while (from < whole.to || waiting.length > 0) {
       while (from < whole.to && waiting.length < threads * tasksAhead) {
-        const task = { ...whole, from, to: Math.min(whole.to, from + bundlesInTask) }
+        const task = taskOf(whole, from, Math.min(whole.to, from + bundlesInTask))
         waiting.push(crew[number % threads]!.ask({ number, task }))
         from = task.to
         number += 1
@@ -57,6 +57,13 @@ export async function* storedByThreads(directory: string, whole: Task, threads: 
   } finally {
     await Promise.all(crew.map(thread => thread.end()))
   }
+}
+
+/** What is handed over is copied: of the bundles whose leaves are wanted, only those of the task. */
+function taskOf(whole: Task, from: number, to: number): Task {
+  const leaves = new Set<number>()
+  for (let n = from; n < to; n += 1) if (whole.leaves.has(n)) leaves.add(n)
+  return { ...whole, from, to, leaves }
 }
 
 class Thread {

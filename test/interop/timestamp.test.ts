@@ -8,7 +8,7 @@ import { afterAll, describe, expect, onTestFinished } from 'vitest'
 import { acceptTimestamp, requestFor, stampBy } from '../../lib/anchors/obtain.ts'
 import { isTrusted, readAuthorities, readTimestamp } from '../../lib/format/timestamp.ts'
 import { listenOn } from '../../lib/listening.ts'
-import { anchoredLedger, cosigned } from '../support/anchored-ledger.ts'
+import { anchoredLedger, cosigned, publish } from '../support/anchored-ledger.ts'
 import { interop } from '../support/interop.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'counterfoil-tsa-'))
@@ -114,6 +114,9 @@ describe('a time stamp of OpenSSL', () => {
         expect([result.verdict, result.findings]).toEqual(['OK', []])
         expect(result.anchors).toMatchObject([{ anchor: 'timestamp', by: got.by, size: got.size }])
         expect(result.undetectable).toContain("by the authority's clock")
+        // No entry tells of the stamped note: at an address it is found by the stamp's own word for it.
+        const published = { directory: await publish(ledger), anchors: { authorities: readFileSync(tsa.ca, 'utf8') } }
+        expect(await ledger.verify(published)).toMatchObject({ verdict: 'OK', anchors: result.anchors })
         const other = authority(openssl, 'other')
         const strange = await ledger.verify({ anchors: { authorities: readFileSync(other.ca, 'utf8') } })
         expect(strange).toMatchObject({ verdict: 'INCOMPLETE', findings: [{ code: 'ANCHOR_ABSENT' }] })

@@ -1,5 +1,8 @@
 /** A sealed ledger in a directory, opened and grown as a test asks; and a witness for it, over HTTP. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { serveWitness, type WitnessServer } from '../../adapters/witness/index.ts'
 import { type Verification, type VerifyOptions, verifyLedger } from '../../evidence/verify.ts'
@@ -12,6 +15,7 @@ import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { Ledger } from '../../lib/ledger/ledger.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
+import { listenOn } from '../../lib/listening.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
 import { ledgerOptions, settled, temporaryDirectory } from './directory-ledger.ts'
 
@@ -67,4 +71,19 @@ export async function cosigned(
   const witnesses = servers.map(({ url, verifierKey }) => ({ url, cosigner: parseCosignerKey(verifierKey) }))
   const { directory } = options
   await new Anchoring({ directory, ledger, witnesses, quorum: 1, everyMs: 1e6 }).round()
+}
+
+/** @returns the address of the ledger's files. @param hidden answers with a status in place of files whose path matches */
+export async function publish(
+  { options: { directory } }: Anchored,
+  hidden?: { readonly path: RegExp; status: number },
+) {
+  const server = createServer((request, response) => {
+    const file = join(directory, decodeURIComponent(request.url!))
+    if (hidden?.path.test(request.url!)) return response.writeHead(hidden.status).end()
+    if (!existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end()
+    response.end(readFileSync(file))
+  })
+  onTestFinished(() => void server.close())
+  return `http://127.0.0.1:${(await listenOn(server, 0, '127.0.0.1')).port}/`
 }
