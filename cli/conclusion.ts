@@ -25,6 +25,7 @@ function leftOut(steps: readonly Step[]): string {
 export function ledgerConclusion({ origin, size, root, findings }: Verification): string {
   const has = (code: string) => findings.some(finding => finding.code === code)
   if (has('LEDGER_MISSING')) return 'no ledger'
+  if (size === 0 && has('LEDGER_UNREACHABLE')) return 'a ledger that could not be reached'
   if (has('CHECKPOINT_MALFORMED')) return 'a ledger whose checkpoint cannot be read'
   const name = origin ?? (size === 0 ? 'an empty ledger' : 'a ledger for which the given key does not speak')
   return `${name}, ${size} entries${root === '' ? '' : `, root ${root}`}`

@@ -2,6 +2,7 @@
 /** The command `counterfoil`: a table of commands, and one place where errors become words and exit statuses. */
 import { Command, CommanderError } from 'commander'
 import { describe, isOurs } from '../lib/errors.ts'
+import { anchor } from './commands/anchor.ts'
 import { bundle } from './commands/bundle.ts'
 import { check } from './commands/check.ts'
 import { credentials } from './commands/credentials.ts'
@@ -12,6 +13,7 @@ import { hold } from './commands/hold.ts'
 import { init } from './commands/init.ts'
 import { keys } from './commands/keys.ts'
 import { login } from './commands/login.ts'
+import { prove } from './commands/prove.ts'
 import { replay } from './commands/replay.ts'
 import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
@@ -19,6 +21,7 @@ import { tail } from './commands/tail.ts'
 import { vault } from './commands/vault.ts'
 import { verify } from './commands/verify.ts'
 import { verifyBundle } from './commands/verify-bundle.ts'
+import { witness } from './commands/witness.ts'
 import { exit, exitStatusOf } from './exit.ts'
 import { colour, endQuietly, visible } from './output.ts'
 import { version } from './version.ts'
@@ -53,6 +56,9 @@ for (const register of [
   hold,
   erase,
   vault,
+  prove,
+  witness,
+  anchor,
 ])
   register(program)
 for (const command of program.commands) command.exitOverride()

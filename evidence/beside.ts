@@ -6,17 +6,23 @@
 import { hash } from 'node:crypto'
 import { isOurs } from '../lib/errors.ts'
 import type { EntryOf } from '../lib/format/entry.ts'
+<<<<<<< HEAD
 import { certificateFile, certificateOf } from '../lib/format/layout.ts'
 import type { Finding } from './finding.ts'
 import type { KeyEntry } from './key-entries.ts'
+=======
+import { certificateFile } from '../lib/format/layout.ts'
+import { type Finding, isUnreachable } from './finding.ts'
+>>>>>>> wt-verify
 import { epochFile, type LedgerFiles } from './ledger-files.ts'
 
 /** What writers said when they took up the ledger. */
 export interface Taken {
   readonly index: number
-  readonly entry: EntryOf<'started'> | EntryOf<'recovered'>
+  readonly entry: Pick<EntryOf<'started'>, 'epoch' | 'certificate'> & { readonly kind: 'started' | 'recovered' }
 }
 
+<<<<<<< HEAD
 interface Said {
   readonly index: number
   readonly digest: string
@@ -69,6 +75,16 @@ export async function examineCertificates(
 }
 
 function compare(file: string, text: string | undefined, said: readonly Said[]): Finding[] {
+=======
+/** Armor has bytes that no signature covers: the certificate must be, to the byte, the one that the last writer published. */
+export async function examineCertificate(files: LedgerFiles, taken: readonly Taken[]): Promise<Finding[]> {
+  const started = taken.findLast(({ entry }) => entry.kind === 'started')
+  const expected = started?.entry.certificate
+  if (started === undefined || expected === undefined) return []
+  const text = await files.certificate().catch(error => {
+    if (isUnreachable(error)) throw error
+  })
+>>>>>>> wt-verify
   const actual = text === undefined ? undefined : hash('sha256', text, 'base64url' as 'hex')
   if (said.some(({ digest }) => digest === actual)) return []
   const { index, digest: expected } = said.at(-1)!
@@ -88,7 +104,7 @@ export async function examineEpoch(files: LedgerFiles, taken: readonly Taken[]):
   try {
     text = await files.epoch()
   } catch (error) {
-    if (!isOurs(error)) throw error
+    if (!isOurs(error) || isUnreachable(error)) throw error
     return wrong(error.message)
   }
   if (text === undefined) return []

@@ -2,8 +2,9 @@
  * Completeness, as far as a ledger can tell it of itself: each writer's counter has no gap, its heartbeats no silence, its
  * clock does not run backwards. What a compromised writer never appended shows only in the target's own log: see reconcile.ts.
  */
-import type { Entry } from '../lib/format/entry.ts'
+import type { EntrySummary } from '../lib/format/entry.ts'
 import type { Finding } from './finding.ts'
+import { Findings } from './findings.ts'
 
 /** An interval of which the ledger cannot say what happened (or, for `stopped`, in which nothing could pass). */
 export interface Gap {
@@ -17,15 +18,19 @@ export interface Gap {
   readonly detail: string
 }
 
-interface Writer {
-  seq: number
-  time: string
+/** Where a writer was left. */
+export interface Writer {
+  readonly seq: number
+  readonly time: string
   /** The same, in Unix milliseconds. */
-  at: number
+  readonly at: number
   /** Milliseconds until the next heartbeat is due; undefined where none was promised. */
-  interval: number | undefined
-  stopped: boolean
+  readonly interval: number | undefined
+  readonly stopped: boolean
 }
+
+/** Writers beyond these, and gaps, are counted and not followed: whoever made up the ledger could go on for ever. */
+const mostWriters = 65_536
 
 /** A silence is a gap when it is longer than this many heartbeat intervals. */
 export const silentIntervals = 2
@@ -33,31 +38,54 @@ export const silentIntervals = 2
 export const allowedSkewMs = 5_000
 
 export class Continuity {
-  readonly findings: Finding[] = []
+  readonly findings = new Findings<Finding>()
   readonly gaps: Gap[] = []
   readonly #writers = new Map<string, Writer>()
   #latest = ''
   #latestAt = Number.NEGATIVE_INFINITY
   readonly #now: number | undefined
   readonly #whole: boolean
+  readonly #mostGaps: number
+  readonly #minutes = new Minutes()
 
-  /** @param now Unix milliseconds: entries later than this are out of order. @param whole from entry 0 on: counters start at 1 */
-  constructor({ now, whole = true }: { now?: number | undefined; whole?: boolean }) {
+  /**
+   * @param now Unix milliseconds: entries later than this are out of order. @param whole from entry 0 on: counters start at 1
+   * @param mostGaps how many are kept; the findings count the others
+   */
+  constructor({
+    now,
+    whole = true,
+    mostGaps = Number.POSITIVE_INFINITY,
+  }: {
+    now?: number | undefined
+    whole?: boolean
+    mostGaps?: number
+  }) {
     this.#now = now
     this.#whole = whole
+    this.#mostGaps = mostGaps
   }
 
   /** Takes up a writer's counter and clock where an earlier ledger or period left them. */
-  resume(last: Entry, heartbeat: Entry | undefined): void {
-    const promised = heartbeat?.kind === 'started' || heartbeat?.kind === 'heartbeat' ? heartbeat.interval * 1000 : 0
-    const interval = promised === 0 ? undefined : promised
+  resume(last: EntrySummary, heartbeat: EntrySummary | undefined): void {
+    const interval = promisedBy(heartbeat)
     const at = Date.parse(last.time)
-    this.#writers.set(last.writer, { seq: last.seq, time: last.time, at, interval, stopped: last.kind === 'stopped' })
-    this.#advance(last.time, at)
+    this.resumeWriter(last.writer, { ...last, at, interval, stopped: last.kind === 'stopped' })
   }
 
-  add(index: number, entry: Entry): void {
-    const at = Date.parse(entry.time)
+  /** The same, as an earlier verification kept it. */
+  resumeWriter(name: string, { seq, time, at, interval, stopped }: Writer): void {
+    this.#writers.set(name, { seq, time, at, interval, stopped })
+    this.#advance(time, at)
+  }
+
+  /** For the next verification. */
+  get writers(): ReadonlyMap<string, Writer> {
+    return this.#writers
+  }
+
+  add(index: number, entry: EntrySummary): void {
+    const at = this.#minutes.at(entry.time)
     this.#checkTime(index, entry, at)
     const writer = this.#writers.get(entry.writer)
     if (writer !== undefined) {
@@ -66,14 +94,19 @@ export class Continuity {
     } else if (this.#whole && entry.seq !== 1) {
       this.#sequence(index, entry, 0, this.#latest === '' ? entry.time : this.#latest)
     }
-    const promised = entry.kind === 'started' || entry.kind === 'heartbeat' ? entry.interval * 1000 : writer?.interval
-    this.#writers.set(entry.writer, {
-      seq: Math.max(entry.seq, writer?.seq ?? 0),
-      time: entry.time,
-      at,
-      interval: promised === 0 ? undefined : promised,
-      stopped: entry.kind === 'stopped',
-    })
+    const promises = entry.kind === 'started' || entry.kind === 'heartbeat'
+    if (writer === undefined && this.#writers.size === mostWriters) {
+      const what = `entry ${index} is of one writer more than the ${mostWriters} whose counters are followed`
+      this.findings.add({ code: 'SEQUENCE_GAP', what, index })
+    } else {
+      this.#writers.set(entry.writer, {
+        seq: Math.max(entry.seq, writer?.seq ?? 0),
+        time: entry.time,
+        at,
+        interval: promises ? promisedBy(entry) : writer?.interval,
+        stopped: entry.kind === 'stopped',
+      })
+    }
     this.#advance(entry.time, at)
   }
 
@@ -88,20 +121,23 @@ export class Continuity {
     return this.#latest
   }
 
-  #checkTime(index: number, { time }: Entry, at: number): void {
-    // Engines read the 31st of September as the 1st of October.
-    if (Number.isNaN(at) || new Date(at).toISOString() !== time) {
-      this.findings.push({ code: 'TIME_ORDER', what: `entry ${index} is of a day that never was`, index, actual: time })
+  #gap(gap: Gap): void {
+    if (this.gaps.length < this.#mostGaps) this.gaps.push(gap)
+  }
+
+  #checkTime(index: number, { time }: EntrySummary, at: number): void {
+    if (Number.isNaN(at)) {
+      this.findings.add({ code: 'TIME_ORDER', what: `entry ${index} is of a day that never was`, index, actual: time })
     } else if (at < this.#latestAt - allowedSkewMs) {
       const what = `entry ${index} is earlier than one before it by more than the allowed skew`
-      this.findings.push({ code: 'TIME_ORDER', what, index, expected: this.#latest, actual: time })
+      this.findings.add({ code: 'TIME_ORDER', what, index, expected: this.#latest, actual: time })
     } else if (this.#now !== undefined && at > this.#now + allowedSkewMs) {
       const expected = new Date(this.#now).toISOString()
-      this.findings.push({ code: 'TIME_ORDER', what: `entry ${index} is in the future`, index, expected, actual: time })
+      this.findings.add({ code: 'TIME_ORDER', what: `entry ${index} is in the future`, index, expected, actual: time })
     }
   }
 
-  #checkSequence(index: number, entry: Entry, writer: Writer): void {
+  #checkSequence(index: number, entry: EntrySummary, writer: Writer): void {
     if (entry.seq === writer.seq + 1) return
     if (entry.seq > writer.seq) {
       this.#sequence(index, entry, writer.seq, writer.time)
@@ -109,21 +145,21 @@ export class Continuity {
     }
     const what = `the counter of writer ${entry.writer} went back at entry ${index}`
     const [expected, actual] = [String(writer.seq + 1), String(entry.seq)]
-    this.findings.push({ code: 'SEQUENCE_REPEATED', what, index, expected, actual })
+    this.findings.add({ code: 'SEQUENCE_REPEATED', what, index, expected, actual })
   }
 
-  #sequence(index: number, entry: Entry, before: number, from: string): void {
+  #sequence(index: number, entry: EntrySummary, before: number, from: string): void {
     const missing = entry.seq - before - 1
     const what = `${missing} entries of writer ${entry.writer} are missing before entry ${index}`
-    this.findings.push({ code: 'SEQUENCE_GAP', what, index, expected: String(before + 1), actual: String(entry.seq) })
-    this.gaps.push({ kind: 'sequence', writer: entry.writer, from, to: entry.time, index, detail: what })
+    this.findings.add({ code: 'SEQUENCE_GAP', what, index, expected: String(before + 1), actual: String(entry.seq) })
+    this.#gap({ kind: 'sequence', writer: entry.writer, from, to: entry.time, index, detail: what })
   }
 
-  #checkSilence(index: number, entry: Entry, writer: Writer, at: number): void {
+  #checkSilence(index: number, entry: EntrySummary, writer: Writer, at: number): void {
     const span = { writer: entry.writer, from: writer.time, to: entry.time, index }
     const silent = at - writer.at
     if (writer.stopped) {
-      this.gaps.push({ ...span, kind: 'stopped', detail: 'stopped in order: nothing could pass' })
+      this.#gap({ ...span, kind: 'stopped', detail: 'stopped in order: nothing could pass' })
       return
     }
     const restarted = entry.kind === 'started' || entry.kind === 'recovered'
@@ -132,7 +168,32 @@ export class Continuity {
     const seconds = Math.round(silent / 1000)
     const due = Math.round(writer.interval! / 1000)
     const what = `writer ${entry.writer} was silent for ${seconds} s before entry ${index}, with a sign of life due every ${due} s`
-    this.findings.push({ code: 'SILENCE', what, index, expected: `${due} s`, actual: `${seconds} s` })
-    this.gaps.push({ ...span, kind: restarted ? 'crash' : 'silence', detail: what })
+    this.findings.add({ code: 'SILENCE', what, index, expected: `${due} s`, actual: `${seconds} s` })
+    this.#gap({ ...span, kind: restarted ? 'crash' : 'silence', detail: what })
+  }
+}
+
+/** Milliseconds; undefined where no heartbeat is due. */
+function promisedBy(entry: EntrySummary | undefined): number | undefined {
+  const seconds = entry?.kind === 'started' || entry?.kind === 'heartbeat' ? entry.interval : undefined
+  return seconds === undefined || seconds === 0 ? undefined : seconds * 1000
+}
+
+/** Instants of a format's times, each minute parsed once: most entries are of the minute of the one before. */
+class Minutes {
+  #minute = ''
+  #begins = Number.NaN
+
+  /** @param time RFC 3339, UTC, milliseconds. @returns Unix milliseconds; NaN for a day that never was */
+  at(time: string): number {
+    const minute = time.slice(0, 17)
+    if (minute !== this.#minute) {
+      const begins = Date.parse(`${minute}00.000Z`)
+      // Engines read the 31st of September as the 1st of October.
+      const real = !Number.isNaN(begins) && new Date(begins).toISOString().startsWith(minute)
+      this.#minute = minute
+      this.#begins = real ? begins : Number.NaN
+    }
+    return this.#begins + Math.round(Number(time.slice(17, 23)) * 1000)
   }
 }

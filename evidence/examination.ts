@@ -1,19 +1,26 @@
 /** What the verification of a ledger was asked and has established so far. Each step adds to it, and needs what those before it added. */
 import { Misuse } from '../lib/errors.ts'
+import { anchorFile } from '../lib/format/anchor.ts'
 import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
-import type { Entry } from '../lib/format/entry.ts'
+import type { Entry, EntryOf, EntrySummary } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import { parseFingerprint } from '../lib/openpgp.ts'
+import { isAddress } from './address.ts'
+import { type AnchorKeys, Anchors, type RecordedAnchor, readAnchorKeys } from './anchors.ts'
 import type { Taken } from './beside.ts'
 import { Continuity } from './continuity.ts'
 import { nothingOpened, type Opened } from './disclosures.ts'
 import { Erasures } from './erasures.ts'
 import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
+<<<<<<< HEAD
 import { isKeyEntry, type KeyEntry } from './key-entries.ts'
+=======
+import type { Tag } from './git-tags.ts'
+>>>>>>> wt-verify
 import type { LedgerFiles } from './ledger-files.ts'
 import { Meaning } from './meaning.ts'
-import type { Pin } from './pin.ts'
+import type { Pin, PinState } from './pin.ts'
 import type { Trust } from './trust.ts'
 import type { VerifyOptions } from './verification.ts'
 
@@ -25,7 +32,10 @@ export interface LedgerRecord {
   readonly opened: Opened
 }
 
-const nothing = new Uint8Array()
+/** A ledger that was opened and stopped more often than this has its later gaps counted, and not told one by one. */
+const mostGaps = 10_000
+/** Of a ledger with more anchors the later ones are counted, and not missed one by one: of one every hour these are thirty years. */
+const mostAnchored = 262_144
 
 export class Examination {
   readonly options: VerifyOptions
@@ -36,10 +46,11 @@ export class Examination {
   /** Whether the entries are wanted afterwards, with their bytes and what was opened of them. */
   readonly keep: boolean
   readonly findings = new Findings<Finding>()
-  /** Only where later steps or the caller want them: of a long ledger they are most of the memory. */
+  /** Only where the caller wants them: of a long ledger they are most of the memory. */
   readonly records: LedgerRecord[] = []
   /** Entries in the strict format. */
   strict = 0
+<<<<<<< HEAD
   readonly taken: Taken[] = []
   /** The entries about keys as they were found first, and as the tree holds them. */
   keyEntries: readonly KeyEntry[] = []
@@ -48,14 +59,28 @@ export class Examination {
   readonly keyEntriesInTree: KeyEntry[] = []
   readonly meaning = new Meaning()
   readonly erasures = new Erasures()
+=======
+  /** The last start, and the entry of the newest epoch. */
+  taken: readonly Taken[] = []
+  meaning = new Meaning()
+>>>>>>> wt-verify
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
+  /** From outside: by whose word anchors count. */
+  readonly anchorKeys: AnchorKeys
+  readonly anchored: RecordedAnchor[] = []
+  anchoredBeyond = 0
+  anchors: Anchors
+  /** Of the repository outside. */
+  tags: readonly Tag[] = []
   /** Roots of the stored entries by size; empty where they do not give the signed root. */
   rootAt: ReadonlyMap<number, Hash> = new Map()
   files: LedgerFiles | undefined
   checkpoint: SignedCheckpoint | undefined
   trust: Trust | undefined
   pin: Pin | undefined
+  /** The pin from which an incremental verification goes on: what is before it is not read again. */
+  after: Pin | undefined
 
   /** @throws Misuse ERR_OPTION_INVALID where the options do not make sense */
   constructor(options: VerifyOptions, keep: boolean) {
@@ -64,18 +89,44 @@ export class Examination {
     this.fingerprint = parseFingerprint(options.fingerprint)
     this.now = options.now ?? Date.now()
     this.depth = options.depth ?? (options.wrappingKey === undefined ? 'envelopes' : 'all')
-    this.continuity = new Continuity({ now: this.now })
+    this.continuity = new Continuity({ now: this.now, mostGaps })
+    this.anchorKeys = readAnchorKeys(options.anchors ?? {})
+    this.anchors = new Anchors(this.anchorKeys.quorum)
     if (this.depth === 'all' && options.wrappingKey?.length !== 32) {
       throw new Misuse('ERR_OPTION_INVALID', 'the depth "all" needs the 32 bytes of the vault\'s wrapping key')
     }
     if (options.first === true && options.pin === undefined) {
       throw new Misuse('ERR_OPTION_INVALID', '"first" says that there is no pin yet: it needs the pin\'s file')
     }
+    if (options.incremental === true && (options.pin === undefined || this.depth === 'all' || keep)) {
+      throw new Misuse(
+        'ERR_OPTION_INVALID',
+        'an incremental verification goes on from a pin, and examines envelopes only',
+      )
+    }
+    if (this.depth === 'all' && isAddress(options.directory)) {
+      throw new Misuse(
+        'ERR_OPTION_INVALID',
+        'a vault is not published: the depth "all" needs the directory of the ledger',
+      )
+    }
   }
 
-  /** Takes an entry in the strict format, in index order; what it says is told by the steps that follow. */
-  add(index: number, bytes: Uint8Array, entry: Entry): void {
+  /** Begins behind the pin, with what the verifier kept then. */
+  goOn(pin: Pin, { greatest, open, writers, taken }: PinState): void {
+    this.after = pin
+    this.meaning = new Meaning({ greatest, open })
+    this.taken = taken.map(({ index, ...entry }) => ({ index, entry }))
+    for (const { name, interval, ...left } of writers) {
+      const seconds = interval === 0 ? undefined : interval * 1000
+      this.continuity.resumeWriter(name, { ...left, at: Date.parse(left.time), interval: seconds })
+    }
+  }
+
+  /** Takes what each entry in the strict format says, in index order; it is told by the steps that follow. */
+  sum(index: number, summary: EntrySummary): void {
     this.strict += 1
+<<<<<<< HEAD
     this.meaning.add(index, entry)
     this.erasures.add(index, entry)
     this.continuity.add(index, entry)
@@ -85,6 +136,29 @@ export class Examination {
     if (!this.keep && this.depth === 'envelopes') return
     // A view of them would hold the whole bundle that they were read in.
     this.records.push({ index, bytes: this.keep ? Uint8Array.from(bytes) : nothing, entry, opened: nothingOpened })
+=======
+    this.meaning.add(index, summary)
+    this.continuity.add(index, summary)
+  }
+
+  /** Takes an entry as a whole, behind its summary: of those that are rare, or all of them where they are kept. */
+  add(index: number, bytes: Uint8Array, entry: Entry): void {
+    if (entry.kind === 'anchored') this.#recordAnchor(index, entry)
+    if (entry.kind === 'started' || entry.kind === 'recovered') this.#take({ index, entry })
+    if (this.keep) this.records.push({ index, bytes, entry, opened: nothingOpened })
+  }
+
+  #recordAnchor(index: number, { anchor, size, file }: EntryOf<'anchored'>): void {
+    if (this.anchored.length < mostAnchored) this.anchored.push({ index, size, file: anchorFile(anchor, size, file) })
+    else this.anchoredBeyond += 1
+  }
+
+  #take(one: Taken): void {
+    const started = one.entry.kind === 'started' ? one : this.taken.findLast(({ entry }) => entry.kind === 'started')
+    const newest = this.taken.reduce((a, b) => (b.entry.epoch >= a.entry.epoch ? b : a), one)
+    const latest = newest.entry.epoch > one.entry.epoch ? newest : one
+    this.taken = [...new Set([started, latest].filter(each => each !== undefined))].sort((a, b) => a.index - b.index)
+>>>>>>> wt-verify
   }
 
   /** What shows from outside that so many entries were there: an anchor, or this verifier's own pin. RFC 3339, the earliest. */

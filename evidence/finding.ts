@@ -25,13 +25,23 @@ export type FindingCode =
   | 'DISCLOSURE_MISMATCH'
   | 'ATTACHMENT_MISSING'
   | 'ATTACHMENT_MISMATCH'
+<<<<<<< HEAD
   | 'ERASURE_UNAUTHORISED'
+=======
+  | 'ANCHOR_INVALID'
+  | 'ANCHOR_MISSING'
+>>>>>>> wt-verify
   // Not told: the verification could not know.
   | 'KEY_COMPROMISED'
   | 'LEDGER_MISSING'
+  | 'LEDGER_UNREACHABLE'
   | 'PIN_MISSING'
   | 'PIN_UNREADABLE'
+<<<<<<< HEAD
   | 'ERASURE_UNDONE'
+=======
+  | 'ANCHOR_ABSENT'
+>>>>>>> wt-verify
   // Completeness: what was never recorded.
   | 'SEQUENCE_GAP'
   | 'SEQUENCE_REPEATED'
@@ -74,10 +84,17 @@ export interface Completeness {
 
 const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'LEDGER_MISSING',
+<<<<<<< HEAD
   'PIN_MISSING',
   'PIN_UNREADABLE',
   'ERASURE_UNDONE',
   'KEY_COMPROMISED',
+=======
+  'LEDGER_UNREACHABLE',
+  'PIN_MISSING',
+  'PIN_UNREADABLE',
+  'ANCHOR_ABSENT',
+>>>>>>> wt-verify
 ])
 const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'SEQUENCE_GAP',
@@ -93,9 +110,14 @@ export type Family = 'integrity' | 'untold' | 'completeness'
 export const familyOf = (code: FindingCode): Family =>
   untold.has(code) ? 'untold' : unrecorded.has(code) ? 'completeness' : 'integrity'
 
+/** Whether the network failed, and not the ledger: no step may make more of it than that it could not tell. */
+export const isUnreachable = (error: unknown): boolean => isOurs(error) && error.code === 'ERR_LEDGER_UNAVAILABLE'
+
 /** A finding for a file that is missing or cannot be read; anything else is a fault of this program, and thrown. */
 export function unreadable(error: unknown, file: string): Finding {
   if (!isOurs(error)) throw error
+  // What the network did says nothing of the ledger.
+  if (isUnreachable(error)) return { code: 'LEDGER_UNREACHABLE', what: error.message, file }
   const code = error.code === 'ERR_LEDGER_MISSING' ? 'FILE_MISSING' : 'FILE_UNREADABLE'
   return { code, what: error.message, file }
 }

@@ -20,6 +20,18 @@ export class Findings<F extends { readonly code: string; readonly what: string }
     for (const finding of findings) this.add(finding)
   }
 
+  /** Those of another, behind these; what it did not keep is counted. */
+  merge(other: Findings<F>): void {
+    const untold = new Map(other.#counts)
+    for (const finding of other.#told) {
+      this.add(finding)
+      untold.set(finding.code, untold.get(finding.code)! - 1)
+    }
+    for (const [code, count] of untold) {
+      if (count > 0) this.#counts.set(code, this.#counts.get(code)! + count)
+    }
+  }
+
   /** @returns the first one added since the last call */
   takeFirst(): F | undefined {
     const first = this.#first

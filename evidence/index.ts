@@ -1,4 +1,5 @@
 /** The public face of `counterfoil/evidence`: verify a ledger, build a bundle of a period, verify a bundle. */
+export type { Anchor, AnchorOptions } from './anchors.ts'
 export { tarGz } from './bundle/archive.ts'
 export { type BundleOptions, type BundleResult, buildBundle } from './bundle/build.ts'
 export type { Manifest } from './bundle/manifest.ts'
@@ -16,6 +17,14 @@ export { Follower, type LiveEntry } from './follow/follower.ts'
 export { Opener } from './follow/opener.ts'
 export { type LedgerKey, type LedgerKeys, ledgerKeys } from './ledger-keys.ts'
 export { formatPin, type Pin, readPin } from './pin.ts'
+export {
+  type CheckedProof,
+  type CheckProofOptions,
+  checkProof,
+  type Proved,
+  type ProveOptions,
+  proveEntry,
+} from './prove.ts'
 export type { Explained, Import, ImportOptions, Reconciliation } from './reconcile.ts'
 export { type Recorded, type RecordedAttachment, recordings } from './recordings.ts'
 export { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions, verifyLedger } from './verify.ts'

@@ -1,5 +1,6 @@
-/** The files of a ledger directory, by what they hold: checkpoint, seals, tiles, entry bundles, and the vault. */
-import { LedgerError } from '../lib/errors.ts'
+/** The files of a ledger, in a directory or at an address, by what they hold: checkpoint, seals, tiles, entry bundles, and the vault. */
+import { LedgerError, Misuse } from '../lib/errors.ts'
+import { anchorFolder, unrecordedFolder } from '../lib/format/anchor.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import {
   attachmentFile,
@@ -20,6 +21,7 @@ import {
 import type { HashReader } from '../lib/format/merkle.ts'
 import { longestEntry, tileReader } from '../lib/format/tile.ts'
 import { slotBytes } from '../lib/format/vault.ts'
+import { isAddress, openAddress } from './address.ts'
 import { type DirectoryReader, openDirectory } from './read.ts'
 
 const mostBundle = tileWidth * (2 + longestEntry)
@@ -29,6 +31,7 @@ const mostCertificate = 256 * 1024
 const mostEpoch = 64
 const mostErasing = 64 * 1024 * 1024
 const mostCheckpoint = 1_000_000
+const mostAnchor = 1_000_000
 
 /** The writer's own. */
 export const epochFile = 'epoch'
@@ -39,23 +42,50 @@ export interface FoundFile {
   readonly bytes: Buffer
 }
 
-export class LedgerFiles {
-  readonly #directory: DirectoryReader
+/** Where files are read from. A folder at an address cannot be listed: what would be looked up there is found from the checkpoint. */
+export interface LedgerSource extends Pick<DirectoryReader, 'read' | 'readIfThere'> {
+  /** The directory, with links resolved; undefined for an address. */
+  readonly root: string | undefined
+  close(): void
+}
 
-  private constructor(directory: DirectoryReader) {
-    this.#directory = directory
+export class LedgerFiles {
+  readonly #source: LedgerSource
+  readonly #opened: DirectoryReader | undefined
+
+  private constructor(source: LedgerSource, directory?: DirectoryReader) {
+    this.#source = source
+    this.#opened = directory
   }
 
-  static async open(directory: string): Promise<LedgerFiles> {
-    return new LedgerFiles(await openDirectory(directory))
+  /** Where they lie, with links resolved, for another reader of the same files; undefined for an address. */
+  get directory(): string | undefined {
+    return this.#source.root
+  }
+
+  get #directory(): DirectoryReader {
+    if (this.#opened !== undefined) return this.#opened
+    throw new Misuse('ERR_OPTION_INVALID', 'that needs the directory of a ledger, not an address')
+  }
+
+  /** @param where a directory, or an https address. @param ca PEM, for an address. @throws LedgerError ERR_LEDGER_MISSING; Misuse */
+  static async open(where: string, ca?: string): Promise<LedgerFiles> {
+    if (isAddress(where)) return new LedgerFiles(openAddress(where, ca))
+    const directory = await openDirectory(where)
+    return new LedgerFiles({ ...directory, close: () => {} }, directory)
+  }
+
+  /** Lets go of connections. */
+  close(): void {
+    this.#source.close()
   }
 
   async checkpoint(): Promise<SignedCheckpoint> {
-    return parseCheckpoint(await this.#directory.read(checkpointFile, mostCheckpoint))
+    return parseCheckpoint(await this.#source.read(checkpointFile, mostCheckpoint))
   }
 
   async checkpointIfThere(): Promise<SignedCheckpoint | undefined> {
-    const bytes = await this.#directory.readIfThere(checkpointFile, mostCheckpoint)
+    const bytes = await this.#source.readIfThere(checkpointFile, mostCheckpoint)
     return bytes === undefined ? undefined : parseCheckpoint(bytes)
   }
 
@@ -71,7 +101,7 @@ export class LedgerFiles {
   }
 
   async certificate(): Promise<string | undefined> {
-    return (await this.#directory.readIfThere(certificateFile, mostCertificate))?.toString('utf8')
+    return (await this.#source.readIfThere(certificateFile, mostCertificate))?.toString('utf8')
   }
 
   /** The certificate of this key, as it is published; the current one's file holds it too. Undefined where neither does. */
@@ -88,11 +118,12 @@ export class LedgerFiles {
   }
 
   async epoch(): Promise<string | undefined> {
-    return (await this.#directory.readIfThere(epochFile, mostEpoch))?.toString('latin1')
+    return (await this.#source.readIfThere(epochFile, mostEpoch))?.toString('latin1')
   }
 
-  /** Sizes in checkpoint.d, ascending, and the names there that are no sizes. */
-  async sealSizes(): Promise<{ sizes: number[]; strange: string[] }> {
+  /** Sizes in checkpoint.d, ascending, and the names there that are no sizes. @param known sizes that are looked for at an address */
+  async sealSizes(known: readonly number[] = []): Promise<{ sizes: number[]; strange: string[] }> {
+    if (this.#opened === undefined) return { sizes: await this.#sealsAmong(known), strange: [] }
     const names = await this.#directory.list('checkpoint.d')
     const isSize = (name: string) => /^(0|[1-9][0-9]{0,15})$/.test(name)
     return {
@@ -104,18 +135,53 @@ export class LedgerFiles {
     }
   }
 
+  async #sealsAmong(known: readonly number[]): Promise<number[]> {
+    const sizes: number[] = []
+    for (const size of [...new Set(known)].sort((a, b) => a - b)) {
+      if ((await this.#source.readIfThere(sealFile(size), mostCheckpoint)) !== undefined) sizes.push(size)
+    }
+    return sizes
+  }
+
+  /** Sizes for which others vouch, ascending, and the names among them that are no sizes. None are listed at an address. */
+  async anchorSizes(): Promise<{ sizes: number[]; strange: string[] }> {
+    if (this.#opened === undefined) return { sizes: [], strange: [] }
+    const names = await this.#directory.list(anchorFolder)
+    const isSize = (name: string) => /^[1-9][0-9]{0,15}$/.test(name) && Number.isSafeInteger(Number(name))
+    return {
+      sizes: names
+        .filter(isSize)
+        .map(Number)
+        .sort((a, b) => a - b),
+      strange: names.filter(name => !isSize(name) && `${anchorFolder}/${name}` !== unrecordedFolder),
+    }
+  }
+
+  anchorNames(size: number): Promise<string[]> {
+    return this.#directory.list(`${anchorFolder}/${size}`)
+  }
+
+  async hasAnchor(file: string): Promise<boolean> {
+    return (await this.#source.readIfThere(file, mostAnchor)) !== undefined
+  }
+
+  anchor(file: string): Promise<Buffer> {
+    return this.#source.read(file, mostAnchor)
+  }
+
   async seal(size: number): Promise<SignedCheckpoint> {
-    return parseCheckpoint(await this.#directory.read(sealFile(size), mostCheckpoint))
+    return parseCheckpoint(await this.#source.read(sealFile(size), mostCheckpoint))
   }
 
   /** Entries n * 256 on, of a ledger of `size`. @throws LedgerError ERR_LEDGER_MISSING */
   entries(n: number, size: number): Promise<FoundFile> {
-    return this.#tiled(width => entryBundle(n, width), tileFill(size, 0, n), mostBundle)
+    return this.#tiled(width => entryBundle(n, width), size, 0, n, mostBundle)
   }
 
   /** The bundle that begins with entry 0, of whatever size: a key is found also where nobody signed the size. */
   async first(): Promise<FoundFile> {
     const full = entryBundle(0)
+    if (this.#opened === undefined) return this.entries(0, (await this.checkpoint()).size)
     const widths = (await this.#directory.list(`${full}.p`)).map(Number).filter(width => width > 0 && width < tileWidth)
     for (const width of [tileWidth, ...widths.sort((a, b) => b - a)]) {
       const file = entryBundle(0, width)
@@ -126,11 +192,11 @@ export class LedgerFiles {
   }
 
   hashes(level: number, n: number, size: number): Promise<FoundFile> {
-    return this.#tiled(width => hashTile(level, n, width), tileFill(size, level, n), tileWidth * 32)
+    return this.#tiled(width => hashTile(level, n, width), size, level, n, tileWidth * 32)
   }
 
   vault(n: number, size: number): Promise<FoundFile> {
-    return this.#tiled(width => vaultBundle(n, width), tileFill(size, 0, n), mostVault)
+    return this.#tiled(width => vaultBundle(n, width), size, 0, n, mostVault)
   }
 
   /** The file that holds this slot, whole; or undefined where there is none. */
@@ -169,17 +235,31 @@ export class LedgerFiles {
   }
 
   // tlog-tiles, "Partial Tiles": a client that misses a partial tile may read the full one; a live log replaces them.
-  async #tiled(path: (width: number) => string, width: number, most: number): Promise<FoundFile> {
+  async #tiled(
+    path: (width: number) => string,
+    size: number,
+    level: number,
+    n: number,
+    most: number,
+  ): Promise<FoundFile> {
+    const width = tileFill(size, level, n)
     const exact = path(width)
-    const found = await this.#directory.readIfThere(exact, most)
+    const found = await this.#source.readIfThere(exact, most)
     if (found !== undefined) return { file: exact, bytes: found }
     const full = path(tileWidth)
-    const fuller = width === tileWidth ? [] : await this.#directory.list(`${full}.p`)
-    const wider = fuller.map(Number).filter(w => Number.isInteger(w) && w > width && w < tileWidth)
-    for (const file of [full, ...wider.sort((a, b) => a - b).map(path)]) {
-      const bytes = await this.#directory.readIfThere(file, most)
+    for (const file of [full, ...(width === tileWidth ? [] : await this.#wider(full, width, level, n)).map(path)]) {
+      const bytes = await this.#source.readIfThere(file, most)
       if (bytes !== undefined) return { file, bytes }
     }
     throw new LedgerError('ERR_LEDGER_MISSING', `${exact} is missing`, { file: exact })
+  }
+
+  /** Widths of the partial tiles that may have taken the place of one, ascending. */
+  async #wider(full: string, width: number, level: number, n: number): Promise<number[]> {
+    // At an address there is no list; but a live log that has replaced it says by its checkpoint how wide the tile is now.
+    const now = async () => [tileFill((await this.checkpoint()).size, level, n)]
+    const names = this.#opened === undefined ? await now() : await this.#opened.list(`${full}.p`)
+    const wider = names.map(Number).filter(w => Number.isInteger(w) && w > width && w < tileWidth)
+    return wider.sort((a, b) => a - b)
   }
 }

@@ -1,33 +1,170 @@
-/** What entries must not say, however well they are signed: an id or a decision twice, an outcome of nothing, a second opening. */
-import type { Entry } from '../lib/format/entry.ts'
+/**
+ * What entries must not say, however well they are signed: an id or a decision twice, an outcome of nothing, a second opening.
+ * Ids are UUIDs by time, so only the newest are remembered. What may have been forgotten is doubtful, and looked up by reading again.
+ */
+import type { EntrySummary } from '../lib/format/entry.ts'
 import type { Finding } from './finding.ts'
+import { Findings } from './findings.ts'
+
+/** How many ids are remembered at the least, and how many doubts are kept. */
+const bounds = { remembered: 65_536, doubtful: 65_536 }
+
+/** The last ids that were added, at least so many of them as are to be remembered. */
+class Recent {
+  #newer = new Set<string>()
+  #older = new Set<string>()
+  /** The greatest id that was forgotten: text order is the order of time. */
+  #forgotten: string
+  #greatest: string
+
+  readonly #most: number
+
+  /** @param most how many are to be remembered. @param forgotten no id up to this one is known */
+  constructor(most: number, forgotten: string) {
+    this.#most = most
+    this.#forgotten = forgotten
+    this.#greatest = forgotten
+  }
+
+  has(id: string): boolean {
+    // Most are: they come by time.
+    if (id > this.#greatest) return false
+    return this.#newer.has(id) || this.#older.has(id)
+  }
+
+  /** Whether it may have been added, and forgotten. */
+  isOld(id: string): boolean {
+    return id <= this.#forgotten
+  }
+
+  add(id: string): void {
+    this.#newer.add(id)
+    if (id > this.#greatest) this.#greatest = id
+    if (this.#newer.size < this.#most) return
+    for (const old of this.#older) if (old > this.#forgotten) this.#forgotten = old
+    this.#older = this.#newer
+    this.#newer = new Set()
+  }
+
+  get greatest(): string {
+    return this.#greatest
+  }
+}
+
+type Doubt = 'id' | 'decision' | 'outcome'
 
 export class Meaning {
-  readonly findings: Finding[] = []
-  readonly #ids = new Set<string>()
-  readonly #decided = new Set<string>()
+  readonly findings = new Findings<Finding>()
+  readonly #most: typeof bounds
+  readonly #ids: Recent
+  readonly #decided: Recent
+  /** Permitted, and without an outcome yet: however long ago. */
+  readonly #open: Set<string>
+  /** What is asked of an id -> index of the entry for which it is asked. */
+  readonly #doubts = new Map<string, number>()
+  #doubtsUntold = 0
+
+  /** @param from where an earlier verification left off: ids up to `greatest` were not kept, but for the exchanges that are open */
+  constructor(
+    from: { readonly greatest: string; readonly open: readonly string[] } = { greatest: '', open: [] },
+    most = bounds,
+  ) {
+    this.#most = most
+    this.#ids = new Recent(most.remembered, from.greatest)
+    this.#decided = new Recent(most.remembered, from.greatest)
+    this.#open = new Set(from.open)
+  }
+
+  /** How many questions there are that only reading again can answer. */
+  get doubtful(): number {
+    return this.#doubts.size
+  }
+
+  /** For the next verification. */
+  get state(): { readonly greatest: string; readonly open: readonly string[] } {
+    return { greatest: this.#ids.greatest, open: [...this.#open] }
+  }
 
   /** In index order. */
-  add(index: number, entry: Entry): void {
-    if (this.#ids.has(entry.id)) {
-      const what = `entry ${index} has the id of an earlier one`
-      this.findings.push({ code: 'ENTRY_REPEATED', what, index, actual: entry.id })
-    }
-    this.#ids.add(entry.id)
-    if (entry.kind === 'opened' && index > 0) {
+  add(index: number, { kind, id, exchange = '', verdict }: EntrySummary): void {
+    if (this.#ids.has(id)) this.#repeated(index, id)
+    else if (this.#ids.isOld(id)) this.#doubt('id', id, index)
+    this.#ids.add(id)
+    if (kind === 'opened' && index > 0) {
       const what = `entry ${index} opens a ledger that is open`
-      this.findings.push({ code: 'ENTRY_MALFORMED', what, index })
+      this.findings.add({ code: 'ENTRY_MALFORMED', what, index })
     }
-    if (entry.kind === 'decision') {
-      if (this.#decided.has(entry.exchange)) {
-        const what = `entry ${index} decides an exchange again`
-        this.findings.push({ code: 'ENTRY_REPEATED', what, index, actual: entry.exchange })
-      }
-      this.#decided.add(entry.exchange)
+    if (kind === 'decision') this.#decide(index, exchange, verdict)
+    if (kind === 'outcome') this.#end(index, exchange)
+  }
+
+  #decide(index: number, exchange: string, verdict: string | undefined): void {
+    if (this.#decided.has(exchange) || this.#open.has(exchange)) this.#decidedAgain(index, exchange)
+    else if (this.#decided.isOld(exchange)) this.#doubt('decision', exchange, index)
+    this.#decided.add(exchange)
+    if (verdict !== 'permit') return
+    this.#open.add(exchange)
+    // What is dropped here is looked up by reading again, where an outcome asks for it.
+    if (this.#open.size > this.#most.remembered) this.#open.delete(this.#open.values().next().value!)
+  }
+
+  #end(index: number, exchange: string): void {
+    if (this.#open.delete(exchange) || this.#decided.has(exchange)) return
+    if (this.#decided.isOld(exchange)) this.#doubt('outcome', exchange, index)
+    else this.#orphan(index, exchange)
+  }
+
+  #doubt(of: Doubt, id: string, index: number): void {
+    if (this.#doubts.size < this.#most.doubtful) this.#doubts.set(`${of} ${id}`, index)
+    else this.#doubtsUntold += 1
+  }
+
+  /** Every entry a second time, in index order. */
+  lookAgain(index: number, { kind, id, exchange }: EntrySummary): void {
+    this.#answer('id', id, index, later => this.#repeated(later, id))
+    if (kind !== 'decision' || exchange === undefined) return
+    this.#answer('decision', exchange, index, later => this.#decidedAgain(later, exchange))
+    this.#answer('outcome', exchange, index, () => {})
+  }
+
+  #answer(of: Doubt, id: string, index: number, then: (later: number) => void): void {
+    const later = this.#doubts.get(`${of} ${id}`)
+    if (later === undefined || index >= later) return
+    this.#doubts.delete(`${of} ${id}`)
+    then(later)
+  }
+
+  /** What reading again did not find was not there: an id is no repetition, and an outcome has no decision. */
+  settleDoubts(): void {
+    for (const [doubt, index] of this.#doubts) {
+      const [of, id] = doubt.split(' ')
+      if (of === 'outcome') this.#orphan(index, id!)
     }
-    if (entry.kind === 'outcome' && !this.#decided.has(entry.exchange)) {
-      const what = `entry ${index} is the outcome of nothing decided`
-      this.findings.push({ code: 'OUTCOME_ORPHAN', what, index, actual: entry.exchange })
-    }
+    this.#doubts.clear()
+    if (this.#doubtsUntold === 0) return
+    const what = `${this.#doubtsUntold} entries have ids of a time long before them: whether these are repeated was not looked up`
+    this.findings.add({ code: 'ENTRY_REPEATED', what })
+  }
+
+  /** Leaves them unanswered. @returns how many there are */
+  leaveDoubts(): number {
+    return this.#doubts.size + this.#doubtsUntold
+  }
+
+  #repeated(index: number, actual: string): void {
+    this.findings.add({ code: 'ENTRY_REPEATED', what: `entry ${index} has the id of an earlier one`, index, actual })
+  }
+
+  #decidedAgain(index: number, actual: string): void {
+    this.findings.add({ code: 'ENTRY_REPEATED', what: `entry ${index} decides an exchange again`, index, actual })
+  }
+
+  #orphan(index: number, actual: string): void {
+    this.findings.add({
+      code: 'OUTCOME_ORPHAN',
+      what: `entry ${index} is the outcome of nothing decided`,
+      index,
+      actual,
+    })
   }
 }

@@ -5,16 +5,45 @@ import { dirname } from 'node:path'
 import { LedgerError, Misuse } from '../lib/errors.ts'
 import { canonical, parseJson } from '../lib/format/canonical.ts'
 import type { Checkpoint } from '../lib/format/checkpoint.ts'
-import { check, record } from '../lib/format/shape.ts'
+import { check, list, oneOf, optional, record, type TypeOf } from '../lib/format/shape.ts'
 
 export interface Pin extends Checkpoint {
   /** 40 upper-case hex digits. */
   readonly fingerprint: string
   /** RFC 3339, when it was verified. */
   readonly time: string
+  /** RFC 3339, when every entry up to `size` or an earlier pin's was last read. Absent in pins of before. */
+  readonly whole?: string | undefined
+  /** Where the verification left off, for one that goes on from here. */
+  readonly state?: PinState | undefined
 }
 
-const shape = record({ origin: 'word', size: 'count', root: 'word', fingerprint: 'word', time: 'time' })
+/** Nobody signs this: it is the verifier's own memory, and worth as much as the place where the pin is kept. */
+const state = record({
+  /** The greatest id of an entry, and exchanges that were permitted and have no outcome yet: the newest of these. */
+  greatest: 'text',
+  open: list('uuid', 10_000),
+  /** `interval`: seconds until the next heartbeat; 0: none is due. */
+  writers: list(record({ name: 'word', seq: 'count', time: 'time', interval: 'count', stopped: 'flag' }), 65_536),
+  /** The last start, and the entry of the newest epoch. */
+  taken: list(
+    record({
+      index: 'count',
+      kind: oneOf('started', 'recovered'),
+      epoch: 'count',
+      certificate: optional('digest'),
+    }),
+    2,
+  ),
+})
+
+export type PinState = TypeOf<typeof state>
+
+const shape = record({
+  ...({ origin: 'word', size: 'count', root: 'word', fingerprint: 'word', time: 'time' } as const),
+  whole: optional('time'),
+  state: optional(state),
+})
 
 /** @returns undefined where there is no such file. @throws LedgerError ERR_CHECKPOINT_ROLLBACK where it is no pin */
 export async function readPin(file: string): Promise<Pin | undefined> {
@@ -37,8 +66,8 @@ export async function readPin(file: string): Promise<Pin | undefined> {
   throw new LedgerError('ERR_CHECKPOINT_ROLLBACK', 'the pin is malformed')
 }
 
-export function formatPin({ origin, size, root, fingerprint, time }: Pin): string {
-  return `${canonical({ origin, size, root: Buffer.from(root).toString('base64'), fingerprint, time })}\n`
+export function formatPin({ root, ...pin }: Pin): string {
+  return `${canonical({ ...pin, root: Buffer.from(root).toString('base64') })}\n`
 }
 
 /** Replaced as a whole or not at all. @throws Misuse ERR_OPTION_INVALID where it cannot be written */

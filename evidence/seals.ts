@@ -2,7 +2,7 @@
 import { isOurs, LedgerError } from '../lib/errors.ts'
 import type { Checkpoint, SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type Hash, sameHash } from '../lib/format/merkle.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, isUnreachable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { type ExistedBy, type RevokedKey, sayRevoked, voids } from './revoked-keys.ts'
 import { requireNoteSignature, requireSealSignature, type SealedBy, type Trust } from './trust.ts'
@@ -11,15 +11,25 @@ import { base64 } from './verification.ts'
 /** After so many files among the seals that are none, no more are looked at: who put them there could go on for ever. */
 const mostInvalid = 50
 
-/** @param rootAt the roots of the verified entries, by size; empty where they do not give the signed root themselves */
+/**
+ * @param rootAt the roots of the verified entries, by size; empty where they do not give the signed root themselves
+ * @param pinned of the pin that what is examined follows: seals before it were examined then
+ */
 export async function examineSeals(
   files: LedgerFiles,
   checkpoint: Checkpoint,
   trust: Trust,
   rootAt: ReadonlyMap<number, Hash>,
+<<<<<<< HEAD
   existedBy: ExistedBy,
 ): Promise<{ seals: SignedCheckpoint[]; worthless: RevokedKey[]; findings: Finding[] }> {
   const { sizes, strange } = await files.sealSizes()
+=======
+  pinned = 0,
+): Promise<{ seals: SignedCheckpoint[]; findings: Finding[] }> {
+  const { sizes: all, strange } = await files.sealSizes([pinned, checkpoint.size])
+  const sizes = all.filter(size => size >= pinned)
+>>>>>>> wt-verify
   const seals: SignedCheckpoint[] = []
   const findings: Finding[] = []
   const voided: { seal: SignedCheckpoint; file: string; revocation: RevokedKey }[] = []
@@ -43,8 +53,13 @@ export async function examineSeals(
       else if (finding === undefined) seals.push(seal)
       else findings.push({ ...finding, file })
     } catch (error) {
+<<<<<<< HEAD
       if (!isOurs(error)) throw error
       findings.push({ code: error.data.revoked === true ? 'KEY_REVOKED' : 'SEAL_INVALID', what: error.message, file })
+=======
+      if (!isOurs(error) || isUnreachable(error)) throw error
+      findings.push({ code: 'SEAL_INVALID', what: error.message, file })
+>>>>>>> wt-verify
     }
   }
   const newest = seals.at(-1)?.size ?? -1

@@ -1,12 +1,16 @@
 /** What a verification is asked and what it answers: two verdicts, each from its own findings, and what no such verification can see. */
 import type { Hash } from '../lib/format/merkle.ts'
+import type { Anchor, AnchorOptions } from './anchors.ts'
 import type { Gap } from './continuity.ts'
 import type { Examination } from './examination.ts'
 import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
 import type { Pin } from './pin.ts'
 
 export interface VerifyOptions {
+  /** Where the ledger is: a directory, or an https address. */
   readonly directory: string
+  /** PEM of the authorities that are trusted for an address. Default: those of the system and NODE_EXTRA_CA_CERTS. */
+  readonly ca?: string
   /** The OpenPGP key, pinned from outside: 40 hex digits. */
   readonly fingerprint: string
   /** Armored, from outside; where absent, the ledger's own copy, which must have that fingerprint. */
@@ -17,16 +21,27 @@ export interface VerifyOptions {
   readonly pin?: string
   /** There is no pin yet: write the first. */
   readonly first?: boolean
+  /** Goes on from the pin: entries before it are not read again, but proven to be what they were. */
+  readonly incremental?: boolean
+  /** Told how many entries have been examined, of how many. */
+  readonly progress?: (examined: number, of: number) => void
   /** Whether a pin that agreed is replaced by the newer one. Default: true. */
   readonly renew?: boolean
   /** 32 bytes: opens the vault, and so makes the depth `all` possible. */
   readonly wrappingKey?: Uint8Array
   /** `envelopes`: disclosures are not examined. Default: `all` where there is a wrapping key. */
   readonly depth?: 'envelopes' | 'all'
+  /** By whose word, from outside, anchors count. */
+  readonly anchors?: AnchorOptions
   /** Unix milliseconds. Default: now. */
   readonly now?: number
+<<<<<<< HEAD
   /** The time by which something outside shows that so many entries were there, RFC 3339; undefined where nothing does. */
   readonly anchoredBefore?: (size: number) => string | undefined
+=======
+  /** That examine the entries. Default: one for each core, where the ledger is long enough. */
+  readonly threads?: number
+>>>>>>> wt-verify
 }
 
 export interface SealSummary {
@@ -42,15 +57,18 @@ export interface Verification {
   readonly findings: readonly Finding[]
   readonly origin: string | undefined
   readonly size: number
+  /** The first entry that was read: 0, unless the verification was incremental. */
+  readonly from: number
   /** Base64, as the checkpoint has it; empty where there is none. */
   readonly root: string
   /** The newest seal: a checkpoint that the pinned OpenPGP key signed. */
   readonly seal: SealSummary | undefined
   /** Time of the newest entry, by the writer's own clock. */
   readonly latest: string
+  /** The first ten thousand of them. */
   readonly gaps: readonly Gap[]
-  /** External anchors; this version writes none. */
-  readonly anchors: readonly never[]
+  /** The newest of each who vouches for this ledger, by keys from outside. */
+  readonly anchors: readonly Anchor[]
   /** What a verification such as this one cannot detect, said plainly. */
   readonly undetectable: string
 }
@@ -88,26 +106,51 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     findings,
     origin: trust?.origin,
     size: checkpoint?.size ?? 0,
+    from: x.after?.size ?? 0,
     root: checkpoint === undefined ? '' : base64(checkpoint.root),
     seal: seal === undefined ? undefined : { size: seal.size, root: base64(seal.root) },
     latest: continuity.latest,
     gaps: continuity.gaps,
-    anchors: [],
-    undetectable: findings.some(({ code }) => code === 'LEDGER_MISSING')
-      ? 'There was no ledger here to verify.'
-      : undetectable(pin),
+    anchors: x.anchors.newest,
+    undetectable:
+      checkpoint === undefined && findings.some(({ code }) => code.startsWith('LEDGER_'))
+        ? 'There was no ledger here to verify.'
+        : undetectable(pin, x.anchors.last) + passedOver(x.after),
   }
 }
 
-function undetectable(pin: Pin | undefined): string {
-  if (pin === undefined) {
+function passedOver(after: Pin | undefined): string {
+  if (after === undefined) return ''
+  const when = after.whole === undefined ? 'in an earlier verification' : `at ${after.whole}`
+  return (
+    ` Entries before ${after.size} were not read: the tiles prove that the root still covers what was pinned, and whether ` +
+    `those entries are still there to be read was last seen ${when}.`
+  )
+}
+
+/** What no key, given from outside, excludes: from the newest checkpoint on that somebody else holds or vouches for. */
+function undetectable(pin: Pin | undefined, anchor: Anchor | undefined): string {
+  const pinned = pin === undefined ? undefined : { size: pin.size, how: `pinned at ${pin.time}` }
+  const anchored = anchor === undefined ? undefined : { size: anchor.size, how: vouched(anchor) }
+  const held = anchored !== undefined && anchored.size >= (pinned?.size ?? 0) ? anchored : pinned
+  if (held === undefined) {
     return (
       'No checkpoint held elsewhere was given, and there is no anchor: whoever operates this ledger and holds its keys ' +
       'could have rewritten all of it, or have cut its end, undetected.'
     )
   }
+  const stampOnly =
+    held === anchored && anchor?.anchor === 'timestamp'
+      ? ' A time stamp says when this history was there, and not that there was no other before.'
+      : ''
   return (
-    `Whoever operates this ledger and holds its keys could have rewritten, undetected, what was appended after the ${pin.size} ` +
-    `entries pinned at ${pin.time} and before now; there is no anchor. Before that, nothing can have changed since.`
+    `Whoever operates this ledger and holds its keys could have rewritten, undetected, what was appended after the ${held.size} ` +
+    `entries ${held.how} and before now${anchor === undefined ? '; there is no anchor' : ''}. Before that, nothing can have changed since.${stampOnly}`
   )
+}
+
+const vouched = ({ anchor, by, time }: Anchor): string => {
+  if (anchor === 'witness') return `that ${by} cosigned at ${time}, by its clock,`
+  if (anchor === 'timestamp') return `that were time-stamped at ${time}, by the authority's clock,`
+  return `tagged as ${by}, at ${time} by whoever made the tag,`
 }

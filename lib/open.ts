@@ -1,4 +1,5 @@
 /** From a configuration to a guard: opens the ledger, loads the policy, asks the identity providers. */
+import { Anchoring, type AnchorNews } from './anchors/anchoring.ts'
 import { type Config, loadConfig } from './config/config.ts'
 import { Misuse } from './errors.ts'
 import { buildGuard, type Guard, type GuardParts } from './guard.ts'
@@ -17,6 +18,8 @@ export interface OpenOptions {
   readonly onEvent?: SharedOptions['onEvent']
   /** Whether a ledger is made where there is none. Default: true. */
   readonly create?: boolean
+  /** What becomes of the checkpoints that are given to witnesses. */
+  readonly onAnchor?: (news: AnchorNews) => void
 }
 
 const embedded: OpenOptions = { software: 'counterfoil', placement: 'embedded' }
@@ -70,17 +73,45 @@ export async function openGuard(config: Config, options: OpenOptions): Promise<G
   const policy = await casbinPolicy(config.policy)
   const ledger = await openLedgerOf(config, options)
   try {
-    return await buildGuard({
+    const guard = await buildGuard({
       name: config.name,
       ledger,
       policy,
       identify: configuredIdentity(config.identity),
       masking: maskTools(config),
     })
+    return anchored(guard, config, onAnchor)
   } catch (error) {
     await ledger.close()
     throw error
   }
+}
+
+/** The guard with the task beside its ledger, which ends with it. Without witnesses the task records what other processes obtained. */
+function anchored(guard: Guard, { ledger: { directory, witnesses } }: Config, tell: OpenOptions['onAnchor']): Guard {
+  const { list, quorum, everyMs } = witnesses ?? { list: [], quorum: 0, everyMs: 60_000 }
+  const told = tell === undefined ? {} : { tell }
+  const anchoring = new Anchoring({
+    directory,
+    ledger: guard.ledger,
+    witnesses: list,
+    quorum,
+    everyMs,
+    ...told,
+  }).start()
+  void anchoring.round()
+  const close = async () => {
+    await anchoring.stop()
+    await guard.close()
+    await anchoring.last()
+  }
+  let closing: Promise<void> | undefined
+  return Object.assign(Object.create(guard) as Guard, {
+    close: () => {
+      closing ??= close()
+      return closing
+    },
+  })
 }
 
 const maskTools = ({ masking }: Config) =>

@@ -68,7 +68,7 @@ describe('the samples of the README', () => {
     expect(samples.size).toBe(fences - pictures)
     // biome-ignore format: a list
     expect([...samples.keys()]).toEqual([
-      'try', 'gateway', 'grant', 'express', 'counterfoil.yaml', 'controls.yaml', 'policy.csv', 'pool', 'ci', 'bundle', 'stranger',
+      'try', 'gateway', 'grant', 'express', 'counterfoil.yaml', 'controls.yaml', 'policy.csv', 'pool', 'ci', 'github', 'gitlab', 'witness', 'prove', 'bundle', 'stranger',
     ])
   })
 
@@ -236,6 +236,40 @@ describe('the gateway of the README', () => {
   interop('psql', 'was asked with psql', async () => {
     expect(await query("psql -At -c 'select name from customers'")).toMatchObject({ status: 0 })
   })
+})
+
+describe('what others vouch for, of the README', () => {
+  it(
+    'is cosigned by a witness, verified with its key, and an entry of it proved',
+    async () => {
+      const where = folder()
+      const environment: Record<string, string> = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/crm' }
+      const port = await freePort()
+      const made = await good('counterfoil init --name crm', where)
+      environment.FINGERPRINT = /^\s+([0-9A-F]{40})$/m.exec(made)![1]!
+      for (const line of linesOf('witness').map(text => text.replaceAll('8440', port))) {
+        if (line.startsWith('counterfoil witness serve')) {
+          const command = line.replace(/ &.*$/, ` --address 127.0.0.1:${port}`)
+          running.push(await start(['sh', '-c', `exec ${command}`], /"message":"witness"/, where, environment))
+          const { openGuard } = await import('../lib/open.ts')
+          const config = await loadConfig(join(where, 'counterfoil.yaml'), { env: environment })
+          await (await openGuard(config, { software: 'counterfoil/test', placement: 'gateway' })).close()
+          continue
+        }
+        const text = await good(line, where, environment)
+        environment.WITNESS_KEY ??= text.split('\n')[0]!
+        environment.LOG ??= /--origin (\S+)/.exec(text)?.[1] ?? ''
+        if (environment.LOG === '') delete environment.LOG
+        if (line.startsWith('counterfoil verify'))
+          expect(text).toMatch(/witness w1\.example vouches for (\d+) of \1 entries/)
+      }
+      environment.LOG_KEY = environment.LOG!.slice('crm='.length)
+      for (const line of linesOf('prove')) await good(line, where, environment)
+      writeFileSync(join(where, 'entry-1.tlog-proof.entry'), '{}')
+      expect((await shell(linesOf('prove')[1]!, where, environment)).status).toBe(exit.broken)
+    },
+    slow,
+  )
 })
 
 const compiles = {
@@ -462,7 +496,12 @@ describe('what the documents name', () => {
       const registers = (await import(join(root, 'cli/commands', file))) as Record<string, (program: Command) => void>
       registers[name]!(program)
     }
-    const known = new Map(program.commands.map(command => [command.name(), command.options.map(option => option.long)]))
+    const known = new Map(
+      program.commands.map(command => [
+        command.name(),
+        [command, ...command.commands].flatMap(one => one.options.map(option => option.long)),
+      ]),
+    )
     const text = ['README.md', 'CONTRIBUTING.md'].map(read).join('\n')
     const named = [...text.matchAll(/(?:^|`)counterfoil ([a-z-]+)([^`#\n]*)/gm)]
     expect(named.length).toBeGreaterThan(10)
@@ -491,7 +530,7 @@ function* documentsIn(path: string): Generator<string> {
 
 /** Files that a ledger, a bundle or a user's folder holds, and not this repository. */
 const elsewhere =
-  /^(keys|proofs|samples|populations|results|report\/(rows|entries)|recordings|oscal|imports|log|state|views|statements|mapping|config|ledger)\/|^(MANIFEST\.json|README\.html|VERIFY\.txt|verify-inclusion\.sh|keys\.json|counterfoil\.yaml|controls\.yaml|policy\.csv|agents\.yaml|entries\.jsonl|expected\.json|pin)$/
+  /^(keys|anchors|proofs|samples|populations|results|report\/(rows|entries)|recordings|oscal|imports|log|state|views|statements|mapping|config|ledger)\/|^(MANIFEST\.json|README\.html|VERIFY\.txt|verify-inclusion\.sh|keys\.json|counterfoil\.yaml|controls\.yaml|policy\.csv|agents\.yaml|entries\.jsonl|expected\.json|pin)$/
 
 /** From the document's own folder, or from the root. */
 const somewhere = (document: string, path: string) =>

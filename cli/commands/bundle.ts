@@ -7,6 +7,7 @@ import { Misuse } from '../../lib/errors.ts'
 import { bundleOf } from '../evidence.ts'
 import { exit } from '../exit.ts'
 import { colour, type Output, output } from '../output.ts'
+import { collect } from '../values.ts'
 
 interface Options {
   readonly config: string
@@ -23,8 +24,6 @@ interface Options {
   readonly actions: 'none' | 'approved' | 'all'
   readonly json?: boolean
 }
-
-const collect = (value: string, before: readonly string[]) => [...before, value]
 
 export function bundle(program: Command): void {
   program

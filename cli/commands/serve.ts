@@ -18,8 +18,11 @@ export function serve(program: Command): void {
       const told = new Promise<string>(resolve => {
         for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name))
       })
-      const running = await start(await loadConfig(options.config), log)
-      log.warn('no anchor is configured: whoever operates this ledger could rewrite it undetected')
+      const config = await loadConfig(options.config)
+      const running = await start(config, log)
+      if (config.ledger.witnesses === undefined) {
+        log.warn('no witness is configured: whoever operates this ledger could rewrite it undetected')
+      }
       let stopping = false
       let reloaded = Promise.resolve()
       // One after another: the files as they were must not come after the files as they are. Listened to until the end, since a

@@ -1,78 +1,166 @@
-/** `counterfoil verify`: whether a ledger is what it was, against a key and a checkpoint from outside. */
-import { readFile } from 'node:fs/promises'
+/** `counterfoil verify`: whether ledgers are what they were, each against a key and a checkpoint from outside. */
+import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { verifyLedger } from '../../evidence/index.ts'
+import {
+  type AnchorOptions,
+  type Verdict,
+  type Verification,
+  type VerifyOptions,
+  verifyLedger,
+} from '../../evidence/index.ts'
 import { Misuse } from '../../lib/errors.ts'
+import { annotations } from '../annotations.ts'
 import { ledgerConclusion } from '../conclusion.ts'
-import { output } from '../output.ts'
+import { junit, type Verified } from '../junit.ts'
+import { type Output, output, visible } from '../output.ts'
+import { progressOn } from '../progress.ts'
 import { printFindings, printSteps, printVerdict, trusted, verdictStatus } from '../trust.ts'
+import { collect, count } from '../values.ts'
 
 interface Options {
   readonly key: string
-  readonly pin?: string
+  readonly pin: readonly string[]
   readonly first?: boolean
+  readonly incremental?: boolean
   readonly vault?: string
   readonly depth?: 'envelopes' | 'all'
+  readonly witness: readonly string[]
+  readonly quorum?: number
+  readonly tsa?: string
+  readonly git?: string
+  readonly ca?: string
+  readonly junit?: string
   readonly json?: boolean
 }
 
 export function verify(program: Command): void {
   program
     .command('verify')
-    .description('verify a ledger against a key and a checkpoint that come from outside it')
-    .argument('<ledger>', "the ledger's directory")
+    .description('verify ledgers against a key and a checkpoint that come from outside them')
+    .argument(
+      '<ledger...>',
+      "a ledger's directory, or the https address where it is published; several of the same key",
+    )
     .requiredOption(
       '--key <where>',
       'the OpenPGP fingerprint, or the file of the certificate, as given to you from outside',
     )
     .option(
       '--pin <file>',
-      "this verifier's own checkpoint, kept where the ledger's operators cannot write; renewed on success",
+      "this verifier's own checkpoint, kept where the ledger's operators cannot write; renewed on success. One for each ledger",
+      collect,
+      [],
     )
     .option('--first', 'there is no pin yet: write the first')
+    .option('--incremental', 'go on from the pin: entries before it are proven, and not read again')
     .option('--vault <file>', "the vault's key (keys/vault.key), to examine disclosures too")
     .option('--depth <depth>', 'envelopes, or all (needs --vault)')
-    .option('--json', 'print one JSON document')
-    .action(async (ledger: string, options: Options) => {
+    .option('--witness <vkey>', "a witness's verifier key, from outside; repeatable", collect, [])
+    .option('--quorum <n>', 'how many of the witnesses must have cosigned (default: one)', count('--quorum'))
+    .option('--tsa <file>', 'certificates (PEM) of timestamping authorities that you trust')
+    .option('--git <folder>', 'a repository outside, in which checkpoints of these ledgers were tagged')
+    .option('--ca <file>', 'authorities to trust for an https address, in place of those of the system')
+    .option('--junit <file>', 'also write what was found as JUnit XML')
+    .option('--json', 'print one JSON document; of several ledgers, a list')
+    .action(async (ledgers: string[], options: Options) => {
+      requireSense(ledgers, options)
       const out = output(options.json === true)
-      const { first, depth } = options
-      if (depth !== undefined && !['envelopes', 'all'].includes(depth)) {
-        throw new Misuse('ERR_OPTION_INVALID', '--depth is envelopes or all')
+      const given = await optionsOf(options)
+      const all: Verified[] = []
+      for (const [i, ledger] of ledgers.entries()) {
+        const pin = options.pin[i]
+        const progress = progressOn(process.stderr, visible(ledger))
+        const watched = options.json === true ? {} : { progress }
+        const verification = await verifyLedger({
+          directory: ledger,
+          ...given,
+          ...watched,
+          ...(pin === undefined ? {} : { pin }),
+        }).finally(() => progress.end())
+        all.push({ ledger, verification })
+        if (!out.json) print(out, verification, ledgers.length > 1 ? ledger : undefined)
       }
-      if (depth === 'all' && options.vault === undefined) {
-        throw new Misuse('ERR_OPTION_INVALID', "--depth all needs --vault: the file of the vault's key")
-      }
-      if (first === true && options.pin === undefined) {
-        throw new Misuse('ERR_OPTION_INVALID', '--first needs --pin: the file where the first pin is to be kept')
-      }
-      const wrappingKey = options.vault === undefined ? undefined : await vaultKey(options.vault)
-      const result = await verifyLedger({
-        directory: ledger,
-        ...(await trusted(options.key)),
-        ...(options.pin === undefined ? {} : { pin: options.pin }),
-        ...(first === undefined ? {} : { first }),
-        ...(wrappingKey === undefined ? {} : { wrappingKey }),
-        ...(depth === undefined ? {} : { depth }),
-      })
-      process.exitCode = verdictStatus(result.verdict)
-      out.result(result, () => {
-        printSteps(out, result.steps)
-        printFindings(out, result.findings)
-        out.line()
-        out.line(`integrity:    ${result.integrity.verdict}: ${result.integrity.detail}`)
-        out.line(`completeness: ${result.completeness.verdict}: ${result.completeness.detail}`)
-        out.line(result.undetectable)
-        printVerdict(out, result.verdict, ledgerConclusion(result))
-      })
+      process.exitCode = verdictStatus(worstOf(all.map(({ verification }) => verification.verdict)))
+      if (options.junit !== undefined) await writeReport(options.junit, junit(all))
+      if (!out.json && process.env.GITHUB_ACTIONS === 'true') for (const line of annotations(all)) out.line(line)
+      const results = all.map(({ verification }) => verification)
+      out.result(results.length === 1 ? results[0] : results, () => {})
     })
 }
 
 /** @throws Misuse ERR_OPTION_INVALID */
-export async function vaultKey(file: string, option = '--vault'): Promise<Buffer> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+function requireSense(ledgers: readonly string[], { pin, first, incremental, depth, vault }: Options): void {
+  const requires = (holds: boolean, what: string) => {
+    if (!holds) throw new Misuse('ERR_OPTION_INVALID', what)
+  }
+  requires(depth === undefined || ['envelopes', 'all'].includes(depth), '--depth is envelopes or all')
+  requires(depth !== 'all' || vault !== undefined, "--depth all needs --vault: the file of the vault's key")
+  requires(first !== true || pin.length > 0, '--first needs --pin: the file where the first pin is to be kept')
+  requires(incremental !== true || pin.length > 0, '--incremental needs --pin: the checkpoint to go on from')
+  requires(incremental !== true || depth !== 'all', '--incremental examines envelopes: --depth all reads everything')
+  const each = `each ledger has a pin of its own: ${ledgers.length} ledgers, ${pin.length} pins`
+  requires(pin.length === 0 || pin.length === ledgers.length, each)
+  requires(new Set(pin).size === pin.length, 'two ledgers cannot share a pin')
+}
+
+type Given = Omit<VerifyOptions, 'directory' | 'pin' | 'progress'>
+
+async function optionsOf(options: Options): Promise<Given> {
+  const { key, first, incremental, vault, depth, ca } = options
+  const wrappingKey = vault === undefined ? undefined : await vaultKey(vault)
+  const authorities = ca === undefined ? undefined : await readText('--ca', ca)
+  return {
+    ...(await trusted(key)),
+    ...(first === undefined ? {} : { first }),
+    ...(incremental === undefined ? {} : { incremental }),
+    ...(wrappingKey === undefined ? {} : { wrappingKey }),
+    ...(depth === undefined ? {} : { depth }),
+    ...(authorities === undefined ? {} : { ca: authorities }),
+    anchors: await anchorsOf(options),
+  }
+}
+
+/** @throws Misuse ERR_OPTION_INVALID */
+async function anchorsOf({ witness, quorum, tsa, git }: Options): Promise<AnchorOptions> {
+  return {
+    witnesses: witness,
+    ...(quorum === undefined ? {} : { quorum }),
+    ...(tsa === undefined ? {} : { authorities: await readText('--tsa', tsa) }),
+    ...(git === undefined ? {} : { git }),
+  }
+}
+
+const severity: readonly Verdict[] = ['OK', 'INCOMPLETE', 'TAMPERED']
+const worstOf = (verdicts: readonly Verdict[]): Verdict => severity.findLast(one => verdicts.includes(one))!
+
+function print(out: Output, result: Verification, ledger: string | undefined): void {
+  if (ledger !== undefined) out.line(ledger)
+  printSteps(out, result.steps)
+  printFindings(out, result.findings)
+  out.line()
+  out.line(`integrity:    ${result.integrity.verdict}: ${result.integrity.detail}`)
+  out.line(`completeness: ${result.completeness.verdict}: ${result.completeness.detail}`)
+  out.line(result.undetectable)
+  printVerdict(out, result.verdict, ledgerConclusion(result))
+  if (ledger !== undefined) out.line()
+}
+
+/** @throws Misuse ERR_OPTION_INVALID */
+async function writeReport(file: string, text: string): Promise<void> {
+  await writeFile(file, text).catch((error: unknown) => {
+    throw new Misuse('ERR_OPTION_INVALID', `--junit ${file}: the file cannot be written`, {}, error)
+  })
+}
+
+/** @throws Misuse ERR_OPTION_INVALID */
+const readText = (option: string, file: string): Promise<string> =>
+  readFile(file, 'utf8').catch((error: unknown) => {
     throw new Misuse('ERR_OPTION_INVALID', `${option} ${file}: the file cannot be read`, {}, error)
   })
-  const key = Buffer.from(text.trim(), 'base64url')
+
+/** @throws Misuse ERR_OPTION_INVALID */
+export async function vaultKey(file: string, option = '--vault'): Promise<Buffer> {
+  const key = Buffer.from((await readText(option, file)).trim(), 'base64url')
   if (key.length !== 32) throw new Misuse('ERR_OPTION_INVALID', `${option} ${file}: not 32 bytes in base64url`)
   return key
 }

@@ -56,6 +56,7 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   'vault-rewrapped':    e => ({ word: 'ledger',  tone: 'warn',  what: `the vault's key is ${e.to} now, no longer ${e.from}`, details: [[3, count(e.slots, 'slot')]] }),
   'key-rotated':        e => ({ word: 'key',     tone: 'warn',  what: `the ${e.key} key is now ${e.new}` }),
   'key-revoked':        e => ({ word: 'key',     tone: 'bad',   what: `the ${e.key} key ${e.revoked} is revoked: ${e.reason}` }),
+  anchored:             e => ({ word: 'anchor',  tone: 'good',  what: `${e.anchor} ${e.by}: ${e.size} entries`, details: [[3, e.at]] }),
 }
 
 /** @param batch entries that were read together, in order. @returns events in the order of what began them */

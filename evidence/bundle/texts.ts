@@ -19,7 +19,8 @@ for h in $(sed -n '3,/^$/p' "$p"); do
 [ "$sn" = 0 ] && [ "$r" = "$want" ] && echo "entry $1: included" || { echo "entry $1: NOT included"; exit 1; }
 `
 
-export function verifyText({ material, fingerprint, origin }: Shown): string {
+/** @param proved an entry whose proof is in the bundle, if any: the text shows how that one is checked */
+export function verifyText({ material, fingerprint, origin }: Shown, proved: number | undefined): string {
   return `HOW TO CHECK THIS BUNDLE
 
 You need the fingerprint of the signing key from its owner, by another way than this bundle. It should be
@@ -44,8 +45,9 @@ A key that you find only here proves nothing.
 
 3. One entry: that it is in the tree that log/checkpoint.closing signs. Those with a proof are in proofs/. An entry's own text is
    line INDEX - OPENING + 1 of log/entries.jsonl, where OPENING is line 2 of log/checkpoint.opening, or 0 where there is none.
+   verify-inclusion.sh is a few lines of sh over sha256sum, base64, basenc and od: read it first.${proved === undefined ? '' : ` For entry ${proved}:`}
 
-    sh verify-inclusion.sh INDEX
+    sh verify-inclusion.sh ${proved ?? 'INDEX'}
 
 4. A test, run again: load the views into stock DuckDB, and paste the population and the query of its exceptions.
 
@@ -120,7 +122,7 @@ export function limitations({ material, views, runs, coverage }: Shown): string[
         ]
       : []),
     material.ledger.undetectable,
-    "Times are those of the recording machine's clock; there is no external time stamp.",
+    "Times are those of the recording machine's clock; what others vouched for at which time stands in the ledger, and not in this bundle.",
     'state/opening.json holds entries from before the opening checkpoint, each proved to be in the ledger. That none which matters is left out there is for the ledger itself to show.',
     views.policies.every(row => row.rules_disclosed === true)
       ? 'That an approver held the required role is told again from the disclosed rules; that these were the right rules, and that the person was who the key says, is for others to show.'

@@ -9,7 +9,7 @@ import { type Entry, parseEntry } from '../../lib/format/entry.ts'
 import { tileFill, tileWidth } from '../../lib/format/layout.ts'
 import { decodeSealed, type SealedDisclosure } from '../../lib/format/vault.ts'
 import { LedgerFiles } from '../ledger-files.ts'
-import { cut } from '../tree.ts'
+import { cut } from '../stored.ts'
 import { LogReader } from './log-reader.ts'
 
 export interface LiveEntry {

@@ -1,16 +1,27 @@
 /** The steps over everything recorded: the tree recomputed, the seals held against it, what entries say, and what they disclose. */
-import { isOurs } from '../../lib/errors.ts'
 import { parseEntry } from '../../lib/format/entry.ts'
+import { tileWidth } from '../../lib/format/layout.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
 import { examineAttachment } from '../attachments.ts'
+<<<<<<< HEAD
 import { examineCertificates, examineEpoch } from '../beside.ts'
 import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
 import type { KeyEntry } from '../key-entries.ts'
 import { sayRevoked } from '../revoked-keys.ts'
+=======
+import { examineCertificate, examineEpoch } from '../beside.ts'
+import { bundlesAgain, bundlesOf, entriesAgain } from '../bundles.ts'
+import { Vault } from '../disclosures.ts'
+import type { Examination } from '../examination.ts'
+import type { Finding } from '../finding.ts'
+import { Findings } from '../findings.ts'
+import { readTags, type Tag } from '../git-tags.ts'
+>>>>>>> wt-verify
 import { examineSeals } from '../seals.ts'
-import { examineTree } from '../tree.ts'
+import { type Stored, summariesOf } from '../stored.ts'
+import { examineTree, treeOf } from '../tree.ts'
 import { base64 } from '../verification.ts'
 import { need, skip } from './step.ts'
 
@@ -18,23 +29,43 @@ export async function checkTree(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
   const sizes = new Set<number>([checkpoint.size])
   if (x.pin !== undefined) sizes.add(x.pin.size)
-  for (const size of (await files.sealSizes().catch(() => ({ sizes: [] }))).sizes) sizes.add(size)
-  const malformed: Finding[] = []
-  const { findings, entries, rootAt } = await examineTree(files, checkpoint, sizes, (index, bytes, file) => {
-    try {
-      x.add(index, bytes, parseEntry(bytes))
-    } catch (error) {
-      if (!isOurs(error)) throw error
-      malformed.push({ code: 'ENTRY_MALFORMED', what: `entry ${index}: ${error.message}`, index, file })
+  const begin = x.after?.size ?? 0
+  const { sizes: seals } = await files.sealSizes().catch(() => ({ sizes: [] }))
+  const { sizes: anchors } = await files.anchorSizes().catch(() => ({ sizes: [] }))
+  const tags = (await readOutside(x)).map(({ size }) => size)
+  for (const size of [...seals, ...anchors, ...tags]) if (size >= begin) sizes.add(size)
+  const malformed = new Findings<Finding>()
+  const visit = (stored: Stored) => {
+    malformed.addAll(stored.malformed)
+    x.options.progress?.(Math.min(checkpoint.size, (stored.n + 1) * tileWidth), checkpoint.size)
+    for (const { index, place, summary } of summariesOf(stored)) {
+      if (index < begin) continue
+      x.sum(index, summary)
+      const bytes = stored.bytes.get(place)
+      if (bytes !== undefined) x.add(index, bytes, parseEntry(bytes))
     }
-  })
-  x.findings.addAll(findings)
-  x.findings.addAll(malformed)
+  }
+  // Within these a root is wanted, and not only behind them.
+  const leaves = new Set([...sizes].filter(size => size % tileWidth !== 0).map(size => Math.floor(size / tileWidth)))
+  const before = await treeOf(files, Math.floor(begin / tileWidth) * tileWidth, checkpoint.size)
+  const bundles = bundlesOf(x, { from: before.size / tileWidth, leaves, bytes: x.keep ? 'all' : 'rare' })
+  const question = { files, checkpoint, sizes, from: before, visit }
+  const { findings, entries, rootAt } = await examineTree(question, bundles)
+  x.findings.merge(findings)
+  x.findings.merge(malformed)
   // Roots of altered entries show no fork: that is two signed trees that disagree. The alteration is named already.
   const entire = rootAt.get(checkpoint.size)
   if (entire !== undefined && sameHash(entire, checkpoint.root)) x.rootAt = rootAt
   comparePin(x)
-  return `${entries} entries and every tile give the signed root`
+  if (x.after === undefined) return `${entries} entries and every tile give the signed root`
+  return `the ${entries} entries from the pin's last bundle on, and the tiles before it, give the signed root`
+}
+
+/** Tags name sizes that the ledger itself may not know of: their roots are wanted too. */
+async function readOutside(x: Examination): Promise<readonly Tag[]> {
+  const { git } = x.anchorKeys
+  if (git !== undefined && x.trust !== undefined) x.tags = await readTags(git, x.trust.origin)
+  return x.tags
 }
 
 /** By the entries themselves, where the tiles gave no proof. */
@@ -48,6 +79,7 @@ function comparePin({ pin, rootAt, findings }: Examination): void {
 
 export async function checkSeals(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
+<<<<<<< HEAD
   const existedBy = (size: number) => x.existedBy(size)
   const { seals, worthless, findings } = await examineSeals(files, checkpoint, trust, x.rootAt, existedBy)
   x.seals.push(...seals)
@@ -57,14 +89,46 @@ export async function checkSeals(x: Examination): Promise<string> {
   const [of] = worthless
   const also = of === undefined ? '' : `; ${worthless.length} more are not counted: their key is ${sayRevoked(of)}`
   return `${x.seals.length}, the newest over ${newest.size} entries${also}`
+=======
+  const { seals, findings } = await examineSeals(files, checkpoint, trust, x.rootAt, x.after?.size)
+  x.seals.push(...seals)
+  x.findings.addAll(findings)
+  const newest = x.seals.at(-1)
+  const unlisted = files.directory === undefined ? '; others than the newest cannot be listed at an address' : ''
+  const since = x.after === undefined ? '' : ' since the pin'
+  if (newest === undefined) return `none${x.after === undefined ? ' yet' : since}${unlisted}`
+  return `${x.seals.length}${since}, the newest over ${newest.size} entries${unlisted}`
+>>>>>>> wt-verify
 }
 
 export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
+<<<<<<< HEAD
   x.findings.addAll(x.meaning.findings)
   for (const finding of strayKeyEntries(x)) x.findings.add(finding)
   x.findings.addAll(await examineCertificates(files, x.taken, x.keyEntriesInTree, x.sealKey))
   x.findings.addAll(await examineEpoch(files, x.taken))
+=======
+  const besides = async () => {
+    x.findings.addAll(await examineCertificate(files, x.taken))
+    x.findings.addAll(await examineEpoch(files, x.taken))
+  }
+  if (x.after !== undefined) {
+    const left = x.meaning.leaveDoubts()
+    const more = left === 0 ? '' : `; ${left} have ids of before the pin, and were not compared with entries there`
+    x.findings.merge(x.meaning.findings)
+    await besides()
+    return `${x.strict} entries since the pin are in the strict format${more}`
+  }
+  if (x.meaning.doubtful > 0) {
+    for await (const stored of bundlesAgain(x, 'rare')) {
+      for (const { index, summary } of summariesOf(stored)) x.meaning.lookAgain(index, summary)
+    }
+  }
+  x.meaning.settleDoubts()
+  x.findings.merge(x.meaning.findings)
+  await besides()
+>>>>>>> wt-verify
   return `${x.strict} of ${checkpoint.size} entries are in the strict format`
 }
 
@@ -101,6 +165,7 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   if (x.erasures.all.length > 0) x.erasures.learn(x.records.map(({ entry }) => entry))
   let opened = 0
   let attachments = 0
+<<<<<<< HEAD
   const erased = { disclosures: 0, attachments: 0, by: new Set<number>() }
   for (const [i, record] of x.records.entries()) {
     const found = await vault.open(record.index, record.entry)
@@ -112,11 +177,19 @@ export async function checkDisclosures(x: Examination): Promise<string> {
     }
     if (entry.kind === 'attachment' && found.erased !== undefined) erased.attachments += 1
     else if (entry.kind === 'attachment') {
+=======
+  let place = 0
+  for await (const { index, entry } of entriesAgain(x)) {
+    const found = await vault.open(index, entry)
+    opened += Object.keys(found.values).length
+    if (entry.kind === 'attachment') {
+>>>>>>> wt-verify
       const finding = await examineAttachment(files, vault, trust.origin, { index, entry, opened: found })
       if (finding !== undefined) x.findings.add(finding)
       attachments += 1
     }
-    if (x.keep) x.records[i] = { ...record, opened: found }
+    if (x.keep) x.records[place] = { ...x.records[place]!, opened: found }
+    place += 1
   }
   await vault.examineSlots()
   await vault.examineErasures()
@@ -130,6 +203,6 @@ export async function checkDisclosures(x: Examination): Promise<string> {
 
 export async function checkContinuity(x: Examination): Promise<string> {
   need(x.checkpoint)
-  x.findings.addAll(x.continuity.findings)
+  x.findings.merge(x.continuity.findings)
   return `no gap in the writers' counters and heartbeats; newest entry ${x.continuity.latest}`
 }

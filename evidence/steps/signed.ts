@@ -5,8 +5,12 @@ import type { SignedCheckpoint } from '../../lib/format/checkpoint.ts'
 import { type EntryOf, parseEntry } from '../../lib/format/entry.ts'
 import { checkpointFile } from '../../lib/format/layout.ts'
 import type { Examination } from '../examination.ts'
+<<<<<<< HEAD
 import { followKeys, KeyError } from '../key-chain.ts'
 import { findKeyEntries } from '../key-entries.ts'
+=======
+import { isUnreachable } from '../finding.ts'
+>>>>>>> wt-verify
 import { LedgerFiles } from '../ledger-files.ts'
 import { readPin } from '../pin.ts'
 import { sayRevoked, voids } from '../revoked-keys.ts'
@@ -15,11 +19,11 @@ import { need, skip } from './step.ts'
 
 export async function openLedger(x: Examination): Promise<string> {
   try {
-    x.files = await LedgerFiles.open(x.options.directory)
+    x.files = await LedgerFiles.open(x.options.directory, x.options.ca)
     x.checkpoint = await settledCheckpoint(x.files)
     return `a checkpoint of ${x.checkpoint.size} entries`
   } catch (error) {
-    if (!isOurs(error)) throw error
+    if (!isOurs(error) || error.name === 'Misuse' || isUnreachable(error)) throw error
     const code = error.code === 'ERR_LEDGER_MISSING' ? 'LEDGER_MISSING' : 'CHECKPOINT_MALFORMED'
     return x.fail({ code, what: error.message, ...(x.files === undefined ? {} : { file: checkpointFile }) })
   }
@@ -38,6 +42,13 @@ async function settledCheckpoint(files: LedgerFiles): Promise<SignedCheckpoint> 
 
 export async function establishTrust(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
+<<<<<<< HEAD
+=======
+  const certificate = x.options.certificate ?? (await files.certificate().catch(unlessUnreachable))
+  if (certificate === undefined) {
+    return x.fail({ code: 'KEY_SUBSTITUTED', what: 'no certificate of the pinned key', file: certificateFile })
+  }
+>>>>>>> wt-verify
   if (checkpoint.size === 0) skip('an empty ledger has no entry 0')
   const opened = await entryZero(files)
   if (opened === undefined) {
@@ -66,11 +77,21 @@ export async function establishTrust(x: Examination): Promise<string> {
   return sayTrust(x.trust, x.fingerprint)
 }
 
+<<<<<<< HEAD
 /** From outside for the pinned key; for others, and where none was given, the ledger's own copies. */
 const certificates = (x: Examination, files: LedgerFiles) => async (fingerprint: string) => {
   if (fingerprint === x.fingerprint && x.options.certificate !== undefined) return x.options.certificate
   return files.certificateOf(fingerprint)
 }
+=======
+const unlessUnreachable = (error: unknown): undefined => {
+  if (isUnreachable(error)) throw error
+}
+
+/** What the ledger says is its key: shown beside the pinned one, and trusted for nothing. */
+const printable = (sealKey: string | undefined) =>
+  sealKey !== undefined && /^[0-9a-fA-F]{40}$/.test(sealKey) ? sealKey.toUpperCase() : undefined
+>>>>>>> wt-verify
 
 async function entryZero(files: LedgerFiles): Promise<EntryOf<'opened'> | undefined> {
   try {
@@ -78,7 +99,7 @@ async function entryZero(files: LedgerFiles): Promise<EntryOf<'opened'> | undefi
     const entry = parseEntry(bytes.subarray(2, 2 + bytes.readUInt16BE(0)))
     return entry.kind === 'opened' ? entry : undefined
   } catch (error) {
-    if (!isOurs(error) && !(error instanceof RangeError)) throw error
+    if (isUnreachable(error) || (!isOurs(error) && !(error instanceof RangeError))) throw error
     return undefined
   }
 }

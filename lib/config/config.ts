@@ -1,6 +1,7 @@
 /** What a configuration says, read: counterfoil.yaml and every file that it names, with all that is wrong reported at once. */
 import type { KeyObject } from 'node:crypto'
 import { resolve } from 'node:path'
+import type { WitnessPlace } from '../anchors/anchoring.ts'
 import type { Clock } from '../clock.ts'
 import type { Control } from '../control.ts'
 import type { AgentRule } from '../identity/agents.ts'
@@ -29,6 +30,7 @@ export interface Config {
     readonly shared: boolean
     /** Under which name this process appends. */
     readonly writer: string
+    readonly witnesses?: WitnessSettings
   }
   readonly identity: {
     readonly people: readonly OidcSettings[]
@@ -53,6 +55,13 @@ export interface Config {
 export type SealKeySettings =
   | { readonly armored: Secret; readonly passphrase?: Secret }
   | { readonly gpg: { readonly fingerprint: string; readonly home?: string; readonly program?: string } }
+
+export interface WitnessSettings {
+  readonly list: readonly WitnessPlace[]
+  /** How many of them should cosign each time. */
+  readonly quorum: number
+  readonly everyMs: number
+}
 
 export interface OidcSettings {
   readonly issuer: string

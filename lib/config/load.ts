@@ -17,6 +17,7 @@ import { type ListenerReader, readAddress, readListeners } from './listeners.ts'
 import { ed25519, isIssuer, isKey, shown, spaceOf } from './material.ts'
 import { agentsFile, type ConfigFile, configFile, controlsFile } from './schema.ts'
 import { resolveSecret, Secret } from './secrets.ts'
+import { readWitnesses } from './witnesses.ts'
 import { type Path, readYaml, type YamlFile } from './yaml.ts'
 
 /** Rights about the vault are on `ledger/vault`. */
@@ -109,7 +110,7 @@ export class Loader {
   }
 
   #ledger({ name, ledger }: ConfigFile, source: YamlFile): Config['ledger'] | undefined {
-    const { directory, keys, heartbeat, shared = false } = ledger
+    const { directory, keys, heartbeat, witnesses, shared = false } = ledger
     const at = (...path: string[]) => ['ledger', 'keys', ...path]
     const note = this.#secret(keys.note, at('note'), source)
     const noteKey = note === undefined ? undefined : ed25519(note)
@@ -141,6 +142,9 @@ export class Loader {
       disk: { warn: spaceOf(ledger.disk?.warn ?? '2GiB'), refuse: spaceOf(ledger.disk?.refuse ?? '500MiB') },
       shared,
       writer,
+      ...(witnesses === undefined
+        ? {}
+        : { witnesses: readWitnesses(witnesses, (...args) => this.#report(source, ...args)) }),
     }
   }
 

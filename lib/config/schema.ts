@@ -107,6 +107,21 @@ export const configFile = z
         .describe(
           'Under which name this process appends; where shared, each has its own. The name above where left out',
         ),
+      witnesses: z
+        .strictObject({
+          quorum: z.int().min(1, { error: 'one at least' }).optional().describe('All that are listed, where left out'),
+          every: duration.optional().describe('10m where left out'),
+          list: z
+            .array(
+              z.strictObject({
+                key: z.string().describe("The witness's verifier key: NAME+ID+BASE64, of type 4"),
+                url: z.string().describe('Its submission prefix; /add-checkpoint is put behind it'),
+              }),
+            )
+            .min(1, { error: 'name one witness at least' }),
+        })
+        .optional()
+        .describe('Who cosigns checkpoints, so that whoever holds the keys cannot rewrite the ledger unseen'),
     }),
     identity: z.strictObject({
       people: z

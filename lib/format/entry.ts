@@ -8,7 +8,7 @@ import { type Json, parseCanonical } from './canonical.ts'
 import { order } from './order.ts'
 import { check, type Field, type FieldsOf, jsonSchema, list, oneOf, optional, record, type Shape } from './shape.ts'
 import { longestEntry } from './tile.ts'
-import { writtenAs } from './written.ts'
+import { type Written, writtenAs } from './written.ts'
 
 export const formatVersion = 1
 
@@ -16,7 +16,7 @@ export const formatVersion = 1
 const laterKinds: Readonly<Record<string, number>> = {
   ...{ attachment: 2, event: 2, 'events-lost': 2 },
   ...{ erasure: 3, 'custody-refused': 3, 'hold-placed': 3, 'hold-released': 3, 'vault-rewrapped': 3 },
-  ...{ 'key-rotated': 3, 'key-revoked': 3 },
+  ...{ 'key-rotated': 3, 'key-revoked': 3, anchored: 3 },
 }
 
 export const versionOf = (kind: string): number => laterKinds[kind] ?? formatVersion
@@ -149,6 +149,11 @@ export const kinds = {
     key: oneOf('note', 'seal'), revoked: 'word', reason: oneOf('compromised', 'superseded', 'retired'), at: 'time', certification: 'text',
     certificate: optional('digest'),
   },
+  /**
+   * Somebody else's word for the tree of `size` entries, kept under anchors/: `file` is its SHA-256. `by`: the witness's name, the SHA-256
+   * of the authority's certificate in hex, or the tag's name; `at`: by the clock of whoever that is.
+   */
+  anchored: { anchor: oneOf('witness', 'timestamp', 'git'), by: 'word', size: 'count', root: 'digest', file: 'digest', at: 'time' },
 } as const satisfies Record<string, Record<string, Field>>
 
 export type Kind = keyof typeof kinds
@@ -165,7 +170,13 @@ export interface Access {
 
 const shapeOf = (kind: Kind) => record({ kind: oneOf(kind), ...head, ...kinds[kind] })
 const shapes = new Map<string, ReturnType<typeof shapeOf>>(kindNames.map(kind => [kind, shapeOf(kind)]))
-const patterns = new Map<unknown, RegExp>(kindNames.map(kind => [kind, writtenAs(shapeOf(kind))]))
+
+/** What a reader of many entries wants of each: where they begin in the bytes is found while the bytes are checked. */
+const wanted = ['v', 'id', 'time', 'writer', 'seq', 'sd', 'exchange', 'interval', 'verdict'] as const
+const place = Object.fromEntries(wanted.map((name, i) => [name, i])) as Readonly<
+  Record<(typeof wanted)[number], number>
+>
+const patterns = new Map<string, Written>(kindNames.map(kind => [kind, writtenAs(shapeOf(kind), wanted)]))
 
 /** @returns the entry's canonical bytes. @throws LedgerError ERR_ENTRY_MALFORMED: another kind, version, member or size */
 export const encodeEntry = (entry: Entry): Buffer => composeEntry(entry).bytes
@@ -184,22 +195,81 @@ export function composeEntry(entry: Entry): { readonly entry: Entry; readonly by
 
 /** Reads stored bytes strictly. @throws LedgerError ERR_ENTRY_MALFORMED */
 export function parseEntry(bytes: Uint8Array): Entry {
-  const value = asWritten(bytes) ?? lookedAtClosely(bytes)
-  requireSorted((value as { sd?: readonly string[] }).sd)
+  const view = viewOf(bytes)
+  const kind = writtenKind(view)
+  const value = kind === undefined ? lookedAtClosely(bytes) : (JSON.parse(view.toString('latin1')) as Json)
+  if (kind === undefined) requireSorted((value as { sd?: readonly string[] }).sd)
   return Object.freeze(value) as unknown as Entry
 }
 
-/** What is as entries of its kind are written, and so right in every respect; anything else is undefined, without a word of why. */
-function asWritten(bytes: Uint8Array): Json | undefined {
-  // Of bytes that are not ASCII this is another text, and matches no pattern either.
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-  try {
-    const value = JSON.parse(text) as { kind?: Json; v?: Json } | null
-    const pattern = value?.v === versionOf(String(value?.kind)) ? patterns.get(value?.kind) : undefined
-    return pattern?.test(text) === true ? (value as Json) : undefined
-  } catch {
-    return undefined
+/** The few members of an entry that tell whether a ledger is continuous, and says nothing twice. Every `Entry` is one. */
+export interface EntrySummary {
+  readonly kind: Kind
+  readonly id: string
+  readonly time: string
+  readonly writer: string
+  readonly seq: number
+  readonly exchange?: string | undefined
+  readonly interval?: number | undefined
+  readonly verdict?: string | undefined
+}
+
+/** As strict as `parseEntry`, at a fraction of its cost. @throws LedgerError ERR_ENTRY_MALFORMED */
+export function summarise(bytes: Uint8Array): EntrySummary {
+  const view = viewOf(bytes)
+  const kind = writtenKind(view)
+  if (kind === undefined) return parseEntry(bytes)
+  const exchange = places[place.exchange]!
+  const interval = places[place.interval]!
+  const verdict = places[place.verdict]!
+  return {
+    kind,
+    id: view.toString('latin1', places[place.id]! + 1, places[place.id]! + 37),
+    time: view.toString('latin1', places[place.time]! + 1, places[place.time]! + 25),
+    writer: wordAt(view, places[place.writer]!),
+    seq: countAt(view, places[place.seq]!),
+    ...(exchange < 0 ? {} : { exchange: view.toString('latin1', exchange + 1, exchange + 37) }),
+    ...(interval < 0 ? {} : { interval: countAt(view, interval) }),
+    ...(verdict < 0 ? {} : { verdict: wordAt(view, verdict) }),
   }
+}
+
+const viewOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+// Synchronous, so one of them serves every call.
+const places = new Int32Array(wanted.length)
+const kindMember = Buffer.from('"kind":"')
+
+/** The kind of what is as entries are written, and so right in every respect; anything else is undefined, without a word of why. */
+function writtenKind(view: Buffer): Kind | undefined {
+  // In a string its quotes would be escaped: where the bytes are JSON this is the member, and else no pattern matches.
+  const at = view.indexOf(kindMember) + kindMember.length
+  const kind = view.toString('latin1', at, view.indexOf(0x22, at))
+  if (patterns.get(kind)?.(view, places) !== true || !sortedAt(view, places[place.sd]!)) return undefined
+  return countAt(view, places[place.v]!) === versionOf(kind) ? (kind as Kind) : undefined
+}
+
+function wordAt(view: Buffer, at: number): string {
+  let end = at + 1
+  while (view[end] !== 0x22) end += view[end] === 0x5c ? 2 : 1
+  const word = view.toString('latin1', at + 1, end)
+  return word.includes('\\') ? (JSON.parse(`"${word}"`) as string) : word
+}
+
+function countAt(view: Buffer, at: number): number {
+  let count = 0
+  for (let i = at; view[i]! >= 0x30 && view[i]! <= 0x39; i += 1) count = count * 10 + view[i]! - 0x30
+  return count
+}
+
+/** Digests of 43 characters, each in quotes and behind a comma. */
+function sortedAt(view: Buffer, at: number): boolean {
+  if (at < 0) return true
+  const step = 46
+  for (let next = at + 2 + step; view[next - 2] === 0x2c; next += step) {
+    if (view.compare(view, next - step, next - step + 43, next, next + 43) <= 0) return false
+  }
+  return true
 }
 
 function lookedAtClosely(bytes: Uint8Array): Json {

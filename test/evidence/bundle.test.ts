@@ -389,6 +389,25 @@ describe('stock tools', () => {
     expect(() => execFileSync('sh', ['verify-inclusion.sh', index], { cwd: directory, stdio: 'pipe' })).toThrow()
   })
 
+  interop(
+    ['sh', 'basenc'],
+    "VERIFY.txt's own line proves an entry of this bundle, and refuses it altered",
+    async () => {
+      const directory = folder()
+      await cp(built.directory, directory, { recursive: true })
+      const line = /^ {4}(sh verify-inclusion\.sh (\d+))$/m.exec(built.files.get('VERIFY.txt')!)!
+      const run = () => spawnSync('sh', ['-c', line[1]!], { cwd: directory, encoding: 'utf8' })
+      expect(run()).toMatchObject({ status: 0, stdout: `entry ${line[2]}: included\n` })
+      const file = join(directory, 'log/entries.jsonl')
+      const lines = (await readFile(file, 'utf8')).split('\n')
+      const opening = (await readFile(join(directory, 'log/checkpoint.opening'), 'utf8')).split('\n')[1]
+      const at = Number(line[2]) - Number(opening)
+      lines[at] = lines[at]!.replace('"time":"2', '"time":"3')
+      await writeFile(file, lines.join('\n'))
+      expect(run()).toMatchObject({ status: 1, stdout: `entry ${line[2]}: NOT included\n` })
+    },
+  )
+
   interop(['sh', 'basenc'], 'sh without an entry that has a proof says so, and not that it is not included', () => {
     const ask = (...args: string[]) => {
       const ran = spawnSync('sh', ['verify-inclusion.sh', ...args], { cwd: built.directory, encoding: 'utf8' })

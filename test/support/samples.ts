@@ -9,6 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 export const manifest = JSON.parse(read('package.json')) as {
+  readonly version: string
   readonly bin: Readonly<Record<string, string>>
   readonly scripts: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>

@@ -1,0 +1,99 @@
+/** `counterfoil prove`: the proof that one entry stands in the ledger, for whoever holds nothing but its key; and its check. */
+import { readFile, writeFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { checkProof, proveEntry } from '../../evidence/index.ts'
+import { Misuse } from '../../lib/errors.ts'
+import { colour, output } from '../output.ts'
+import { collect, count } from '../values.ts'
+
+interface Options {
+  readonly size?: number
+  readonly out?: string
+  readonly inside?: boolean
+  readonly check?: string
+  readonly entry?: string
+  readonly key?: string
+  readonly witness: readonly string[]
+  readonly quorum?: number
+  readonly json?: boolean
+}
+
+export function prove(program: Command): void {
+  program
+    .command('prove')
+    .description('write the proof of one entry (C2SP tlog-proof); or check one: --check FILE --entry FILE --key VKEY')
+    .argument('[ledger]', "the ledger's directory")
+    .argument('[entry]', "the entry's number, or its id")
+    .option('--size <n>', 'against the seal of that size (default: the published checkpoint)', count('--size'))
+    .option(
+      '--out <file>',
+      'where the proof goes, with the entry beside it as FILE.entry (default: the proof, printed)',
+    )
+    .option('--inside', 'the proof carries the entry itself')
+    .option('--check <file>', 'check this proof')
+    .option('--entry <file>', "with --check: the entry's file, where the proof does not carry it")
+    .option('--key <vkey>', "with --check: the ledger's verifier key, from outside")
+    .option('--witness <vkey>', "with --check: a witness's verifier key, from outside; repeatable", collect, [])
+    .option(
+      '--quorum <n>',
+      'with --check: how many of the witnesses must have cosigned (default: all)',
+      count('--quorum'),
+    )
+    .option('--json', 'print one JSON document')
+    .action(async (ledger: string | undefined, entry: string | undefined, options: Options) => {
+      if (options.check !== undefined) return check(options.check, options)
+      if (ledger === undefined || entry === undefined) {
+        throw new Misuse('ERR_OPTION_INVALID', 'prove LEDGER ENTRY writes a proof; prove --check FILE checks one')
+      }
+      return write(ledger, entry, options)
+    })
+}
+
+async function write(directory: string, given: string, { size, out: file, inside, json }: Options): Promise<void> {
+  const out = output(json === true)
+  const made = await proveEntry({
+    directory,
+    entry: /^\d+$/.test(given) ? Number(given) : given,
+    inside: inside === true,
+    ...(size === undefined ? {} : { size }),
+  })
+  const { index, checkpoint, hashes, proof, entry } = made
+  const beside = inside || file === undefined ? undefined : `${file}.entry`
+  if (file !== undefined) await writeFile(file, proof)
+  if (beside !== undefined) await writeFile(beside, entry)
+  const { origin, size: of, root } = checkpoint
+  const tree = { origin, size: of, root: Buffer.from(root).toString('base64') }
+  out.result({ index, ...tree, hashes, ...(file === undefined ? { proof } : { file }), entry: beside }, () => {
+    if (file === undefined) process.stdout.write(proof)
+    else
+      out.line(
+        `entry ${index} of ${origin} at ${of} entries, ${hashes} hashes: ${[file, beside].filter(Boolean).join(', ')}`,
+      )
+  })
+}
+
+async function check(file: string, { key, entry, witness, quorum, json }: Options): Promise<void> {
+  const out = output(json === true)
+  if (key === undefined) {
+    throw new Misuse('ERR_OPTION_INVALID', "--check needs --key: the ledger's verifier key, from outside the proof")
+  }
+  const checked = checkProof({
+    proof: await readFile(file, 'utf8').catch(unreadable('--check', file)),
+    key,
+    witnesses: witness,
+    ...(entry === undefined ? {} : { entry: await readFile(entry).catch(unreadable('--entry', entry)) }),
+    ...(quorum === undefined ? {} : { quorum }),
+  })
+  const { index, checkpoint, cosignatures } = checked
+  const { origin, size, root } = checkpoint
+  const signed = cosignatures.map(({ name, time }) => ({ name, time: new Date(time * 1000).toISOString() }))
+  const summary = { index, origin, size, root: Buffer.from(root).toString('base64'), cosignatures: signed }
+  out.result(summary, () => {
+    out.line(`${colour.green('ok')}  entry ${index} is in ${origin} at ${size} entries, root ${summary.root}`)
+    for (const { name, time } of signed) out.line(`    cosigned by ${name} at ${time}, by its clock`)
+  })
+}
+
+const unreadable = (option: string, file: string) => (error: unknown) => {
+  throw new Misuse('ERR_OPTION_INVALID', `${option} ${file}: the file cannot be read`, {}, error)
+}

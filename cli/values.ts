@@ -1,0 +1,13 @@
+/** How values of options are read: what is written wrongly is refused with the option's name. */
+import { Misuse } from '../lib/errors.ts'
+
+/** For an option that may be given several times. */
+export const collect = (value: string, before: readonly string[]): string[] => [...before, value]
+
+/** @returns a reader of whole numbers. It throws Misuse ERR_OPTION_INVALID */
+export const count =
+  (option: string) =>
+  (value: string): number => {
+    if (/^(0|[1-9]\d{0,15})$/.test(value) && Number.isSafeInteger(Number(value))) return Number(value)
+    throw new Misuse('ERR_OPTION_INVALID', `${option} is a whole number`)
+  }

@@ -1,0 +1,94 @@
+/** The step about what others vouch for: kept in the ledger or in a repository outside, and counted only by keys from outside. */
+import { isOurs } from '../../lib/errors.ts'
+import { consistencyProof, type Hash, type HashReader, treeRoot, verifyConsistency } from '../../lib/format/merkle.ts'
+import { examineAnchors } from '../anchors.ts'
+import type { Examination } from '../examination.ts'
+import { isUnreachable, unreadable } from '../finding.ts'
+import { need, skip } from './step.ts'
+
+export async function checkAnchors(x: Examination): Promise<string> {
+  const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
+  const { anchored: recorded, anchorKeys: keys, tags } = x
+  const given = { files, checkpoint, trust, keys, recorded, tags, rootOf: rootsOf(x), isPart: x.after !== undefined }
+  const { anchors, findings, files: kept, unpublished } = await examineAnchors(given)
+  x.anchors = anchors
+  x.findings.addAll(findings)
+  if (x.anchoredBeyond > 0) {
+    const what = `${x.anchoredBeyond} entries tell of more anchors than ${recorded.length}: whether these are kept was not looked up`
+    x.fail({ code: 'ANCHOR_ABSENT', what })
+  }
+  const { last } = anchors
+  if (findings.length > 0) return ''
+  const limits = limitsOf(x, unpublished)
+  if (last !== undefined) {
+    const age = ageOf(x.now - Date.parse(last.time))
+    return `${last.anchor} ${shortly(last.by)} vouches for ${last.size} of ${checkpoint.size} entries since ${last.time}, ${age}${limits}`
+  }
+  if (kept > 0)
+    skip(`${kept} files are whole; who vouches was not examined: that needs --witness, --tsa or --git${limits}`)
+  return skip(
+    `${limits === '' ? 'nobody vouches for this ledger: it has no anchors' : 'no anchors were found'}${limits}`,
+  )
+}
+
+/** What of the anchors this verification could not see. */
+function limitsOf({ after, files, anchored }: Examination, unpublished: number): string {
+  const since = after === undefined ? '' : ' since the pin'
+  if (files!.directory !== undefined) {
+    return after === undefined
+      ? ''
+      : '; whether those that entries before the pin tell of are still kept was not examined'
+  }
+  const missing = unpublished === 0 ? '' : `, and ${unpublished} of them are not published`
+  const named =
+    anchored.length === 0
+      ? `no entry${since} tells of one`
+      : `those were looked up that entries${since} tell of${missing}`
+  return `; anchors/ cannot be listed at an address: ${named}`
+}
+
+/**
+ * Roots by size: of the entries that were read. Of a size within what was passed over, or that was not known when they were read, it is the
+ * root that the tiles prove to be of the signed tree.
+ */
+function rootsOf(x: Examination): (size: number) => Promise<Hash | undefined> {
+  const proven = new Map<number, Promise<Hash | undefined>>()
+  const hashes = x.files!.hashReader(x.checkpoint!.size)
+  return async size => {
+    // Where the entries do not give the signed root, nothing is held against them: that is told already.
+    if (x.rootAt.size === 0 || x.rootAt.has(size)) return x.rootAt.get(size)
+    if (!proven.has(size)) proven.set(size, provenRoot(x, size, hashes))
+    return proven.get(size)
+  }
+}
+
+async function provenRoot(x: Examination, size: number, hashes: HashReader): Promise<Hash | undefined> {
+  const { size: whole, root: signed } = x.checkpoint!
+  try {
+    const root = await treeRoot(size, hashes)
+    verifyConsistency(size, root, whole, signed, await consistencyProof(size, whole, hashes))
+    return root
+  } catch (error) {
+    if (!isOurs(error) || isUnreachable(error)) throw error
+    const what = `the tiles of the first ${size} entries do not lead to the signed root`
+    x.fail(error.code === 'ERR_PROOF_INVALID' ? { code: 'TILE_ALTERED', what } : unreadable(error, 'tile'))
+    return undefined
+  }
+}
+
+const shortly = (by: string) => (/^[0-9a-f]{64}$/.test(by) ? `${by.slice(0, 16)}...` : by)
+
+const units: readonly (readonly [ms: number, name: string])[] = [
+  [86_400_000, 'day'],
+  [3_600_000, 'hour'],
+  [60_000, 'minute'],
+  [1000, 'second'],
+]
+
+/** In the largest unit of which there is one. */
+function ageOf(ms: number): string {
+  if (ms < 0) return 'ahead of the clock here'
+  const [unit, name] = units.find(([length]) => ms >= length) ?? [1000, 'second']
+  const count = Math.floor(ms / unit)
+  return `${count} ${name}${count === 1 ? '' : 's'} ago`
+}

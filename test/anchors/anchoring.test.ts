@@ -1,0 +1,185 @@
+/** A ledger whose checkpoints are given to witnesses: real ledger, real witnesses over HTTP, down, forked, rolled back. */
+import { generateKeyPairSync } from 'node:crypto'
+import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { serveWitness } from '../../adapters/witness/index.ts'
+import { Anchoring, type AnchorNews, type WitnessPlace } from '../../lib/anchors/anchoring.ts'
+import { keepAnchor, recordAnchors } from '../../lib/anchors/kept.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { anchorFile } from '../../lib/format/anchor.ts'
+import { parseCosignerKey } from '../../lib/format/cosignature.ts'
+import { parseVerifierKey } from '../../lib/format/note.ts'
+import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import type { Ledger } from '../../lib/ledger/ledger.ts'
+import type { DirectoryOptions } from '../../lib/ledger/options.ts'
+import { listenOn } from '../../lib/listening.ts'
+import { allEntries, ledgerOptions, settled, temporaryDirectory } from '../support/directory-ledger.ts'
+
+async function witnessFor(
+  { origin, noteKey }: DirectoryOptions,
+  name = 'witness.example/w1',
+): Promise<WitnessPlace & { close(): Promise<void> }> {
+  const server = await serveWitness({
+    name,
+    key: generateKeyPairSync('ed25519').privateKey,
+    state: temporaryDirectory(),
+    logs: new Map([[origin, [parseVerifierKey(noteKeyOf(noteKey, origin).verifierKey)]]]),
+    clock: systemClock,
+    host: '127.0.0.1',
+    port: 0,
+  })
+  onTestFinished(() => server.close())
+  return {
+    cosigner: parseCosignerKey(server.verifierKey),
+    url: `http://127.0.0.1:${server.port}/`,
+    close: () => server.close(),
+  }
+}
+
+function anchoringOf(
+  options: DirectoryOptions,
+  ledger: Ledger,
+  witnesses: readonly WitnessPlace[],
+  more: { answerMs?: number; quorum?: number } = {},
+) {
+  const news: AnchorNews[] = []
+  const { directory } = options
+  const told = { tell: (one: AnchorNews) => void news.push(one) }
+  const anchoring = new Anchoring({
+    directory,
+    ledger,
+    witnesses,
+    quorum: witnesses.length,
+    everyMs: 1e6,
+    ...told,
+    ...more,
+  })
+  return { anchoring, news }
+}
+
+const anchored = async (ledger: Ledger) =>
+  (await allEntries(ledger)).flatMap(({ entry }) => (entry.kind === 'anchored' ? [entry] : []))
+const kept = ({ directory }: DirectoryOptions) =>
+  readdirSync(join(directory, 'anchors'), { recursive: true, withFileTypes: true }).filter(file => file.isFile()).length
+
+describe('a ledger with witnesses', () => {
+  it('keeps each cosignature, records it, and has the closing seal cosigned; that one is recorded when it opens again', async () => {
+    const options = ledgerOptions({ publishMs: 1e6 })
+    const witnesses = [await witnessFor(options), await witnessFor(options, 'witness.example/w2')]
+    const ledger = await openDirectoryLedger(options)
+    const { anchoring, news } = anchoringOf(options, ledger, witnesses)
+    await anchoring.round()
+    await ledger.append(Array.from({ length: 300 }, () => settled()))
+    const { size, root } = await ledger.publish()
+    await anchoring.round()
+    await anchoring.round()
+    const entries = await anchored(ledger)
+    expect(entries.map(({ by }) => by).sort()).toEqual([
+      'witness.example/w1',
+      'witness.example/w1',
+      'witness.example/w2',
+      'witness.example/w2',
+    ])
+    expect(entries.at(-1)).toMatchObject({
+      v: 3,
+      anchor: 'witness',
+      size,
+      root: Buffer.from(root).toString('base64url'),
+    })
+    for (const { anchor, size, file } of entries) {
+      expect(readdirSync(join(options.directory, anchorFile(anchor, size, file), '..')).length).toBe(2)
+    }
+    await anchoring.stop()
+    await ledger.close()
+    await anchoring.last()
+    expect(news.map(({ what }) => what)).toEqual(Array(6).fill('cosigned'))
+    const again = await openDirectoryLedger(options)
+    expect(await recordAnchors(options.directory, again)).toBe(2)
+    expect(await anchored(again)).toHaveLength(6)
+    expect(await recordAnchors(options.directory, again)).toBe(0)
+    await again.close()
+  })
+
+  it('goes on where one is down, silent or no witness at all, and says so', async () => {
+    const options = ledgerOptions({ publishMs: 1e6 })
+    const good = await witnessFor(options)
+    const gone = await witnessFor(options, 'witness.example/gone')
+    await gone.close()
+    const silent = createServer(() => undefined)
+    const chatter = createServer((_, response) => response.end('x'.repeat(100_000)))
+    onTestFinished(() => {
+      for (const server of [silent, chatter]) {
+        server.closeAllConnections()
+        server.close()
+      }
+    })
+    const place = async (server: typeof silent): Promise<WitnessPlace> => ({
+      ...gone,
+      url: `http://127.0.0.1:${(await listenOn(server, 0, '127.0.0.1')).port}`,
+    })
+    const ledger = await openDirectoryLedger(options)
+    const unreachable = { what: 'not-cosigned', error: { code: 'ERR_UPSTREAM' } }
+    const slow = anchoringOf(options, ledger, [await place(silent)], { answerMs: 50 })
+    await slow.anchoring.round()
+    expect(slow.news).toMatchObject([unreachable, { what: 'below-quorum', cosigned: 0, quorum: 1 }])
+    const { anchoring, news } = anchoringOf(options, ledger, [gone, await place(chatter), good], { quorum: 2 })
+    await anchoring.round()
+    expect(news.filter(({ what }) => what === 'not-cosigned')).toMatchObject([unreachable, unreachable])
+    expect(news.at(-1)).toMatchObject({ what: 'below-quorum', cosigned: 1, quorum: 2 })
+    expect(await anchored(ledger)).toHaveLength(1)
+    await ledger.append([settled()])
+    await ledger.close()
+  })
+
+  it('gets no cosignature for a second history of the same origin, nor for an older state of its own, and is told which it is', async () => {
+    const options = ledgerOptions({ publishMs: 1e6 })
+    const witness = await witnessFor(options)
+    const ledger = await openDirectoryLedger(options)
+    const image = temporaryDirectory()
+    await ledger.append([settled()])
+    await ledger.close()
+    cpSync(options.directory, image, { recursive: true })
+    const first = await openDirectoryLedger(options)
+    await first.append(Array.from({ length: 10 }, () => settled()))
+    await first.publish()
+    await anchoringOf(options, first, [witness]).anchoring.round()
+    await first.close()
+
+    const copy = { ...options, directory: image }
+    const second = await openDirectoryLedger(copy)
+    const asked = anchoringOf(copy, second, [witness])
+    await asked.anchoring.round()
+    expect(asked.news[0]).toMatchObject({ what: 'not-cosigned', error: { code: 'ERR_CHECKPOINT_ROLLBACK' } })
+    await second.append(Array.from({ length: 30 }, () => settled()))
+    await second.publish()
+    await asked.anchoring.round()
+    expect(asked.news.filter(({ what }) => what === 'not-cosigned').at(-1)).toMatchObject({
+      error: { code: 'ERR_CHECKPOINT_FORK' },
+    })
+    expect(await anchored(second)).toEqual([])
+    await second.close()
+  })
+
+  it('records once what another process kept, and drops a note of what is not there', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    const obtained = {
+      anchor: 'git',
+      by: 'counterfoil/crm/1',
+      size: 1,
+      root: new Uint8Array(32),
+      at: Date.now(),
+    } as const
+    const file = await keepAnchor(options.directory, { ...obtained, bytes: Buffer.from('one') })
+    expect(await keepAnchor(options.directory, { ...obtained, bytes: Buffer.from('one') })).toBe(file)
+    rmSync(join(options.directory, await keepAnchor(options.directory, { ...obtained, bytes: Buffer.from('two') })))
+    expect(await recordAnchors(options.directory, ledger)).toBe(1)
+    expect(await recordAnchors(options.directory, ledger)).toBe(0)
+    expect(kept(options)).toBe(1)
+    expect(await anchored(ledger)).toMatchObject([{ anchor: 'git', by: 'counterfoil/crm/1' }])
+    await ledger.close()
+  })
+})

@@ -1,0 +1,197 @@
+/** What others vouch for, verified with keys from outside: the threats of a rewritten, cut or forked ledger, each with its finding. */
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { Anchors } from '../../evidence/anchors.ts'
+import { checkProof, proveEntry } from '../../evidence/prove.ts'
+import { tagIn } from '../../lib/anchors/obtain.ts'
+import { type Anchored, anchoredLedger, cosigned, startWitness } from '../support/anchored-ledger.ts'
+import { temporaryDirectory } from '../support/directory-ledger.ts'
+import { interop } from '../support/interop.ts'
+
+const codes = (result: { findings: readonly { code: string }[] }) => result.findings.map(({ code }) => code)
+const stepOf = (result: { steps: readonly { name: string; status: string; detail: string }[] }) =>
+  result.steps.find(({ name }) => name === 'anchors')!
+const witnessesOf = (...servers: { verifierKey: string }[]) => ({
+  witnesses: servers.map(({ verifierKey }) => verifierKey),
+})
+const logOf = ({ options, vkey }: Anchored) => [{ origin: options.origin, vkey }]
+
+/** The one file of that ending that is kept. */
+function anchorOf({ options: { directory } }: Anchored, ending: string): string {
+  const names = readdirSync(join(directory, 'anchors'), { recursive: true, encoding: 'utf8' })
+  return join(directory, 'anchors', names.find(name => name.endsWith(ending))!)
+}
+
+describe('a ledger with cosignatures', () => {
+  it('says who vouches, for how much and since when, and from where on history could have been rewritten', async () => {
+    const made = await anchoredLedger()
+    const [one, two] = [
+      await startWitness(logOf(made)),
+      await startWitness(logOf(made), { name: 'witness.example/w2' }),
+    ]
+    await made.use(300, ledger => cosigned(made, ledger, [one]))
+    await made.use(20, ledger => cosigned(made, ledger, [one, two]))
+    const result = await made.verify({ anchors: { ...witnessesOf(one, two), quorum: 2 } })
+    expect(codes(result)).toEqual([])
+    expect(result.verdict).toBe('OK')
+    expect(result.anchors.map(({ anchor, by }) => [anchor, by])).toEqual([
+      ['witness', 'witness.example/w1'],
+      ['witness', 'witness.example/w2'],
+    ])
+    const { size } = result.anchors[0]!
+    expect(size).toBeLessThan(result.size)
+    expect(stepOf(result).detail).toMatch(
+      new RegExp(`vouches for ${size} of ${result.size} entries since .*, \\d+ seconds? ago`),
+    )
+    expect(result.undetectable).toContain(`what was appended after the ${size} entries that witness.example/w`)
+
+    const without = await made.verify()
+    expect(stepOf(without)).toMatchObject({ status: 'not-examined', detail: expect.stringContaining('are whole') })
+    expect(without.undetectable).toContain('could have rewritten all of it')
+    const stranger = await startWitness(logOf(made), { name: 'witness.example/w3' })
+    const absent = await made.verify({ anchors: witnessesOf(stranger) })
+    expect([absent.verdict, codes(absent)]).toEqual(['INCOMPLETE', ['ANCHOR_ABSENT']])
+    await expect(made.verify({ anchors: { ...witnessesOf(one), quorum: 2 } })).rejects.toMatchObject({
+      code: 'ERR_OPTION_INVALID',
+    })
+    await expect(made.verify({ anchors: { witnesses: [made.vkey] } })).rejects.toMatchObject({
+      code: 'ERR_OPTION_INVALID',
+    })
+  })
+
+  it('gives proofs that carry them, for whoever holds the keys of ledger and witness and nothing else', async () => {
+    const made = await anchoredLedger()
+    const [one, two] = [
+      await startWitness(logOf(made)),
+      await startWitness(logOf(made), { name: 'witness.example/w2' }),
+    ]
+    await made.use(300, ledger => cosigned(made, ledger, [one, two]))
+    const { size } = (await made.verify({ anchors: witnessesOf(one) })).anchors[0]!
+    const { directory } = made.options
+    const { proof, entry } = await proveEntry({ directory, entry: 17, size })
+    const checked = checkProof({ proof, entry, key: made.vkey, ...witnessesOf(one, two) })
+    expect(checked.cosignatures.map(({ name }) => name).sort()).toEqual(['witness.example/w1', 'witness.example/w2'])
+    const plain = await proveEntry({ directory, entry: 17 })
+    expect(() => checkProof({ ...plain, key: made.vkey, ...witnessesOf(one) })).toThrowError('0 of the given witnesses')
+  })
+
+  it('rewritten as a whole by whoever holds its keys has no cosignature, and one that is kept in it shows the fork', async () => {
+    const made = await anchoredLedger()
+    const witness = await startWitness(logOf(made))
+    await made.use(30, ledger => cosigned(made, ledger, [witness]))
+    const anchors = join(made.options.directory, 'anchors')
+    const again = await anchoredLedger({ ...made.options, directory: temporaryDirectory() })
+    await again.use(60, ledger => cosigned(again, ledger, [witness]))
+    const rewritten = await again.verify({ anchors: witnessesOf(witness) })
+    expect([rewritten.verdict, codes(rewritten)]).toEqual(['INCOMPLETE', ['ANCHOR_ABSENT']])
+    cpSync(anchors, join(again.options.directory, 'anchors'), { recursive: true })
+    const kept = await again.verify()
+    expect([kept.verdict, codes(kept)]).toEqual(['TAMPERED', ['FORK']])
+  })
+
+  it('cut back to a seal from before is a rollback, with its anchors kept; without them it says how little is vouched for', async () => {
+    const made = await anchoredLedger()
+    const witness = await startWitness(logOf(made))
+    await made.use(30, ledger => cosigned(made, ledger, [witness]))
+    const old = temporaryDirectory()
+    cpSync(made.options.directory, old, { recursive: true })
+    await made.use(30, ledger => cosigned(made, ledger, [witness]))
+    cpSync(join(made.options.directory, 'anchors'), join(old, 'anchors'), { recursive: true })
+    const result = await made.verify({ directory: old, anchors: witnessesOf(witness) })
+    expect(result.verdict).toBe('TAMPERED')
+    expect(codes(result)).toContain('ROLLBACK')
+  })
+
+  it('names an anchor that is altered, gone, misplaced, or of another ledger', async () => {
+    const made = await anchoredLedger()
+    const witness = await startWitness(logOf(made))
+    await made.use(30, ledger => cosigned(made, ledger, [witness]))
+    const keys = { anchors: witnessesOf(witness) }
+    const file = anchorOf(made, '.note')
+    const bytes = readFileSync(file)
+    for (const at of [0, 40, bytes.length - 5]) {
+      writeFileSync(file, Buffer.from(bytes.map((byte, i) => (i === at ? byte ^ 1 : byte))))
+      expect(codes(await made.verify(keys)), String(at)).toContain('ANCHOR_INVALID')
+    }
+    rmSync(file)
+    expect(await made.verify()).toMatchObject({ verdict: 'TAMPERED', findings: [{ code: 'ANCHOR_MISSING' }] })
+    writeFileSync(file, bytes)
+    const beside = join(file, '..', 'notes.txt')
+    writeFileSync(beside, 'x')
+    expect(codes(await made.verify())).toEqual(['ANCHOR_INVALID'])
+    rmSync(beside)
+
+    const other = await anchoredLedger({ origin: 'other.example/ledger' })
+    const another = await startWitness(logOf(other))
+    await other.use(30, ledger => cosigned(other, ledger, [another]))
+    cpSync(join(other.options.directory, 'anchors'), join(made.options.directory, 'anchors'), { recursive: true })
+    expect(codes(await made.verify(keys))).toEqual(['ANCHOR_INVALID'])
+  })
+})
+
+describe('a tag in a git repository', () => {
+  const repository = (git: string): string => {
+    const folder = temporaryDirectory()
+    execFileSync(git, ['init', '--quiet', folder])
+    return folder
+  }
+
+  interop(
+    'git',
+    'is the checkpoint to the byte, names nobody, becomes an entry, and is read back from outside',
+    async git => {
+      const made = await anchoredLedger()
+      const outside = repository(git)
+      await made.use(30, async () => void (await tagIn(made.options.directory, outside)))
+      const got = await tagIn(made.options.directory, outside)
+      expect(await tagIn(made.options.directory, outside)).toEqual(got)
+      const shown = execFileSync(git, ['-C', outside, 'cat-file', 'tag', got.by], { encoding: 'utf8' })
+      expect(shown).toContain('tagger counterfoil <counterfoil@localhost>')
+      expect(shown.endsWith(readFileSync(join(made.options.directory, 'checkpoint'), 'utf8'))).toBe(true)
+      await made.use(5, ledger => cosigned(made, ledger, []))
+      const result = await made.verify({ anchors: { git: outside } })
+      expect([result.verdict, codes(result)]).toEqual(['OK', []])
+      expect(result.anchors[0]).toMatchObject({ anchor: 'git', by: got.by, size: got.size })
+      expect(result.undetectable).toContain(`tagged as ${got.by}`)
+      expect(await made.verify({ anchors: { git: repository(git) } })).toMatchObject({
+        findings: [{ code: 'ANCHOR_ABSENT' }],
+      })
+      await expect(made.verify({ anchors: { git: temporaryDirectory() } })).rejects.toMatchObject({
+        code: 'ERR_OPTION_INVALID',
+      })
+    },
+  )
+
+  interop('git', 'shows a ledger that was rewritten as a whole, though all that it kept is gone', async git => {
+    const made = await anchoredLedger()
+    const outside = repository(git)
+    await made.use(30, async () => void (await tagIn(made.options.directory, outside)))
+    const again = await anchoredLedger({ ...made.options, directory: temporaryDirectory() })
+    await again.use(60)
+    expect(existsSync(join(again.options.directory, 'anchors'))).toBe(false)
+    const result = await again.verify({ anchors: { git: outside } })
+    expect(result.verdict).toBe('TAMPERED')
+    expect(codes(result)).toContain('FORK')
+  })
+})
+
+describe('by when entries are known to have stood', () => {
+  it('is the earliest time of a quorum of witnesses or of an authority, and never of a tag', () => {
+    const anchors = new Anchors(2)
+    const add = (anchor: 'witness' | 'timestamp' | 'git', by: string, size: number, day: number) =>
+      anchors.add({ anchor, by, size, time: `2026-07-0${day}T00:00:00.000Z` })
+    add('git', 'tag', 99, 1)
+    add('witness', 'one', 10, 2)
+    add('witness', 'one', 30, 3)
+    expect(anchors.anchoredBefore(5)).toBeUndefined()
+    add('witness', 'two', 20, 4)
+    expect(anchors.anchoredBefore(5)).toBe('2026-07-04T00:00:00.000Z')
+    expect(anchors.anchoredBefore(21)).toBeUndefined()
+    add('timestamp', 'authority', 40, 5)
+    expect(anchors.anchoredBefore(21)).toBe('2026-07-05T00:00:00.000Z')
+    expect(anchors.anchoredBefore(41)).toBeUndefined()
+    expect(anchors.last).toMatchObject({ by: 'tag' })
+  })
+})

@@ -1,0 +1,133 @@
+/** Proofs of single entries: written from a ledger's tiles, checked with nothing but keys from outside, refused when bent. */
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { checkProof, proveEntry } from '../../evidence/prove.ts'
+import { formatTlogProof, parseTlogProof } from '../../lib/format/checkpoint.ts'
+import { cosign, formatCosignerKey } from '../../lib/format/cosignature.ts'
+import { inclusionProof, treeRoot, verifyInclusion } from '../../lib/format/merkle.ts'
+import { formatNote, formatVerifierKey, parseNote } from '../../lib/format/note.ts'
+import { tileReader } from '../../lib/format/tile.ts'
+import { temporaryDirectory } from '../support/directory-ledger.ts'
+import { type BuilderKeys, builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
+import { uniform, uniformLeaf, uniformTiles } from '../support/uniform-tree.ts'
+
+let keys: BuilderKeys
+beforeAll(async () => {
+  keys = await builderKeys()
+})
+
+async function ledgerOf(
+  size: number,
+  seals: number[],
+  origin?: string,
+): Promise<{ builder: LedgerBuilder; directory: string; key: string }> {
+  const builder = await new LedgerBuilder({ keys, ...(origin === undefined ? {} : { origin }) }).open()
+  while (builder.entries.length < size) builder.add('heartbeat', { open: 0, interval: 60 })
+  const directory = temporaryDirectory()
+  await builder.write(directory, { seals, vault: false })
+  return { builder, directory, key: formatVerifierKey(builder.origin, createPublicKey(keys.note)) }
+}
+
+const invalid = expect.objectContaining({ code: 'ERR_PROOF_INVALID' })
+const unsigned = expect.objectContaining({ code: 'ERR_CHECKPOINT_SIGNATURE' })
+const misuse = expect.objectContaining({ code: 'ERR_OPTION_INVALID' })
+
+describe('the proof of an entry', () => {
+  it('holds against the published checkpoint and against a seal, by number and by id, beside and inside', async () => {
+    const { builder, directory, key } = await ledgerOf(600, [300, 600])
+    for (const index of [0, 255, 256, 299, 511, 599]) {
+      const { proof, entry } = await proveEntry({ directory, entry: index })
+      expect(Buffer.from(entry)).toEqual(builder.entries[index])
+      expect(checkProof({ proof, entry, key })).toMatchObject({ index, checkpoint: { size: 600 } })
+    }
+    const old = await proveEntry({ directory, entry: 17, size: 300, inside: true })
+    expect(checkProof({ proof: old.proof, key })).toMatchObject({ index: 17, checkpoint: { size: 300 } })
+    const { id } = JSON.parse(builder.entries[290]!.toString())
+    expect(await proveEntry({ directory, entry: id })).toMatchObject({ index: 290 })
+  })
+
+  it('is refused for another entry, another index, another ledger, and a bent checkpoint', async () => {
+    const { builder, directory, key } = await ledgerOf(300, [300])
+    const { proof, entry } = await proveEntry({ directory, entry: 17 })
+    expect(() => checkProof({ proof, entry: builder.entries[18]!, key })).toThrowError(invalid)
+    expect(() => checkProof({ proof: proof.replace('index 17', 'index 18'), entry, key })).toThrowError(invalid)
+    expect(() => checkProof({ proof: proof.replace('\n300\n', '\n301\n'), entry, key })).toThrowError(unsigned)
+    const elsewhere = await ledgerOf(300, [300], 'other.example')
+    expect(() => checkProof({ proof, entry, key: elsewhere.key })).toThrowError(unsigned)
+    expect(() => checkProof({ proof, key })).toThrowError(misuse)
+  })
+
+  it('is not written where entry and tiles do not lead to the root, nor for what is not there', async () => {
+    const { directory } = await ledgerOf(300, [300])
+    await expect(proveEntry({ directory, entry: 300 })).rejects.toThrowError(misuse)
+    await expect(proveEntry({ directory, entry: 1, size: 17 })).rejects.toThrowError(misuse)
+    await expect(proveEntry({ directory, entry: 'no-such-id' })).rejects.toThrowError(misuse)
+    const tile = join(directory, 'tile/0/000')
+    const bytes = readFileSync(tile)
+    bytes[40]! ^= 1
+    writeFileSync(tile, bytes)
+    await expect(proveEntry({ directory, entry: 17 })).rejects.toThrowError(invalid)
+  })
+
+  it('counts the cosignatures of the witnesses that were given, and is refused where they are too few or false', async () => {
+    const { directory, key } = await ledgerOf(20, [20])
+    const { proof, entry } = await proveEntry({ directory, entry: 3 })
+    const { checkpoint, ...rest } = parseTlogProof(proof)
+    const note = parseNote(Buffer.from(checkpoint))
+    const witness = (name: string) => {
+      const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+      return { vkey: formatCosignerKey(name, publicKey), line: cosign(note.text, name, privateKey, 1_790_000_000) }
+    }
+    const [one, two] = [witness('w1.example'), witness('w2.example')]
+    const signed = (...lines: (typeof one.line)[]) =>
+      formatTlogProof({ ...rest, checkpoint: formatNote({ ...note, signatures: [...note.signatures, ...lines] }) })
+    const witnesses = [one.vkey, two.vkey]
+    const both = checkProof({ proof: signed(one.line, two.line), entry, key, witnesses })
+    expect(both.cosignatures.map(({ name, time }) => [name, time])).toEqual([
+      ['w1.example', 1_790_000_000],
+      ['w2.example', 1_790_000_000],
+    ])
+    expect(() => checkProof({ proof: signed(one.line), entry, key, witnesses })).toThrowError(unsigned)
+    expect(checkProof({ proof: signed(one.line), entry, key, witnesses, quorum: 1 }).cosignatures).toHaveLength(1)
+    const twice = signed(one.line, one.line)
+    expect(() => checkProof({ proof: twice, entry, key, witnesses })).toThrowError(unsigned)
+    const false_ = {
+      ...one.line,
+      signature: Uint8Array.from(one.line.signature, (byte, i) => (i === 7 ? byte ^ 1 : byte)),
+    }
+    expect(() => checkProof({ proof: signed(false_), entry, key, witnesses, quorum: 0 })).toThrowError(unsigned)
+    expect(() => checkProof({ proof, entry, key, witnesses, quorum: 3 })).toThrowError(misuse)
+  })
+
+  it('at a billion entries has at most 30 hashes, and takes 4 tiles beside those of the right edge, which all proofs share', async () => {
+    const size = 1e9
+    const edge = new Set<string>()
+    await treeRoot(
+      size,
+      tileReader(
+        size,
+        uniformTiles((level, n) => edge.add(`${level}/${n}`)),
+      ),
+    )
+    expect(edge.size).toBeLessThanOrEqual(4)
+    const root = await treeRoot(size, uniform())
+    for (let i = 0; i < 200; i += 1) {
+      const index = i < 100 ? i * 9_999_991 : size - 1 - (i - 100) ** 4
+      const tiles = new Set<string>()
+      const path = await inclusionProof(
+        index,
+        size,
+        tileReader(
+          size,
+          uniformTiles((level, n) => tiles.add(`${level}/${n}`)),
+        ),
+      )
+      verifyInclusion(uniformLeaf, index, size, path, root)
+      expect(path.length).toBeLessThanOrEqual(30)
+      expect([...tiles].filter(tile => !edge.has(tile)).length).toBeLessThanOrEqual(4)
+      expect(tiles.size).toBeLessThanOrEqual(7)
+    }
+  })
+})
