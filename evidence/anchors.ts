@@ -9,13 +9,12 @@ import { type AnchorKind, anchorFile, anchorFolder, parseAnchorName } from '../l
 import { type Checkpoint, parseCheckpoint, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type Cosigner, cosignaturesOf, parseCosignerKey } from '../lib/format/cosignature.ts'
 import { type Hash, sameHash } from '../lib/format/merkle.ts'
-import { requireSignature } from '../lib/format/note.ts'
 import { parseTag } from '../lib/format/tag.ts'
 import { isTrusted, readAuthorities, readTimestamp, signerName } from '../lib/format/timestamp.ts'
 import { type Finding, isUnreachable } from './finding.ts'
 import type { Tag } from './git-tags.ts'
 import type { LedgerFiles } from './ledger-files.ts'
-import type { Trust } from './trust.ts'
+import { requireOwnSignature, type Trust } from './trust.ts'
 
 /** From outside the ledger, all of it. */
 export interface AnchorOptions {
@@ -297,7 +296,7 @@ class Examiner {
       this.fail({ code: 'ANCHOR_INVALID', what: 'an anchor of another ledger, or of another size', file })
       return false
     }
-    requireSignature(found.note, trust.note)
+    requireOwnSignature(found, trust)
     if (size > checkpoint.size) {
       // A live ledger may have been published, and vouched for, since its checkpoint was read here.
       const now = await files.checkpointIfThere()

@@ -6,23 +6,17 @@
 import { hash } from 'node:crypto'
 import { isOurs } from '../lib/errors.ts'
 import type { EntryOf } from '../lib/format/entry.ts'
-<<<<<<< HEAD
 import { certificateFile, certificateOf } from '../lib/format/layout.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, isUnreachable, unlessUnreachable } from './finding.ts'
 import type { KeyEntry } from './key-entries.ts'
-=======
-import { certificateFile } from '../lib/format/layout.ts'
-import { type Finding, isUnreachable } from './finding.ts'
->>>>>>> wt-verify
 import { epochFile, type LedgerFiles } from './ledger-files.ts'
 
-/** What writers said when they took up the ledger. */
+/** What writers said when they took up the ledger. Of many of them the last start between two entries about keys is enough. */
 export interface Taken {
   readonly index: number
   readonly entry: Pick<EntryOf<'started'>, 'epoch' | 'certificate'> & { readonly kind: 'started' | 'recovered' }
 }
 
-<<<<<<< HEAD
 interface Said {
   readonly index: number
   readonly digest: string
@@ -60,14 +54,14 @@ export async function examineCertificates(
   const last = current.at(-1)
   const may = last?.settled === false ? current.slice(-2) : current.slice(-1)
   if (last !== undefined)
-    findings.push(...compare(certificateFile, await files.certificate().catch(() => undefined), may))
+    findings.push(...compare(certificateFile, await files.certificate().catch(unlessUnreachable), may))
   for (const [fingerprint, said] of byKey) {
     // Older versions published the current one alone.
     try {
       const text = await files.certificateByName(fingerprint)
       if (text !== undefined) findings.push(...compare(certificateOf(fingerprint), text, said.slice(-1)))
     } catch (error) {
-      if (!isOurs(error)) throw error
+      if (!isOurs(error) || isUnreachable(error)) throw error
       findings.push(...compare(certificateOf(fingerprint), undefined, said.slice(-1)))
     }
   }
@@ -75,16 +69,6 @@ export async function examineCertificates(
 }
 
 function compare(file: string, text: string | undefined, said: readonly Said[]): Finding[] {
-=======
-/** Armor has bytes that no signature covers: the certificate must be, to the byte, the one that the last writer published. */
-export async function examineCertificate(files: LedgerFiles, taken: readonly Taken[]): Promise<Finding[]> {
-  const started = taken.findLast(({ entry }) => entry.kind === 'started')
-  const expected = started?.entry.certificate
-  if (started === undefined || expected === undefined) return []
-  const text = await files.certificate().catch(error => {
-    if (isUnreachable(error)) throw error
-  })
->>>>>>> wt-verify
   const actual = text === undefined ? undefined : hash('sha256', text, 'base64url' as 'hex')
   if (said.some(({ digest }) => digest === actual)) return []
   const { index, digest: expected } = said.at(-1)!

@@ -1,6 +1,6 @@
 /** The bundles of a ledger under examination, in order: by several threads where there are many, and a second time where a step needs that. */
 import { availableParallelism } from 'node:os'
-import { type Entry, parseEntry } from '../lib/format/entry.ts'
+import { type Entry, type Kind, parseEntry } from '../lib/format/entry.ts'
 import { tileWidth } from '../lib/format/layout.ts'
 import { Frontier, sameHash } from '../lib/format/merkle.ts'
 import type { Examination } from './examination.ts'
@@ -52,13 +52,19 @@ export async function* bundlesAgain(x: Examination, bytes: Task['bytes']): Async
   x.fail({ code: 'FILE_UNREADABLE', what: 'the entries changed while they were being verified', file: 'tile/entries' })
 }
 
-/** Every well-formed entry: as it was kept, or read again. */
-export async function* entriesAgain(x: Examination): AsyncGenerator<{ readonly index: number; readonly entry: Entry }> {
+/** Every well-formed entry, or those of some kinds: as they were kept, or read again. */
+export async function* entriesAgain(
+  x: Examination,
+  kinds?: ReadonlySet<Kind>,
+): AsyncGenerator<{ readonly index: number; readonly entry: Entry }> {
+  const isWanted = (kind: Kind) => kinds === undefined || kinds.has(kind)
   if (x.keep) {
-    yield* x.records
+    for (const record of x.records) if (isWanted(record.entry.kind)) yield record
     return
   }
   for await (const stored of bundlesAgain(x, 'all')) {
-    for (const { index, place } of summariesOf(stored)) yield { index, entry: parseEntry(stored.bytes.get(place)!) }
+    for (const { index, place, summary } of summariesOf(stored)) {
+      if (isWanted(summary.kind)) yield { index, entry: parseEntry(stored.bytes.get(place)!) }
+    }
   }
 }

@@ -3,7 +3,7 @@
  * is about, under no hold, and not by who released one. It needs no key: all of that stands in clear. With the vault's key, an erasure
  * is an alibi for the disclosures that are gone of its own scope and slots, and for no others.
  */
-import type { Entry, EntryOf } from '../lib/format/entry.ts'
+import type { Entry, EntryOf, Kind } from '../lib/format/entry.ts'
 import { type ScopeName, Scopes, scopeName } from '../lib/format/scope.ts'
 import type { Finding } from './finding.ts'
 
@@ -18,15 +18,46 @@ interface Hold {
   releasedBy?: string
 }
 
+/** The kinds that say something of erasures. Decisions and sessions are many: they are told of for the sake of the erasures that there are. */
+export const toldOf: ReadonlySet<Kind> = new Set<Kind>([
+  ...(['principal', 'session-opened', 'hold-placed', 'hold-released', 'erasure'] as const),
+  ...(['decision', 'approval-requested'] as const),
+])
+
 export class Erasures {
   readonly all: ErasedScope[] = []
   readonly findings: Finding[] = []
+  /** Sessions that were erased. */
+  readonly ofSessions = new Set<string>()
+  /** What was erased. */
+  readonly names = new Set<ScopeName>()
+  /** Of these alone it is kept who acted in them. */
+  readonly #wanted: ReadonlySet<string>
+  /** Of these alone it is kept which exchanges are theirs. */
+  readonly #erased: ReadonlySet<ScopeName>
   readonly #types = new Map<string, string>()
   /** Who acted in a session, by its id. */
   readonly #sessions = new Map<string, readonly (string | undefined)[]>()
   readonly #holds = new Map<string, Hold>()
   readonly #bySlot = new Map<number, ErasedScope[]>()
-  #scopes: Scopes | undefined
+  readonly #scopes = new Scopes()
+  /** Exchanges for which an approval was asked, and which have not been decided. */
+  readonly #asked = new Set<string>()
+  #others = 0
+
+  /**
+   * What an erasure needs of decisions and sessions is known after a first time through the entries; a second tells it.
+   * @param wanted sessions that were erased. @param erased what was erased: needed for alibis
+   */
+  constructor(wanted: ReadonlySet<string> = new Set(), erased: ReadonlySet<ScopeName> = new Set()) {
+    this.#wanted = wanted
+    this.#erased = erased
+  }
+
+  /** Whether there is an erasure, or a hold was placed or released. */
+  get isAny(): boolean {
+    return this.all.length > 0 || this.#others > 0
+  }
 
   /** Holds that stand at the end. */
   get holds(): number {
@@ -40,15 +71,25 @@ export class Erasures {
         this.#types.set(entry.subject, entry.type)
         return
       case 'session-opened':
-        this.#sessions.set(entry.session, [entry.subject, entry.principal, entry.owner])
+        if (this.#wanted.has(entry.session)) {
+          this.#sessions.set(entry.session, [entry.subject, entry.principal, entry.owner])
+        }
+        return
+      case 'approval-requested':
+        if (this.#erased.size > 0) this.#asked.add(entry.exchange)
+        return
+      case 'decision':
+        this.#learn(entry)
         return
       case 'hold-placed': {
+        this.#others += 1
         const { hold, scope, of = '' } = entry
         if (this.#holds.has(hold)) this.#invalid(index, `places the hold ${hold} again`)
         else this.#holds.set(hold, { scope: scope === 'ledger' ? scope : scopeName({ scope, of }) })
         return
       }
       case 'hold-released': {
+        this.#others += 1
         const hold = this.#holds.get(entry.hold)
         if (hold === undefined || hold.releasedBy !== undefined)
           this.#invalid(index, 'releases a hold that does not stand')
@@ -60,6 +101,8 @@ export class Erasures {
         if (why !== undefined) this.#invalid(index, `erases ${entry.scope} ${entry.of}, ${why}`)
         const erased = { index, entry }
         this.all.push(erased)
+        this.names.add(scopeName(entry))
+        if (entry.scope === 'session') this.ofSessions.add(entry.of)
         for (const slot of entry.slots) this.#bySlot.set(slot, [...(this.#bySlot.get(slot) ?? []), erased])
         return
       }
@@ -67,21 +110,23 @@ export class Erasures {
     }
   }
 
-  /** To be told of every entry before `by` is asked. */
-  learn(entries: Iterable<Entry>): void {
-    this.#scopes = new Scopes()
-    for (const entry of entries) this.#scopes.learn(entry)
+  /** An approval's exchange that was decided is not anybody's, whoever's it is. */
+  #learn(entry: EntryOf<'decision'>): void {
+    if (this.#erased.size === 0) return
+    const scope = this.#scopes.of(entry)
+    const isErased = scope !== undefined && this.#erased.has(scope)
+    if (this.#asked.delete(entry.exchange) || isErased) this.#scopes.learn(entry)
   }
 
-  /** @returns the index of the entry that says that what this one disclosed under that slot was erased */
+  /** To be asked after a second time through the entries. @returns the index of the entry that says that what this one disclosed under that slot was erased */
   by(index: number, entry: Entry, slot: number): number | undefined {
     const of = this.#bySlot.get(slot) ?? []
-    return of.find(erased => erased.index > index && this.#scopes?.mayBe(entry, scopeName(erased.entry)))?.index
+    return of.find(erased => erased.index > index && this.#scopes.mayBe(entry, scopeName(erased.entry)))?.index
   }
 
   /** @returns the index of the entry that says that whatever this one disclosed was erased, for who has no vault to look into */
   byScope(index: number, entry: Entry): number | undefined {
-    return this.all.find(erased => erased.index > index && this.#scopes?.of(entry) === scopeName(erased.entry))?.index
+    return this.all.find(erased => erased.index > index && this.#scopes.of(entry) === scopeName(erased.entry))?.index
   }
 
   #objection({ scope, of, by, approvers }: EntryOf<'erasure'>): string | undefined {

@@ -13,11 +13,8 @@ import { nothingOpened, type Opened } from './disclosures.ts'
 import { Erasures } from './erasures.ts'
 import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
-<<<<<<< HEAD
-import { isKeyEntry, type KeyEntry } from './key-entries.ts'
-=======
 import type { Tag } from './git-tags.ts'
->>>>>>> wt-verify
+import { digestOf, type FoundKeyEntry, isKeyEntry, mostKeyEntries } from './key-entries.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { Meaning } from './meaning.ts'
 import type { Pin, PinState } from './pin.ts'
@@ -50,20 +47,15 @@ export class Examination {
   readonly records: LedgerRecord[] = []
   /** Entries in the strict format. */
   strict = 0
-<<<<<<< HEAD
-  readonly taken: Taken[] = []
+  /** The last start between two entries about keys, and the entry of the newest epoch. */
+  taken: readonly Taken[] = []
   /** The entries about keys as they were found first, and as the tree holds them. */
-  keyEntries: readonly KeyEntry[] = []
+  keyEntries: readonly FoundKeyEntry[] = []
+  keyEntriesInTree: FoundKeyEntry[] = []
   /** As entry 0 names it; trusted for nothing. */
   sealKey: string | undefined
-  readonly keyEntriesInTree: KeyEntry[] = []
-  readonly meaning = new Meaning()
-  readonly erasures = new Erasures()
-=======
-  /** The last start, and the entry of the newest epoch. */
-  taken: readonly Taken[] = []
   meaning = new Meaning()
->>>>>>> wt-verify
+  erasures = new Erasures()
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
   /** From outside: by whose word anchors count. */
@@ -79,6 +71,8 @@ export class Examination {
   checkpoint: SignedCheckpoint | undefined
   trust: Trust | undefined
   pin: Pin | undefined
+  /** Whether the keys that spoke before the pin are known, without reading what is before it. */
+  mayGoOn = false
   /** The pin from which an incremental verification goes on: what is before it is not read again. */
   after: Pin | undefined
 
@@ -115,6 +109,7 @@ export class Examination {
   /** Begins behind the pin, with what the verifier kept then. */
   goOn(pin: Pin, { greatest, open, writers, taken }: PinState): void {
     this.after = pin
+    this.keyEntriesInTree = this.keyEntries.filter(({ index }) => index < pin.size)
     this.meaning = new Meaning({ greatest, open })
     this.taken = taken.map(({ index, ...entry }) => ({ index, entry }))
     for (const { name, interval, ...left } of writers) {
@@ -126,17 +121,6 @@ export class Examination {
   /** Takes what each entry in the strict format says, in index order; it is told by the steps that follow. */
   sum(index: number, summary: EntrySummary): void {
     this.strict += 1
-<<<<<<< HEAD
-    this.meaning.add(index, entry)
-    this.erasures.add(index, entry)
-    this.continuity.add(index, entry)
-    if (entry.kind === 'opened' && index === 0) this.sealKey = entry.sealKey
-    if (entry.kind === 'started' || entry.kind === 'recovered') this.taken.push({ index, entry })
-    if (isKeyEntry(entry)) this.keyEntriesInTree.push({ index, entry })
-    if (!this.keep && this.depth === 'envelopes') return
-    // A view of them would hold the whole bundle that they were read in.
-    this.records.push({ index, bytes: this.keep ? Uint8Array.from(bytes) : nothing, entry, opened: nothingOpened })
-=======
     this.meaning.add(index, summary)
     this.continuity.add(index, summary)
   }
@@ -145,6 +129,11 @@ export class Examination {
   add(index: number, bytes: Uint8Array, entry: Entry): void {
     if (entry.kind === 'anchored') this.#recordAnchor(index, entry)
     if (entry.kind === 'started' || entry.kind === 'recovered') this.#take({ index, entry })
+    // One more than are found: that there are more shows so.
+    if (isKeyEntry(entry) && this.keyEntriesInTree.length <= mostKeyEntries) {
+      this.keyEntriesInTree.push({ index, entry, digest: digestOf(bytes) })
+    }
+    this.erasures.add(index, entry)
     if (this.keep) this.records.push({ index, bytes, entry, opened: nothingOpened })
   }
 
@@ -154,19 +143,22 @@ export class Examination {
   }
 
   #take(one: Taken): void {
-    const started = one.entry.kind === 'started' ? one : this.taken.findLast(({ entry }) => entry.kind === 'started')
-    const newest = this.taken.reduce((a, b) => (b.entry.epoch >= a.entry.epoch ? b : a), one)
-    const latest = newest.entry.epoch > one.entry.epoch ? newest : one
-    this.taken = [...new Set([started, latest].filter(each => each !== undefined))].sort((a, b) => a.index - b.index)
->>>>>>> wt-verify
+    const all = [...this.taken, one]
+    const newest = all.reduce((a, b) => (b.entry.epoch >= a.entry.epoch ? b : a))
+    const started = all.findLast(({ entry }) => entry.certificate !== undefined)
+    const since = this.keyEntriesInTree.at(-1)?.index ?? -1
+    const isLast = (each: Taken) => each === started || (each.index < since && each.entry.certificate !== undefined)
+    this.taken = all.filter(each => each === newest || isLast(each))
   }
 
-  /** What shows from outside that so many entries were there: an anchor, or this verifier's own pin. RFC 3339, the earliest. */
+  /** What shows from outside that so many entries were there: anchors, as far as they are established, or this verifier's own pin. RFC 3339, the earliest. */
   existedBy(size: number): string | undefined {
     const { pin } = this
     const pinned = pin !== undefined && pin.size >= size ? pin.time : undefined
-    const anchored = this.options.anchoredBefore?.(size)
-    return [pinned, anchored].filter(time => time !== undefined).sort((a, b) => Date.parse(a) - Date.parse(b))[0]
+    const given = this.options.anchoredBefore?.(size)
+    return [pinned, given, this.anchors.anchoredBefore(size)]
+      .filter(time => time !== undefined)
+      .sort((a, b) => Date.parse(a) - Date.parse(b))[0]
   }
 
   /** @returns what is wrong, as the step's detail */

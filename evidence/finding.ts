@@ -25,23 +25,17 @@ export type FindingCode =
   | 'DISCLOSURE_MISMATCH'
   | 'ATTACHMENT_MISSING'
   | 'ATTACHMENT_MISMATCH'
-<<<<<<< HEAD
   | 'ERASURE_UNAUTHORISED'
-=======
   | 'ANCHOR_INVALID'
   | 'ANCHOR_MISSING'
->>>>>>> wt-verify
   // Not told: the verification could not know.
   | 'KEY_COMPROMISED'
   | 'LEDGER_MISSING'
   | 'LEDGER_UNREACHABLE'
   | 'PIN_MISSING'
   | 'PIN_UNREADABLE'
-<<<<<<< HEAD
   | 'ERASURE_UNDONE'
-=======
   | 'ANCHOR_ABSENT'
->>>>>>> wt-verify
   // Completeness: what was never recorded.
   | 'SEQUENCE_GAP'
   | 'SEQUENCE_REPEATED'
@@ -84,17 +78,12 @@ export interface Completeness {
 
 const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'LEDGER_MISSING',
-<<<<<<< HEAD
+  'LEDGER_UNREACHABLE',
   'PIN_MISSING',
   'PIN_UNREADABLE',
   'ERASURE_UNDONE',
   'KEY_COMPROMISED',
-=======
-  'LEDGER_UNREACHABLE',
-  'PIN_MISSING',
-  'PIN_UNREADABLE',
   'ANCHOR_ABSENT',
->>>>>>> wt-verify
 ])
 const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'SEQUENCE_GAP',
@@ -112,6 +101,11 @@ export const familyOf = (code: FindingCode): Family =>
 
 /** Whether the network failed, and not the ledger: no step may make more of it than that it could not tell. */
 export const isUnreachable = (error: unknown): boolean => isOurs(error) && error.code === 'ERR_LEDGER_UNAVAILABLE'
+
+/** For what may be missing: whatever is wrong with it, but that the network failed. */
+export const unlessUnreachable = (error: unknown): undefined => {
+  if (isUnreachable(error)) throw error
+}
 
 /** A finding for a file that is missing or cannot be read; anything else is a fault of this program, and thrown. */
 export function unreadable(error: unknown, file: string): Finding {

@@ -22,6 +22,7 @@ import type { HashReader } from '../lib/format/merkle.ts'
 import { longestEntry, tileReader } from '../lib/format/tile.ts'
 import { slotBytes } from '../lib/format/vault.ts'
 import { isAddress, openAddress } from './address.ts'
+import { unlessUnreachable } from './finding.ts'
 import { type DirectoryReader, openDirectory } from './read.ts'
 
 const mostBundle = tileWidth * (2 + longestEntry)
@@ -106,14 +107,14 @@ export class LedgerFiles {
 
   /** The certificate of this key, as it is published; the current one's file holds it too. Undefined where neither does. */
   async certificateOf(fingerprint: string): Promise<string | undefined> {
-    const own = await this.certificateByName(fingerprint).catch(() => undefined)
-    return own ?? (await this.certificate().catch(() => undefined))
+    const own = await this.certificateByName(fingerprint).catch(unlessUnreachable)
+    return own ?? (await this.certificate().catch(unlessUnreachable))
   }
 
   /** As certificateOf, from the key's own file alone. @throws LedgerError where that is no file */
   async certificateByName(fingerprint: string): Promise<string | undefined> {
     if (!/^[0-9A-F]{40}$/.test(fingerprint)) return undefined
-    const bytes = await this.#directory.readIfThere(certificateOf(fingerprint), mostCertificate)
+    const bytes = await this.#source.readIfThere(certificateOf(fingerprint), mostCertificate)
     return bytes?.toString('utf8')
   }
 

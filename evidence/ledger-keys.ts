@@ -4,7 +4,7 @@ import { parseEntry } from '../lib/format/entry.ts'
 import { followKeys } from './key-chain.ts'
 import { findKeyEntries } from './key-entries.ts'
 import { LedgerFiles } from './ledger-files.ts'
-import { cut } from './tree.ts'
+import { cut } from './stored.ts'
 
 export interface LedgerKey {
   readonly key: 'note' | 'seal'

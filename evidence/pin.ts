@@ -6,6 +6,7 @@ import { LedgerError, Misuse } from '../lib/errors.ts'
 import { canonical, parseJson } from '../lib/format/canonical.ts'
 import type { Checkpoint } from '../lib/format/checkpoint.ts'
 import { check, list, oneOf, optional, record, type TypeOf } from '../lib/format/shape.ts'
+import { mostKeyEntries } from './key-entries.ts'
 
 export interface Pin extends Checkpoint {
   /** 40 upper-case hex digits. */
@@ -25,7 +26,7 @@ const state = record({
   open: list('uuid', 10_000),
   /** `interval`: seconds until the next heartbeat; 0: none is due. */
   writers: list(record({ name: 'word', seq: 'count', time: 'time', interval: 'count', stopped: 'flag' }), 65_536),
-  /** The last start, and the entry of the newest epoch. */
+  /** The last start between two entries about keys, and the entry of the newest epoch. */
   taken: list(
     record({
       index: 'count',
@@ -33,8 +34,10 @@ const state = record({
       epoch: 'count',
       certificate: optional('digest'),
     }),
-    2,
+    mostKeyEntries + 2,
   ),
+  /** The entries about keys: without them nobody can go on from here. */
+  keys: optional(list(record({ index: 'count', digest: 'digest' }), mostKeyEntries)),
 })
 
 export type PinState = TypeOf<typeof state>

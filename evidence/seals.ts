@@ -20,16 +20,11 @@ export async function examineSeals(
   checkpoint: Checkpoint,
   trust: Trust,
   rootAt: ReadonlyMap<number, Hash>,
-<<<<<<< HEAD
   existedBy: ExistedBy,
-): Promise<{ seals: SignedCheckpoint[]; worthless: RevokedKey[]; findings: Finding[] }> {
-  const { sizes, strange } = await files.sealSizes()
-=======
   pinned = 0,
-): Promise<{ seals: SignedCheckpoint[]; findings: Finding[] }> {
+): Promise<{ seals: SignedCheckpoint[]; worthless: RevokedKey[]; findings: Finding[] }> {
   const { sizes: all, strange } = await files.sealSizes([pinned, checkpoint.size])
   const sizes = all.filter(size => size >= pinned)
->>>>>>> wt-verify
   const seals: SignedCheckpoint[] = []
   const findings: Finding[] = []
   const voided: { seal: SignedCheckpoint; file: string; revocation: RevokedKey }[] = []
@@ -53,13 +48,8 @@ export async function examineSeals(
       else if (finding === undefined) seals.push(seal)
       else findings.push({ ...finding, file })
     } catch (error) {
-<<<<<<< HEAD
-      if (!isOurs(error)) throw error
-      findings.push({ code: error.data.revoked === true ? 'KEY_REVOKED' : 'SEAL_INVALID', what: error.message, file })
-=======
       if (!isOurs(error) || isUnreachable(error)) throw error
-      findings.push({ code: 'SEAL_INVALID', what: error.message, file })
->>>>>>> wt-verify
+      findings.push({ code: error.data.revoked === true ? 'KEY_REVOKED' : 'SEAL_INVALID', what: error.message, file })
     }
   }
   const newest = seals.at(-1)?.size ?? -1

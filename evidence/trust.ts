@@ -72,6 +72,11 @@ export function requireNoteSignature(checkpoint: SignedCheckpoint, trust: Trust)
   requireSignature(note, must.verifier)
 }
 
+/** The note signature alone, of a note that others have added their lines to. @throws LedgerError ERR_CHECKPOINT_SIGNATURE */
+export function requireOwnSignature({ note, size }: SignedCheckpoint, trust: Trust): void {
+  requireSignature(note, speakersAt(trust, size).must.verifier)
+}
+
 const isLineOf = (seal: string, origin: string, keyId: Uint8Array) =>
   Buffer.compare(openpgpKeyId(origin, seal), keyId) === 0
 

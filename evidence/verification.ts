@@ -35,13 +35,10 @@ export interface VerifyOptions {
   readonly anchors?: AnchorOptions
   /** Unix milliseconds. Default: now. */
   readonly now?: number
-<<<<<<< HEAD
   /** The time by which something outside shows that so many entries were there, RFC 3339; undefined where nothing does. */
   readonly anchoredBefore?: (size: number) => string | undefined
-=======
   /** That examine the entries. Default: one for each core, where the ledger is long enough. */
   readonly threads?: number
->>>>>>> wt-verify
 }
 
 export interface SealSummary {

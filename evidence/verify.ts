@@ -61,12 +61,12 @@ async function examine(x: Examination): Promise<Verification> {
     ['checkpoint',   checkNote],
     ['pin',          checkPin],
     ['tree',         checkTree],
+    ['anchors',      checkAnchors],
     ['seals',        checkSeals],
     ['entries',      checkEntries],
     ['erasures',     checkErasures],
     ['disclosures',  checkDisclosures],
     ['continuity',   checkContinuity],
-    ['anchors',      checkAnchors],
     ['new pin',      keepPin],
   ]
   const named = steps.map(([name, run]) => ({

@@ -47,6 +47,7 @@ export async function openLedgerOf(
   {
     create = true,
     onEvent,
+    onAnchor: _,
     ...options
   }: OpenOptions & Partial<Pick<DirectoryOptions, 'wrappingKey' | 'formerWrappingKey'>>,
 ): Promise<Ledger> {
@@ -80,7 +81,7 @@ export async function openGuard(config: Config, options: OpenOptions): Promise<G
       identify: configuredIdentity(config.identity),
       masking: maskTools(config),
     })
-    return anchored(guard, config, onAnchor)
+    return anchored(guard, config, options.onAnchor)
   } catch (error) {
     await ledger.close()
     throw error

@@ -90,7 +90,6 @@ export async function derive(material: Material, disclosed = disclose(material))
   return { files, runs, reconciliations, views, begins }
 }
 
-<<<<<<< HEAD
 /** The note key that signs the closing checkpoint, and the OpenPGP key that signs the bundle: the one that speaks when it is made. */
 function keysAt(
   opened: EntryOf<'opened'> | undefined,
@@ -102,12 +101,12 @@ function keysAt(
     all.flatMap(({ entry }) => (entry.kind === 'key-rotated' && entry.key === key ? [entry.new] : [])).at(-1)
   const within = [...before, ...entries]
   return [last('note', within) ?? opened?.noteKey, last('seal', [...within, ...later]) ?? opened?.sealKey]
-=======
+}
+
 /** The lowest index of which there is a proof. */
 function firstProved(files: ReadonlyMap<string, string>): number | undefined {
   const indices = [...files.keys()].flatMap(path => /^proofs\/(\d+)\./.exec(path)?.[1] ?? []).map(Number)
   return indices.length === 0 ? undefined : indices.reduce((a, b) => Math.min(a, b))
->>>>>>> wt-verify
 }
 
 function beginsLate(began: string, { from, to }: Period): string | undefined {

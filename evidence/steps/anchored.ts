@@ -1,9 +1,10 @@
 /** The step about what others vouch for: kept in the ledger or in a repository outside, and counted only by keys from outside. */
 import { isOurs } from '../../lib/errors.ts'
-import { consistencyProof, type Hash, type HashReader, treeRoot, verifyConsistency } from '../../lib/format/merkle.ts'
+import { consistencyProof, type Hash, treeRoot, verifyConsistency } from '../../lib/format/merkle.ts'
 import { examineAnchors } from '../anchors.ts'
 import type { Examination } from '../examination.ts'
-import { isUnreachable, unreadable } from '../finding.ts'
+import { type Finding, isUnreachable, unreadable } from '../finding.ts'
+import type { Trust } from '../trust.ts'
 import { need, skip } from './step.ts'
 
 export async function checkAnchors(x: Examination): Promise<string> {
@@ -31,6 +32,31 @@ export async function checkAnchors(x: Examination): Promise<string> {
   )
 }
 
+/**
+ * Ahead of their own step, which says what is wrong with them: where it matters when a key's signature was made, before the entries are read.
+ * At an address only entries tell what anchors there are, so that none are known yet.
+ * @param trust for the note key of the checkpoints that they are of; who vouches is known from outside alone
+ * @returns whether anybody vouches
+ */
+export async function establishAnchors(x: Examination, trust: Trust): Promise<boolean> {
+  const [files, checkpoint] = need(x.files, x.checkpoint)
+  const { anchorKeys: keys } = x
+  if (keys.cosigners.length === 0 && keys.authorities.length === 0) return false
+  const rootOf = remembered(size => provenRoot(x, size, () => undefined))
+  const { anchors } = await examineAnchors({
+    files,
+    checkpoint,
+    trust,
+    keys,
+    recorded: [],
+    tags: [],
+    rootOf,
+    isPart: true,
+  })
+  x.anchors = anchors
+  return anchors.last !== undefined
+}
+
 /** What of the anchors this verification could not see. */
 function limitsOf({ after, files, anchored }: Examination, unpublished: number): string {
   const since = after === undefined ? '' : ' since the pin'
@@ -52,18 +78,30 @@ function limitsOf({ after, files, anchored }: Examination, unpublished: number):
  * root that the tiles prove to be of the signed tree.
  */
 function rootsOf(x: Examination): (size: number) => Promise<Hash | undefined> {
-  const proven = new Map<number, Promise<Hash | undefined>>()
-  const hashes = x.files!.hashReader(x.checkpoint!.size)
+  const prove = remembered(size => provenRoot(x, size, finding => x.fail(finding)))
   return async size => {
     // Where the entries do not give the signed root, nothing is held against them: that is told already.
     if (x.rootAt.size === 0 || x.rootAt.has(size)) return x.rootAt.get(size)
-    if (!proven.has(size)) proven.set(size, provenRoot(x, size, hashes))
-    return proven.get(size)
+    return prove(size)
   }
 }
 
-async function provenRoot(x: Examination, size: number, hashes: HashReader): Promise<Hash | undefined> {
+function remembered(prove: (size: number) => Promise<Hash | undefined>): (size: number) => Promise<Hash | undefined> {
+  const proven = new Map<number, Promise<Hash | undefined>>()
+  return size => {
+    const root = proven.get(size) ?? prove(size)
+    proven.set(size, root)
+    return root
+  }
+}
+
+async function provenRoot(
+  x: Examination,
+  size: number,
+  fail: (finding: Finding) => unknown,
+): Promise<Hash | undefined> {
   const { size: whole, root: signed } = x.checkpoint!
+  const hashes = x.files!.hashReader(whole)
   try {
     const root = await treeRoot(size, hashes)
     verifyConsistency(size, root, whole, signed, await consistencyProof(size, whole, hashes))
@@ -71,7 +109,7 @@ async function provenRoot(x: Examination, size: number, hashes: HashReader): Pro
   } catch (error) {
     if (!isOurs(error) || isUnreachable(error)) throw error
     const what = `the tiles of the first ${size} entries do not lead to the signed root`
-    x.fail(error.code === 'ERR_PROOF_INVALID' ? { code: 'TILE_ALTERED', what } : unreadable(error, 'tile'))
+    fail(error.code === 'ERR_PROOF_INVALID' ? { code: 'TILE_ALTERED', what } : unreadable(error, 'tile'))
     return undefined
   }
 }

@@ -35,7 +35,7 @@ export async function checkPin(x: Examination): Promise<string> {
   try {
     const proof = await consistencyProof(pin.size, checkpoint.size, files.hashReader(checkpoint.size))
     verifyConsistency(pin.size, pin.root, checkpoint.size, checkpoint.root, proof)
-    if (x.options.incremental === true && pin.state !== undefined) x.goOn(pin, pin.state)
+    if (x.mayGoOn && pin.state !== undefined) x.goOn(pin, pin.state)
     return `what stood there at ${pin.time}, ${pin.size} entries, is still the beginning of the ledger`
   } catch (error) {
     if (!isOurs(error)) throw error
@@ -53,26 +53,22 @@ export async function keepPin(x: Examination): Promise<string> {
   // A gap in the recording does not unpin: what is kept is what was signed, and that holds.
   if (x.findings.has(code => familyOf(code) !== 'completeness')) return skip('the old pin stays as it was')
   const { origin, size, root } = checkpoint
-<<<<<<< HEAD
   const { fingerprint } = x
-  await writePin(x.options.pin, { origin, size, root, fingerprint, time: new Date(x.now).toISOString() })
-=======
-  const { fingerprint } = trust.seal
   const time = new Date(x.now).toISOString()
   const whole = x.after === undefined ? time : x.after.whole
   await writePin(x.options.pin, { origin, size, root, fingerprint, time, whole, state: stateOf(x) })
->>>>>>> wt-verify
   return `${size} entries`
 }
 
 const mostOpen = 10_000
 
-function stateOf({ meaning, continuity, taken }: Examination): PinState {
+function stateOf({ meaning, continuity, taken, keyEntriesInTree }: Examination): PinState {
   const { greatest, open } = meaning.state
   const writers = [...continuity.writers].map(([name, { seq, time, interval, stopped }]) => ({
     ...{ name, seq, time, stopped },
     interval: interval === undefined ? 0 : interval / 1000,
   }))
   const last = taken.map(({ index, entry: { kind, epoch, certificate } }) => ({ index, kind, epoch, certificate }))
-  return { greatest, open: open.slice(-mostOpen), writers, taken: last }
+  const keys = keyEntriesInTree.map(({ index, digest }) => ({ index, digest }))
+  return { greatest, open: open.slice(-mostOpen), writers, taken: last, keys }
 }

@@ -3,22 +3,16 @@ import { parseEntry } from '../../lib/format/entry.ts'
 import { tileWidth } from '../../lib/format/layout.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
 import { examineAttachment } from '../attachments.ts'
-<<<<<<< HEAD
 import { examineCertificates, examineEpoch } from '../beside.ts'
-import { Vault } from '../disclosures.ts'
-import type { Examination } from '../examination.ts'
-import type { Finding } from '../finding.ts'
-import type { KeyEntry } from '../key-entries.ts'
-import { sayRevoked } from '../revoked-keys.ts'
-=======
-import { examineCertificate, examineEpoch } from '../beside.ts'
 import { bundlesAgain, bundlesOf, entriesAgain } from '../bundles.ts'
 import { Vault } from '../disclosures.ts'
+import { Erasures, toldOf } from '../erasures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
 import { Findings } from '../findings.ts'
 import { readTags, type Tag } from '../git-tags.ts'
->>>>>>> wt-verify
+import type { FoundKeyEntry } from '../key-entries.ts'
+import { sayRevoked } from '../revoked-keys.ts'
 import { examineSeals } from '../seals.ts'
 import { type Stored, summariesOf } from '../stored.ts'
 import { examineTree, treeOf } from '../tree.ts'
@@ -79,38 +73,31 @@ function comparePin({ pin, rootAt, findings }: Examination): void {
 
 export async function checkSeals(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
-<<<<<<< HEAD
   const existedBy = (size: number) => x.existedBy(size)
-  const { seals, worthless, findings } = await examineSeals(files, checkpoint, trust, x.rootAt, existedBy)
-  x.seals.push(...seals)
-  x.findings.addAll(findings)
-  const newest = x.seals.at(-1)
-  if (newest === undefined) return 'none yet'
-  const [of] = worthless
-  const also = of === undefined ? '' : `; ${worthless.length} more are not counted: their key is ${sayRevoked(of)}`
-  return `${x.seals.length}, the newest over ${newest.size} entries${also}`
-=======
-  const { seals, findings } = await examineSeals(files, checkpoint, trust, x.rootAt, x.after?.size)
+  const { seals, worthless, findings } = await examineSeals(
+    files,
+    checkpoint,
+    trust,
+    x.rootAt,
+    existedBy,
+    x.after?.size,
+  )
   x.seals.push(...seals)
   x.findings.addAll(findings)
   const newest = x.seals.at(-1)
   const unlisted = files.directory === undefined ? '; others than the newest cannot be listed at an address' : ''
   const since = x.after === undefined ? '' : ' since the pin'
   if (newest === undefined) return `none${x.after === undefined ? ' yet' : since}${unlisted}`
-  return `${x.seals.length}${since}, the newest over ${newest.size} entries${unlisted}`
->>>>>>> wt-verify
+  const [of] = worthless
+  const also = of === undefined ? '' : `; ${worthless.length} more are not counted: their key is ${sayRevoked(of)}`
+  return `${x.seals.length}${since}, the newest over ${newest.size} entries${also}${unlisted}`
 }
 
 export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
-<<<<<<< HEAD
-  x.findings.addAll(x.meaning.findings)
-  for (const finding of strayKeyEntries(x)) x.findings.add(finding)
-  x.findings.addAll(await examineCertificates(files, x.taken, x.keyEntriesInTree, x.sealKey))
-  x.findings.addAll(await examineEpoch(files, x.taken))
-=======
   const besides = async () => {
-    x.findings.addAll(await examineCertificate(files, x.taken))
+    for (const finding of strayKeyEntries(x)) x.findings.add(finding)
+    x.findings.addAll(await examineCertificates(files, x.taken, x.keyEntriesInTree, x.sealKey))
     x.findings.addAll(await examineEpoch(files, x.taken))
   }
   if (x.after !== undefined) {
@@ -128,15 +115,22 @@ export async function checkEntries(x: Examination): Promise<string> {
   x.meaning.settleDoubts()
   x.findings.merge(x.meaning.findings)
   await besides()
->>>>>>> wt-verify
   return `${x.strict} of ${checkpoint.size} entries are in the strict format`
 }
 
 /** By what stands in clear: that what was erased was erased by who may, needs no key; that nothing else is gone does. */
 export async function checkErasures(x: Examination): Promise<string> {
   need(x.checkpoint)
+  const begin = x.after?.size ?? 0
+  if (begin > 0 && !x.erasures.isAny) return 'none since the pin'
+  // What an erasure is judged by may be of long ago, or of a kind that is too frequent to keep: it is read for the erasures that there are.
+  if (x.erasures.isAny && (begin > 0 || x.erasures.ofSessions.size > 0 || x.depth === 'all')) {
+    const again = new Erasures(x.erasures.ofSessions, x.erasures.names)
+    for await (const { index, entry } of entriesAgain(x, toldOf)) again.add(index, entry)
+    x.erasures = again
+  }
   const { all, holds, findings } = x.erasures
-  x.findings.addAll(findings)
+  x.findings.addAll(findings.filter(({ index = 0 }) => index >= begin))
   const standing = holds === 0 ? '' : `; ${holds} ${holds === 1 ? 'hold stands' : 'holds stand'}`
   if (all.length === 0) return `none${standing}`
   const told = all.map(({ index, entry: { scope, of } }) => `#${index} ${scope} ${of}`)
@@ -146,7 +140,8 @@ export async function checkErasures(x: Examination): Promise<string> {
 
 /** Keys were judged by what was found first: the tree must hold those entries, and no others. */
 function* strayKeyEntries({ keyEntries, keyEntriesInTree }: Examination): Generator<Finding> {
-  const places = (entries: readonly KeyEntry[]) => entries.map(({ index, entry }) => `${index} ${entry.id}`).join(', ')
+  const places = (entries: readonly FoundKeyEntry[]) =>
+    entries.map(({ index, digest }) => `${index} ${digest}`).join(', ')
   const [expected, actual] = [places(keyEntriesInTree), places(keyEntries)]
   if (expected === actual) return
   yield {
@@ -162,28 +157,19 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   const key = x.options.wrappingKey
   if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
   const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures)
-  if (x.erasures.all.length > 0) x.erasures.learn(x.records.map(({ entry }) => entry))
   let opened = 0
   let attachments = 0
-<<<<<<< HEAD
   const erased = { disclosures: 0, attachments: 0, by: new Set<number>() }
-  for (const [i, record] of x.records.entries()) {
-    const found = await vault.open(record.index, record.entry)
+  let place = 0
+  for await (const { index, entry } of entriesAgain(x)) {
+    const found = await vault.open(index, entry)
     opened += Object.keys(found.values).length
-    const { index, entry } = record
     if (found.erased !== undefined) {
       erased.disclosures += found.erased.count
       erased.by.add(found.erased.by)
     }
     if (entry.kind === 'attachment' && found.erased !== undefined) erased.attachments += 1
     else if (entry.kind === 'attachment') {
-=======
-  let place = 0
-  for await (const { index, entry } of entriesAgain(x)) {
-    const found = await vault.open(index, entry)
-    opened += Object.keys(found.values).length
-    if (entry.kind === 'attachment') {
->>>>>>> wt-verify
       const finding = await examineAttachment(files, vault, trust.origin, { index, entry, opened: found })
       if (finding !== undefined) x.findings.add(finding)
       attachments += 1

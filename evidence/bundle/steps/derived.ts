@@ -38,9 +38,10 @@ export async function checkDisclosures(x: BundleExamination): Promise<string> {
 /** What is not in the bundle was withheld, or erased by an entry that is: whether it is missing from the vault, the ledger's own verification says. */
 function notHere(material: Material): string {
   const entries = [...material.state, ...material.envelopes]
-  const erasures = new Erasures()
+  const first = new Erasures()
+  for (const { index, entry } of entries) first.add(index, entry)
+  const erasures = new Erasures(first.ofSessions, first.names)
   for (const { index, entry } of entries) erasures.add(index, entry)
-  erasures.learn(entries.map(({ entry }) => entry))
   const here = disclosuresByEntry(material)
   let withheld = 0
   let erased = 0
