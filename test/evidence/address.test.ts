@@ -188,7 +188,7 @@ describe('from a pin', () => {
     const pin = join(scratch, 'sparse.json')
     const { origin, fingerprint } = builder
     const writer = { name: 'gateway-1', seq: before, time: '2026-07-01T00:00:00.000Z', interval: 60, stopped: false }
-    const state = { greatest: '', open: [], writers: [writer], taken: [] }
+    const state = { greatest: '', open: [], writers: [writer], taken: [], keys: [] }
     const time = '2026-07-01T00:00:01.000Z'
     await writeFile(pin, formatPin({ origin, size: before, root, fingerprint, time, whole: time, state }))
     const asked: string[] = []

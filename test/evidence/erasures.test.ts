@@ -19,8 +19,12 @@ const erasure = (more: Made = {}): Made => ({
 const ofSession = (more: Made) => erasure({ scope: 'session', of: session, ...more })
 
 function findings(...entries: Made[]): string[] {
-  const erasures = new Erasures()
-  for (const [index, entry] of [...people, ...entries].entries()) erasures.add(index, entry as unknown as Entry)
+  const all = [...[...people, ...entries].entries()]
+  const first = new Erasures()
+  for (const [index, entry] of all) first.add(index, entry as unknown as Entry)
+  // Who acted in a session is kept of those that were erased: these are known then.
+  const erasures = new Erasures(first.ofSessions, first.names)
+  for (const [index, entry] of all) erasures.add(index, entry as unknown as Entry)
   return erasures.findings.map(({ what }) => what)
 }
 

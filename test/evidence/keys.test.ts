@@ -1,8 +1,10 @@
 /** Rotations and revocations as a stranger judges them: by the signatures in the entries, and by what is pinned from outside. */
 import { createPublicKey, sign } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type VerifyOptions, verifyLedger } from '../../evidence/index.ts'
+import { canonical, type Json } from '../../lib/format/canonical.ts'
 import type { Clear } from '../../lib/format/entry.ts'
 import { type Reason, revocationText, rotationText } from '../../lib/format/key-text.ts'
 import { formatVerifierKey } from '../../lib/format/note.ts'
@@ -157,6 +159,41 @@ describe('a rotation', () => {
     beat(early)
     early.add('key-rotated', await rotation(early, first, newNote))
     expect(await verdict(early, first, { seals: [3] })).toMatchObject({ codes: ['SEAL_INVALID'] })
+  })
+})
+
+describe('an incremental verification', () => {
+  it('knows the keys that spoke before its pin, and goes on in full where it does not', async () => {
+    const builder = await begin()
+    await rotated(builder, first, newSeal)
+    builder.add('key-revoked', await revocation(builder, first, newSeal, 'superseded'))
+    for (let i = 0; i < 300; i += 1) beat(builder)
+    const scratch = temporaryDirectory()
+    const [directory, pin] = [join(scratch, 'ledger'), join(scratch, 'pin.json')]
+    const verify = async (more: Partial<VerifyOptions>) => {
+      await builder.write(directory, { seals: [builder.entries.length] })
+      const result = await verifyLedger({ directory, pin, fingerprint: newSeal.seal.fingerprint, ...more })
+      return [result.verdict, result.findings.map(({ code }) => code), result.from]
+    }
+    expect(await verify({ first: true })).toEqual(['OK', [], 0])
+    const pinned = builder.entries.length
+    const kept = readFileSync(pin)
+    await rotated(builder, newSeal, { ...newSeal, note: newNote.note }, { turn: 2 })
+    beat(builder)
+    expect(await verify({ incremental: true })).toEqual(['OK', [], pinned])
+    // Behind the second pin too, which is told of both.
+    const size = builder.entries.length
+    beat(builder)
+    expect(await verify({ incremental: true })).toEqual(['OK', [], size])
+    const { state, ...rest } = JSON.parse(kept.toString()) as { state: { keys: { digest: string }[] } }
+    expect(state.keys).toHaveLength(2)
+    const write = (keys: unknown) =>
+      writeFileSync(pin, `${canonical({ ...rest, state: { ...state, keys } } as Json)}\n`)
+    write([{ ...state.keys[1], index: 1 }, state.keys[1]])
+    expect(await verify({ incremental: true, renew: false })).toEqual(['OK', [], 0])
+    // Of a pin that leaves one out, nobody is told a lie: the key that is pinned would not lead to what is signed.
+    write([state.keys[1]])
+    expect((await verify({ incremental: true, renew: false }))[0]).toBe('TAMPERED')
   })
 })
 
