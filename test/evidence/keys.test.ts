@@ -1,13 +1,17 @@
 /** Rotations and revocations as a stranger judges them: by the signatures in the entries, and by what is pinned from outside. */
-import { createPublicKey, sign } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type VerifyOptions, verifyLedger } from '../../evidence/index.ts'
+import { digestOf } from '../../evidence/key-entries.ts'
+import { anchorFile } from '../../lib/format/anchor.ts'
 import { canonical, type Json } from '../../lib/format/canonical.ts'
+import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
+import { cosign, formatCosignerKey } from '../../lib/format/cosignature.ts'
 import type { Clear } from '../../lib/format/entry.ts'
 import { type Reason, revocationText, rotationText } from '../../lib/format/key-text.ts'
-import { formatVerifierKey } from '../../lib/format/note.ts'
+import { formatNote, formatVerifierKey } from '../../lib/format/note.ts'
 import { armorSignature, signDetached } from '../../lib/openpgp.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
 import { type BuilderKeys, builderKeys, LedgerBuilder, noteKeyOf } from '../support/ledger-builder.ts'
@@ -221,6 +225,32 @@ describe('a revoked OpenPGP key', () => {
       codes: ['KEY_COMPROMISED'],
     })
     expect(await verdict(alone.builder, newSeal)).toMatchObject({ verdict: 'OK', codes: [] })
+  })
+
+  it('that was compromised speaks on by the word of a witness, from outside, that has seen it before', async () => {
+    const { builder, before, after } = await compromised()
+    const witness = 'witness.example/w1'
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const cosigned = async (time: string, size = builder.entries.length) => {
+      const directory = join(temporaryDirectory(), 'ledger')
+      await builder.write(directory, { seals: [builder.entries.length] })
+      const { note } = parseCheckpoint(readFileSync(join(directory, 'checkpoint')))
+      const line = cosign(note.text, witness, privateKey, Math.floor(Date.parse(time) / 1000))
+      const bytes = Buffer.from(formatNote({ ...note, signatures: [...note.signatures, line] }))
+      const file = join(directory, anchorFile('witness', size, digestOf(bytes)))
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, bytes)
+      const anchors = { witnesses: [formatCosignerKey(witness, publicKey)] }
+      const { verdict, findings } = await verifyLedger({ directory, fingerprint: first.seal.fingerprint, anchors })
+      return [verdict, findings.map(({ code }) => code)]
+    }
+    expect(await cosigned(before)).toEqual(['OK', []])
+    expect(await cosigned(new Date(Date.parse(after) + 2000).toISOString())).toEqual([
+      'INCOMPLETE',
+      expect.arrayContaining(['KEY_COMPROMISED']),
+    ])
+    // Kept under the name of another size it is nobody's word.
+    expect((await cosigned(before, 3))[1]).toContain('KEY_COMPROMISED')
   })
 
   it('that was compromised has sealed nothing, but what its successor sealed again or what is anchored', async () => {
