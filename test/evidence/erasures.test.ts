@@ -1,7 +1,12 @@
 /** Whose an erasure was to make, as entries in clear tell it. */
+
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Erasures } from '../../evidence/erasures.ts'
+import { type VerifyOptions, verifyLedger } from '../../evidence/index.ts'
 import type { Entry } from '../../lib/format/entry.ts'
+import { temporaryDirectory } from '../support/directory-ledger.ts'
+import { builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
 
 const [customer, officer, counsel, robot] = ['customer', 'officer', 'counsel', 'robot']
 const session = 'the session'
@@ -70,5 +75,38 @@ describe('an erasure', () => {
     const released = { kind: 'hold-released', hold: 'h-1', by: officer }
     expect(findings(hold, released, released)).toEqual([expect.stringContaining('does not stand')])
     expect(findings(hold, hold)).toEqual([expect.stringContaining('again')])
+  })
+})
+
+describe('a verification', () => {
+  it.each([
+    ['of all of it', false],
+    ['from a pin behind what tells of those concerned', true],
+  ])('%s tells whose session it was', async (_, incremental) => {
+    const pseudonym = (name: string) => name.padEnd(22, '-')
+    const id = '0190b0a0-0000-7000-8000-00000000aaaa'
+    const builder = await new LedgerBuilder({ keys: await builderKeys() }).open()
+    for (const subject of [customer, officer, counsel]) {
+      builder.add('principal', { subject: pseudonym(subject), type: 'person' })
+    }
+    const how = { protocol: 'postgres', target: 'crm', method: 'key', tls: false } as const
+    builder.add('session-opened', { session: id, subject: pseudonym(customer), ...how })
+    for (let i = 0; i < 300; i += 1) builder.add('heartbeat', { open: 0, interval: 60 })
+    const scratch = temporaryDirectory()
+    const [directory, pin] = [join(scratch, 'ledger'), join(scratch, 'pin.json')]
+    const now = builder.now + 1000
+    const verify = async (more: Partial<VerifyOptions>) => {
+      await builder.write(directory, { vault: false })
+      const result = await verifyLedger({ directory, fingerprint: builder.fingerprint, now, ...more })
+      return [result.from, result.findings.map(({ what }) => what)]
+    }
+    expect(await verify({ pin, first: true })).toEqual([0, []])
+    const from = incremental ? builder.entries.length : 0
+    const again = incremental ? { pin, incremental, renew: false } : {}
+    const asked = { scope: 'session', of: id, ground: 'art-17', by: pseudonym(officer), slots: [1] } as const
+    builder.add('erasure', { ...asked, approvers: [pseudonym(counsel)] })
+    expect(await verify(again)).toEqual([from, []])
+    builder.add('erasure', { ...asked, approvers: [pseudonym(customer)] })
+    expect(await verify(again)).toEqual([from, [expect.stringContaining('whom it is about')]])
   })
 })
