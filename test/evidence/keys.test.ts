@@ -1,6 +1,8 @@
 /** Rotations and revocations as a stranger judges them: by the signatures in the entries, and by what is pinned from outside. */
 import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type VerifyOptions, verifyLedger } from '../../evidence/index.ts'
@@ -163,6 +165,32 @@ describe('a rotation', () => {
     beat(early)
     early.add('key-rotated', await rotation(early, first, newNote))
     expect(await verdict(early, first, { seals: [3] })).toMatchObject({ codes: ['SEAL_INVALID'] })
+  })
+})
+
+describe('at an address', () => {
+  it('keys lead on as they do in a directory', async () => {
+    const builder = await begin()
+    await rotated(builder, first, newSeal)
+    for (let i = 0; i < 300; i += 1) beat(builder)
+    const directory = join(temporaryDirectory(), 'ledger')
+    await builder.write(directory, { seals: [builder.entries.length] })
+    const server = createServer(({ url = '' }, response) => {
+      const file = join(directory, url)
+      if (!existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end()
+      response.end(readFileSync(file))
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    try {
+      for (const { seal } of [first, newSeal]) {
+        const result = await verifyLedger({ directory: address, fingerprint: seal.fingerprint })
+        expect(result).toMatchObject({ verdict: 'OK', findings: [] })
+      }
+    } finally {
+      server.close()
+      server.closeAllConnections()
+    }
   })
 })
 
