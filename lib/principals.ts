@@ -28,6 +28,8 @@ export class Principals {
   readonly #recorded = new Map<string, Known>()
   /** Pseudonyms that this process gives, and to whom. */
   readonly #mine = new Map<string, string>()
+  /** Erased ones: what was being read of them when they were erased is of no use any more. */
+  readonly #forgotten = new Set<string>()
   #folded: Promise<void> = Promise.resolve()
 
   constructor(ledger: Ledger) {
@@ -42,7 +44,7 @@ export class Principals {
     if (entry.kind !== 'principal') return
     const name = this.#mine.get(entry.subject) ?? (await this.#ledger.disclosures(index)).name
     // Erased: whoever comes back under that name is a new principal.
-    if (typeof name !== 'string') return
+    if (typeof name !== 'string' || this.#forgotten.has(entry.subject)) return
     this.#names.set(entry.subject, name)
     const first = this.#recorded.get(name)
     if (first !== undefined && first.pseudonym !== entry.subject) return
@@ -85,9 +87,13 @@ export class Principals {
 
   /** Once it was erased: whoever comes back under that name is a new principal. */
   forget(pseudonym: string): void {
-    const name = this.#names.get(pseudonym)
+    const name = this.#names.get(pseudonym) ?? this.#mine.get(pseudonym)
+    this.#forgotten.add(pseudonym)
     this.#names.delete(pseudonym)
-    if (name !== undefined) this.#byName.delete(name)
+    this.#mine.delete(pseudonym)
+    if (name === undefined) return
+    this.#byName.delete(name)
+    if (this.#recorded.get(name)?.pseudonym === pseudonym) this.#recorded.delete(name)
   }
 
   /** The name behind a pseudonym, for those who may see it; undefined where unknown or erased. */
@@ -136,7 +142,7 @@ export class Principals {
         slot: `principal:${pseudonym}`,
       },
     ])
-    this.#names.set(pseudonym, name)
+    if (!this.#forgotten.has(pseudonym)) this.#names.set(pseudonym, name)
     // By now this process has been told of whatever stands before it.
     await this.#folded
     const recorded = this.#recorded.get(name)
