@@ -127,7 +127,7 @@ describe('a day that never was', () => {
     for (const { index, entry } of disclosed(story.builder)) {
       continuity.add(index, index === 3 ? dated({ index, entry, values: {} }).entry : entry)
     }
-    expect(continuity.findings).toContainEqual(
+    expect(continuity.findings.all()).toContainEqual(
       expect.objectContaining({ code: 'TIME_ORDER', what: 'entry 3 is of a day that never was' }),
     )
   })

@@ -52,7 +52,7 @@ describe.each(Object.entries(recipes))('the recipe for %s', (name, commands) => 
         .filter(command => !command.includes('remote set-url'))
         .join('\n')
         .replace('https://ledger.example/crm/', `'${join(fixtures, 'ledgers/whole/ledger')}'`)
-        .replace('${{ vars.FINGERPRINT }}', '$FINGERPRINT')
+        .replace(/\$\{\{ vars\.FINGERPRINT \}\}/, '$FINGERPRINT')
       const environment = { FINGERPRINT: key, CI_DEFAULT_BRANCH: 'main' }
       const ran = await shell(`set -e\n${text}`, where, environment)
       expect(ran.status, ran.text).toBe(0)
