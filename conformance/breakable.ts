@@ -23,6 +23,7 @@ export async function breakable(): Promise<Breakable> {
       return ledger.append(drafts, options)
     },
     entries: from => ledger.entries(from),
+    state: () => ledger.state(),
     disclosures: index => ledger.disclosures(index),
     attach: async parts => {
       if (fails([])) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the disk is full')

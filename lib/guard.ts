@@ -63,21 +63,22 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
     grants.fold(stored)
     approvals.fold(stored)
   }
-  // Where the ledger is shared, others append meanwhile: what comes while its past is read is folded after it.
+  // Where the ledger is shared, others append meanwhile: what comes while its past is read is folded after it, but for what that had of it.
   let later: Stored[] | undefined = []
+  let last = -1
   const live = (stored: Stored) => {
+    if (stored.index <= last) return
     principals.follow(stored)
     fold(stored)
     if (stored.entry.kind === 'erasure') principals.forget(stored.entry.of)
   }
   ledger.follow(stored => (later === undefined ? live(stored) : void later.push(stored)))
-  let last = -1
   let recorded = await replay(ledger, stored => {
     last = stored.index
     fold(stored)
     return principals.fold(stored)
   })
-  for (const stored of later) if (stored.index > last) live(stored)
+  for (const stored of later) live(stored)
   later = undefined
   // Reloaded while that was being written, it is yet another.
   while (recorded !== policy.digest) {
@@ -180,10 +181,10 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
   }
 }
 
-/** Folds the ledger's past. @returns the digest of the policy that was recorded last */
+/** Folds what the ledger's past has left. @returns the digest of the policy that was recorded last */
 async function replay(ledger: Ledger, fold: (stored: Stored) => void | Promise<void>): Promise<string | undefined> {
   let recorded: string | undefined
-  for await (const stored of ledger.entries()) {
+  for await (const stored of ledger.state()) {
     await fold(stored)
     if (stored.entry.kind === 'policy') recorded = stored.entry.digest
   }

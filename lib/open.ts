@@ -59,6 +59,7 @@ export async function openLedgerOf(
     sealer: await configuredSealer(config.ledger.sealKey),
     wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
     heartbeatMs: config.ledger.heartbeatMs,
+    sealMs: config.ledger.sealMs,
     disk: config.ledger.disk,
     ...(onEvent === undefined ? {} : { onDisk: onEvent }),
     create,

@@ -1,7 +1,6 @@
 /** What a book folds from the ledger, by id and by subject; what is long over is dropped, so that it does not grow with the ledger. */
 
-/** Milliseconds for which an item is still known after it is over, so that a refusal can name it. */
-const rememberedMs = 86_400_000
+import { rememberedMs } from './format/living.ts'
 
 const fewest = 1024
 

@@ -31,6 +31,7 @@ export interface Config {
     /** Under which name this process appends. */
     readonly writer: string
     readonly witnesses?: WitnessSettings
+    readonly sealMs: number
   }
   readonly identity: {
     readonly people: readonly OidcSettings[]

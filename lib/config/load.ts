@@ -110,7 +110,7 @@ export class Loader {
   }
 
   #ledger({ name, ledger }: ConfigFile, source: YamlFile): Config['ledger'] | undefined {
-    const { directory, keys, heartbeat, witnesses, shared = false } = ledger
+    const { directory, keys, heartbeat, seal: every, witnesses, shared = false } = ledger
     const at = (...path: string[]) => ['ledger', 'keys', ...path]
     const note = this.#secret(keys.note, at('note'), source)
     const noteKey = note === undefined ? undefined : ed25519(note)
@@ -139,6 +139,7 @@ export class Loader {
       },
       vaultKey,
       heartbeatMs,
+      sealMs: duration(every ?? '1h'),
       disk: { warn: spaceOf(ledger.disk?.warn ?? '2GiB'), refuse: spaceOf(ledger.disk?.refuse ?? '500MiB') },
       shared,
       writer,

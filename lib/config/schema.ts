@@ -122,6 +122,7 @@ export const configFile = z
         })
         .optional()
         .describe('Who cosigns checkpoints, so that whoever holds the keys cannot rewrite the ledger unseen'),
+      seal: duration.optional().describe('How often the OpenPGP key signs; 1h where left out'),
     }),
     identity: z.strictObject({
       people: z

@@ -1,5 +1,6 @@
 /** A grant, as a pure fold over entries: requested, then live for a while with an absolute end, or denied, or revoked. */
 import type { Access, Entry } from '../format/entry.ts'
+import { patienceMs } from '../format/living.ts'
 import { matches } from '../glob.ts'
 
 export interface Grant {
@@ -71,9 +72,6 @@ export function foldGrant(grants: Grants, entry: Entry, index: number): void {
 export function isLive(grant: Grant, now: number): boolean {
   return grant.status === 'granted' && grant.from! <= now && now < grant.until!
 }
-
-/** Milliseconds for which a request waits for a decision. */
-const patienceMs = 86_400_000
 
 export const isWaiting = (grant: Grant, now: number): boolean =>
   grant.status === 'requested' && now < grant.requested + patienceMs

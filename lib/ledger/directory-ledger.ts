@@ -9,6 +9,7 @@ import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
 import { type Entry, parseEntry, uuidv7 } from '../format/entry.ts'
 import { encodeFrame } from '../format/frame.ts'
 import { tileWidth } from '../format/layout.ts'
+import { Living } from '../format/living.ts'
 import { SealedWriter } from './attachment.ts'
 import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
 import type { NoteKey } from './checkpoint.ts'
@@ -35,6 +36,7 @@ import { Publisher, type Signers } from './publisher.ts'
 import type { Recent } from './recent.ts'
 import { type Recovered, setAside } from './recovery.ts'
 import type { Prepared } from './scribe.ts'
+import { takeSnapshot } from './snapshots.ts'
 import { StoredBundles } from './stored-tiles.ts'
 import { type Story, storiesOf } from './story.ts'
 import type { Tree } from './tree.ts'
@@ -65,8 +67,10 @@ export interface StartParts {
   readonly lock: Lock
   readonly recovered: Recovered
   readonly epoch: number
-  /** Of every writer that is known. */
+  /** Of every writer that is known: of all, where `living` is given. */
   readonly stories: ReadonlyMap<string, Story>
+  /** What is folded of all that was recovered, where that did not take reading everything. */
+  readonly living: Living | undefined
 }
 
 export class DirectoryLedger implements Ledger {
@@ -108,11 +112,18 @@ export class DirectoryLedger implements Ledger {
   #durable: Checkpoint
   /** Index of the next entry to be appended: those before it may not be durable yet. */
   #next: number
+  #folding: Promise<Living> | undefined
+  /** What is folded, up to the last durable entry, once anybody has asked. */
+  #living: Living | undefined
+  /** Whether a writer that is not known is a new one. */
+  readonly #knowsAll: boolean
+  /** Unix milliseconds. */
+  #sealedAt: number
   #closing: Promise<void> | undefined
   #heartbeat: NodeJS.Timeout | undefined
   #publication: NodeJS.Timeout | undefined
 
-  private constructor({ options, noteKey, lock, recovered, epoch, stories }: StartParts, wal: Wal, vault: Vault) {
+  private constructor({ options, noteKey, lock, recovered, epoch, stories, living }: StartParts, wal: Wal, vault: Vault) {
     const { origin, directory, sealer, clock = systemClock } = options
     const { tree, recent, published } = recovered
     this.origin = origin
@@ -127,6 +138,9 @@ export class DirectoryLedger implements Ledger {
     this.#stored = new StoredBundles(directory, tree)
     this.#durable = { origin, size: tree.size, root: tree.root() }
     this.#next = tree.size
+    this.#sealedAt = clock.now()
+    this.#living = living
+    this.#knowsAll = living !== undefined
     this.#writers = new Writers({ origin, clock, slot: name => vault.names.get(name) }, stories)
     this.#commit = new GroupCommit({
       medium: wal,
@@ -143,6 +157,7 @@ export class DirectoryLedger implements Ledger {
       published,
       epoch,
       durable: () => this.#durable,
+      snapshot: (at, key) => (this.#living === undefined ? undefined : takeSnapshot(at, this.#living, key)),
     })
     this.#eraser = new Eraser({
       ...{ directory, vault, recent, publisher: this.#publisher },
@@ -247,6 +262,10 @@ export class DirectoryLedger implements Ledger {
   async story(writer: string): Promise<Story> {
     const known = this.#writers.story(writer)
     if (known !== undefined) return known
+    if (this.#knowsAll) {
+      this.#writers.add(writer)
+      return this.#writers.story(writer)!
+    }
     const { stories } = await storiesOf(this.#backwards(), writer)
     const found = stories.get(writer)
     if (this.#writers.story(writer) === undefined) this.#writers.add(writer, found)
@@ -298,6 +317,10 @@ export class DirectoryLedger implements Ledger {
     }
   }
 
+  async *state(): AsyncGenerator<Stored> {
+    yield* (await this.#fold()).entries()
+  }
+
   async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
     if (!Number.isSafeInteger(index) || index < 0 || index >= this.size) {
       throw new LedgerError('ERR_LEDGER_MISSING', `no entry ${index} in a ledger of ${this.size}`)
@@ -310,7 +333,7 @@ export class DirectoryLedger implements Ledger {
     this.#requireOpen()
     if (this.#commit.fault !== undefined) throw this.#commit.fault
     this.#disk?.requireSpace()
-    const id = uuidv7((this.#options.clock ?? systemClock).now())
+    const id = uuidv7(this.#now())
     const undone = this.#eraser.attaching(id, name)
     const medium = await createAttachmentFile(this.#options.directory, id).catch(error => {
       undone()
@@ -422,12 +445,26 @@ export class DirectoryLedger implements Ledger {
     this.#durable = { origin: this.origin, size, root }
     this.#publication ??= setTimeout(() => {
       this.#publication = undefined
-      this.publish().catch(() => undefined)
+      this.#publishOrSeal().catch(() => undefined)
     }, this.#options.publishMs ?? 1000).unref()
     for (const [i, { entry }] of items.entries()) {
       this.#eraser.see(entry)
+      this.#living?.add({ index: first + i, entry })
       this.#followers.tell({ index: first + i, entry })
     }
+  }
+
+  /** Of a ledger without a snapshot, all of it is read; kept up to date from then on. */
+  #fold(): Promise<Living> {
+    if (this.#living !== undefined) return Promise.resolve(this.#living)
+    this.#folding ??= (async () => {
+      const living = new Living()
+      while (living.size < this.size) for await (const stored of this.entries(living.size)) living.add(stored)
+      // From the last look on nothing was waited for.
+      this.#living = living
+      return living
+    })()
+    return this.#folding
   }
 
   async #read(index: number): Promise<{ entry: Entry; sealed: Uint8Array }> {
@@ -442,8 +479,20 @@ export class DirectoryLedger implements Ledger {
     return this.#guarded(() => this.#publisher.publish(seal))
   }
 
+  /** Sealed when it is time, and when the write-ahead log has grown by a segment. A key that does not sign is asked again next time. */
+  async #publishOrSeal(): Promise<void> {
+    const { sealMs = 3_600_000 } = this.#options
+    const due = this.#wal.behind > 0 || this.#now() - this.#sealedAt >= sealMs
+    if (!due) return void (await this.publish())
+    await this.seal().catch(error => {
+      if (!(error instanceof Fault) || this.#commit.fault !== undefined) throw error
+      return this.publish()
+    })
+  }
+
   async #seal(): Promise<SignedCheckpoint> {
     const sealed = await this.#publish(true)
+    this.#sealedAt = this.#now()
     await this.#guarded(() => this.#wal.release(sealed.size))
     return sealed
   }
@@ -483,6 +532,10 @@ export class DirectoryLedger implements Ledger {
     } finally {
       this.#lock.release()
     }
+  }
+
+  #now(): number {
+    return (this.#options.clock ?? systemClock).now()
   }
 
   #stopTimers(): void {

@@ -2,11 +2,12 @@
 import { describe, Fault, isOurs, LedgerError } from '../errors.ts'
 import { type Entry, formatVersion, parseEntry } from '../format/entry.ts'
 import { certificateFile, certificateOf, tileWidth } from '../format/layout.ts'
+import { Living } from '../format/living.ts'
 import { type NoteKey, noteKeyOf } from './checkpoint.ts'
 import { DirectoryLedger } from './directory-ledger.ts'
 import { epochFile, readEpoch, writeEpoch } from './epoch.ts'
 import { makeFolder, namesIn, replaceFiles } from './files.ts'
-import type { Draft, Ledger } from './ledger.ts'
+import type { Draft, Ledger, Stored } from './ledger.ts'
 import { type Lock, lockDirectory, lockFile } from './lock.ts'
 import { recoveryDrafts, requireOpened, type Standing } from './opening.ts'
 import { checkOptions, type DirectoryOptions } from './options.ts'
@@ -15,9 +16,10 @@ import { type Recovered, recover } from './recovery.ts'
 import { finishRewrap, requireWrappingKey, rewrap } from './rewrap.ts'
 import { certifyNoteKey, type Sealer } from './sealer.ts'
 import { leaderFolder } from './shared/address.ts'
+import { newestSnapshot } from './snapshots.ts'
 import { requireSpeaking } from './speaking.ts'
 import { StoredBundles } from './stored-tiles.ts'
-import { storiesOf } from './story.ts'
+import { storiesIn, storiesOf } from './story.ts'
 
 export type { DirectoryOptions } from './options.ts'
 
@@ -112,7 +114,12 @@ async function openLocked(
     })
   }
   if (formerWrappingKey === undefined && !isNew) await requireWrappingKey(options)
-  const { stories, last } = await storiesOf(backwards(directory, recovered), options.writer)
+  const living = isNew ? new Living() : await known(directory, recovered, noteKey.verifierKey)
+  const last = isNew ? undefined : await entryAt(directory, recovered, recovered.tree.size - 1)
+  const stories =
+    living === undefined
+      ? (await storiesOf(backwards(directory, recovered), options.writer)).stories
+      : storiesIn(living.writers)
   const standing = { stories, stopped: last?.kind === 'stopped' }
   const epoch = (before ?? 0) + 1
   await writeEpoch(directory, epoch)
@@ -123,7 +130,7 @@ async function openLocked(
   }
   const rewrapped =
     formerWrappingKey === undefined ? undefined : await rewrap({ ...options, formerWrappingKey }, recovered.tree.size)
-  const ledger = await DirectoryLedger.start({ options, noteKey, lock, recovered, epoch, stories })
+  const ledger = await DirectoryLedger.start({ options, noteKey, lock, recovered, epoch, stories, living })
   try {
     await ledger.begin(
       isNew ? [await openedDraft(options, noteKey), ledger.started(options)] : owed({ standing, ledger }),
@@ -158,6 +165,28 @@ async function entryAt(directory: string, { recent, tree }: Recovered, index: nu
   if (held !== undefined) return held.entry
   const bundle = await new StoredBundles(directory, tree).entries(Math.floor(index / tileWidth))
   return parseEntry(bundle[index % tileWidth]!)
+}
+
+/** Folded from the newest snapshot on; undefined where there is none. */
+async function known(directory: string, recovered: Recovered, noteKey: string): Promise<Living | undefined> {
+  const living = await newestSnapshot(directory, recovered.tree.size, noteKey)
+  if (living === undefined) return undefined
+  for await (const stored of forwards(directory, recovered, living.size)) living.add(stored)
+  return living
+}
+
+async function* forwards(directory: string, { recent, tree }: Recovered, from: number): AsyncGenerator<Stored> {
+  const stored = new StoredBundles(directory, tree)
+  for (let index = from; index < recent.base; ) {
+    const bundle = await stored.entries(Math.floor(index / tileWidth))
+    for (const bytes of bundle.slice(index % tileWidth)) {
+      yield { index, entry: parseEntry(bytes) }
+      index += 1
+    }
+  }
+  for (let index = Math.max(from, recent.base); index < recent.end; index += 1) {
+    yield { index, entry: recent.get(index)!.entry }
+  }
 }
 
 async function* backwards(directory: string, { recent, tree }: Recovered): AsyncGenerator<Entry> {

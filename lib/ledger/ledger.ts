@@ -32,6 +32,11 @@ export interface Ledger {
   append(drafts: readonly Draft[], options?: AppendOptions): Promise<readonly Stored[]>
   /** Durable entries from an index on, in order. */
   entries(from?: number): AsyncIterable<Stored>
+  /**
+   * The entries that what is known now rests on, in order: folded from them alone, grants, approvals, principals and the policy in force
+   * are what they are folded from all.
+   */
+  state(): AsyncIterable<Stored>
   /** Opens an entry's disclosures. Names whose slot was erased are absent. */
   disclosures(index: number): Promise<Readonly<Record<string, Json>>>
   /** Begins an attachment: what is written to it is encrypted, and durable once it is closed. */

@@ -7,6 +7,7 @@ import { decodeAttachmentHead, openAttachment } from '../format/attachment.ts'
 import type { Json } from '../format/canonical.ts'
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { formatVersion, uuidv7 } from '../format/entry.ts'
+import { Living } from '../format/living.ts'
 import { scopeName } from '../format/scope.ts'
 import { SealedWriter } from './attachment.ts'
 import { type NoteKey, noteKeyOf, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
@@ -84,6 +85,12 @@ class MemoryLedger implements Ledger {
   async *entries(from = 0): AsyncGenerator<Stored> {
     const end = this.size
     for (let index = from; index < end; index += 1) yield { index, entry: this.#items[index]!.entry }
+  }
+
+  async *state(): AsyncGenerator<Stored> {
+    const living = new Living()
+    for await (const stored of this.entries()) living.add(stored)
+    yield* living.entries()
   }
 
   async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {

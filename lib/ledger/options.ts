@@ -28,6 +28,8 @@ export interface DirectoryOptions {
   readonly heartbeatMs?: number
   /** Milliseconds within which what is durable is published. 1,000 unless said otherwise. */
   readonly publishMs?: number
+  /** Milliseconds after which what was published is sealed too, and its write-ahead log given up. 3,600,000 unless said otherwise. */
+  readonly sealMs?: number
   /** A segment of the write-ahead log is followed by another at this size. 64 MiB unless said otherwise. */
   readonly segmentBytes?: number
   readonly clock?: Clock
@@ -53,6 +55,7 @@ const known = new Set<string>([
   'placement',
   'heartbeatMs',
   'publishMs',
+  'sealMs',
   'segmentBytes',
   'clock',
   'disk',
@@ -74,7 +77,7 @@ export function checkOptions(options: DirectoryOptions): void {
   for (const option of ['wrappingKey', 'formerWrappingKey'] as const) {
     if (options[option] !== undefined && options[option].length !== 32) throw wrong(option, '32 bytes')
   }
-  for (const option of ['heartbeatMs', 'publishMs', 'segmentBytes'] as const) {
+  for (const option of ['heartbeatMs', 'publishMs', 'sealMs', 'segmentBytes'] as const) {
     const value = options[option]
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
       throw wrong(option, 'a positive whole number')

@@ -30,6 +30,8 @@ export interface PublisherParts extends Signers {
   readonly epoch: number
   /** What is durable now. */
   readonly durable: () => Checkpoint
+  /** Takes a snapshot of what is durable now, to be written later; undefined where nothing is folded. */
+  readonly snapshot: (of: Checkpoint, noteKey: NoteKey) => ((directory: string) => Promise<void>) | undefined
 }
 
 export class Publisher {
@@ -74,6 +76,9 @@ export class Publisher {
     const { directory, recent, tree, durable } = this.#parts
     const { size, root, origin } = durable()
     if (this.#latest?.size === size && (!seal || this.#sealed === size)) return this.#latest
+    // In one go with the look at what is durable.
+    const { noteKey } = this.#signersAt(size).at(-1)!
+    const snapshot = seal ? this.#parts.snapshot({ origin, size, root }, noteKey) : undefined
     await this.#fence()
     const grown = await this.#tiles(size)
     const signed = await this.#sign({ origin, size, root }, seal)
@@ -81,6 +86,7 @@ export class Publisher {
     // In this order: a seal of more than the checkpoint has would look like a rollback, had a kill come between the two.
     await replaceFiles(directory, [[checkpointFile, text]])
     if (seal) await keepSeal(directory, size, text)
+    await snapshot?.(directory)
     await this.#removeSuperseded(grown)
     recent.drop(size)
     tree.drop(size)

@@ -8,14 +8,14 @@ import { LedgerError } from '../errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { parseEntry } from '../format/entry.ts'
 import { decodeFrame, type Frame, findFrames } from '../format/frame.ts'
-import { checkpointFile, sealFile, segmentFile, tileFill, tileWidth } from '../format/layout.ts'
-import { leafHash, sameHash, treeRoot } from '../format/merkle.ts'
+import { checkpointFile, sealFile, segmentFile, tileWidth } from '../format/layout.ts'
+import { leafHash, sameHash } from '../format/merkle.ts'
 import { type NoteVerifier, parseVerifierKey, requireSignature } from '../format/note.ts'
-import { decodeBundle, tileReader } from '../format/tile.ts'
+import { decodeBundle } from '../format/tile.ts'
 import { namesIn, readIfThere, syncFolder } from './files.ts'
 import { Recent } from './recent.ts'
 import type { Prepared } from './scribe.ts'
-import { readBundle, readTile, readVaultBundle, splitSealed } from './stored-tiles.ts'
+import { readBundle, readTile, readVaultBundle, splitSealed, storedRoot } from './stored-tiles.ts'
 import { Tree } from './tree.ts'
 import type { SegmentState } from './wal.ts'
 
@@ -204,7 +204,7 @@ async function requireCheckpoint(
   }
   const { size, root } = checkpoint
   if (size > replay.tree.size) throw rollback(`${replay.tree.size} entries are left of ${size} that a checkpoint signs`)
-  const own = replay.rootAtCheckpoint ?? (await rootBefore(directory, size, replay.base))
+  const own = replay.rootAtCheckpoint ?? (await storedRoot(directory, size, replay.base))
   if (!sameHash(own, root)) {
     throw new LedgerError('ERR_LEDGER_ROOT', 'the entries do not give the root that the checkpoint signs', {
       size,
@@ -213,14 +213,6 @@ async function requireCheckpoint(
     })
   }
 }
-
-const rootBefore = (directory: string, size: number, base: number) =>
-  treeRoot(
-    size,
-    tileReader(size, async (level, n, width) =>
-      Buffer.concat(await readTile(directory, level, n, Math.min(width, tileFill(base, level, n)))),
-    ),
-  )
 
 /** An older checkpoint, put back, is betrayed by a seal of more. */
 async function requireSeals(directory: string, size: number): Promise<void> {

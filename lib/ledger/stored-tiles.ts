@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { entryBundle, hashTile, tileFill, tileWidth, vaultBundle } from '../format/layout.ts'
-import { type Hash, leafHash, sameHash } from '../format/merkle.ts'
-import { decodeBundle, decodeTile } from '../format/tile.ts'
+import { type Hash, leafHash, sameHash, treeRoot } from '../format/merkle.ts'
+import { decodeBundle, decodeTile, tileReader } from '../format/tile.ts'
 import { decodeSealed } from '../format/vault.ts'
 import { namesIn, readIfThere } from './files.ts'
 import { type Tree, tileHash } from './tree.ts'
@@ -35,6 +35,15 @@ export async function readTile(directory: string, level: number, n: number, widt
   const found = await readAtLeast(directory, (at, w) => hashTile(level, at, w), n, width)
   return decodeTile(found.bytes, found.width).slice(0, width)
 }
+
+/** The root of a tree of `size` leaves, from the tiles of one of `stored`. */
+export const storedRoot = (directory: string, size: number, stored = size): Promise<Hash> =>
+  treeRoot(
+    size,
+    tileReader(size, async (level, n, width) =>
+      Buffer.concat(await readTile(directory, level, n, Math.min(width, tileFill(stored, level, n)))),
+    ),
+  )
 
 /** The first `width` entries of a bundle, not authenticated yet. */
 export async function readBundle(directory: string, n: number, width: number): Promise<Uint8Array[]> {

@@ -1,8 +1,9 @@
 /**
  * What a writer has said, as far as whoever takes up the ledger must know: its counter, whether it is at work, and its exchanges in
- * flight. Folded forwards while a ledger is open, and found by reading backwards when it is opened.
+ * flight. Folded forwards while a ledger is open; when it is opened, known from a snapshot, or else found by reading backwards.
  */
 import type { Entry } from '../format/entry.ts'
+import type { Standing, WriterStanding } from '../format/standing.ts'
 
 export interface Story {
   /** The last sequence number; 0 for a new writer. */
@@ -17,6 +18,13 @@ export interface Story {
 export const longestHeartbeatMs = 60_000
 /** Who was at work when a ledger ended has said something within this time before. */
 const discoveryMs = 3 * longestHeartbeatMs
+
+/** As they are folded, of everybody. */
+export function storiesIn({ writers }: Standing): ReadonlyMap<string, Story> {
+  const latest = [...writers.values()].reduce((all, { time }) => Math.max(all, Date.parse(time)), 0)
+  const atWork = ({ alive, time }: WriterStanding) => alive && Date.parse(time) >= latest - discoveryMs
+  return new Map([...writers].map(([name, of]) => [name, { seq: of.seq, alive: atWork(of), open: of.open }]))
+}
 
 class Found implements Story {
   readonly seq: number

@@ -44,6 +44,11 @@ export class Wal implements Medium {
     return new Wal(state, older, current)
   }
 
+  /** Segments behind the current one, which wait for a seal. */
+  get behind(): number {
+    return this.#older.length
+  }
+
   async writeSynced(bytes: Uint8Array, first: number): Promise<void> {
     if (this.#current.position >= this.#state.segmentBytes) await this.#rotate(first)
     await this.#current.write(bytes, true)

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { describe, Fault, isOurs, LedgerError } from '../../errors.ts'
 import { canonical, type Json, parseJson, utf8 } from '../../format/canonical.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../../format/checkpoint.ts'
+import { decodeRecords } from '../../format/snapshot.ts'
 import type { Attached, AttachmentWriter, AttachParts, Stored } from '../ledger.ts'
 import { encodeJson, encodeMessage, longestMessage, type Message, MessageReader, unreadable } from './frames.ts'
 import type { Link, LinkEvents } from './link.ts'
@@ -115,6 +116,17 @@ export class Connection implements Link {
       if (page.length === 0 || page[0]!.index !== next) throw unreadable()
       yield* page
       next += page.length
+    }
+  }
+
+  async *state(): AsyncGenerator<Stored> {
+    for (let from = 0; ; ) {
+      const page = decodeRecords(this.#bytes(await this.#ask({ what: 'state', from })))
+      if (page.length === 0) return
+      // A leader that leads backwards would be asked for ever.
+      if (page.some(({ index }, i) => index < (i === 0 ? from : page[i - 1]!.index + 1))) throw unreadable()
+      yield* page
+      from = page.at(-1)!.index + 1
     }
   }
 

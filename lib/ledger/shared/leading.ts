@@ -36,6 +36,7 @@ export async function leading(
       ledger.appendAs(writer, drafts, { ids }).catch(error => events.onDeclined(ids[0]!, error))
     },
     entries: from => ledger.entries(from),
+    state: () => ledger.state(),
     disclosures: index => ledger.disclosures(index),
     attach: parts => ledger.attach(parts),
     attachment: id => ledger.attachment(id),

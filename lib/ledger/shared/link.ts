@@ -11,6 +11,8 @@ export interface Link {
    */
   append(batch: Batch): void
   entries(from: number, to: number): AsyncIterable<Stored>
+  /** What is known now rests on these, up to some entry that this process is told of sooner or later. */
+  state(): AsyncIterable<Stored>
   disclosures(index: number): Promise<Readonly<Record<string, Json>>>
   attach(parts: AttachParts): Promise<AttachmentWriter>
   attachment(id: string): AsyncIterable<Uint8Array>

@@ -37,6 +37,8 @@ const shapes = {
 
 const questions = {
   entries: record({ what: oneOf('entries'), number: 'count', from: 'count', to: 'count' }),
+  /** A page of those that what is known rests on, from an index on. */
+  state: record({ what: oneOf('state'), number: 'count', from: 'count' }),
   disclosures: record({ what: oneOf('disclosures'), number: 'count', index: 'count' }),
   attach: record({ what: oneOf('attach'), number: 'count', slot: 'word' }),
   attached: record({ what: oneOf('attached'), number: 'count', attachment: 'uuid' }),

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { drained } from '../../drained.ts'
 import { LedgerError } from '../../errors.ts'
 import { formatCheckpoint } from '../../format/checkpoint.ts'
+import { encodeRecords } from '../../format/snapshot.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
 import type { AttachmentWriter, Stored } from '../ledger.ts'
 import { encodeJson, encodeMessage, longestMessage, type Message, type MessageReader, unreadable } from './frames.ts'
@@ -143,6 +144,8 @@ export class Peer {
     switch (question.what) {
       case 'entries':
         return this.#page(question.from, question.to)
+      case 'state':
+        return this.#statePage(question.from)
       case 'disclosures':
         return ledger.disclosures(question.index)
       case 'attach': {
@@ -184,6 +187,15 @@ export class Peer {
       }
     }
     return Buffer.concat(encodeEntries(page))
+  }
+
+  async #statePage(from: number): Promise<Buffer> {
+    const page: Stored[] = []
+    for await (const stored of this.#ledger.state()) {
+      if (stored.index >= from) page.push(stored)
+      if (page.length === mostTold) break
+    }
+    return encodeRecords(page)
   }
 
   #serve(bytes: number, number: number, work: () => Promise<unknown>): void {

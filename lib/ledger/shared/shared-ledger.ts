@@ -43,6 +43,8 @@ export class SharedLedger implements Ledger {
   #last: Place | undefined
   #started: Place | undefined
   #whenReady: (() => void)[] = []
+  /** Woken at the next entry. */
+  #whenTold: (() => void)[] = []
   #fault: Fault | undefined
   #closing: Promise<void> | undefined
   #over = false
@@ -96,6 +98,17 @@ export class SharedLedger implements Ledger {
         if (!this.#wasLost(link, error)) throw error
       }
     }
+  }
+
+  async *state(): AsyncGenerator<Stored> {
+    const found = await this.#ask(async link => {
+      const entries: Stored[] = []
+      for await (const stored of link.state()) entries.push(stored)
+      return entries
+    })
+    // The leader may be ahead of what this process has been told; what is asked of such an entry would be refused here.
+    await this.#toldOf(found.at(-1)?.index ?? -1)
+    yield* found
   }
 
   async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
@@ -215,6 +228,7 @@ export class SharedLedger implements Ledger {
       throw error
     }
     this.#pending.arrived(stored)
+    for (const wake of this.#whenTold.splice(0)) wake()
   }
 
   /** Given up, or replaced by another process of that name: what this one does has been closed as unknown. */
@@ -295,10 +309,20 @@ export class SharedLedger implements Ledger {
     this.#fault = new Fault('ERR_LEDGER_UNAVAILABLE', `the ledger must be opened again${what}`, {}, cause)
     clearInterval(this.#heartbeat)
     this.#pending.fail(this.#fault)
-    for (const wake of this.#whenReady.splice(0)) wake()
+    for (const wake of [...this.#whenReady.splice(0), ...this.#whenTold.splice(0)]) wake()
     const link = this.#reached?.link
     this.#over = true
     void link?.abandon()
+  }
+
+  /** What is durable is told by whoever leads. @throws Fault ERR_LEDGER_UNAVAILABLE */
+  async #toldOf(index: number): Promise<void> {
+    while (this.#size <= index) {
+      if (this.#fault !== undefined) throw this.#fault
+      await new Promise<void>(resolve => {
+        this.#whenTold.push(resolve)
+      })
+    }
   }
 
   /** @throws Fault ERR_LEDGER_UNAVAILABLE */

@@ -1,0 +1,141 @@
+/**
+ * Which entries of a ledger what is known of it still rests on: who everybody is, the policy in force, legal holds, grants and approvals that
+ * are not long over. Folded from them alone, the state is what it would be folded from all. Pure, so that whoever verifies can do it again.
+ * What is kept is part of the format: where it changes, so does the title of a snapshot.
+ */
+import type { Entry, EntrySummary } from './entry.ts'
+import { Standing } from './standing.ts'
+
+/** Milliseconds for which a request for a grant waits for a decision. */
+export const patienceMs = 86_400_000
+/** Milliseconds for which a grant or an approval is still known after it is over, so that a refusal can name it. */
+export const rememberedMs = 86_400_000
+
+export interface LivingEntry {
+  readonly index: number
+  readonly entry: Entry
+}
+
+/** A grant or an approval, from its request on. */
+interface Matter {
+  readonly entries: LivingEntry[]
+  /** Unix milliseconds from which on it is forgotten, by the latest time of any entry. */
+  forgotten: number
+}
+
+export class Living {
+  #size = 0
+  /** Unix milliseconds. Clocks step back; what is forgotten stays so. */
+  #latest = Number.NEGATIVE_INFINITY
+  #opened: LivingEntry | undefined
+  #policy: LivingEntry | undefined
+  /** By pseudonym: the latest says it all. */
+  readonly #principals = new Map<string, LivingEntry>()
+  /** Placed or released: they are few, and whoever released one is remembered. */
+  readonly #holds: LivingEntry[] = []
+  readonly #matters = new Map<string, Matter>()
+  #tidyAt = 1024
+  #standing = new Standing()
+
+  /** Entries seen, or stood for. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Takes up where a snapshot ends. @param latest of all the entries that it stands for. @param entries as `entries()` gave them */
+  static resume(size: number, latest: number, standing: Standing, entries: Iterable<LivingEntry>): Living {
+    const living = new Living()
+    for (const one of entries) living.#see(one)
+    living.#size = size
+    living.#latest = latest
+    living.#standing = standing
+    return living
+  }
+
+  /** Of everybody who has ever appended. */
+  get writers(): Standing {
+    return this.#standing
+  }
+
+  /** Unix milliseconds of the latest entry. */
+  get latest(): number {
+    return this.#latest
+  }
+
+  /** The next entry. */
+  add(one: LivingEntry): void {
+    this.pass(one.index, one.entry)
+    this.#see(one)
+    if (this.#matters.size >= this.#tidyAt) this.#tidy()
+  }
+
+  /** The next entry, where no more rests on it than where its writer stands. */
+  pass(index: number, entry: Omit<EntrySummary, 'id'>): void {
+    this.#latest = Math.max(this.#latest, Date.parse(entry.time))
+    this.#size = index + 1
+    this.#standing.add(entry)
+  }
+
+  /** In index order. */
+  entries(): readonly LivingEntry[] {
+    this.#tidy()
+    const single = [this.#opened, this.#policy].filter(one => one !== undefined)
+    const matters = [...this.#matters.values()].flatMap(({ entries }) => entries)
+    return [...single, ...this.#principals.values(), ...this.#holds, ...matters].sort((a, b) => a.index - b.index)
+  }
+
+  #see(one: LivingEntry): void {
+    const { entry } = one
+    switch (entry.kind) {
+      case 'opened':
+        this.#opened = one
+        return
+      case 'policy':
+        this.#policy = one
+        return
+      case 'principal':
+        this.#principals.set(entry.subject, one)
+        return
+      case 'hold-placed':
+      case 'hold-released':
+        this.#holds.push(one)
+        return
+      case 'grant-requested':
+        this.#begin(entry.grant, one, Date.parse(entry.time) + patienceMs + entry.seconds * 1000)
+        return
+      case 'approval-requested':
+        this.#begin(entry.approval, one, Date.parse(entry.until))
+        return
+      case 'grant-decided':
+        this.#go(entry.grant, one, entry.until)
+        return
+      case 'grant-revoked':
+        this.#go(entry.grant, one)
+        return
+      case 'approval-decided':
+        this.#go(entry.approval, one)
+        return
+      case 'decision':
+        // An approval is used once.
+        if (entry.approval !== undefined && entry.verdict === 'permit') this.#go(entry.approval, one)
+    }
+  }
+
+  #begin(id: string, one: LivingEntry, over: number): void {
+    this.#matters.set(id, { entries: [one], forgotten: over + rememberedMs })
+  }
+
+  /** @param until RFC 3339: from now on this is when it is over */
+  #go(id: string, one: LivingEntry, until?: string): void {
+    const matter = this.#matters.get(id)
+    // Whether it has been tidied away by now or not, it is forgotten.
+    if (matter === undefined || matter.forgotten <= this.#latest) return
+    matter.entries.push(one)
+    if (until !== undefined) matter.forgotten = Date.parse(until) + rememberedMs
+  }
+
+  #tidy(): void {
+    for (const [id, { forgotten }] of this.#matters) if (forgotten <= this.#latest) this.#matters.delete(id)
+    this.#tidyAt = Math.max(1024, this.#matters.size * 2)
+  }
+}
