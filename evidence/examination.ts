@@ -18,6 +18,7 @@ import { digestOf, type FoundKeyEntry, isKeyEntry, mostKeyEntries } from './key-
 import type { LedgerFiles } from './ledger-files.ts'
 import { Meaning } from './meaning.ts'
 import type { Pin, PinState } from './pin.ts'
+import type { Found, Refold } from './snapshots.ts'
 import type { Trust } from './trust.ts'
 import type { VerifyOptions } from './verification.ts'
 
@@ -67,6 +68,9 @@ export class Examination {
   tags: readonly Tag[] = []
   /** Roots of the stored entries by size; empty where they do not give the signed root. */
   rootAt: ReadonlyMap<number, Hash> = new Map()
+  /** What the entries are folded into again, to hold snapshots against. */
+  snapshots: Found | undefined
+  refold: Refold | undefined
   files: LedgerFiles | undefined
   checkpoint: SignedCheckpoint | undefined
   trust: Trust | undefined

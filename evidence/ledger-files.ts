@@ -14,6 +14,8 @@ import {
   segmentFile,
   slotFile,
   slotsInFile,
+  snapshotFile,
+  snapshotFolder,
   tileFill,
   tileWidth,
   vaultBundle,
@@ -30,9 +32,14 @@ const mostBundle = tileWidth * (2 + longestEntry)
 const mostVault = 256 * 1024 * 1024
 const mostCertificate = 256 * 1024
 const mostEpoch = 64
+// Everybody who ever acted is in it, in some three hundred bytes.
+const mostSnapshot = 1024 * 1024 * 1024
 const mostErasing = 64 * 1024 * 1024
 const mostCheckpoint = 1_000_000
 const mostAnchor = 1_000_000
+
+const isSize = (name: string) => /^(0|[1-9][0-9]{0,15})$/.test(name)
+const ascending = (a: number, b: number) => a - b
 
 /** The writer's own. */
 export const epochFile = 'epoch'
@@ -126,14 +133,7 @@ export class LedgerFiles {
   async sealSizes(known: readonly number[] = []): Promise<{ sizes: number[]; strange: string[] }> {
     if (this.#opened === undefined) return { sizes: await this.#sealsAmong(known), strange: [] }
     const names = await this.#directory.list('checkpoint.d')
-    const isSize = (name: string) => /^(0|[1-9][0-9]{0,15})$/.test(name)
-    return {
-      sizes: names
-        .filter(isSize)
-        .map(Number)
-        .sort((a, b) => a - b),
-      strange: names.filter(name => !isSize(name)),
-    }
+    return { sizes: names.filter(isSize).map(Number).sort(ascending), strange: names.filter(name => !isSize(name)) }
   }
 
   async #sealsAmong(known: readonly number[]): Promise<number[]> {
@@ -172,6 +172,16 @@ export class LedgerFiles {
 
   async seal(size: number): Promise<SignedCheckpoint> {
     return parseCheckpoint(await this.#source.read(sealFile(size), mostCheckpoint))
+  }
+
+  /** Sizes of which there are snapshots, ascending, and the names among them that are no sizes. */
+  async snapshotSizes(): Promise<{ sizes: number[]; strange: string[] }> {
+    const names = await this.#directory.list(snapshotFolder)
+    return { sizes: names.filter(isSize).map(Number).sort(ascending), strange: names.filter(name => !isSize(name)) }
+  }
+
+  snapshot(size: number): Promise<Buffer | undefined> {
+    return this.#directory.readIfThere(snapshotFile(size), mostSnapshot)
   }
 
   /** Entries n * 256 on, of a ledger of `size`. @throws LedgerError ERR_LEDGER_MISSING */

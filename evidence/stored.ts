@@ -62,6 +62,12 @@ const frequent: ReadonlySet<Kind> = new Set<Kind>([
   ...(['session-opened', 'session-closed'] as const),
 ])
 
+const approvalMember = Buffer.from('"approval":"')
+
+/** Approvals are used once: that one was is known from the decision alone. In a string its quotes would be escaped. */
+const usesApproval = ({ kind }: EntrySummary, entry: Uint8Array): boolean =>
+  kind === 'decision' && Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).includes(approvalMember)
+
 const readAhead = 8
 
 /** In order. Reads some bundles ahead. */
@@ -103,7 +109,9 @@ function examine(n: number, bundle: Read, tile: Read, { size, leaves: wanted, by
       const summary = summarise(entry)
       summed.push({ place, summary })
       // A copy: a view would hold, and hand over, all that it is a part of.
-      if (kept === 'all' || !frequent.has(summary.kind)) bytes.set(place, Uint8Array.from(entry))
+      if (kept === 'all' || !frequent.has(summary.kind) || usesApproval(summary, entry)) {
+        bytes.set(place, Uint8Array.from(entry))
+      }
     } catch (error) {
       if (!isOurs(error)) throw error
       const index = n * tileWidth + place

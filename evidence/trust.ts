@@ -73,7 +73,7 @@ export function requireNoteSignature(checkpoint: SignedCheckpoint, trust: Trust)
 }
 
 /** The note signature alone, of a note that others have added their lines to. @throws LedgerError ERR_CHECKPOINT_SIGNATURE */
-export function requireOwnSignature({ note, size }: SignedCheckpoint, trust: Trust): void {
+export function requireOwnSignature({ note, size }: Pick<SignedCheckpoint, 'note' | 'size'>, trust: Trust): void {
   requireSignature(note, speakersAt(trust, size).must.verifier)
 }
 

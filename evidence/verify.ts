@@ -15,6 +15,7 @@ import {
   checkEntries,
   checkErasures,
   checkSeals,
+  checkSnapshots,
   checkTree,
 } from './steps/recorded.ts'
 import { checkNote, establishTrust, openLedger } from './steps/signed.ts'
@@ -64,6 +65,7 @@ async function examine(x: Examination): Promise<Verification> {
     ['anchors',      checkAnchors],
     ['seals',        checkSeals],
     ['entries',      checkEntries],
+    ['snapshots',    checkSnapshots],
     ['erasures',     checkErasures],
     ['disclosures',  checkDisclosures],
     ['continuity',   checkContinuity],

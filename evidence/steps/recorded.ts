@@ -14,6 +14,7 @@ import { readTags, type Tag } from '../git-tags.ts'
 import type { FoundKeyEntry } from '../key-entries.ts'
 import { sayRevoked } from '../revoked-keys.ts'
 import { examineSeals } from '../seals.ts'
+import { findSnapshots, Refold } from '../snapshots.ts'
 import { type Stored, summariesOf } from '../stored.ts'
 import { examineTree, treeOf } from '../tree.ts'
 import { base64 } from '../verification.ts'
@@ -28,6 +29,11 @@ export async function checkTree(x: Examination): Promise<string> {
   const { sizes: anchors } = await files.anchorSizes().catch(() => ({ sizes: [] }))
   const tags = (await readOutside(x)).map(({ size }) => size)
   for (const size of [...seals, ...anchors, ...tags]) if (size >= begin) sizes.add(size)
+  if (x.after === undefined && files.directory !== undefined && x.trust !== undefined) {
+    x.snapshots = await findSnapshots(files, x.trust, checkpoint)
+    x.refold = new Refold(x.snapshots.snapshots)
+    for (const { checkpoint: of } of x.snapshots.snapshots) sizes.add(of.size)
+  }
   const malformed = new Findings<Finding>()
   const visit = (stored: Stored) => {
     malformed.addAll(stored.malformed)
@@ -36,7 +42,9 @@ export async function checkTree(x: Examination): Promise<string> {
       if (index < begin) continue
       x.sum(index, summary)
       const bytes = stored.bytes.get(place)
-      if (bytes !== undefined) x.add(index, bytes, parseEntry(bytes))
+      const entry = bytes === undefined ? undefined : parseEntry(bytes)
+      if (bytes !== undefined && entry !== undefined) x.add(index, bytes, entry)
+      x.refold?.add(index, summary, entry)
     }
   }
   // Within these a root is wanted, and not only behind them.
@@ -47,6 +55,7 @@ export async function checkTree(x: Examination): Promise<string> {
   const { findings, entries, rootAt } = await examineTree(question, bundles)
   x.findings.merge(findings)
   x.findings.merge(malformed)
+  x.refold?.reach(checkpoint.size)
   // Roots of altered entries show no fork: that is two signed trees that disagree. The alteration is named already.
   const entire = rootAt.get(checkpoint.size)
   if (entire !== undefined && sameHash(entire, checkpoint.root)) x.rootAt = rootAt
@@ -91,6 +100,20 @@ export async function checkSeals(x: Examination): Promise<string> {
   const [of] = worthless
   const also = of === undefined ? '' : `; ${worthless.length} more are not counted: their key is ${sayRevoked(of)}`
   return `${x.seals.length}${since}, the newest over ${newest.size} entries${also}${unlisted}`
+}
+
+export async function checkSnapshots(x: Examination): Promise<string> {
+  const [files] = need(x.files, x.checkpoint)
+  if (files.directory === undefined) return skip('not examined: they are not published, being the own of who writes')
+  if (x.after !== undefined) return skip('not examined: they stand for what is before the pin too')
+  const [found, refold] = need(x.snapshots, x.refold)
+  x.findings.addAll(found.findings)
+  // Of altered entries none could be derived: the alteration is named already.
+  if (x.rootAt.size > 0) x.findings.addAll(refold.findings(x.rootAt))
+  const others = found.others === 0 ? '' : `; ${found.others} of another version, not examined`
+  const sizes = found.snapshots.map(({ checkpoint }) => checkpoint.size)
+  if (sizes.length === 0) return `none${others}`
+  return `derived again from the entries: those of ${sizes.join(' and ')} entries${others}`
 }
 
 export async function checkEntries(x: Examination): Promise<string> {

@@ -38,7 +38,8 @@ export const attachmentFile = (id: string): string => `vault/attachments/${id.sl
 
 export const checkpointFile = 'checkpoint'
 export const sealFile = (size: number): string => `checkpoint.d/${size}`
-export const snapshotFile = (size: number): string => `snapshot/${size}`
+export const snapshotFolder = 'snapshot'
+export const snapshotFile = (size: number): string => `${snapshotFolder}/${size}`
 export const segmentFile = (firstIndex: number): string => `wal/${String(firstIndex).padStart(16, '0')}.seg`
 /** The certificate of the OpenPGP key that seals now. */
 export const certificateFile = 'keys/seal.pub.asc'

@@ -1,6 +1,6 @@
 /**
- * Which entries of a ledger what is known of it still rests on: who everybody is, the policy in force, legal holds, grants and approvals that
- * are not long over. Folded from them alone, the state is what it would be folded from all. Pure, so that whoever verifies can do it again.
+ * Which entries of a ledger what is known of it still rests on: who everybody is, the policy in force, legal holds, keys, grants and approvals
+ * that are not long over. Folded from them alone, the state is what it would be folded from all. Pure, so that whoever verifies can do it again.
  * What is kept is part of the format: where it changes, so does the title of a snapshot.
  */
 import type { Entry, EntrySummary } from './entry.ts'
@@ -31,8 +31,8 @@ export class Living {
   #policy: LivingEntry | undefined
   /** By pseudonym: the latest says it all. */
   readonly #principals = new Map<string, LivingEntry>()
-  /** Placed or released: they are few, and whoever released one is remembered. */
-  readonly #holds: LivingEntry[] = []
+  /** About legal holds and about keys: they are few, and each is remembered for good. */
+  readonly #lasting: LivingEntry[] = []
   readonly #matters = new Map<string, Matter>()
   #tidyAt = 1024
   #standing = new Standing()
@@ -81,7 +81,7 @@ export class Living {
     this.#tidy()
     const single = [this.#opened, this.#policy].filter(one => one !== undefined)
     const matters = [...this.#matters.values()].flatMap(({ entries }) => entries)
-    return [...single, ...this.#principals.values(), ...this.#holds, ...matters].sort((a, b) => a.index - b.index)
+    return [...single, ...this.#principals.values(), ...this.#lasting, ...matters].sort((a, b) => a.index - b.index)
   }
 
   #see(one: LivingEntry): void {
@@ -98,7 +98,9 @@ export class Living {
         return
       case 'hold-placed':
       case 'hold-released':
-        this.#holds.push(one)
+      case 'key-rotated':
+      case 'key-revoked':
+        this.#lasting.push(one)
         return
       case 'grant-requested':
         this.#begin(entry.grant, one, Date.parse(entry.time) + patienceMs + entry.seconds * 1000)

@@ -18,6 +18,7 @@ import { Standing } from './standing.ts'
 
 /** The number is of the rules of living.ts: whoever has others can neither go on from it nor derive it again. */
 const title = 'counterfoil snapshot 1'
+const anyTitle = /^counterfoil snapshot \d{1,9}\n/
 
 export interface Snapshot {
   readonly note: Note
@@ -56,6 +57,12 @@ function lengthOf({ length }: Uint8Array): Buffer {
   bytes.writeUInt32BE(length)
   return bytes
 }
+
+/** What is signed of a snapshot, by whatever rules it was made. @throws LedgerError ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_SIGNATURE */
+export const noteOfSnapshot = (bytes: Buffer): Note => parseNote(split(bytes).part)
+
+/** Whether a snapshot was made by other rules than this version has: nothing can be said of it then. */
+export const isOfOtherRules = ({ text }: Note): boolean => anyTitle.test(text) && !text.startsWith(`${title}\n`)
 
 /** The signature is not verified here: see requireSignature. @throws LedgerError ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_SIGNATURE, ERR_ENTRY_MALFORMED */
 export function parseSnapshot(bytes: Buffer): Snapshot {

@@ -17,7 +17,9 @@ export interface WriterStanding {
   readonly open: ReadonlySet<string>
 }
 
-type Changing = { -readonly [K in Exclude<keyof WriterStanding, 'open'>]: WriterStanding[K] } & { readonly open: Set<string> }
+type Changing = { -readonly [K in Exclude<keyof WriterStanding, 'open'>]: WriterStanding[K] } & {
+  readonly open: Set<string>
+}
 
 const shape = list(
   record({ writer: 'word', seq: 'count', time: 'time', alive: 'flag', open: list('uuid', Number.MAX_SAFE_INTEGER) }),
@@ -33,7 +35,10 @@ export class Standing {
   static from(value: Json): Standing {
     check(shape, value)
     const standing = new Standing()
-    for (const one of value as unknown as readonly (Omit<WriterStanding, 'open'> & { writer: string; open: string[] })[]) {
+    for (const one of value as unknown as readonly (Omit<WriterStanding, 'open'> & {
+      writer: string
+      open: string[]
+    })[]) {
       const { writer, open, ...rest } = one
       const of: Changing = { ...rest, open: new Set(open) }
       standing.#writers.set(writer, of)

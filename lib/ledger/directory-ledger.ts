@@ -123,7 +123,11 @@ export class DirectoryLedger implements Ledger {
   #heartbeat: NodeJS.Timeout | undefined
   #publication: NodeJS.Timeout | undefined
 
-  private constructor({ options, noteKey, lock, recovered, epoch, stories, living }: StartParts, wal: Wal, vault: Vault) {
+  private constructor(
+    { options, noteKey, lock, recovered, epoch, stories, living }: StartParts,
+    wal: Wal,
+    vault: Vault,
+  ) {
     const { origin, directory, sealer, clock = systemClock } = options
     const { tree, recent, published } = recovered
     this.origin = origin

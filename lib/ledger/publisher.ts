@@ -77,7 +77,7 @@ export class Publisher {
     const { size, root, origin } = durable()
     if (this.#latest?.size === size && (!seal || this.#sealed === size)) return this.#latest
     // In one go with the look at what is durable.
-    const { noteKey } = this.#signersAt(size).at(-1)!
+    const { noteKey } = this.#signersAt(size)[0]!
     const snapshot = seal ? this.#parts.snapshot({ origin, size, root }, noteKey) : undefined
     await this.#fence()
     const grown = await this.#tiles(size)

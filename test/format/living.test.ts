@@ -5,7 +5,7 @@ import { type Approvals, foldApproval } from '../../lib/approvals/approval.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { LedgerError } from '../../lib/errors.ts'
 import type { Entry } from '../../lib/format/entry.ts'
-import { Living, type LivingEntry, rememberedMs } from '../../lib/format/living.ts'
+import { Living, type LivingEntry, patienceMs, rememberedMs } from '../../lib/format/living.ts'
 import { formatVerifierKey, parseVerifierKey, requireSignature, signNote } from '../../lib/format/note.ts'
 import { encodeSnapshot, parseSnapshot, snapshotOf } from '../../lib/format/snapshot.ts'
 import { foldGrant, type Grants, overAt } from '../../lib/grants/grant.ts'
@@ -62,8 +62,12 @@ async function entriesOf(events: readonly Event[]): Promise<LivingEntry[]> {
   let now = start
   const clock: Clock = { now: () => now }
   const ledger = await openMemoryLedger({ origin: 'crm.example', writer: 'test', clock })
+  const requested = new Map<number, number>()
   for (const [i, one] of events.entries()) {
     now += one.after * hour
+    if (one.what === 'request') requested.set(one.n, now)
+    // No guard grants what was requested too long ago.
+    if (one.what === 'grant' && now >= (requested.get(one.n) ?? now) + patienceMs) continue
     await ledger.append([draft(one, now, i)])
   }
   return allEntries(ledger)

@@ -1,0 +1,114 @@
+/**
+ * The snapshots of a ledger (lib/format/snapshot.ts), from which its writer takes up what is known: each derived again from the entries, and
+ * held against what it says. A cache is worth what it says: one that lets somebody in whom the entries do not is how a ledger would lie.
+ */
+import { createHash } from 'node:crypto'
+import { isOurs } from '../lib/errors.ts'
+import type { Checkpoint } from '../lib/format/checkpoint.ts'
+import type { Entry, EntrySummary } from '../lib/format/entry.ts'
+import { snapshotFile } from '../lib/format/layout.ts'
+import { Living } from '../lib/format/living.ts'
+import { type Hash, sameHash } from '../lib/format/merkle.ts'
+import type { Note } from '../lib/format/note.ts'
+import { isOfOtherRules, noteOfSnapshot, parseSnapshot, snapshotOf } from '../lib/format/snapshot.ts'
+import { type Finding, isUnreachable } from './finding.ts'
+import type { LedgerFiles } from './ledger-files.ts'
+import { requireOwnSignature, type Trust } from './trust.ts'
+import { base64 } from './verification.ts'
+
+/** More are kept by no version: the rest is only counted. */
+const mostSnapshots = 16
+
+export interface FoundSnapshot {
+  readonly file: string
+  readonly checkpoint: Checkpoint
+  readonly note: Note
+}
+
+export interface Found {
+  readonly snapshots: readonly FoundSnapshot[]
+  /** Made by rules that this version does not know. */
+  readonly others: number
+  readonly findings: readonly Finding[]
+}
+
+/** Of what was found no more is kept than was signed: that covers the rest by its digest. */
+export async function findSnapshots(files: LedgerFiles, trust: Trust, checkpoint: Checkpoint): Promise<Found> {
+  const { sizes, strange } = await files.snapshotSizes()
+  const invalid = (what: string, name: string | number): Finding => ({
+    ...{ code: 'SNAPSHOT_INVALID', what, file: `snapshot/${name}` },
+  })
+  const findings = strange.slice(0, mostSnapshots).map(name => invalid('a file among the snapshots that is none', name))
+  const snapshots: FoundSnapshot[] = []
+  let others = 0
+  for (const size of sizes.slice(-mostSnapshots)) {
+    try {
+      const bytes = await files.snapshot(size)
+      // A writer that is at work replaces the older one.
+      if (bytes === undefined) continue
+      const note = noteOfSnapshot(bytes)
+      requireOwnSignature({ note, size }, trust)
+      if (isOfOtherRules(note)) {
+        others += 1
+        continue
+      }
+      const { checkpoint: of } = parseSnapshot(bytes)
+      if (of.size !== size || of.origin !== trust.origin) findings.push(invalid('a snapshot of another tree', size))
+      else if (size <= checkpoint.size) snapshots.push({ file: snapshotFile(size), checkpoint: of, note })
+      // Sealed since the checkpoint was read; or the checkpoint was put back.
+      else if ((await files.checkpoint()).size < size) findings.push(invalid('a snapshot of more than is signed', size))
+    } catch (error) {
+      if (!isOurs(error) || isUnreachable(error)) throw error
+      findings.push(invalid(error.message, size))
+    }
+  }
+  return { snapshots, others, findings }
+}
+
+/** Folds the entries again, in index order. */
+export class Refold {
+  readonly #snapshots: ReadonlyMap<number, FoundSnapshot>
+  readonly #living = new Living()
+  readonly #derived = new Map<number, string>()
+
+  constructor(snapshots: readonly FoundSnapshot[]) {
+    this.#snapshots = new Map(snapshots.map(one => [one.checkpoint.size, one]))
+  }
+
+  /** @param entry whole, where something may rest on it */
+  add(index: number, summary: EntrySummary, entry?: Entry): void {
+    if (this.#derived.size === this.#snapshots.size) return
+    this.reach(index)
+    if (entry === undefined) this.#living.pass(index, summary)
+    else this.#living.add({ index, entry })
+  }
+
+  /** So many entries have been added. */
+  reach(size: number): void {
+    const snapshot = this.#snapshots.get(size)
+    if (snapshot !== undefined) this.#derived.set(size, snapshotOf(snapshot.checkpoint, this.#living).text)
+  }
+
+  *findings(rootAt: ReadonlyMap<number, Hash>): Generator<Finding> {
+    for (const [size, { file, checkpoint, note }] of this.#snapshots) {
+      const root = rootAt.get(size)
+      if (root !== undefined && !sameHash(root, checkpoint.root)) {
+        const [expected, actual] = [base64(root), base64(checkpoint.root)]
+        yield {
+          code: 'SNAPSHOT_INVALID',
+          what: `a snapshot of other entries than the first ${size}`,
+          expected,
+          actual,
+          file,
+        }
+      } else if (this.#derived.get(size) !== note.text) {
+        const [expected, actual] = [this.#derived.get(size) ?? '', note.text].map(digestOf)
+        const what = `a snapshot says other than the first ${size} entries`
+        yield { code: 'SNAPSHOT_INVALID', what, expected: expected!, actual: actual!, file }
+      }
+    }
+  }
+}
+
+/** How many entries, and their digest; or of what is no such text, its own. */
+const digestOf = (text: string): string => text.split('\n').at(-2) ?? createHash('sha256').update(text).digest('base64')
