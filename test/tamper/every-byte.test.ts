@@ -92,7 +92,7 @@ describe('a ledger with its vault', () => {
     const { unnamed, flips, kinds } = await flipEach(copy, verify, 24, ['LOCK'])
     expect(unnamed).toEqual([])
     expect(flips).toBeGreaterThan(100)
-    expect(kinds).toEqual(['checkpoint', 'checkpoint.d', 'epoch', 'keys', 'tile', 'vault'])
+    expect(kinds).toEqual(['checkpoint', 'checkpoint.d', 'epoch', 'keys', 'snapshot', 'tile', 'vault'])
   })
 
   it('names an epoch that is no number or went back; a higher one may be an opening that failed, none a copy', async () => {

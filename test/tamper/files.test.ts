@@ -107,6 +107,7 @@ describe('a file put back from an earlier step', () => {
     ...unexamined,
     [/^tile\/.*\.p\/\d+$/,          'a partial tile that a fuller one has replaced: no tree of this size is made of it'],
     [/^vault\/entries\/.*\.p\/\d+$/, 'the same, of disclosures'],
+    [/^snapshot\/\d+$/,            'an older cache: it is still what the entries up to there come to'],
   ]
   const isHarmless = (file: string) => harmless.some(([pattern]) => pattern.test(file))
 
@@ -158,7 +159,7 @@ describe('a file put back from an earlier step', () => {
     async () => {
       for (const { directory: old } of grown.steps.slice(0, -1)) {
         const directory = grown.copy()
-        for (const name of ['checkpoint', 'checkpoint.d', 'tile', 'vault', 'epoch']) {
+        for (const name of ['checkpoint', 'checkpoint.d', 'snapshot', 'tile', 'vault', 'epoch']) {
           rmSync(join(directory, name), { recursive: true })
           if (existsSync(join(old, name))) cpSync(join(old, name), join(directory, name), { recursive: true })
         }
@@ -184,6 +185,8 @@ describe('a file more', () => {
     ['checkpoint.d/7',         'TAMPERED', 'a seal that nobody signed'],
     ['checkpoint.d/notes.txt', 'TAMPERED', 'among seals are seals'],
     ['checkpoint.d/999999',    'TAMPERED', 'a seal of more than there is'],
+    ['snapshot/7',             'TAMPERED', 'a cache that nobody signed'],
+    ['snapshot/notes.txt',     'TAMPERED', 'among snapshots are snapshots'],
   ]
   it.each(added)('%s is %s: %s', async (file, verdict) => {
     const directory = grown.copy()
@@ -204,6 +207,7 @@ describe('what is no file', () => {
       const gone: readonly (readonly [file: RegExp, verdict: string, why: string])[] = [
       [/^checkpoint\.d\//,      'OK',         'no entry tells of a seal: it is missed by whoever kept a copy'],
       [/^keys\/[0-9A-F]{40}\.asc$/, 'OK',   'older versions published the current certificate alone'],
+      [/^snapshot\//,          'OK',         'a cache: what it stood for is in the entries'],
       [/^epoch$/,              'OK',         'a copy for readers has none'],
       [/^checkpoint$/,         'INCOMPLETE', 'there is nothing signed to hold the rest against'],
       [/^vault\/slots\/000$/,  'TAMPERED',   'told by the disclosures that it opened'],
