@@ -247,6 +247,11 @@ export class DirectoryLedger implements Ledger {
     await this.#coverage[level].reach(size)
   }
 
+  #requireDurable(index: number): void {
+    if (Number.isSafeInteger(index) && index >= 0 && index < this.size) return
+    throw new LedgerError('ERR_LEDGER_MISSING', `no entry ${index} in a ledger of ${this.size}`)
+  }
+
   #requireLevel(level: Level): void {
     if (level === 'witnessed' && this.#options.witness === undefined) {
       throw new Misuse('ERR_OPTION_INVALID', 'an append is to be witnessed, and no witness is configured')
@@ -283,6 +288,12 @@ export class DirectoryLedger implements Ledger {
 
   async #entry(index: number): Promise<Entry> {
     return this.#recent.get(index)?.entry ?? (await this.#read(index)).entry
+  }
+
+  /** @throws LedgerError ERR_LEDGER_MISSING */
+  async entryAt(index: number): Promise<Entry> {
+    this.#requireDurable(index)
+    return this.#entry(index)
   }
 
   /** @returns the id of a durable entry, or undefined where there is none */
@@ -326,9 +337,7 @@ export class DirectoryLedger implements Ledger {
   }
 
   async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
-    if (!Number.isSafeInteger(index) || index < 0 || index >= this.size) {
-      throw new LedgerError('ERR_LEDGER_MISSING', `no entry ${index} in a ledger of ${this.size}`)
-    }
+    this.#requireDurable(index)
     const { entry, sealed } = this.#recent.get(index) ?? (await this.#read(index))
     return openDisclosures(this.origin, entry, sealed, slot => this.#vault.key(slot))
   }

@@ -51,6 +51,7 @@ export interface Ledger {
    * asked here. What they disclose from then on is sealed under another key. A store that cannot has no such member.
    * @returns the `erasure` entries, once it is done
    * @throws LedgerError ERR_LEDGER_MISSING where nothing of it is there to erase, or an attachment of it is being written
+   * @throws Refusal ERR_OBLIGATION_UNMET where a hold on it was placed since it was judged
    */
   erase?(erasure: Erasure): Promise<readonly Stored[]>
   /** Calls back with each entry, in index order, as soon as it is durable. @returns a function that ends it. */
@@ -66,6 +67,11 @@ export interface Ledger {
 export interface Erasure extends Pick<Clear<'erasure'>, 'scope' | 'of' | 'ground' | 'by' | 'approvers'> {
   /** In the words of who asks; disclosed. */
   readonly basis: string
+  /**
+   * How many entries whoever judged it knew. Where a hold on it has been placed since, nothing is erased: two that share a ledger may
+   * be asked for both at once. Where left out, who may have it erased is not asked.
+   */
+  readonly judgedAt?: number | undefined
 }
 
 export interface AttachParts {

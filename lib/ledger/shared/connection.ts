@@ -4,13 +4,14 @@ import { describe, Fault, isOurs, LedgerError } from '../../errors.ts'
 import { canonical, type Json, parseJson, utf8 } from '../../format/canonical.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../../format/checkpoint.ts'
 import { decodeRecords } from '../../format/snapshot.ts'
-import type { Attached, AttachmentWriter, AttachParts, Stored } from '../ledger.ts'
+import type { Attached, AttachmentWriter, AttachParts, Erasure, Stored } from '../ledger.ts'
 import { encodeJson, encodeMessage, longestMessage, type Message, MessageReader, unreadable } from './frames.ts'
 import type { Link, LinkEvents } from './link.ts'
 import {
   type Asked,
   type Batch,
   decodeEntries,
+  erasureAsked,
   errorOf,
   type Hello,
   numbered,
@@ -176,6 +177,21 @@ export class Connection implements Link {
 
   async covered(size: number, level: 'signed' | 'witnessed'): Promise<void> {
     await this.#ask({ what: 'covered', size, level })
+  }
+
+  async erase(erasure: Erasure): Promise<readonly Stored[]> {
+    return decodeEntries(this.#bytes(await this.#ask(erasureAsked(erasure))))
+  }
+
+  /** Is lost where the leader says nothing for so many milliseconds, though it is asked. */
+  keep(silenceMs: number): void {
+    const silent = setTimeout(() => this.lose(undefined), silenceMs).unref()
+    const asking = setInterval(() => this.#ask({ what: 'alive' }).catch(() => undefined), silenceMs / 3).unref()
+    this.#socket.on('data', () => silent.refresh())
+    this.#socket.once('close', () => {
+      clearTimeout(silent)
+      clearInterval(asking)
+    })
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,9 @@
 /** The leader: the process that holds a ledger's lock, and appends for every other that shares it. Who may join is decided here. */
-import type { Server } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { Fault, LedgerError } from '../../errors.ts'
+import { Fault, LedgerError, Refusal } from '../../errors.ts'
 import type { DirectoryLedger, Started } from '../directory-ledger.ts'
+import { longestHeartbeatMs } from '../story.ts'
+import type { Access } from './access.ts'
 import { encodeJson, longestHello, longestMessage, MessageReader } from './frames.ts'
 import { failureOf, type Hello, protocolVersion, readHello, type Welcome } from './messages.ts'
 import { Peer } from './peer.ts'
@@ -22,6 +23,12 @@ export interface LeaderParts {
 const helloMs = 5_000
 const mostConnections = 256
 
+/** What a leader listens on while it leads. */
+export interface Listening {
+  /** Takes no more connections. */
+  close(): void
+}
+
 interface Awaited {
   readonly timer: NodeJS.Timeout
   readonly over: Promise<void>
@@ -35,7 +42,7 @@ export class Leader {
   /** Writers that are being let in: one at a time of each name. */
   readonly #joining = new Map<string, Promise<unknown>>()
   readonly #sockets = new Set<Duplex>()
-  readonly #servers: Server[] = []
+  readonly #servers: Listening[] = []
   readonly #unfollow: () => void
   #closing = false
 
@@ -48,12 +55,12 @@ export class Leader {
   }
 
   /** Serves what connects there, as long as this process leads. */
-  add(server: Server): void {
+  add(server: Listening): void {
     this.#servers.push(server)
   }
 
-  /** @param allowed the writers that whoever connects may speak for */
-  accept(socket: Duplex, allowed: (writer: string) => boolean): void {
+  /** @param access what whoever connects may have done */
+  accept(socket: Duplex, access: Access): void {
     socket.on('error', () => socket.destroy())
     if (this.#closing || this.#sockets.size >= mostConnections) {
       socket.destroy()
@@ -75,7 +82,7 @@ export class Leader {
           joining = true
           clearTimeout(late)
           const hello = readHello(message)
-          void this.#let(hello, socket, reader, allowed).then(joined => {
+          void this.#let(hello, socket, reader, access).then(joined => {
             peer = joined
           })
         }
@@ -112,15 +119,10 @@ export class Leader {
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  async #let(
-    hello: Hello,
-    socket: Duplex,
-    reader: MessageReader,
-    allowed: (writer: string) => boolean,
-  ): Promise<Peer | undefined> {
+  async #let(hello: Hello, socket: Duplex, reader: MessageReader, access: Access): Promise<Peer | undefined> {
     const { ledger, onEvent } = this.#parts
     try {
-      this.#judge(hello, allowed)
+      this.#judge(hello, access)
       const before = this.#joining.get(hello.writer)
       const joined = (async () => {
         await before?.catch(() => undefined)
@@ -136,7 +138,7 @@ export class Leader {
         return undefined
       }
       reader.allow(longestMessage)
-      const peer = new Peer({ ledger, socket, reader, writer: hello.writer, next: welcome.next })
+      const peer = new Peer({ ledger, socket, reader, writer: hello.writer, access, next: welcome.next })
       this.#peers.set(hello.writer, { peer, started: welcome.started.id })
       socket.write(encodeJson('welcome', { ...welcome, version: protocolVersion } satisfies Welcome))
       peer.wake()
@@ -145,11 +147,13 @@ export class Leader {
       const failure = failureOf(error)
       onEvent('a writer was not let in to the shared ledger', { code: failure.code, what: failure.message })
       socket.end(encodeJson('refused', failure))
+      const late = setTimeout(() => socket.destroy(), helloMs).unref()
+      socket.once('close', () => clearTimeout(late))
       return undefined
     }
   }
 
-  #judge(hello: Hello, allowed: (writer: string) => boolean): void {
+  #judge(hello: Hello, access: Access): void {
     const { ledger, writer } = this.#parts
     if (hello.version !== protocolVersion) {
       throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'the leader of this ledger speaks another version')
@@ -157,8 +161,11 @@ export class Leader {
     if (hello.origin !== ledger.origin) {
       throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'the leader has another ledger open')
     }
-    if (!allowed(hello.writer)) {
-      throw new LedgerError('ERR_LEDGER_LOCKED', 'its certificate is for another writer')
+    if (!access.speaksAs(hello.writer)) {
+      throw new Refusal('ERR_UNIDENTIFIED', `its certificate is not for the writer ${hello.writer} of this ledger`)
+    }
+    if (hello.heartbeatMs < 1 || hello.heartbeatMs > longestHeartbeatMs) {
+      throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'who shares a ledger says at least once a minute that it lives')
     }
     if (hello.writer === writer) throw taken(hello.writer)
   }
@@ -235,6 +242,3 @@ const taken = (writer: string) =>
   new LedgerError('ERR_LEDGER_LOCKED', `another process appends as ${writer} already: each needs a name of its own`, {
     writer,
   })
-
-/** Any local process of the same user may speak for any writer: it may write the ledger's files too. */
-export const anyWriter = (): boolean => true

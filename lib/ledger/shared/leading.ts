@@ -42,6 +42,7 @@ export async function leading(
     attachment: id => ledger.attachment(id),
     publish: () => ledger.publish(),
     seal: () => ledger.seal(),
+    erase: erasure => ledger.erase(erasure),
     covered: (size, level) => ledger.covered(size, level),
     close: () => {
       closed ??= (async () => {

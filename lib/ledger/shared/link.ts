@@ -1,7 +1,7 @@
 /** What a process that shares a ledger has of it at a moment: a connection to its leader, or the open ledger itself where it leads. */
 import type { Json } from '../../format/canonical.ts'
 import type { SignedCheckpoint } from '../../format/checkpoint.ts'
-import type { AttachmentWriter, AttachParts, Stored } from '../ledger.ts'
+import type { AttachmentWriter, AttachParts, Erasure, Stored } from '../ledger.ts'
 import type { Batch } from './messages.ts'
 
 export interface Link {
@@ -20,6 +20,7 @@ export interface Link {
   seal(): Promise<SignedCheckpoint>
   /** Resolves when a checkpoint that covers so many entries is signed, or witnessed. */
   covered(size: number, level: 'signed' | 'witnessed'): Promise<void>
+  erase(erasure: Erasure): Promise<readonly Stored[]>
   /** Ends it: as a leader, hands over. */
   close(): Promise<void>
   /** Ends it after an error: nothing more is appended. */

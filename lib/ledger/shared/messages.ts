@@ -2,9 +2,9 @@
 import { type AnyError, describe, Fault, isOurs, LedgerError, Misuse, Refusal } from '../../errors.ts'
 import { type Json, parseJson, utf8 } from '../../format/canonical.ts'
 import { parseEntry } from '../../format/entry.ts'
-import { check, list, oneOf, optional, record, type Shape, type TypeOf } from '../../format/shape.ts'
+import { check, list, oneOf, optional, record, type Shape, scalars, type TypeOf } from '../../format/shape.ts'
 import { decodeBundle, encodeBundle } from '../../format/tile.ts'
-import type { Draft, Stored } from '../ledger.ts'
+import type { Draft, Erasure, Stored } from '../ledger.ts'
 import { type FrameType, type Message, unreadable } from './frames.ts'
 
 /** Both sides must speak the same. */
@@ -45,9 +45,17 @@ const questions = {
   attachment: record({ what: oneOf('attachment'), number: 'count', attachment: 'word' }),
   /** The next piece of an attachment that is being read, by the number that asked for it. */
   more: record({ what: oneOf('more'), number: 'count', of: 'count' }),
+  /** A sign of life. */
+  alive: record({ what: oneOf('alive'), number: 'count' }),
   publish: record({ what: oneOf('publish'), number: 'count' }),
   seal: record({ what: oneOf('seal'), number: 'count' }),
   covered: record({ what: oneOf('covered'), number: 'count', size: 'count', level: oneOf('signed', 'witnessed') }),
+  erase: record({
+    ...{ what: oneOf('erase'), number: 'count', scope: oneOf('principal', 'session'), of: 'word', ground: 'word' },
+    ...{ by: 'pseudonym', approvers: list('pseudonym', 16), judgedAt: optional('count') },
+    /** UTF-8 in base64url. */
+    basis: 'text',
+  }),
 } as const
 
 export type Hello = TypeOf<(typeof shapes)['hello']>
@@ -130,6 +138,19 @@ export function numbered(number: number): Buffer {
 export function readNumbered(body: Buffer): { readonly number: number; readonly bytes: Buffer } {
   if (body.length < 8) throw unreadable()
   return { number: Number(body.readBigUInt64BE(0)), bytes: body.subarray(8) }
+}
+
+/** @throws LedgerError ERR_ENTRY_MALFORMED where the basis is too long to be sent */
+export function erasureAsked({ basis, ...rest }: Erasure): Asked {
+  const encoded = Buffer.from(basis).toString('base64url')
+  if (!scalars.text.test(encoded)) throw new LedgerError('ERR_ENTRY_MALFORMED', 'the basis of an erasure is too long')
+  const { scope, of, ground, by, approvers, judgedAt } = rest
+  return { what: 'erase', scope, of, ground, by, approvers, judgedAt, basis: encoded }
+}
+
+export function erasureOf(asked: Extract<Question, { what: 'erase' }>): Erasure {
+  const { what: _, number: __, basis, ...rest } = asked
+  return { ...rest, basis: Buffer.from(basis, 'base64url').toString() }
 }
 
 interface Failure {

@@ -3,6 +3,7 @@ import { Misuse } from '../../errors.ts'
 import type { Ledger } from '../ledger.ts'
 import { checkOptions, type DirectoryOptions } from '../options.ts'
 import { longestHeartbeatMs } from '../story.ts'
+import type { GatewaySettings } from './gateway.ts'
 import { asLeader, connectLocally, type LeadParts, throughLeader } from './reach.ts'
 import { SharedLedger } from './shared-ledger.ts'
 
@@ -11,6 +12,8 @@ export interface SharedOptions extends DirectoryOptions {
   readonly takeoverMs?: number
   /** Milliseconds within which a writer whose connection broke must come back, or is given up. 5,000 unless said otherwise. */
   readonly graceMs?: number
+  /** Where processes of other hosts may append, as long as this one leads. */
+  readonly listen?: GatewaySettings
   /** What an operator should know. */
   readonly onEvent?: LeadParts['onEvent']
 }
@@ -20,7 +23,7 @@ export interface SharedOptions extends DirectoryOptions {
  * @throws as `openDirectoryLedger`; LedgerError ERR_LEDGER_LOCKED where another process has that writer
  */
 export async function openSharedLedger(options: SharedOptions): Promise<Ledger> {
-  const { takeoverMs = 10_000, graceMs = 5_000, onEvent = () => undefined, ...directory } = options
+  const { takeoverMs = 10_000, graceMs = 5_000, listen, onEvent = () => undefined, ...directory } = options
   checkOptions(directory)
   const { origin, writer, software, placement, heartbeatMs = longestHeartbeatMs, clock } = directory
   if (heartbeatMs > longestHeartbeatMs) {
@@ -35,7 +38,7 @@ export async function openSharedLedger(options: SharedOptions): Promise<Ledger> 
     onEvent,
     reach: async (self, events, onNext) => {
       const through = await throughLeader(() => connectLocally(directory.directory), self, events, onNext)
-      return through ?? asLeader({ options: directory, self, graceMs, onEvent, events, onNext })
+      return through ?? asLeader({ options: directory, self, graceMs, listen, onEvent, events, onNext })
     },
   })
 }

@@ -4,19 +4,32 @@
  */
 import type { Duplex } from 'node:stream'
 import { drained } from '../../drained.ts'
-import { LedgerError } from '../../errors.ts'
+import { Fault, LedgerError } from '../../errors.ts'
+import type { Json } from '../../format/canonical.ts'
 import { formatCheckpoint } from '../../format/checkpoint.ts'
 import { encodeRecords } from '../../format/snapshot.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
-import type { AttachmentWriter, Stored } from '../ledger.ts'
+import type { AttachmentWriter, Draft, Stored } from '../ledger.ts'
+import { type Access, denied, local } from './access.ts'
 import { encodeJson, encodeMessage, longestMessage, type Message, type MessageReader, unreadable } from './frames.ts'
-import { encodeEntries, failureOf, numbered, type Question, readBatch, readNumbered, readQuestion } from './messages.ts'
+import {
+  encodeEntries,
+  erasureOf,
+  failureOf,
+  numbered,
+  type Question,
+  readBatch,
+  readNumbered,
+  readQuestion,
+} from './messages.ts'
 
 export interface PeerParts {
   readonly ledger: DirectoryLedger
   readonly socket: Duplex
   readonly reader: MessageReader
   readonly writer: string
+  /** What it may have done. */
+  readonly access: Access
   /** Index of the first entry to tell it of. */
   readonly next: number
 }
@@ -25,14 +38,15 @@ export interface PeerParts {
 const mostTold = 512
 const mostInFlight = 1024
 const mostInFlightBytes = longestMessage
-/** What a process may not say for itself. */
-const reserved = new Set(['opened', 'started', 'recovered'])
+/** Of one process: each holds a file open. */
+const mostAttachments = 1024
 
 export class Peer {
   readonly writer: string
   readonly #ledger: DirectoryLedger
   readonly #socket: Duplex
   readonly #reader: MessageReader
+  readonly #access: Access
   #next: number
   #telling = false
   readonly #inFlight = new Set<Promise<void>>()
@@ -41,11 +55,12 @@ export class Peer {
   readonly #reading = new Map<number, AsyncIterator<Uint8Array>>()
   #gone = false
 
-  constructor({ ledger, socket, reader, writer, next }: PeerParts) {
+  constructor({ ledger, socket, reader, writer, access, next }: PeerParts) {
     this.writer = writer
     this.#ledger = ledger
     this.#socket = socket
     this.#reader = reader
+    this.#access = access
     this.#next = next
   }
 
@@ -117,15 +132,20 @@ export class Peer {
   #append(message: Message): void {
     const { ids, drafts } = readBatch(message)
     const work = async () => {
-      if (drafts.some(({ kind }) => reserved.has(kind))) {
-        throw new LedgerError('ERR_ENTRY_MALFORMED', 'an entry of a kind that is for the ledger to say')
-      }
+      for (const { kind } of drafts) this.#requireSayable(kind)
       await this.#ledger.appendAs(this.writer, drafts, { ids })
     }
     this.#hold(
       message.body.length,
       work().catch(error => this.#reply(encodeJson('declined', { id: ids[0], ...failureOf(error) }))),
     )
+  }
+
+  #requireSayable(kind: Draft['kind']): void {
+    if (!local.appends(kind)) {
+      throw new LedgerError('ERR_ENTRY_MALFORMED', 'an entry of a kind that is for the ledger to say')
+    }
+    if (!this.#access.appends(kind)) throw denied(`append an entry of the kind ${kind}`)
   }
 
   #write(body: Buffer): void {
@@ -141,14 +161,18 @@ export class Peer {
 
   async #answer(question: Question): Promise<unknown> {
     const ledger = this.#ledger
+    if (!this.#access.asks(question.what)) throw denied(`ask for ${question.what}`)
     switch (question.what) {
       case 'entries':
         return this.#page(question.from, question.to)
       case 'state':
         return this.#statePage(question.from)
       case 'disclosures':
-        return ledger.disclosures(question.index)
+        return this.#disclosures(question.index)
       case 'attach': {
+        if (this.#attachments.size >= mostAttachments) {
+          throw new Fault('ERR_LEDGER_UNAVAILABLE', `${mostAttachments} attachments of this process are being written`)
+        }
         const writer = await ledger.attach({ slot: question.slot })
         if (this.#gone) await writer.close()
         this.#attachments.set(writer.id, writer)
@@ -168,6 +192,10 @@ export class Peer {
         if (done === true) this.#reading.delete(question.of)
         return done === true ? null : Buffer.from(value)
       }
+      case 'alive':
+        return null
+      case 'erase':
+        return Buffer.concat(encodeEntries(await ledger.erase(erasureOf(question))))
       case 'publish':
         return formatCheckpoint(await ledger.publish())
       case 'seal':
@@ -176,6 +204,15 @@ export class Peer {
         await ledger.covered(question.size, question.level)
         return null
     }
+  }
+
+  async #disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
+    const entry = await this.#ledger.entryAt(index)
+    const names = this.#access.opens(entry, Date.now())
+    if (names.length === 0) throw denied(`have opened what an entry of the kind ${entry.kind} discloses`)
+    const opened = await this.#ledger.disclosures(index)
+    if (names === 'all') return opened
+    return Object.fromEntries(Object.entries(opened).filter(([name]) => names.includes(name)))
   }
 
   async #page(from: number, to: number): Promise<Buffer> {

@@ -8,9 +8,11 @@ import { openDirectory } from '../directory.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
 import { returnDrafts } from '../opening.ts'
 import type { DirectoryOptions } from '../options.ts'
+import { local } from './access.ts'
 import { leaderFolder, prepareAddress, requireOwn, socketAddress } from './address.ts'
 import { join } from './connection.ts'
-import { anyWriter, Leader } from './leader.ts'
+import { type GatewaySettings, listenToOthers } from './gateway.ts'
+import { Leader } from './leader.ts'
 import { leading } from './leading.ts'
 import type { Link, LinkEvents } from './link.ts'
 import { type Back, type Place, requirePlace } from './place.ts'
@@ -76,6 +78,8 @@ export interface LeadParts {
   readonly options: DirectoryOptions
   readonly self: Self
   readonly graceMs: number
+  /** Where to listen for processes of other hosts. */
+  readonly listen?: GatewaySettings | undefined
   readonly onEvent: (what: string, facts?: Readonly<Record<string, unknown>>) => void
   readonly events: LinkEvents
   /** Index of the first entry that this process has not been told of; where it comes for the first time, all there are. */
@@ -87,6 +91,7 @@ export async function asLeader({
   options,
   self,
   graceMs,
+  listen,
   onEvent,
   events,
   onNext,
@@ -103,6 +108,9 @@ export async function asLeader({
     onNext(next)
     leader = new Leader({ ledger, writer, graceMs, onEvent })
     await listenLocally(options.directory, leader)
+    if (listen !== undefined) {
+      leader.add(listenToOthers({ ...listen, origin: ledger.origin, leader, onEvent }))
+    }
     const link = await leading(ledger, leader, writer, next, events)
     return { link, leads: true, started, next, size: ledger.size }
   } catch (error) {
@@ -131,7 +139,7 @@ async function openUnlessLocked(
 
 async function listenLocally(directory: string, leader: Leader): Promise<void> {
   prepareAddress(directory)
-  const server = createServer(socket => leader.accept(socket, anyWriter))
+  const server = createServer(socket => leader.accept(socket, local))
   const { path, release } = socketAddress(directory)
   try {
     await new Promise<void>((resolve, reject) => {

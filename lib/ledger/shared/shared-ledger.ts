@@ -5,7 +5,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { systemClock } from '../../clock.ts'
-import { describe, Fault, isOurs, LedgerError } from '../../errors.ts'
+import { describe, Fault, isOurs, LedgerError, Refusal } from '../../errors.ts'
 import type { Json } from '../../format/canonical.ts'
 import type { SignedCheckpoint } from '../../format/checkpoint.ts'
 import { uuidv7 } from '../../format/entry.ts'
@@ -253,6 +253,7 @@ export class SharedLedger implements Ledger {
     const { self, takeoverMs, reach, onEvent } = this.#parts
     const begun = performance.now()
     let told = false
+    let why = 'another process may have it alone'
     let between: number = attemptMs.first
     while (!this.#over && this.#fault === undefined) {
       const back = this.#started === undefined ? undefined : { started: this.#started, last: this.#last! }
@@ -269,14 +270,16 @@ export class SharedLedger implements Ledger {
           return
         }
       } catch (error) {
-        if (!(error instanceof Fault)) {
+        // A certificate may be renewed while this process is at work: then it is let in again.
+        if (!(error instanceof Fault || (error instanceof Refusal && back !== undefined))) {
           this.#poison(error)
           return
         }
+        why = error.message
       }
       const unavailable = new Fault(
         'ERR_LEDGER_UNAVAILABLE',
-        `the shared ledger has had no leader for ${takeoverMs} ms; another process may have it alone`,
+        `the shared ledger has had no leader for ${takeoverMs} ms: ${why}`,
       )
       this.#pending.fail(unavailable, takeoverMs)
       if (performance.now() - begun > takeoverMs) {
@@ -284,7 +287,7 @@ export class SharedLedger implements Ledger {
           this.#poison(unavailable)
           return
         }
-        if (!told) onEvent('the shared ledger has no leader: nothing is accepted until there is one')
+        if (!told) onEvent('the shared ledger has no leader: nothing is accepted until there is one', { why })
         told = true
       }
       await wait(between * (0.5 + Math.random() / 2))

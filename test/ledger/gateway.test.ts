@@ -1,0 +1,420 @@
+/** Appending from other hosts: real TLS on loopback, certificates of openssl; who is let in, who is not, and what becomes of it when a leader dies. */
+import { once } from 'node:events'
+import { connect as connectPlain, createServer, type Socket } from 'node:net'
+import { connect, type TLSSocket } from 'node:tls'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
+import { type MutualTls, urisOf, writerUri } from '../../lib/ledger/shared/certificate.ts'
+import { encodeJson } from '../../lib/ledger/shared/frames.ts'
+import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
+import { openRemoteLedger, type RemoteOptions } from '../../lib/ledger/shared/remote.ts'
+import { type Authority, authority, type Issued } from '../support/certificates.ts'
+import { allEntries, exchangeId, kindsOf, ledgerOptions, origin, settled } from '../support/directory-ledger.ts'
+import { without } from '../support/interop.ts'
+
+let ours: Authority
+let foreign: Authority
+let server: MutualTls
+
+const writer = (name: string, more: Partial<Issued> = {}, by = ours): MutualTls => ({
+  ...by.issue({ names: [`URI.1=${writerUri(origin, name)}`], use: 'clientAuth', ...more }),
+  ca: ours.ca,
+})
+
+interface Event {
+  readonly what: string
+  readonly facts: Readonly<Record<string, unknown>>
+}
+
+class Host {
+  readonly options: SharedOptions
+  readonly events: Event[] = []
+  readonly port: number
+
+  constructor(port: number, options: SharedOptions, more: Partial<NonNullable<SharedOptions['listen']>> = {}) {
+    this.port = port
+    const onEvent = (what: string, facts = {}) => void this.events.push({ what, facts })
+    this.options = { ...options, graceMs: 500, onEvent, listen: { host: '127.0.0.1', port, tls: server, ...more } }
+  }
+
+  get url(): string {
+    return `tls://127.0.0.1:${this.port}`
+  }
+
+  async open(): Promise<Ledger> {
+    return kept(await openSharedLedger(this.options))
+  }
+
+  /** Why it refused who knocked last. */
+  refusals(): readonly unknown[] {
+    return this.events.filter(({ what }) => /refused|not let in/.test(what)).map(({ facts }) => facts.why ?? facts.what)
+  }
+}
+
+const kept = (ledger: Ledger): Ledger => {
+  onTestFinished(() => ledger.close().catch(() => undefined))
+  return ledger
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as { port: number }
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
+
+async function leads(more: Partial<NonNullable<SharedOptions['listen']>> = {}): Promise<Host & { ledger: Ledger }> {
+  const host = new Host(await freePort(), { ...ledgerOptions(), writer: 'leader' }, more)
+  return Object.assign(host, { ledger: await host.open() })
+}
+
+const optionsOf = (gateway: string | readonly string[], name: string, more: Partial<RemoteOptions> = {}) => ({
+  ...{ gateway, origin, writer: name, tls: more.tls ?? writer(name), software: 'counterfoil/test' },
+  ...{ placement: 'embedded' as const, takeoverMs: 10_000 },
+  ...more,
+})
+
+const remote = async (gateway: string | readonly string[], name: string, more: Partial<RemoteOptions> = {}) =>
+  kept(await openRemoteLedger(optionsOf(gateway, name, more)))
+
+describe.skipIf(without('openssl'))('a ledger that is appended to from other hosts (with openssl)', () => {
+  beforeAll(() => {
+    ours = authority()
+    foreign = authority()
+    server = ours.issue({ names: ['IP.1=127.0.0.1', 'DNS.1=localhost'], use: 'serverAuth' })
+  })
+
+  it('takes appends, tells of entries, and gives back what a guard needs', async () => {
+    const host = await leads()
+    const web = await remote(host.url, 'web-1')
+    const told: Stored[] = []
+    web.follow(stored => told.push(stored))
+    const [stored] = await web.append([settled()], { level: 'signed' })
+    await host.ledger.append([settled()])
+    await vi.waitFor(() => expect(told.map(({ entry }) => entry.writer)).toEqual(['web-1', 'leader']))
+    expect(await allEntries(web)).toEqual(await allEntries(host.ledger))
+    expect((await web.publish()).size).toBeGreaterThan(stored!.index)
+    expect((await web.seal()).size).toBe(host.ledger.size)
+    await web.close()
+    expect(kindsOf(await allEntries(host.ledger)).at(-1)).toBe('stopped')
+  })
+
+  it('opens names and what waits for a decision for another host, and nothing else', async () => {
+    const { ledger, url } = await leads()
+    const [approval, late] = [approvalRequested(60_000), approvalRequested(-3_600_000)]
+    const subject = 'A'.repeat(22)
+    const stored = await ledger.append([
+      { kind: 'principal', subject, type: 'person', disclose: { name: 'user@crm.example', issuer: 'local' } },
+      { ...approval, disclose: { action: 'DROP', actionSalt: 'salt' } },
+      { ...late, disclose: { action: 'DROP', actionSalt: 'salt' } },
+      { ...settled(), disclose: { statement: 'SELECT' } },
+    ])
+    const web = await remote(url, 'web-1')
+    const [one, two, ...others] = stored.map(({ index }) => index)
+    expect(await web.disclosures(one!)).toEqual({ name: 'user@crm.example' })
+    expect(await web.disclosures(two!)).toEqual({ action: 'DROP', actionSalt: 'salt' })
+    for (const index of others) {
+      await expect(web.disclosures(index)).rejects.toMatchObject({ name: 'Refusal', code: 'ERR_ACCESS_DENIED' })
+    }
+    const [own] = await web.append([{ ...settled(), disclose: { statement: 'SELECT' } }])
+    await expect(web.disclosures(own!.index)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+  })
+
+  it('takes recordings from another host, and reads none to it', async () => {
+    const host = await leads()
+    const web = await remote(host.url, 'web-1')
+    const recording = await web.attach({ slot: 'session:x' })
+    await recording.write(Buffer.from('shown'))
+    const { id, bytes } = await recording.close()
+    expect(bytes).toBe(5)
+    const pieces = []
+    for await (const piece of host.ledger.attachment(id)) pieces.push(Buffer.from(piece).toString())
+    expect(pieces.join('')).toBe('shown')
+    const read = web.attachment(id)[Symbol.asyncIterator]()
+    await expect(read.next()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+  })
+
+  // biome-ignore format: a table
+  const unsayable: readonly (readonly [string, string, Record<string, unknown>])[] = [
+    ['that it recovered',         'ERR_ENTRY_MALFORMED', { kind: 'recovered', epoch: 9, torn: 0 }],
+    ['that somebody was erased',  'ERR_ENTRY_MALFORMED', { kind: 'erasure', scope: 'session', of: 'x', ground: 'x', by: 'A'.repeat(22), approvers: [], slots: [1] }],
+    ['that a hold was placed',    'ERR_ACCESS_DENIED',   { kind: 'hold-placed', hold: 'h-12345678', scope: 'ledger', by: 'A'.repeat(22) }],
+    ['that a hold was released',  'ERR_ACCESS_DENIED',   { kind: 'hold-released', hold: 'h-12345678', by: 'A'.repeat(22) }],
+    ['that a witness cosigned',   'ERR_ACCESS_DENIED',   { kind: 'anchored' }],
+    ['that a key was rotated',    'ERR_ACCESS_DENIED',   { kind: 'key-rotated' }],
+    ['that a key was revoked',    'ERR_ACCESS_DENIED',   { kind: 'key-revoked' }],
+    ['that keys were rewrapped',  'ERR_ACCESS_DENIED',   { kind: 'vault-rewrapped', from: 'x', to: 'y', slots: 0, erased: 0 }],
+    ['a kind that is none',       'ERR_ACCESS_DENIED',   { kind: 'made-up' }],
+  ]
+  it('does not let another host say what only who has the directory can say', async () => {
+    const host = await leads()
+    const web = await remote(host.url, 'web-1')
+    const before = host.ledger.size
+    for (const [what, code, draft] of unsayable) {
+      await expect(web.append([draft as never]), what).rejects.toMatchObject({ code })
+    }
+    expect(host.ledger.size).toBe(before)
+    await web.append([settled()])
+  })
+
+  // biome-ignore format: a table
+  const unfit: readonly (readonly [string, RegExp, () => MutualTls])[] = [
+    ['another writer',                 /not for the writer web-1/,  () => writer('web-2')],
+    ['that writer of another ledger',  /not for the writer web-1/,  () => writer('web-1', { names: [`URI.1=${writerUri('another.example', 'web-1')}`] })],
+    ['a host of that name',            /not for the writer web-1/,  () => writer('web-1', { names: ['DNS.1=web-1'] })],
+    ['a name that only looks like it', /not for the writer web-1/,  () => writer('web-1', { names: [`DNS.1="web-1, URI:${writerUri(origin, 'web-1')}"`] })],
+    ['servers only',                   /not for this side/,         () => writer('web-1', { use: 'serverAuth' })],
+    ['a time that is over',            /has expired/,               () => writer('web-1', { until: -3_600_000 })],
+    ['a time that is yet to come',     /not valid yet/,             () => writer('web-1', { from: 3_600_000 })],
+    ['nobody here, by its authority',  /authority/,                 () => writer('web-1', {}, foreign)],
+  ]
+  it('refuses a certificate that does not do, and says so at both ends', async () => {
+    const host = await leads()
+    const before = host.ledger.size
+    for (const [what, why, tls] of unfit) {
+      const refused = openRemoteLedger(optionsOf(host.url, 'web-1', { tls: tls() }))
+      await expect(refused, what).rejects.toMatchObject({
+        ...{ name: 'Refusal', code: 'ERR_UNIDENTIFIED', message: expect.stringMatching(why) },
+      })
+      expect(host.refusals().at(-1), what).toMatch(why)
+    }
+    expect(host.refusals()).toHaveLength(unfit.length)
+    expect(host.ledger.size).toBe(before)
+  })
+
+  it('refuses who shows no certificate, speaks TLS 1.2, or no TLS at all, and reads nothing of theirs', async () => {
+    const host = await leads()
+    const before = host.ledger.size
+    const { key, cert, ca } = writer('web-1')
+    const hello = { version: 1, origin, writer: 'web-1', software: 'x', placement: 'embedded', heartbeatMs: 60_000 }
+    const bare = connect({ host: '127.0.0.1', port: host.port, ca })
+    bare.write(encodeJson('hello', hello))
+    expect(await everything(bare)).toContain('it shows no certificate')
+    const old = connect({ host: '127.0.0.1', port: host.port, key, cert, ca, maxVersion: 'TLSv1.2' })
+    const [error] = await once(old, 'error')
+    expect(error.code).toMatch(/ERR_SSL|EPROTO|ECONNRESET/)
+    const plain = connectPlain(host.port, '127.0.0.1')
+    plain.write(encodeJson('hello', hello))
+    await everything(plain)
+    await vi.waitFor(() => expect(host.refusals()).toHaveLength(3))
+    expect(host.refusals()).toEqual([
+      'it shows no certificate',
+      expect.stringContaining('ERR_SSL_UNSUPPORTED_PROTOCOL'),
+      expect.stringContaining('ERR_SSL_'),
+    ])
+    expect(host.ledger.size).toBe(before)
+  })
+
+  it('gives nobody a session to resume, so that every connection shows its certificate', async () => {
+    const host = await leads()
+    const { key, cert, ca } = writer('web-1')
+    const socket = connect({ host: '127.0.0.1', port: host.port, key, cert, ca })
+    let sessions = 0
+    socket.on('session', () => {
+      sessions += 1
+    })
+    await once(socket, 'secureConnect')
+    socket.write(encodeJson('ask', { what: 'alive', number: 1 }))
+    await everything(socket)
+    expect(sessions).toBe(0)
+  })
+
+  it('refuses more connections with one certificate than a process has use for', async () => {
+    const host = await leads()
+    const { key, cert, ca } = writer('web-1')
+    const open = () => connect({ host: '127.0.0.1', port: host.port, key, cert, ca })
+    const sockets: TLSSocket[] = []
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    for (let i = 0; i < 8; i += 1) {
+      const socket = open().on('error', () => undefined)
+      sockets.push(socket)
+      await once(socket, 'secureConnect')
+    }
+    expect(await everything(open())).toContain('there are 8 connections')
+  })
+
+  it('refuses an own leader that is another host, of another authority, or no leader at all', async () => {
+    const elsewhere = server
+    server = ours.issue({ names: ['DNS.1=elsewhere.example'], use: 'serverAuth' })
+    const named = await leads()
+    server = foreign.issue({ names: ['IP.1=127.0.0.1'], use: 'serverAuth' })
+    const strange = await leads()
+    server = elsewhere
+    const talk = createServer(socket => socket.end('220 not a ledger\r\n')).listen(0, '127.0.0.1')
+    onTestFinished(() => void talk.close())
+    await once(talk, 'listening')
+    const url = `tls://127.0.0.1:${(talk.address() as { port: number }).port}`
+    for (const [gateway, why] of [
+      [named.url, /is for another host/],
+      [strange.url, /authority that is not trusted/],
+      [url, /does not speak TLS 1.3/],
+    ] as const) {
+      const refused = openRemoteLedger(optionsOf(gateway, 'web-1'))
+      await expect(refused).rejects.toMatchObject({ code: 'ERR_UNIDENTIFIED', message: expect.stringMatching(why) })
+    }
+  })
+
+  it('is looked for no longer than said, at every address', async () => {
+    const urls = [`tls://127.0.0.1:${await freePort()}`, `tls://localhost:${await freePort()}`]
+    await expect(openRemoteLedger(optionsOf(urls, 'web-1', { takeoverMs: 200 }))).rejects.toMatchObject({
+      ...{ code: 'ERR_LEDGER_UNAVAILABLE', message: expect.stringContaining(urls.join(', ')) },
+    })
+  })
+
+  it('is listened for by who leads alone, and found again at another address without loss or repeat', async () => {
+    const options = ledgerOptions()
+    const [one, two] = [
+      new Host(await freePort(), { ...options, writer: 'one' }),
+      new Host(await freePort(), { ...options, writer: 'two' }),
+    ]
+    const first = await one.open()
+    const second = await two.open()
+    await expect(once(connectPlain(two.port, '127.0.0.1'), 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    const web = await remote([one.url, two.url], 'web-1')
+    const stored = [await web.append([settled()])]
+    const inFlight = Array.from({ length: 20 }, () => web.append([settled()]))
+    await first.close()
+    stored.push(...(await Promise.all(inFlight)), await web.append([settled()]))
+    const entries = await allEntries(second)
+    for (const [each] of stored) expect(entries[each!.index]).toEqual(each)
+    const own = entries.filter(({ entry }) => entry.writer === 'web-1')
+    expect(own.map(({ entry }) => entry.seq)).toEqual(own.map((_, i) => i + 1))
+    expect(own).toHaveLength(1 + stored.length)
+    await expect(once(connectPlain(one.port, '127.0.0.1'), 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  it('listens as soon as its address is free', async () => {
+    const port = await freePort()
+    const squatter = createServer().listen(port, '127.0.0.1')
+    await once(squatter, 'listening')
+    const host = new Host(port, { ...ledgerOptions(), writer: 'leader' })
+    await host.open()
+    await vi.waitFor(() => expect(host.events.map(({ facts }) => String(facts.why)).join()).toContain('EADDRINUSE'))
+    squatter.close()
+    const web = await remote(host.url, 'web-1')
+    await web.append([settled()])
+  })
+
+  it('shows its renewed certificate, and goes on with the one of before where the new one is none', async () => {
+    let now = server
+    const host = await leads({ tls: () => now, renewMs: 20 })
+    const shown = async () => {
+      const socket = connect({ host: '127.0.0.1', port: host.port, ca: ours.ca }).on('error', () => undefined)
+      await once(socket, 'secureConnect')
+      const { fingerprint256 } = socket.getPeerX509Certificate()!
+      socket.destroy()
+      return fingerprint256
+    }
+    const before = await shown()
+    now = { ...server, cert: 'no certificate' }
+    await vi.waitFor(() => expect(host.events.map(({ what }) => what).join()).toContain('cannot be used'))
+    expect(await shown()).toBe(before)
+    now = ours.issue({ names: ['IP.1=127.0.0.1'], use: 'serverAuth' })
+    await vi.waitFor(async () => expect(await shown()).not.toBe(before))
+  })
+
+  it('closes a connection when its certificate expires, and takes it again once that is renewed', async () => {
+    const host = await leads()
+    let now = writer('web-1', { until: 2_000 })
+    const web = await remote(host.url, 'web-1', { tls: () => now })
+    await web.append([settled()])
+    await vi.waitFor(() => expect(host.refusals().join()).toContain('has expired'), { timeout: 6_000 })
+    now = writer('web-1')
+    await web.append([settled()])
+  })
+
+  it('gives up a leader that has gone silent, and goes on at the next', async () => {
+    const options = ledgerOptions()
+    const one = new Host(await freePort(), { ...options, writer: 'one' })
+    const first = await one.open()
+    const line = await wire(one.port)
+    const web = await remote([line.url, one.url], 'web-1', { silenceMs: 300 })
+    await web.append([settled()])
+    line.cut()
+    const [stored] = await web.append([settled()])
+    expect((await allEntries(first))[stored!.index]).toEqual(stored)
+  })
+
+  it('gives up a writer that has gone silent, though its connection stands', async () => {
+    const host = await leads({ silenceMs: 300 })
+    const { key, cert, ca } = writer('web-1')
+    const socket = connect({ host: '127.0.0.1', port: host.port, key, cert, ca })
+    const over = everything(socket)
+    socket.write(
+      encodeJson('hello', {
+        ...{ version: 1, origin, writer: 'web-1', software: 'x', placement: 'embedded', heartbeatMs: 60_000 },
+      }),
+    )
+    await vi.waitFor(async () =>
+      expect((await allEntries(host.ledger)).filter(({ entry }) => entry.writer === 'web-1').at(-1)?.entry.kind).toBe(
+        'recovered',
+      ),
+    )
+    await over
+  })
+})
+
+describe('the name on a certificate', () => {
+  it('is one URI, whatever characters its parts are of', () => {
+    expect(writerUri('a:b', 'c')).not.toBe(writerUri('a', 'b:c'))
+    expect(writerUri('crm.example/counterfoil', 'web-1')).toBe('counterfoil:crm.example%2Fcounterfoil:web-1')
+  })
+
+  it('is read as a whole, or not at all', () => {
+    expect(urisOf('DNS:a, URI:counterfoil:x:y, IP Address:::1')).toEqual(['counterfoil:x:y'])
+    expect(urisOf('URI:"counterfoil:x\\u002cy"')).toEqual(['counterfoil:x,y'])
+    expect(urisOf('DNS:"a, URI:counterfoil:x:y"')).toEqual([])
+    for (const odd of ['DNS:a", URI:counterfoil:x:y', 'URI:counterfoil:x:y,URI:z', '', 'DNS:"a'])
+      expect(urisOf(odd), odd).toEqual([])
+  })
+})
+
+const approvalRequested = (ms: number) => ({
+  ...{ kind: 'approval-requested' as const, approval: `a-${String(Math.abs(ms)).padStart(12, '0')}` },
+  ...{ exchange: exchangeId(), subject: 'A'.repeat(22), action: 'A'.repeat(43), accesses: [], controls: [] },
+  ...{ people: 1, roles: [], until: new Date(Date.now() + ms).toISOString() },
+})
+
+/** All that is received until the other side ends. */
+async function everything(socket: Socket): Promise<string> {
+  let text = ''
+  socket.on('data', bytes => {
+    text += bytes.toString()
+  })
+  socket.on('error', () => undefined)
+  await once(socket, 'close')
+  return text
+}
+
+/** A line to a port, which can be cut without anybody being told. */
+async function wire(port: number): Promise<{ readonly url: string; cut(): void }> {
+  const sockets: Socket[] = []
+  const line = createServer(near => {
+    const far = connectPlain(port, '127.0.0.1')
+    for (const [a, b] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.push(a)
+      a.on('error', () => undefined)
+      a.on('data', bytes => void b.write(bytes))
+    }
+  }).listen(0, '127.0.0.1')
+  await once(line, 'listening')
+  const url = `tls://127.0.0.1:${(line.address() as { port: number }).port}`
+  const end = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  onTestFinished(end)
+  return {
+    url,
+    cut: () => {
+      line.close()
+      for (const socket of sockets) socket.removeAllListeners('data').pause()
+    },
+  }
+}
