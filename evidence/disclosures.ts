@@ -69,7 +69,7 @@ export class Vault {
       try {
         const text = await this.#openOne(one, entry.id, index)
         if (text === undefined) {
-          const by = this.#erased.has(one.slot) ? this.#erasures?.by(index, entry, one.slot) : undefined
+          const by = this.erasedBy(index, entry, one.slot)
           if (by !== undefined) alibis.push(by)
           continue
         }
@@ -135,6 +135,11 @@ export class Vault {
         }
       }
     }
+  }
+
+  /** @returns the index of the entry that says that what this one attached under that slot was erased; undefined where it was not */
+  erasedBy(index: number, entry: Entry, slot: number): number | undefined {
+    return this.#erased.has(slot) ? this.#erasures?.by(index, entry, slot) : undefined
   }
 
   /** The key of a slot; undefined where it was erased. */

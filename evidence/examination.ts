@@ -35,6 +35,14 @@ const mostGaps = 10_000
 /** Of a ledger with more anchors the later ones are counted, and not missed one by one: of one every hour these are thirty years. */
 const mostAnchored = 262_144
 
+export interface Cut {
+  readonly index: number
+  /** Whole ones that are left. */
+  readonly chunks: number
+  /** Undefined where no crash is told of: its end could not be written. */
+  readonly recovered: number | undefined
+}
+
 export class Examination {
   readonly options: VerifyOptions
   readonly fingerprint: string
@@ -59,6 +67,9 @@ export class Examination {
   erasures = new Erasures()
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
+  /** Recordings that were cut, each with the entry that says that there was a crash; the first ten thousand of them. */
+  readonly cut: Cut[] = []
+  #recovered: number | undefined
   /** From outside: by whose word anchors count. */
   readonly anchorKeys: AnchorKeys
   readonly anchored: RecordedAnchor[] = []
@@ -133,6 +144,12 @@ export class Examination {
   add(index: number, bytes: Uint8Array, entry: Entry): void {
     if (entry.kind === 'anchored') this.#recordAnchor(index, entry)
     if (entry.kind === 'started' || entry.kind === 'recovered') this.#take({ index, entry })
+    // What an opening finds cut stands between what says that there was a crash, if there was one, and its start.
+    if (entry.kind === 'recovered') this.#recovered = index
+    if (entry.kind === 'started') this.#recovered = undefined
+    if (entry.kind === 'attachment-cut' && this.cut.length < mostGaps) {
+      this.cut.push({ index, chunks: entry.chunks, recovered: this.#recovered })
+    }
     // One more than are found: that there are more shows so.
     if (isKeyEntry(entry) && this.keyEntriesInTree.length <= mostKeyEntries) {
       this.keyEntriesInTree.push({ index, entry, digest: digestOf(bytes) })

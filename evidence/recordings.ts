@@ -1,16 +1,17 @@
 /** What a ledger holds of an exchange or session: its entries, and its attachments, each verified before it is shown. */
 import { LedgerError } from '../lib/errors.ts'
-import type { EntryOf } from '../lib/format/entry.ts'
-import { readAttachment } from './attachments.ts'
+import { type Attached, readAttachment } from './attachments.ts'
 import { Vault } from './disclosures.ts'
-import type { LedgerRecord } from './examination.ts'
+import type { Cut, LedgerRecord } from './examination.ts'
 import { inspectLedger, type VerifyOptions } from './verify.ts'
 
 export interface RecordedAttachment {
   readonly index: number
-  readonly entry: EntryOf<'attachment'>
+  readonly entry: Attached
   /** Its plain bytes, a chunk at a time. */
   content(): AsyncGenerator<Buffer>
+  /** What a crash left of it, where one cut it: its beginning, up to the last whole chunk. */
+  readonly cut?: Cut
 }
 
 export interface Recorded {
@@ -27,7 +28,7 @@ export async function recordings(
   options: VerifyOptions & { readonly wrappingKey: Uint8Array },
   id: string,
 ): Promise<Recorded> {
-  const { verification, records, files, checkpoint, trust } = await inspectLedger(options)
+  const { verification, records, files, checkpoint, trust, cut } = await inspectLedger(options)
   const { integrity } = verification
   if (integrity.verdict === 'broken' || files === undefined || checkpoint === undefined || trust === undefined) {
     throw new LedgerError(
@@ -37,20 +38,28 @@ export async function recordings(
   }
   const vault = new Vault(files, options.wrappingKey, trust.origin, checkpoint.size)
   const attachments = records.flatMap(({ index, entry, opened }) => {
-    if (entry.kind !== 'attachment') return []
+    if (entry.kind !== 'attachment' && entry.kind !== 'attachment-cut') return []
     if (![entry.attachment, entry.exchange, entry.session].includes(id)) return []
+    const found = cut.find(one => one.index === index)
     return [
       {
         index,
         entry,
+        ...(found === undefined ? {} : { cut: found }),
         content: () =>
           opened.erased === undefined
-            ? readAttachment(files, vault, trust.origin, { index, entry })
+            ? found?.chunks === 0
+              ? nothing()
+              : readAttachment(files, vault, trust.origin, { index, entry })
             : gone(opened.erased.by),
       },
     ]
   })
   return { attachments, session: sessionIn(records, id) }
+}
+
+async function* nothing(): AsyncGenerator<Buffer> {
+  yield* []
 }
 
 async function* gone(by: number): AsyncGenerator<Buffer> {

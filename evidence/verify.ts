@@ -4,7 +4,7 @@
  */
 import type { AnyError } from '../lib/errors.ts'
 import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
-import { Examination, type LedgerRecord } from './examination.ts'
+import { type Cut, Examination, type LedgerRecord } from './examination.ts'
 import { unreadable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { checkAnchors } from './steps/anchored.ts'
@@ -33,6 +33,8 @@ export interface Inspection {
   readonly checkpoint: SignedCheckpoint | undefined
   readonly seals: readonly SignedCheckpoint[]
   readonly trust: Trust | undefined
+  /** Recordings that a crash cut. */
+  readonly cut: readonly Cut[]
 }
 
 /** @throws Misuse ERR_OPTION_INVALID where the options do not make sense; what the ledger holds never throws */
@@ -49,8 +51,8 @@ export async function verifyLedger(options: VerifyOptions): Promise<Verification
 export async function inspectLedger(options: VerifyOptions): Promise<Inspection> {
   const x = new Examination(options, true)
   const verification = await examine(x)
-  const { records, files, checkpoint, seals, trust } = x
-  return { verification, records, files, checkpoint, seals, trust }
+  const { records, files, checkpoint, seals, trust, cut } = x
+  return { verification, records, files, checkpoint, seals, trust, cut }
 }
 
 async function examine(x: Examination): Promise<Verification> {

@@ -115,13 +115,26 @@ async function showOrSay(recording: RecordedAttachment, options: Options, statem
   }
 }
 
-async function show({ entry, content }: RecordedAttachment, options: Options, statement?: string): Promise<void> {
-  if (entry.type === timelineType) return showTimeline(decodeEvents(content()), write, statement)
+async function show(recording: RecordedAttachment, options: Options, statement?: string): Promise<void> {
+  await showContent(recording, options, statement)
+  const { cut } = recording
+  if (cut === undefined) return
+  const left = cut.chunks === 0 ? 'nothing of it is left' : `it is complete to chunk ${cut.chunks}`
+  const by =
+    cut.recovered === undefined ? 'its end was never written' : `cut by a crash at entry #${cut.recovered} (recovered)`
+  remark(`this recording has no end: ${left}, ${by}`)
+}
+
+async function showContent({ entry, content, cut }: RecordedAttachment, options: Options, statement?: string) {
+  if (cut?.chunks === 0) return
+  if (entry.type === timelineType) return showTimeline(decodeEvents(content(), cut === undefined), write, statement)
   if (entry.type !== asciicastType)
     throw new Misuse('ERR_OPTION_INVALID', `a recording of type ${entry.type}: write it out with --out`)
   const parts: Uint8Array[] = []
   for await (const part of content()) parts.push(part)
-  const cast = parseCast(Buffer.concat(parts).toString())
+  const text = Buffer.concat(parts).toString()
+  // Cut, it may end within a line.
+  const cast = parseCast(cut === undefined ? text : text.slice(0, text.lastIndexOf('\n') + 1))
   if (options.search !== undefined) {
     for (const { at, line } of search(cast, options.search))
       output(false).line(`${at.toFixed(3).padStart(10)}  ${line}`)

@@ -57,6 +57,7 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   'key-rotated':        e => ({ word: 'key',     tone: 'warn',  what: `the ${e.key} key is now ${e.new}` }),
   'key-revoked':        e => ({ word: 'key',     tone: 'bad',   what: `the ${e.key} key ${e.revoked} is revoked: ${e.reason}` }),
   anchored:             e => ({ word: 'anchor',  tone: 'good',  what: `${e.anchor} ${e.by}: ${e.size} entries`, details: [[3, e.at]] }),
+  'attachment-cut':     (e, t) => ({ word: 'cut',  tone: 'warn',  what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[1, `complete to chunk ${e.chunks}`], [2, size(e.bytes)], [3, `replay ${e.exchange}`]] }),
 }
 
 /** @param batch entries that were read together, in order. @returns events in the order of what began them */

@@ -57,6 +57,7 @@ export class Memory {
         return from === undefined ? told : { ...told, milliseconds: Date.parse(entry.time) - Date.parse(from.time) }
       }
       case 'attachment':
+      case 'attachment-cut':
         return after([entry.exchange])
       case 'settled':
         return after(entry.exchanges)

@@ -2,7 +2,7 @@
 import { parseEntry } from '../../lib/format/entry.ts'
 import { tileWidth } from '../../lib/format/layout.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
-import { examineAttachment } from '../attachments.ts'
+import { examineAttachment, examineCut } from '../attachments.ts'
 import { examineCertificates, examineEpoch } from '../beside.ts'
 import { bundlesAgain, bundlesOf, entriesAgain } from '../bundles.ts'
 import { Vault } from '../disclosures.ts'
@@ -197,7 +197,18 @@ export async function checkDisclosures(x: Examination): Promise<string> {
       if (finding !== undefined) x.findings.add(finding)
       attachments += 1
     }
-    if (x.keep) x.records[place] = { ...x.records[place]!, opened: found }
+    let now = found
+    if (entry.kind === 'attachment-cut') {
+      const { finding, erased: by } = await examineCut(files, vault, trust.origin, { index, entry })
+      if (finding !== undefined) x.findings.add(finding)
+      if (by === undefined) attachments += 1
+      else {
+        erased.attachments += 1
+        erased.by.add(by)
+        now = { ...found, erased: { count: 0, by } }
+      }
+    }
+    if (x.keep) x.records[place] = { ...x.records[place]!, opened: now }
     place += 1
   }
   await vault.examineSlots()
@@ -205,7 +216,7 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   x.findings.addAll(vault.findings)
   const what = (n: number, kept: number) => `${n} disclosures${kept === 0 ? '' : `, and ${kept} attachments`}`
   const whole = `${what(opened, attachments)} match what their entries commit to`
-  if (erased.disclosures === 0) return whole
+  if (erased.by.size === 0) return whole
   const by = [...erased.by].map(index => `#${index}`).join(', ')
   return `${whole}; ${what(erased.disclosures, erased.attachments)} are ERASED (by ${by})`
 }
@@ -213,5 +224,15 @@ export async function checkDisclosures(x: Examination): Promise<string> {
 export async function checkContinuity(x: Examination): Promise<string> {
   need(x.checkpoint)
   x.findings.merge(x.continuity.findings)
-  return `no gap in the writers' counters and heartbeats; newest entry ${x.continuity.latest}`
+  const told = `no gap in the writers' counters and heartbeats; newest entry ${x.continuity.latest}`
+  return x.cut.length === 0 ? told : `${told}; recordings that a crash cut: ${sayCut(x)}`
+}
+
+/** No finding: what a crash left is told by the entry of the opening after it, and that much is committed to. */
+function sayCut({ cut }: Examination): string {
+  const said = cut.map(({ index, chunks, recovered }) => {
+    const crash = recovered === undefined ? '' : `, cut by a crash at entry #${recovered} (\`recovered\`)`
+    return `#${index}, ${chunks === 0 ? 'nothing of it left' : `complete to chunk ${chunks}`}${crash}`
+  })
+  return `${said.slice(0, 5).join('; ')}${said.length > 5 ? `; and ${said.length - 5} more` : ''}`
 }

@@ -16,7 +16,7 @@ export const formatVersion = 1
 const laterKinds: Readonly<Record<string, number>> = {
   ...{ attachment: 2, event: 2, 'events-lost': 2 },
   ...{ erasure: 3, 'custody-refused': 3, 'hold-placed': 3, 'hold-released': 3, 'vault-rewrapped': 3 },
-  ...{ 'key-rotated': 3, 'key-revoked': 3, anchored: 3 },
+  ...{ 'key-rotated': 3, 'key-revoked': 3, anchored: 3, 'attachment-cut': 3 },
 }
 
 export const versionOf = (kind: string): number => laterKinds[kind] ?? formatVersion
@@ -154,6 +154,14 @@ export const kinds = {
    * of the authority's certificate in hex, or the tag's name; `at`: by the clock of whoever that is.
    */
   anchored: { anchor: oneOf('witness', 'timestamp', 'git'), by: 'word', size: 'count', root: 'digest', file: 'digest', at: 'time' },
+  /**
+   * What is there of an attachment whose end was never written, as the next opening of the ledger found it: `bytes` in its `chunks` whole
+   * chunks. `file`: SHA-256 of them as they lie encrypted, head and all; `under`: the slot under which it is erased. Both are absent where nothing is left.
+   */
+  'attachment-cut': {
+    attachment: 'uuid', exchange: 'uuid', session: optional('uuid'), part: oneOf('request', 'response', 'terminal'), type: 'word', bytes: 'count',
+    chunks: 'count', file: optional('digest'), under: optional('count'),
+  },
 } as const satisfies Record<string, Record<string, Field>>
 
 export type Kind = keyof typeof kinds

@@ -36,6 +36,10 @@ export const rotatingFile = 'vault/rotating'
 /** Attachments lie by the last two digits of their id, the random end: 256 folders. */
 export const attachmentFile = (id: string): string => `vault/attachments/${id.slice(-2)}/${id}`
 
+/** An attachment that is being written, once bytes of it are on the disk, until an entry speaks of it. */
+export const attachingFolder = 'vault/attaching'
+export const attachingFile = (id: string): string => `${attachingFolder}/${id}`
+
 export const checkpointFile = 'checkpoint'
 export const sealFile = (size: number): string => `checkpoint.d/${size}`
 export const snapshotFolder = 'snapshot'

@@ -26,6 +26,7 @@ export class Scopes {
       case 'session-opened':
         return `session:${entry.session}`
       case 'attachment':
+      case 'attachment-cut':
         return entry.session === undefined ? this.#exchanges.get(entry.exchange) : `session:${entry.session}`
       case 'outcome':
       case 'approval-requested':

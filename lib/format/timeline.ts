@@ -26,8 +26,8 @@ export function encodeEvent({ at, channel, bytes }: TimelineEvent): Buffer {
   return Buffer.concat([head, name, bytes])
 }
 
-/** @throws LedgerError ERR_LEDGER_CORRUPT */
-export async function* decodeEvents(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<TimelineEvent> {
+/** @param whole false where a crash cut it: then it may end within an event. @throws LedgerError ERR_LEDGER_CORRUPT */
+export async function* decodeEvents(pieces: AsyncIterable<Uint8Array>, whole = true): AsyncGenerator<TimelineEvent> {
   let rest: Buffer = Buffer.alloc(0)
   for await (const piece of pieces) {
     rest = rest.length === 0 ? Buffer.from(piece) : Buffer.concat([rest, piece])
@@ -46,7 +46,7 @@ export async function* decodeEvents(pieces: AsyncIterable<Uint8Array>): AsyncGen
       rest = rest.subarray(4 + length)
     }
   }
-  if (rest.length > 0) throw corrupt('a timeline ends within an event')
+  if (whole && rest.length > 0) throw corrupt('a timeline ends within an event')
 }
 
 const corrupt = (what: string) => new LedgerError('ERR_LEDGER_CORRUPT', what)

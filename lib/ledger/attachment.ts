@@ -6,6 +6,8 @@ import type { Attached, AttachmentWriter } from './ledger.ts'
 
 /** Where the bytes go: a file, or memory. */
 export interface AttachmentMedium {
+  /** Before the first bytes, where the end does not come with them: they may be all that a crash leaves. */
+  begin?(): Promise<void>
   append(bytes: Uint8Array): Promise<void>
   /** Makes all of it durable, and ends it. */
   finish(): Promise<void>
@@ -75,6 +77,7 @@ export class SealedWriter implements AttachmentWriter {
     this.#pending = whole === plain.length ? [] : [plain.subarray(whole)]
     this.#pendingBytes = plain.length - whole
     const out: Uint8Array[] = this.#begun ? [] : [encodeAttachmentHead(slot)]
+    if (!this.#begun && !all) await medium.begin?.()
     this.#begun = true
     for (let at = 0; at < whole; at += longestChunk) {
       out.push(encodeChunk(this.#parts, this.#chunks, plain.subarray(at, Math.min(whole, at + longestChunk))))

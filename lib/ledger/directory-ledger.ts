@@ -3,13 +3,14 @@ import { hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { systemClock } from '../clock.ts'
 import { Fault, isOurs, LedgerError, Misuse } from '../errors.ts'
-import { openAttachment } from '../format/attachment.ts'
+import { type AttachmentHead, openAttachment } from '../format/attachment.ts'
 import type { Json } from '../format/canonical.ts'
 import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
 import { type Entry, parseEntry, uuidv7 } from '../format/entry.ts'
 import { encodeFrame } from '../format/frame.ts'
 import { tileWidth } from '../format/layout.ts'
 import { Living } from '../format/living.ts'
+import { Attaching } from './attaching.ts'
 import { SealedWriter } from './attachment.ts'
 import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
 import type { NoteKey } from './checkpoint.ts'
@@ -109,6 +110,7 @@ export class DirectoryLedger implements Ledger {
   #tornUntold = 0
   #disk: Disk | undefined
   readonly #eraser: Eraser
+  readonly #attaching: Attaching
   #durable: Checkpoint
   /** Index of the next entry to be appended: those before it may not be durable yet. */
   #next: number
@@ -163,6 +165,7 @@ export class DirectoryLedger implements Ledger {
       durable: () => this.#durable,
       snapshot: (at, key) => (this.#living === undefined ? undefined : takeSnapshot(at, this.#living, key)),
     })
+    this.#attaching = new Attaching(directory)
     this.#eraser = new Eraser({
       ...{ directory, vault, recent, publisher: this.#publisher },
       entries: from => this.entries(from),
@@ -199,8 +202,15 @@ export class DirectoryLedger implements Ledger {
 
   /** Appends what the opening owes, and publishes. */
   async begin(opening: readonly Draft[]): Promise<void> {
-    if (opening.length > 0) await this.append(opening)
-    else this.#tornUntold = this.torn
+    const cut = await this.#attaching.cut(
+      this.origin,
+      from => this.entries(from),
+      slot => this.#vault.key(slot),
+    )
+    // Behind what says that there was a crash, where anything does.
+    const behind = opening.findIndex(({ kind }) => kind === 'recovered') + 1
+    if (opening.length + cut.length > 0) await this.append(opening.toSpliced(behind, 0, ...cut))
+    if (opening.length === 0) this.#tornUntold = this.torn
     await this.publish()
     await this.#eraser.finish()
   }
@@ -342,7 +352,7 @@ export class DirectoryLedger implements Ledger {
     return openDisclosures(this.origin, entry, sealed, slot => this.#vault.key(slot))
   }
 
-  async attach({ slot: name }: AttachParts): Promise<AttachmentWriter> {
+  async attach({ slot: name, of }: AttachParts): Promise<AttachmentWriter> {
     this.#requireOpen()
     if (this.#commit.fault !== undefined) throw this.#commit.fault
     this.#disk?.requireSpace()
@@ -352,11 +362,18 @@ export class DirectoryLedger implements Ledger {
       undone()
       throw error
     })
-    return new SealedWriter({ ...this.#vault.names.get(name), origin: this.origin, id, medium })
+    // Who does not say what it is of has nobody told what becomes of it in a crash.
+    const begin = of === undefined ? {} : { begin: () => this.#attaching.note(id, { ...of, size: this.size }) }
+    return new SealedWriter({
+      ...this.#vault.names.get(name),
+      origin: this.origin,
+      id,
+      medium: { ...medium, ...begin },
+    })
   }
 
   attachment(id: string): AsyncIterable<Uint8Array> {
-    const key = async (slot: number) => {
+    const key = async ({ slot }: AttachmentHead) => {
       const found = await this.#vault.key(slot)
       if (found === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the attachment was erased')
       return found
@@ -463,6 +480,7 @@ export class DirectoryLedger implements Ledger {
     for (const [i, { entry }] of items.entries()) {
       this.#eraser.see(entry)
       this.#living?.add({ index: first + i, entry })
+      this.#attaching.see(entry)
       this.#followers.tell({ index: first + i, entry })
     }
   }
@@ -540,7 +558,7 @@ export class DirectoryLedger implements Ledger {
     this.#stopTimers()
     try {
       // Nothing may still be writing when descriptors are closed and the lock is given up.
-      await Promise.all([this.#publisher.idle(), this.#commit.idle(), this.#vault.close()])
+      await Promise.all([this.#publisher.idle(), this.#commit.idle(), this.#vault.close(), this.#attaching.close()])
       await this.#wal.close(sealed)
     } finally {
       this.#lock.release()

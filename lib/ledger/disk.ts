@@ -23,7 +23,7 @@ export type OnDisk = (what: string, facts: { readonly free: number; readonly tot
 
 /** Kinds that end something which stands in the ledger already, or say that it lives. */
 const closing = new Set<Draft['kind']>([
-  ...(['outcome', 'settled', 'session-closed', 'attachment', 'stopped', 'recovered'] as const),
+  ...(['outcome', 'settled', 'session-closed', 'attachment', 'attachment-cut', 'stopped', 'recovered'] as const),
   ...(['heartbeat', 'grant-revoked', 'events-lost'] as const),
 ])
 

@@ -40,6 +40,7 @@ export async function slotsOf(
     const belongs = scopes.of(entry) === name
     const mine = belongs ? own : scopes.mayBe(entry, name) ? perhaps : others
     for (const { slot } of decodeSealed(sealed).sealed) mine.add(slot)
+    if (belongs && entry.kind === 'attachment-cut' && entry.under !== undefined) own.add(entry.under)
     if (!belongs || entry.kind !== 'attachment') continue
     const slot = await attached(entry.attachment)
     if (slot !== undefined) own.add(slot)

@@ -77,7 +77,11 @@ export interface Erasure extends Pick<Clear<'erasure'>, 'scope' | 'of' | 'ground
 export interface AttachParts {
   /** As a draft's: the key that it is sealed under. */
   readonly slot: string
+  /** What its entry will say of it: so that an entry can say it too, where a crash cuts it. */
+  readonly of?: AttachedOf
 }
+
+export type AttachedOf = Pick<Clear<'attachment'>, 'exchange' | 'session' | 'part' | 'type'>
 
 /** What an entry says of a closed attachment. */
 export interface Attached {

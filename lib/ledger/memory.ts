@@ -3,7 +3,7 @@ import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { Fault, LedgerError } from '../errors.ts'
-import { decodeAttachmentHead, openAttachment } from '../format/attachment.ts'
+import { type AttachmentHead, decodeAttachmentHead, openAttachment } from '../format/attachment.ts'
 import type { Json } from '../format/canonical.ts'
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { formatVersion, uuidv7 } from '../format/entry.ts'
@@ -117,7 +117,7 @@ class MemoryLedger implements Ledger {
   async *attachment(id: string): AsyncGenerator<Uint8Array> {
     const pieces = this.#attachments.get(id)
     if (pieces === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment')
-    const key = async (slot: number) => {
+    const key = async ({ slot }: AttachmentHead) => {
       const found = this.#keys[slot]
       if (found === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the attachment was erased')
       return found

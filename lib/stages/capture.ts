@@ -7,7 +7,7 @@ import type { Stage } from '../compose.ts'
 import { slotOf } from '../entries.ts'
 import type { Exchange, Input } from '../exchange.ts'
 import type { AttachmentWriter, DraftOf, Ledger } from '../ledger/ledger.ts'
-import { type KeptInput, keptInput } from '../recording/kept.ts'
+import { keptInput } from '../recording/kept.ts'
 import { type Recorder, recorderFor } from '../recording/recorder.ts'
 import type { Frame, Head, Reply } from '../reply.ts'
 
@@ -44,6 +44,8 @@ async function* captured(parts: Parts, exchange: Exchange, reply: Reply): AsyncG
   }
 }
 
+type Begun = ReturnType<typeof recorderFor> & { readonly started: number }
+
 class Recording {
   readonly #exchange: Exchange
   readonly #clock: Clock
@@ -53,20 +55,21 @@ class Recording {
   readonly #part: 'response' | 'terminal'
   #over = false
 
-  private constructor(exchange: Exchange, clock: Clock, writer: AttachmentWriter, head: Head, kept: KeptInput) {
+  private constructor(exchange: Exchange, clock: Clock, writer: AttachmentWriter, { started, recorder, part }: Begun) {
     this.#exchange = exchange
     this.#clock = clock
-    this.#started = clock.now()
+    this.#started = started
     this.#writer = writer
-    const { recorder, part } = recorderFor(head, this.#started, kept)
     this.#recorder = recorder
     this.#part = part
     exchange.onInput(input => this.#typed(input))
   }
 
   static async begin({ ledger, clock }: Parts, exchange: Exchange, head: Head): Promise<Recording> {
-    const kept = keptInput(exchange.fact('obligations').masks)
-    return new Recording(exchange, clock, await ledger.attach({ slot: slotOf(exchange) }), head, kept)
+    const started = clock.now()
+    const begun = { started, ...recorderFor(head, started, keptInput(exchange.fact('obligations').masks)) }
+    const of = { exchange: exchange.id, session: exchange.session?.id, part: begun.part, type: begun.recorder.type }
+    return new Recording(exchange, clock, await ledger.attach({ slot: slotOf(exchange), of }), begun)
   }
 
   async add(frame: Frame): Promise<void> {

@@ -1,18 +1,28 @@
 /** Attachments as bytes: every flip, every cut and every swap is named. */
 import { randomBytes } from 'node:crypto'
-import { expect, it } from 'vitest'
-import { decodeAttachmentHead, decodeChunks, encodeAttachmentHead, encodeChunk } from '../../lib/format/attachment.ts'
+import { describe, expect, it } from 'vitest'
+import {
+  decodeAttachmentHead,
+  decodeContentKey,
+  encodeAttachmentHead,
+  encodeChunk,
+  encodeContentKey,
+  openAttachment,
+  readAttachment,
+} from '../../lib/format/attachment.ts'
 
 const context = { key: randomBytes(32), origin: 'crm', id: '019bffff-0000-7000-8000-111111111111' }
 const plain = ['one', 'two', 'three'].map(text => Buffer.from(text))
 const chunks = plain.map((part, i) => encodeChunk(context, i, part))
 
-async function read(bytes: Uint8Array, of = context): Promise<string> {
+async function* piecesOf(bytes: Uint8Array) {
+  for (let at = 0; at < bytes.length; at += 5) yield bytes.subarray(at, at + 5)
+}
+
+async function read(bytes: Uint8Array, of = context, head = encodeAttachmentHead(7)): Promise<string> {
   const parts: Buffer[] = []
-  const source = (async function* () {
-    for (let at = 0; at < bytes.length; at += 5) yield bytes.subarray(at, at + 5)
-  })()
-  for await (const part of decodeChunks(of, source)) parts.push(part)
+  for await (const part of openAttachment(of, piecesOf(Buffer.concat([head, bytes])), async () => of.key))
+    parts.push(part)
   return Buffer.concat(parts).toString()
 }
 
@@ -45,4 +55,54 @@ it('opens in no other order, under no other id, ledger or key', async () => {
   for (const other of [{ id: '019bffff-0000-7000-8000-222222222222' }, { origin: 'other' }, { key: randomBytes(32) }]) {
     await expect(read(whole, { ...context, ...other })).rejects.toMatchObject(refused)
   }
+})
+
+describe('with a message in its head', () => {
+  const head = encodeAttachmentHead(9, Buffer.from('to somebody'))
+  const digested = plain.map((part, i) => encodeChunk(context, i, part, true))
+
+  it('is read back, and names its slot and the message', async () => {
+    expect(await read(Buffer.concat(digested), context, head)).toBe('onetwothree')
+    expect(decodeAttachmentHead(head)).toBe(9)
+    const { head: found } = await readAttachment(context, piecesOf(head))
+    expect(found).toEqual({ slot: 9, message: Buffer.from('to somebody'), length: head.length })
+  })
+
+  it('is told to be altered or cut by who has no key, up to the last whole chunk', async () => {
+    const whole = Buffer.concat(digested)
+    const counted = async (bytes: Uint8Array) => {
+      let chunks = 0
+      const { chunks: all } = await readAttachment(context, piecesOf(Buffer.concat([head, bytes])))
+      try {
+        for await (const _ of all) chunks += 1
+      } catch (error) {
+        expect(error).toMatchObject({ code: expect.stringMatching(/^ERR_(LEDGER_CORRUPT|DISCLOSURE_MISMATCH)$/) })
+        return { chunks, whole: false }
+      }
+      return { chunks, whole: true }
+    }
+    const ends = digested.map((_, i) => Buffer.concat(digested.slice(0, i + 1)).length)
+    expect(await counted(whole)).toEqual({ chunks: 3, whole: true })
+    for (let i = 0; i < whole.length; i += 1) {
+      const before = ends.filter(end => end <= i).length
+      const changed = Buffer.from(whole)
+      changed[i]! ^= 1
+      expect(await counted(changed)).toEqual({ chunks: before, whole: false })
+      expect(await counted(whole.subarray(0, i))).toEqual({ chunks: before, whole: i === 0 || ends.includes(i) })
+    }
+  })
+
+  it('has a key that is that of this attachment, and of no other', () => {
+    const given = { origin: context.origin, attachment: context.id, key: context.key, salt: 'salt' }
+    expect(decodeContentKey(context, encodeContentKey(given))).toEqual(given)
+    const refused = expect.objectContaining({ code: 'ERR_DISCLOSURE_MISMATCH' })
+    const others = [
+      { ...given, attachment: 'another' },
+      { ...given, origin: 'another' },
+      { ...given, key: Buffer.of(1) },
+    ]
+    for (const other of others) expect(() => decodeContentKey(context, encodeContentKey(other))).toThrowError(refused)
+    for (const none of ['', 'null', '[]', '{'])
+      expect(() => decodeContentKey(context, Buffer.from(none))).toThrowError(refused)
+  })
 })

@@ -18,7 +18,7 @@ export interface Access {
 }
 
 /** What a process may not say for itself. */
-const ofTheLedger: ReadonlySet<Kind> = new Set(['opened', 'started', 'recovered', 'erasure'])
+const ofTheLedger: ReadonlySet<Kind> = new Set(['opened', 'started', 'recovered', 'attachment-cut', 'erasure'])
 
 /** Of this host. It may take any writer's name: it may write the ledger's files too. */
 export const local: Access = {
@@ -37,7 +37,7 @@ const ofGuards: ReadonlySet<Kind> = new Set([
 ])
 
 const ofOthers: ReadonlySet<Question['what']> = new Set([
-  ...(['alive', 'entries', 'disclosures', 'attach', 'attached', 'publish', 'seal', 'covered'] as const),
+  ...(['alive', 'entries', 'state', 'disclosures', 'attach', 'attached', 'publish', 'seal', 'covered'] as const),
 ])
 
 /** By how much two hosts' clocks may differ. */

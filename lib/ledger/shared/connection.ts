@@ -135,8 +135,8 @@ export class Connection implements Link {
     return (await this.#ask({ what: 'disclosures', index })) as Record<string, Json>
   }
 
-  async attach({ slot }: AttachParts): Promise<AttachmentWriter> {
-    const id = String(await this.#ask({ what: 'attach', slot }))
+  async attach({ slot, of }: AttachParts): Promise<AttachmentWriter> {
+    const id = String(await this.#ask({ what: 'attach', slot, ...(of === undefined ? {} : { of }) }))
     let last: Promise<unknown> = Promise.resolve()
     let closed: Promise<Attached> | undefined
     return {

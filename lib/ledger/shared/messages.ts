@@ -8,7 +8,7 @@ import type { Draft, Erasure, Stored } from '../ledger.ts'
 import { type FrameType, type Message, unreadable } from './frames.ts'
 
 /** Both sides must speak the same. */
-export const protocolVersion = 1
+export const protocolVersion = 2
 
 /** Where an entry stands, so that it can be found and known again. */
 const place = record({ index: 'count', id: 'uuid' })
@@ -40,7 +40,19 @@ const questions = {
   /** A page of those that what is known rests on, from an index on. */
   state: record({ what: oneOf('state'), number: 'count', from: 'count' }),
   disclosures: record({ what: oneOf('disclosures'), number: 'count', index: 'count' }),
-  attach: record({ what: oneOf('attach'), number: 'count', slot: 'word' }),
+  attach: record({
+    ...{ what: oneOf('attach'), number: 'count', slot: 'word' },
+    of: optional(
+      record({
+        ...{
+          exchange: 'uuid',
+          session: optional('uuid'),
+          part: oneOf('request', 'response', 'terminal'),
+          type: 'word',
+        },
+      }),
+    ),
+  }),
   attached: record({ what: oneOf('attached'), number: 'count', attachment: 'uuid' }),
   attachment: record({ what: oneOf('attachment'), number: 'count', attachment: 'word' }),
   /** The next piece of an attachment that is being read, by the number that asked for it. */

@@ -173,7 +173,8 @@ export class Peer {
         if (this.#attachments.size >= mostAttachments) {
           throw new Fault('ERR_LEDGER_UNAVAILABLE', `${mostAttachments} attachments of this process are being written`)
         }
-        const writer = await ledger.attach({ slot: question.slot })
+        const { slot, of } = question
+        const writer = await ledger.attach({ slot, ...(of === undefined ? {} : { of }) })
         if (this.#gone) await writer.close()
         this.#attachments.set(writer.id, writer)
         return writer.id
