@@ -1,7 +1,7 @@
 /** Starts everything that a configuration names: the guard, its listeners, the admin address; and stops it in order. */
 import { type AdminServer, serveAdmin } from '../adapters/admin/index.ts'
 import type { AnchorNews } from '../lib/anchors/anchoring.ts'
-import type { Config, Listener, PostgresListener, SshListener, Tls } from '../lib/config/config.ts'
+import type { Config, Listener, PostgresListener, RemoteConfig, SshListener, Tls } from '../lib/config/config.ts'
 import { type Diagnostics, loggable } from '../lib/diagnostics.ts'
 import { isOurs, Misuse } from '../lib/errors.ts'
 import type { Guard } from '../lib/guard.ts'
@@ -24,7 +24,7 @@ interface Gateway {
   close(): Promise<void>
 }
 
-export async function start(config: Config, log: Diagnostics): Promise<Running> {
+export async function start(config: Config | RemoteConfig, log: Diagnostics): Promise<Running> {
   const onEvent = (what: string, facts?: Readonly<Record<string, unknown>>) => void log.warn(what, facts)
   const onAnchor = (news: AnchorNews) => tellAnchor(log, news)
   const guard = await openGuard(config, {

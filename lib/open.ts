@@ -1,12 +1,13 @@
 /** From a configuration to a guard: opens the ledger, loads the policy, asks the identity providers. */
 import { Anchoring, type AnchorNews } from './anchors/anchoring.ts'
-import { type Config, loadConfig } from './config/config.ts'
+import { type Config, isRemote, loadGuardConfig, type RemoteConfig } from './config/config.ts'
 import { Misuse } from './errors.ts'
 import { buildGuard, type Guard, type GuardParts } from './guard.ts'
 import { configuredIdentity } from './identity/identify.ts'
 import { type DirectoryOptions, openDirectoryLedger } from './ledger/directory.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { openSharedLedger, type SharedOptions } from './ledger/shared/open.ts'
+import { openRemoteLedger, type RemoteOptions } from './ledger/shared/remote.ts'
 import { casbinPolicy } from './policy/policy.ts'
 import { configuredSealer } from './sealing.ts'
 
@@ -29,9 +30,9 @@ const embedded: OpenOptions = { software: 'counterfoil', placement: 'embedded' }
  * @throws Misuse ERR_OPTION_INVALID, with every problem of the configuration by file, line and column
  * @throws LedgerError ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_ROLLBACK: nothing is overwritten
  */
-export async function guard(given: GuardParts | { readonly config: string }): Promise<Guard> {
-  if (!('config' in given)) return buildGuard(given)
-  const config = await loadConfig(given.config)
+export async function guard(given: GivenParts | { readonly config: string }): Promise<Guard> {
+  if (!('config' in given)) return guardOf(given)
+  const config = await loadGuardConfig(given.config)
   if (config.admin !== undefined) {
     throw new Misuse(
       'ERR_OPTION_INVALID',
@@ -39,6 +40,27 @@ export async function guard(given: GuardParts | { readonly config: string }): Pr
     )
   }
   return openGuard(config, embedded)
+}
+
+/** As parts are given in code: the ledger itself, or where it is. */
+export interface GivenParts extends Omit<GuardParts, 'ledger'> {
+  readonly ledger: Ledger | Omit<RemoteOptions, 'origin' | 'software' | 'placement'>
+}
+
+async function guardOf({ ledger, ...parts }: GivenParts): Promise<Guard> {
+  if (!('gateway' in ledger)) return buildGuard({ ...parts, ledger })
+  const { clock } = parts
+  const opened = await openRemoteLedger({
+    ...(clock === undefined ? {} : { clock }),
+    ...ledger,
+    ...{ origin: parts.name, software: embedded.software, placement: embedded.placement },
+  })
+  try {
+    return await buildGuard({ ...parts, ledger: opened })
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
 }
 
 /** The ledger alone. @param options keys instead of the configuration's: to change the key of the vault */
@@ -67,13 +89,26 @@ export async function openLedgerOf(
   }
   // Whoever changes the key of the vault writes alone.
   return config.ledger.shared && options.formerWrappingKey === undefined
-    ? openSharedLedger({ ...all, ...(onEvent === undefined ? {} : { onEvent }) })
+    ? openSharedLedger({
+        ...all,
+        ...(config.ledger.listen === undefined ? {} : { listen: config.ledger.listen }),
+        ...(onEvent === undefined ? {} : { onEvent }),
+      })
     : openDirectoryLedger(all)
 }
 
-export async function openGuard(config: Config, options: OpenOptions): Promise<Guard> {
+function openGatewayOf({ name, gateway }: RemoteConfig, options: OpenOptions): Promise<Ledger> {
+  const { software, placement, onEvent } = options
+  const { urls, writer, heartbeatMs, tls } = gateway
+  return openRemoteLedger({
+    ...{ gateway: urls, origin: name, writer, heartbeatMs, tls, software, placement },
+    ...(onEvent === undefined ? {} : { onEvent }),
+  })
+}
+
+export async function openGuard(config: Config | RemoteConfig, options: OpenOptions): Promise<Guard> {
   const policy = await casbinPolicy(config.policy)
-  const ledger = await openLedgerOf(config, options)
+  const ledger = await (isRemote(config) ? openGatewayOf(config, options) : openLedgerOf(config, options))
   try {
     const guard = await buildGuard({
       name: config.name,
@@ -82,7 +117,8 @@ export async function openGuard(config: Config, options: OpenOptions): Promise<G
       identify: configuredIdentity(config.identity),
       masking: maskTools(config),
     })
-    return anchored(guard, config, options.onAnchor)
+    // What is vouched for is the directory: whoever has it sees to that.
+    return isRemote(config) ? guard : anchored(guard, config, options.onAnchor)
   } catch (error) {
     await ledger.close()
     throw error
@@ -116,5 +152,5 @@ function anchored(guard: Guard, { ledger: { directory, witnesses } }: Config, te
   })
 }
 
-const maskTools = ({ masking }: Config) =>
+const maskTools = ({ masking }: Pick<Config, 'masking'>) =>
   masking?.key === undefined ? {} : { key: Buffer.from(masking.key.reveal(), 'base64url') }

@@ -1,6 +1,6 @@
 /** `counterfoil check`: reads the whole configuration strictly, and says all that is wrong with it. */
 import type { Command } from 'commander'
-import { loadConfig } from '../../lib/config/config.ts'
+import { isRemote, loadGuardConfig } from '../../lib/config/config.ts'
 import { colour, output } from '../output.ts'
 
 export function check(program: Command): void {
@@ -11,25 +11,29 @@ export function check(program: Command): void {
     .option('--json', 'print one JSON document')
     .action(async (options: { config: string; json?: boolean }) => {
       const out = output(options.json === true)
-      const config = await loadConfig(options.config)
+      const config = await loadGuardConfig(options.config)
       const controls = config.policy.controls.map(({ id, title, mode }) => ({
         id,
         title,
         mode: mode === 'enforce' ? 'enforce' : 'observe',
       }))
-      const warnings = ['No anchor is configured: whoever operates this ledger could rewrite it undetected.']
+      const warnings = isRemote(config)
+        ? []
+        : ['No anchor is configured: whoever operates this ledger could rewrite it undetected.']
       for (const { id, mode } of controls)
         if (mode === 'observe') warnings.push(`${id} is only observed: it refuses nothing yet.`)
       out.result(
         {
           name: config.name,
-          ledger: config.ledger.directory,
+          ledger: isRemote(config) ? config.gateway.urls.join(', ') : config.ledger.directory,
           controls,
           listeners: config.listen.map(l => l.name),
           warnings,
         },
         () => {
           out.line(`${config.name}: the configuration is sound`)
+          if (isRemote(config))
+            out.line(`appends as ${config.gateway.writer} through ${config.gateway.urls.join(', ')}`)
           out.table(controls.map(({ id, title, mode }) => [`  ${id}`, mode, title]))
           for (const warning of warnings) out.line(colour.yellow(warning))
         },

@@ -1,6 +1,6 @@
 /** `counterfoil serve`: runs the gateway until it is told to stop; SIGHUP has it read policy and controls again. */
 import type { Command } from 'commander'
-import { loadConfig } from '../../lib/config/config.ts'
+import { isRemote, loadGuardConfig } from '../../lib/config/config.ts'
 import { type Diagnostics, diagnostics, loggable } from '../../lib/diagnostics.ts'
 import type { Policy } from '../../lib/policy/policy.ts'
 import { start } from '../start.ts'
@@ -18,9 +18,9 @@ export function serve(program: Command): void {
       const told = new Promise<string>(resolve => {
         for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name))
       })
-      const config = await loadConfig(options.config)
+      const config = await loadGuardConfig(options.config)
       const running = await start(config, log)
-      if (config.ledger.witnesses === undefined) {
+      if (!isRemote(config) && config.ledger.witnesses === undefined) {
         log.warn('no witness is configured: whoever operates this ledger could rewrite it undetected')
       }
       let stopping = false
@@ -35,14 +35,14 @@ export function serve(program: Command): void {
       log.info('stopping', { signal })
       await reloaded
       await running.close()
-      log.info('stopped: the ledger is sealed')
+      log.info(isRemote(config) ? 'stopped' : 'stopped: the ledger is sealed')
     })
 }
 
 async function reload(policy: Policy, file: string, log: Diagnostics): Promise<void> {
   try {
     const before = policy.digest
-    await policy.reload((await loadConfig(file)).policy)
+    await policy.reload((await loadGuardConfig(file)).policy)
     if (policy.digest === before) log.info('policy and controls are as they were')
     else log.info('policy and controls reloaded', { digest: policy.digest, before })
   } catch (error) {

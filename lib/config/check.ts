@@ -46,10 +46,16 @@ function flatten(issues: readonly Issue[], above: Path): Issue[] {
   return issues.flatMap(issue => {
     const path = [...above, ...issue.path]
     if (issue.code !== 'invalid_union' || issue.discriminator !== undefined) return [{ ...issue, path }]
-    const meant = issue.errors?.find(errors => !errors.some(e => e.path.length === 0 && e.code === 'invalid_type'))
+    const meant = issue.errors
+      ?.filter(errors => !errors.some(e => e.path.length === 0 && e.code === 'invalid_type'))
+      .sort((some, others) => slipsIn(some) - slipsIn(others))[0]
     return meant === undefined ? [{ ...issue, path }] : flatten(meant, path)
   })
 }
+
+/** Of two kinds of map, the one was meant of which less is missing, and nothing is there that it does not know. */
+const slipsIn = (issues: readonly Issue[]): number =>
+  issues.reduce((sum, { keys, path }) => sum + (keys?.length ?? (path.length > 1 ? 0.5 : 1)), 0)
 
 function unknownKeys(
   keys: readonly string[],

@@ -4,8 +4,10 @@ import { resolve } from 'node:path'
 import type { WitnessPlace } from '../anchors/anchoring.ts'
 import type { Clock } from '../clock.ts'
 import type { Control } from '../control.ts'
+import { Misuse } from '../errors.ts'
 import type { AgentRule } from '../identity/agents.ts'
 import type { Space } from '../ledger/disk.ts'
+import type { TlsSource } from '../ledger/shared/certificate.ts'
 import type { PolicySource } from '../policy/policy.ts'
 import { refuseProblems } from '../problem.ts'
 import { Loader } from './load.ts'
@@ -32,6 +34,8 @@ export interface Config {
     readonly writer: string
     readonly witnesses?: WitnessSettings
     readonly sealMs: number
+    /** Where processes of other hosts append. */
+    readonly listen?: { readonly host: string; readonly port: number; readonly tls: TlsSource }
   }
   readonly identity: {
     readonly people: readonly OidcSettings[]
@@ -52,6 +56,18 @@ export interface Config {
   readonly embedded: readonly string[]
   readonly admin?: { readonly host: string; readonly port: number; readonly tls?: Tls }
 }
+
+/** Of a process on another host than the ledger: it has nothing of it but the way there. */
+export interface RemoteConfig extends Omit<Config, 'ledger'> {
+  readonly gateway: {
+    readonly urls: readonly string[]
+    readonly writer: string
+    readonly heartbeatMs: number
+    readonly tls: TlsSource
+  }
+}
+
+export const isRemote = (config: Config | RemoteConfig): config is RemoteConfig => 'gateway' in config
 
 export type SealKeySettings =
   | { readonly armored: Secret; readonly passphrase?: Secret }
@@ -120,6 +136,16 @@ export interface LoadOptions {
 
 /** @throws Misuse ERR_OPTION_INVALID: a line for each problem, `counterfoil.yaml:12:5: unknown key "lisen"; did you mean "listen"?` */
 export async function loadConfig(path: string, options: LoadOptions = {}): Promise<Config> {
+  const config = await loadGuardConfig(path, options)
+  if (!isRemote(config)) return config
+  throw new Misuse(
+    'ERR_OPTION_INVALID',
+    `${path}: its ledger is on another host (${config.gateway.urls.join(', ')}): this is done there`,
+  )
+}
+
+/** As loadConfig, for whoever only guards: the ledger may be on another host. */
+export async function loadGuardConfig(path: string, options: LoadOptions = {}): Promise<Config | RemoteConfig> {
   const loader = new Loader(resolve(path), options)
   const config = await loader.load()
   refuseProblems(loader.problems)

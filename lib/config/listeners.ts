@@ -1,11 +1,13 @@
 /** What each listener of counterfoil.yaml means: where it listens, what proves it to clients, and what is behind it. */
+import { Fault } from '../errors.ts'
+import type { MutualTls } from '../ledger/shared/certificate.ts'
 import type { Problem } from '../problem.ts'
 import { checkShape } from './check.ts'
 import type { Listener, PostgresListener, SshListener, Tls } from './config.ts'
 import { readHosts } from './hosts.ts'
-import { isLoopback, isTlsPair, shown, splitAddress } from './material.ts'
+import { isCertificate, isLoopback, isTlsPair, shown, splitAddress, urisIn } from './material.ts'
 import { type ConfigFile, hostsFile } from './schema.ts'
-import type { Secret } from './secrets.ts'
+import { resolveSecret, Secret } from './secrets.ts'
 import { type Path, readYaml, type YamlFile } from './yaml.ts'
 
 export interface ListenerReader {
@@ -118,7 +120,7 @@ export function readAddress(
   return { host, port }
 }
 
-function placeOf(address: string, path: Path, source: YamlFile, reader: ListenerReader) {
+export function placeOf(address: string, path: Path, source: YamlFile, reader: ListenerReader) {
   const parts = splitAddress(address)
   if (parts.port > 65_535) reader.report(source, [...path, 'address'], 'there is no such port')
   return parts
@@ -135,4 +137,42 @@ function readTls(
   if (secret === undefined || certificate === undefined) return undefined
   if (!isTlsPair(secret, certificate)) reader.report(source, path, 'not a private key and its certificate, both in PEM')
   return { key: secret, cert: certificate.reveal() }
+}
+
+interface Mutual {
+  /** What paths are relative to. */
+  readonly folder: string
+  /** What the certificate must bear among its subject alternative names. */
+  readonly uri?: string
+}
+
+/** @returns undefined where something is wrong with it, which is reported; else the files read anew each time, since they are renewed */
+export function readMutualTls(
+  written: { key: string; cert: string; ca: string },
+  path: Path,
+  source: YamlFile,
+  reader: ListenerReader,
+  { folder, uri }: Mutual,
+): (() => MutualTls) | undefined {
+  const read = readTls(written, path, source, reader)
+  const ca = reader.secret(`file:${written.ca}`, [...path, 'ca'], source)
+  if (read === undefined || ca === undefined) return undefined
+  if (!isCertificate(ca.reveal())) reader.report(source, [...path, 'ca'], 'not a certificate in PEM')
+  else if (uri !== undefined && isCertificate(read.cert) && !urisIn(read.cert).includes(uri)) {
+    const hint = `it needs URI:${uri} among its subject alternative names`
+    reader.report(source, [...path, 'cert'], 'not a certificate of this writer of this ledger', hint)
+  }
+  return () => {
+    const text = (reference: string, once: string) => {
+      const found = reference.startsWith('env:') ? undefined : resolveSecret(reference, { folder, env: {} })
+      if (found === undefined) return once
+      if (found instanceof Secret) return found.reveal()
+      throw new Fault('ERR_LEDGER_UNAVAILABLE', `${reference}: ${found.missing}`)
+    }
+    return {
+      key: text(written.key, read.key.reveal()),
+      cert: text(`file:${written.cert}`, read.cert),
+      ca: text(`file:${written.ca}`, ca.reveal()),
+    }
+  }
 }

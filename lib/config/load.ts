@@ -6,16 +6,17 @@ import type { Control } from '../control.ts'
 import { duration } from '../duration.ts'
 import type { AgentRule } from '../identity/agents.ts'
 import { readSshKeys } from '../identity/ssh-keyfile.ts'
+import { writerUri } from '../ledger/shared/certificate.ts'
 import { longestHeartbeatMs } from '../ledger/story.ts'
 import { checkPolicy, type PolicySource } from '../policy/policy.ts'
 import { isSubjectId, readRules } from '../policy/rules.ts'
 import type { Problem } from '../problem.ts'
 import { checkShape } from './check.ts'
-import type { Config, LoadOptions, SealKeySettings } from './config.ts'
+import type { Config, LoadOptions, RemoteConfig, SealKeySettings } from './config.ts'
 import { readControls } from './controls.ts'
-import { type ListenerReader, readAddress, readListeners } from './listeners.ts'
+import { type ListenerReader, placeOf, readAddress, readListeners, readMutualTls } from './listeners.ts'
 import { ed25519, isIssuer, isKey, shown, spaceOf } from './material.ts'
-import { agentsFile, type ConfigFile, configFile, controlsFile } from './schema.ts'
+import { agentsFile, type ConfigFile, configFile, controlsFile, type OwnLedger, type RemoteLedger } from './schema.ts'
 import { resolveSecret, Secret } from './secrets.ts'
 import { readWitnesses } from './witnesses.ts'
 import { type Path, readYaml, type YamlFile } from './yaml.ts'
@@ -39,7 +40,7 @@ export class Loader {
     this.#clock = clock
   }
 
-  async load(): Promise<Config | undefined> {
+  async load(): Promise<Config | RemoteConfig | undefined> {
     const report = (problem: Problem) => this.problems.push(problem)
     const name = basename(this.#file)
     const text = await this.#read(name, { file: name, line: 1, column: 1 })
@@ -48,7 +49,8 @@ export class Loader {
     const written = checkShape(source, configFile, report)
     if (written === undefined) return undefined
 
-    const ledger = this.#ledger(written, source)
+    const ledger = 'gateway' in written.ledger ? undefined : this.#ledger(written, written.ledger, source)
+    const gateway = 'gateway' in written.ledger ? this.#gateway(written, written.ledger, source) : undefined
     const listen = await readListeners(written.listen ?? [], source, this.#reader)
     const masking = this.#masking(written, source)
     const admin = written.admin === undefined ? undefined : readAddress(written.admin, ['admin'], source, this.#reader)
@@ -61,7 +63,7 @@ export class Loader {
     return {
       file: this.#file,
       name: written.name,
-      ledger: ledger!,
+      ...(gateway === undefined ? { ledger: ledger! } : { gateway }),
       identity,
       policy: policy!,
       listen,
@@ -109,7 +111,34 @@ export class Loader {
     return undefined
   }
 
-  #ledger({ name, ledger }: ConfigFile, source: YamlFile): Config['ledger'] | undefined {
+  #gateway({ name }: ConfigFile, ledger: RemoteLedger, source: YamlFile): RemoteConfig['gateway'] | undefined {
+    const writer = this.#writer(ledger.writer, name, true, source)
+    const heartbeatMs = this.#heartbeat(ledger.heartbeat, true, source)
+    const uri = writerUri(name, writer)
+    const tls = readMutualTls(ledger.tls, ['ledger', 'tls'], source, this.#reader, { folder: this.#folder, uri })
+    return tls && { urls: [ledger.gateway].flat(), writer, heartbeatMs, tls }
+  }
+
+  #listen({ listen, shared }: OwnLedger, source: YamlFile): Pick<Config['ledger'], 'listen'> {
+    if (listen === undefined || this.#evidence) return {}
+    const at = ['ledger', 'listen']
+    if (shared !== true) {
+      this.#report(source, at, 'a ledger that is not shared takes no writers of other hosts', 'add shared: true')
+    }
+    const { host, port } = placeOf(listen.address, at, source, this.#reader)
+    const tls = readMutualTls(listen.tls, [...at, 'tls'], source, this.#reader, { folder: this.#folder })
+    return tls === undefined ? {} : { listen: { host, port, tls } }
+  }
+
+  #heartbeat(written: string | undefined, shared: boolean, source: YamlFile): number {
+    const heartbeatMs = duration(written ?? '60s')
+    if (shared && heartbeatMs > longestHeartbeatMs) {
+      this.#report(source, ['ledger', 'heartbeat'], 'who shares a ledger says at least every 60s that it lives')
+    }
+    return heartbeatMs
+  }
+
+  #ledger({ name }: ConfigFile, ledger: OwnLedger, source: YamlFile): Config['ledger'] | undefined {
     const { directory, keys, heartbeat, seal: every, witnesses, shared = false } = ledger
     const at = (...path: string[]) => ['ledger', 'keys', ...path]
     const note = this.#secret(keys.note, at('note'), source)
@@ -124,10 +153,8 @@ export class Loader {
       this.#report(source, at('vault'), 'not 32 bytes in base64url')
     }
     const writer = this.#writer(ledger.writer, name, shared, source)
-    const heartbeatMs = duration(heartbeat ?? '60s')
-    if (shared && heartbeatMs > longestHeartbeatMs) {
-      this.#report(source, ['ledger', 'heartbeat'], 'who shares a ledger says at least every 60s that it lives')
-    }
+    const heartbeatMs = this.#heartbeat(heartbeat, shared, source)
+    const listen = this.#listen(ledger, source)
     if (noteKey === undefined || sealKey === undefined || vaultKey === undefined) return undefined
     return {
       directory: resolve(this.#folder, directory),
@@ -143,6 +170,7 @@ export class Loader {
       disk: { warn: spaceOf(ledger.disk?.warn ?? '2GiB'), refuse: spaceOf(ledger.disk?.refuse ?? '500MiB') },
       shared,
       writer,
+      ...listen,
       ...(witnesses === undefined
         ? {}
         : { witnesses: readWitnesses(witnesses, (...args) => this.#report(source, ...args)) }),
@@ -171,7 +199,7 @@ export class Loader {
     return name
   }
 
-  #sealKey(written: ConfigFile['ledger']['keys']['seal'], source: YamlFile): SealKeySettings | undefined {
+  #sealKey(written: OwnLedger['keys']['seal'], source: YamlFile): SealKeySettings | undefined {
     const at = (...path: string[]) => ['ledger', 'keys', 'seal', ...path]
     if (typeof written !== 'string' && 'gpg' in written) {
       const { gpg, home, program } = written

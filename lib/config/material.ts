@@ -1,6 +1,7 @@
 /** What keys, certificates and addresses in a configuration must be. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { Space } from '../ledger/disk.ts'
+import { urisOf } from '../ledger/shared/certificate.ts'
 import type { Secret } from './secrets.ts'
 
 export const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)
@@ -37,6 +38,17 @@ export function isTlsPair(key: Secret, cert: Secret): boolean {
     return false
   }
 }
+
+export function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0
+  } catch {
+    return false
+  }
+}
+
+/** Of the first certificate, which is the bearer's. */
+export const urisIn = (pem: string): readonly string[] => urisOf(new X509Certificate(pem).subjectAltName ?? '')
 
 /** `HOST:PORT`, an IPv6 address in brackets. */
 export function splitAddress(address: string): { host: string; port: number } {

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { criteria } from '../criteria.ts'
 import { durationPattern } from '../duration.ts'
 import { namePattern } from '../identity/names.ts'
+import { readGateway } from '../ledger/shared/gateway-url.ts'
 
 const pattern = (regex: RegExp, error: string) => z.string().regex(regex, { error })
 
@@ -41,6 +42,32 @@ const tls = z.strictObject({
   cert: file.describe('Certificate chain, PEM; relative to this file'),
 })
 
+const mutualTls = z.strictObject({
+  ...tls.shape,
+  ca: file.describe('Who issues the certificates of the other side, PEM; relative to this file'),
+})
+
+const writer = pattern(
+  /^(env:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9][A-Za-z0-9._/-]{0,62})$/,
+  'not a name: letters, digits, . _ / and -, 63 at most; or env:NAME',
+)
+
+const gateway = z.string().refine(text => readGateway(text) !== undefined, {
+  error: 'not the address of a ledger: write tls://HOST:PORT',
+})
+
+/** Of a process on a host without the directory: it appends through who leads there. */
+const remoteLedger = z.strictObject({
+  gateway: z
+    .union([gateway, z.array(gateway).min(1, { error: 'name one address at least' })])
+    .describe('tls://HOST:PORT of the process that has the ledger; of all that may lead, as a list'),
+  writer: writer.describe('Under which name this process appends: the one that its certificate bears'),
+  tls: mutualTls,
+  heartbeat: duration.optional().describe('60s where left out, and at most'),
+})
+
+const orRemote = <S extends z.ZodRawShape>(own: S) => z.union([z.strictObject(own), remoteLedger])
+
 const listener = { name: target.describe('The first segment of every resource behind it'), address }
 
 const postgresListener = z.strictObject({
@@ -71,7 +98,7 @@ export const configFile = z
       /^[a-z0-9][a-z0-9._/-]{0,62}$/,
       'not a name: lower case letters, digits, . _ / and -, 63 at most',
     ).describe("The ledger's origin: what its checkpoints are signed for"),
-    ledger: z.strictObject({
+    ledger: orRemote({
       directory: file,
       keys: z.strictObject({
         note: secret.describe('Ed25519 private key (PEM) that signs checkpoints'),
@@ -99,10 +126,11 @@ export const configFile = z
         .boolean()
         .optional()
         .describe('Several processes of this host append to the directory: one leads, and another takes over from it'),
-      writer: pattern(
-        /^(env:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9][A-Za-z0-9._/-]{0,62})$/,
-        'not a name: letters, digits, . _ / and -, 63 at most; or env:NAME',
-      )
+      listen: z
+        .strictObject({ address, tls: mutualTls })
+        .optional()
+        .describe('Where processes of other hosts append, as long as this one leads; needs shared: true'),
+      writer: writer
         .optional()
         .describe(
           'Under which name this process appends; where shared, each has its own. The name above where left out',
@@ -302,6 +330,8 @@ export const hostsFile = z
   .describe('hosts.yaml: the hosts behind an SSH listener')
 
 export type ConfigFile = z.infer<typeof configFile>
+export type OwnLedger = Exclude<ConfigFile['ledger'], { gateway: unknown }>
+export type RemoteLedger = z.infer<typeof remoteLedger>
 export type ControlsFile = z.infer<typeof controlsFile>
 export type HostsFile = z.infer<typeof hostsFile>
 

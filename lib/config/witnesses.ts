@@ -3,10 +3,10 @@ import { duration } from '../duration.ts'
 import { isOurs } from '../errors.ts'
 import { type Cosigner, parseCosignerKey } from '../format/cosignature.ts'
 import type { WitnessSettings } from './config.ts'
-import type { ConfigFile } from './schema.ts'
+import type { OwnLedger } from './schema.ts'
 import type { Path } from './yaml.ts'
 
-type Written = NonNullable<ConfigFile['ledger']['witnesses']>
+type Written = NonNullable<OwnLedger['witnesses']>
 type Report = (path: Path, message: string, hint?: string) => void
 
 /** @returns those in which nothing is wrong; what is, is reported */

@@ -11,6 +11,7 @@ import type { Ledger } from '../ledger.ts'
 import { longestHeartbeatMs } from '../story.ts'
 import { type TlsSource, tlsOf, tlsOnly, whyNot } from './certificate.ts'
 import { Connection } from './connection.ts'
+import { readGateway } from './gateway-url.ts'
 import { type LeadParts, type Reached, throughLeader } from './reach.ts'
 import { SharedLedger } from './shared-ledger.ts'
 
@@ -88,15 +89,6 @@ export async function openRemoteLedger(options: RemoteOptions): Promise<Ledger> 
 
 const invalid = (option: string, expected: string) =>
   new Misuse('ERR_OPTION_INVALID', `the ledger's ${option} must be ${expected}`, { option })
-
-/** @returns undefined where it is none. */
-export function readGateway(text: string): { readonly host: string; readonly port: number } | undefined {
-  const [, host = '', port = ''] = /^tls:\/\/([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})$/.exec(text) ?? []
-  const number = Number(port)
-  return host === '' || number < 1 || number > 65_535
-    ? undefined
-    : { host: host.replace(/^\[(.*)\]$/, '$1'), port: number }
-}
 
 function placeOf(url: string): Place {
   const read = readGateway(url)
