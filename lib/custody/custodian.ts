@@ -88,7 +88,12 @@ export class Custodian {
     if (why !== undefined) throw await this.#refused('erase', of, asks, [approves.subject], why)
     requireText(basis, 'a basis')
     const people = { by: asks.subject, approvers: [approves.subject] }
-    const stored = await ledger.erase({ scope, of, ground, basis, ...people })
+    const judgedAt = ledger.size
+    const stored = await ledger.erase({ scope, of, ground, basis, judgedAt, ...people }).catch(async error => {
+      // Of several processes, one may have been asked for a hold meanwhile.
+      if (!(error instanceof Refusal) || error.code !== 'ERR_OBLIGATION_UNMET') throw error
+      throw await this.#refused('erase', of, asks, [approves.subject], { why: 'under-hold' })
+    })
     const slots = stored.reduce((sum, { entry }) => sum + (entry.kind === 'erasure' ? entry.slots.length : 0), 0)
     return { index: stored[0]!.index, slots }
   }

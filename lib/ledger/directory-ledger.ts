@@ -448,6 +448,7 @@ export class DirectoryLedger implements Ledger {
     const items = this.#writers.prepare(writer, drafts, ids)
     const first = this.#next
     this.#next += items.length
+    for (const [i, { entry }] of items.entries()) if (entry.kind === 'hold-placed') this.#eraser.held(first + i, entry)
     await this.#commit.append(items, level)
     return items.map(({ entry }, i) => ({ index: first + i, entry }))
   }

@@ -1,7 +1,7 @@
 /** Erases of an open directory ledger: one scope at a time, in the order of `erasure.ts`; and finishes what a kill left half done. */
 import { join } from 'node:path'
-import { LedgerError } from '../errors.ts'
-import type { Entry } from '../format/entry.ts'
+import { LedgerError, Refusal } from '../errors.ts'
+import type { Entry, EntryOf } from '../format/entry.ts'
 import { attachmentFile, tileWidth } from '../format/layout.ts'
 import { scopeName } from '../format/scope.ts'
 import {
@@ -20,6 +20,8 @@ import type { Publisher } from './publisher.ts'
 import type { Recent } from './recent.ts'
 import { readVaultBundle } from './stored-tiles.ts'
 import type { Vault } from './vault.ts'
+
+type Hold = EntryOf<'hold-placed'>
 
 interface Parts {
   readonly directory: string
@@ -41,6 +43,8 @@ export class Eraser {
   readonly #parts: Parts
   /** Attachments that no entry speaks of yet, and the name that each is sealed under. */
   readonly #attaching = new Map<string, string>()
+  /** Placed since this opening. */
+  readonly #holds: { readonly index: number; readonly entry: Hold }[] = []
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(parts: Parts) {
@@ -51,6 +55,11 @@ export class Eraser {
   attaching(id: string, name: string): () => void {
     this.#attaching.set(id, name)
     return () => void this.#attaching.delete(id)
+  }
+
+  /** To be told of every hold when it takes its place, before it is durable. */
+  held(index: number, entry: Hold): void {
+    this.#holds.push({ index, entry })
   }
 
   /** To be told of every entry that becomes durable. */
@@ -78,8 +87,9 @@ export class Eraser {
     else await removeNote(directory)
   }
 
-  async #erase({ basis, ...clear }: Erasure): Promise<readonly Stored[]> {
+  async #erase({ basis, judgedAt, ...clear }: Erasure): Promise<readonly Stored[]> {
     const { directory, size, append, publish, guarded } = this.#parts
+    if (judgedAt !== undefined) await this.#requireUnheld(judgedAt, clear)
     const slots = await this.#slots(clear)
     const begun = { slots, size: size() }
     const drafts: DraftOf<'erasure'>[] = []
@@ -87,10 +97,22 @@ export class Eraser {
       drafts.push({ kind: 'erasure', ...clear, slots: slots.slice(at, at + slotsInEntry), disclose: { basis } })
     }
     await guarded(() => noteErasure(directory, begun))
+    // From here to the append nothing is awaited: a hold stands before these entries, or comes too late.
+    if (judgedAt !== undefined && this.#holds.some(hold => hold.index >= judgedAt && covers(hold.entry, clear))) {
+      await guarded(() => removeNote(directory))
+      throw underHold()
+    }
     const stored = await append(drafts)
     await publish()
     await guarded(() => this.#destroy(begun))
     return stored
+  }
+
+  /** @throws Refusal ERR_OBLIGATION_UNMET: of the openings before, too */
+  async #requireUnheld(judgedAt: number, clear: Pick<Erasure, 'scope' | 'of'>): Promise<void> {
+    for await (const { entry } of this.#parts.entries(judgedAt)) {
+      if (entry.kind === 'hold-placed' && covers(entry, clear)) throw underHold()
+    }
   }
 
   /** Those of the scope that are not erased yet, ascending. */
@@ -136,3 +158,9 @@ export class Eraser {
     }
   }
 }
+
+const covers = (hold: Hold, { scope, of }: Pick<Erasure, 'scope' | 'of'>): boolean =>
+  hold.scope === 'ledger' || (hold.scope === scope && hold.of === of)
+
+const underHold = () =>
+  new Refusal('ERR_OBLIGATION_UNMET', 'a legal hold was placed on this meanwhile: it must be released first')

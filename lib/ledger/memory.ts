@@ -125,7 +125,7 @@ class MemoryLedger implements Ledger {
     yield* openAttachment({ origin: this.origin, id }, Readable.from(pieces), key)
   }
 
-  async erase({ basis, ...clear }: Erasure): Promise<readonly Stored[]> {
+  async erase({ basis, judgedAt: _, ...clear }: Erasure): Promise<readonly Stored[]> {
     if (this.#closed !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
     const name = scopeName(clear)
     const items = this.#items

@@ -122,7 +122,7 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     await expect(web.disclosures(own!.index)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
   })
 
-  it('takes recordings from another host, and reads none to it', async () => {
+  it('takes recordings from another host, and neither reads nor erases one for it', async () => {
     const host = await leads()
     const web = await remote(host.url, 'web-1')
     const recording = await web.attach({ slot: 'session:x' })
@@ -132,6 +132,10 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     const pieces = []
     for await (const piece of host.ledger.attachment(id)) pieces.push(Buffer.from(piece).toString())
     expect(pieces.join('')).toBe('shown')
+    const erasing = web.erase!({
+      ...{ scope: 'session', of: 'x', ground: 'request', basis: 'x', by: 'A'.repeat(22), approvers: [] },
+    })
+    await expect(erasing).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
     const read = web.attachment(id)[Symbol.asyncIterator]()
     await expect(read.next()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
   })

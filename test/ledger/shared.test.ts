@@ -18,6 +18,7 @@ import {
   settled,
   temporaryDirectory,
 } from '../support/directory-ledger.ts'
+import { counsel, customer, erasure, officer, principal } from '../support/erasable-ledger.ts'
 
 async function shared(options: SharedOptions): Promise<Ledger> {
   const ledger = await openSharedLedger(options)
@@ -59,6 +60,35 @@ describe('a shared ledger', () => {
     const [stored] = await two.append([{ ...settled(), disclose: { name: 'Customer 0001' } }])
     expect(await one.disclosures(stored!.index)).toEqual({ name: 'Customer 0001' })
     expect(await two.disclosures(stored!.index)).toEqual({ name: 'Customer 0001' })
+  })
+
+  it('erases for any of its processes, and tells each before that one goes on', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const two = await shared({ ...options, writer: 'two' })
+    const [named] = await two.append([principal(customer)])
+    const [erased] = await two.erase!(erasure({ basis: 'asked in writing, \u00e9', judgedAt: two.size }))
+    expect(erased!.entry).toMatchObject({ kind: 'erasure', of: customer, by: officer, approvers: [counsel] })
+    expect(two.size).toBeGreaterThan(erased!.index)
+    expect(await two.disclosures(erased!.index)).toEqual({ basis: 'asked in writing, \u00e9' })
+    for (const each of [one, two]) expect(await each.disclosures(named!.index)).toEqual({})
+    await expect(two.erase!(erasure())).rejects.toMatchObject({ code: 'ERR_LEDGER_MISSING' })
+  })
+
+  it('erases nothing on which another process has placed a hold since it was judged', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const two = await shared({ ...options, writer: 'two' })
+    const [named] = await two.append([principal(customer)])
+    const judgedAt = two.size
+    const hold = { kind: 'hold-placed', hold: 'h-12345678', scope: 'principal', of: customer, by: counsel } as const
+    const placed = one.append([hold])
+    await expect(two.erase!(erasure({ judgedAt }))).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+    await placed
+    await expect(two.erase!(erasure({ judgedAt }))).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
+    expect(await one.disclosures(named!.index)).toEqual({ name: 'customer@crm.example' })
+    expect(kindsOf(await allEntries(one))).not.toContain('erasure')
+    await two.erase!(erasure({ judgedAt: two.size }))
   })
 
   it('refuses a second process of one name, the leading one included', async () => {

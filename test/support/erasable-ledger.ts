@@ -33,7 +33,7 @@ export interface Erasable {
   readonly key: SigningKey
 }
 
-const principal = (subject: string): Draft => ({
+export const principal = (subject: string): Draft => ({
   ...{ kind: 'principal', subject, type: 'person' },
   ...{ disclose: { name: `${subject.replaceAll('-', '')}@crm.example` }, slot: `principal:${subject}` },
 })

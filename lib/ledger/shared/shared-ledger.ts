@@ -11,7 +11,7 @@ import type { SignedCheckpoint } from '../../format/checkpoint.ts'
 import { uuidv7 } from '../../format/entry.ts'
 import { heartbeatDraft } from '../directory-ledger.ts'
 import { Followers } from '../followers.ts'
-import type { AppendOptions, AttachmentWriter, AttachParts, Draft, Ledger, Stored } from '../ledger.ts'
+import type { AppendOptions, AttachmentWriter, AttachParts, Draft, Erasure, Ledger, Stored } from '../ledger.ts'
 import type { Link, LinkEvents } from './link.ts'
 import type { Batch } from './messages.ts'
 import { Pending } from './pending.ts'
@@ -125,6 +125,49 @@ export class SharedLedger implements Ledger {
 
   async *attachment(id: string): AsyncGenerator<Uint8Array> {
     yield* (await this.#link()).attachment(id)
+  }
+
+  /** By the leader, which has the vault. */
+  async erase(erasure: Erasure): Promise<readonly Stored[]> {
+    this.#requireOpen()
+    const from = this.#size
+    for (let lost = false; ; lost = true) {
+      const link = await this.#link()
+      try {
+        const stored = await link.erase(erasure)
+        await this.#toldOf(stored.at(-1)!.index)
+        return stored
+      } catch (error) {
+        const isLost = this.#wasLost(link, error)
+        if (!isLost && !lost) throw error
+        // It may have been done all the same: the next leader tells, and finishes what was begun.
+        await this.#link()
+        const done = await this.#erased(from, erasure)
+        if (done.length > 0) return done
+        if (!isLost) throw error
+      }
+    }
+  }
+
+  async #erased(from: number, { scope, of, by, approvers }: Erasure): Promise<readonly Stored[]> {
+    const found: Stored[] = []
+    for await (const stored of this.entries(from)) {
+      const { entry } = stored
+      if (entry.kind !== 'erasure' || entry.scope !== scope || entry.of !== of || entry.by !== by) continue
+      if (entry.approvers.join() === approvers.join()) found.push(stored)
+    }
+    return found
+  }
+
+  async #toldOf(index: number): Promise<void> {
+    if (this.#size > index) return
+    await new Promise<void>(resolve => {
+      const unfollow = this.follow(stored => {
+        if (stored.index < index) return
+        unfollow()
+        resolve()
+      })
+    })
   }
 
   follow(listener: (stored: Stored) => void): () => void {
