@@ -8,8 +8,11 @@ import { type MutualTls, urisOf, writerUri } from '../../lib/ledger/shared/certi
 import { encodeJson } from '../../lib/ledger/shared/frames.ts'
 import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
 import { openRemoteLedger, type RemoteOptions } from '../../lib/ledger/shared/remote.ts'
+import { guard } from '../../lib/open.ts'
+import { casbinPolicy } from '../../lib/policy/policy.ts'
 import { type Authority, authority, type Issued } from '../support/certificates.ts'
 import { allEntries, exchangeId, kindsOf, ledgerOptions, origin, settled } from '../support/directory-ledger.ts'
+import { dba, fixture, grantControl, requester, rules } from '../support/guard.ts'
 import { without } from '../support/interop.ts'
 
 let ours: Authority
@@ -138,6 +141,24 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     await expect(erasing).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
     const read = web.attachment(id)[Symbol.asyncIterator]()
     await expect(read.next()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+  })
+
+  it('carries a guard there: who is known to one is the same person to the other', async () => {
+    const { ledger, url } = await leads()
+    const policy = await casbinPolicy({ rules, controls: [grantControl] })
+    const here = await fixture([grantControl], { ledger })
+    const there = await guard({
+      ...{ name: origin, policy, identify: async () => requester },
+      ledger: { gateway: url, writer: 'web-1', tls: writer('web-1') },
+    })
+    onTestFinished(() => there.close())
+    const actors = await here.guard.principals.actors(requester)
+    await vi.waitFor(async () => expect(await there.principals.pseudonymOf(requester.id)).toBe(actors.subject))
+    const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 60, reason: 'repair' }
+    const id = await here.guard.desk.request(requester, request)
+    await vi.waitFor(async () => expect(await there.desk.pending(dba)).toMatchObject([{ id, reason: 'repair' }]))
+    await there.desk.approve(dba, id)
+    expect(kindsOf(await allEntries(ledger))).toContain('grant-decided')
   })
 
   // biome-ignore format: a table
