@@ -1,7 +1,7 @@
 /** Opens the attachments of a ledger's vault, and holds each against the entry that commits to it. */
 import { createHash } from 'node:crypto'
 import { isOurs, LedgerError } from '../lib/errors.ts'
-import { openAttachment } from '../lib/format/attachment.ts'
+import { decodeContentKey, openAttachment, readAttachment as readSealed } from '../lib/format/attachment.ts'
 import { commitmentStream } from '../lib/format/disclosure.ts'
 import type { EntryOf } from '../lib/format/entry.ts'
 import type { Opened, Vault } from './disclosures.ts'
@@ -18,18 +18,65 @@ export interface AttachmentRecord {
   readonly opened: Opened
 }
 
-/** @returns its plain bytes, a chunk at a time. @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_CORRUPT, ERR_DISCLOSURE_MISMATCH */
-export function readAttachment(
+/** Opens the message in an attachment's head. @throws LedgerError ERR_DISCLOSURE_MISMATCH where it is to somebody else */
+export type OpenMessage = (message: Uint8Array) => Promise<Uint8Array>
+
+/**
+ * @param vault undefined where its key is not there. @param open for attachments whose key is with their readers: what they hold is then
+ *   held against the entry while it is read, and the last piece is followed by an error where it is something else
+ * @returns its plain bytes, a chunk at a time. @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_CORRUPT, ERR_DISCLOSURE_MISMATCH
+ */
+export async function* readAttachment(
   files: LedgerFiles,
-  vault: Vault,
+  vault: Vault | undefined,
   origin: string,
-  { index, entry: { attachment: id } }: { readonly index: number; readonly entry: Attached },
+  { index, entry }: { readonly index: number; readonly entry: Attached },
+  open?: OpenMessage,
 ): AsyncGenerator<Buffer> {
-  return openAttachment({ origin, id }, files.attachment(id).pieces, async ({ slot }) => {
+  const id = entry.attachment
+  let content: ReturnType<typeof commitmentStream> | undefined
+  const plain = openAttachment({ origin, id }, files.attachment(id).pieces, async ({ slot, message }) => {
+    if (message !== undefined) {
+      if (open === undefined) throw missing('its key is with its readers: replay --key opens it')
+      const { key, salt } = decodeContentKey({ origin, id }, await open(message))
+      content = commitmentStream(salt)
+      return key
+    }
+    if (vault === undefined) throw missing('that needs the key of the vault')
     const key = await vault.key(slot, index)
     if (key === undefined) throw new LedgerError('ERR_DISCLOSURE_MISMATCH', 'the slot of an attachment does not open')
     return key
   })
+  let bytes = 0
+  for await (const chunk of plain) {
+    content?.update(chunk)
+    bytes += chunk.length
+    yield chunk
+  }
+  if (content === undefined) return
+  if (bytes === entry.bytes && (entry.kind === 'attachment-cut' || content.digest() === entry.content)) return
+  throw new LedgerError('ERR_DISCLOSURE_MISMATCH', `the attachment of entry ${index} is not what its entry commits to`)
+}
+
+const missing = (what: string) => new LedgerError('ERR_LEDGER_MISSING', what)
+
+/** As it lies, none of it opened. @throws as readAttachment */
+async function countSealed({ pieces }: ReturnType<LedgerFiles['attachment']>, origin: string, id: string) {
+  const digest = createHash('sha256')
+  const passed = (async function* () {
+    for await (const piece of pieces) {
+      digest.update(piece)
+      yield piece
+    }
+  })()
+  const { chunks: all, head } = await readSealed({ origin, id }, passed)
+  let bytes = 0
+  let chunks = 0
+  for await (const chunk of all) {
+    bytes += chunk.bytes
+    chunks += 1
+  }
+  return { bytes, chunks, file: digest.digest('base64url'), readers: head.message !== undefined }
 }
 
 /** @returns what is wrong with it; undefined where it is what its entry commits to */
@@ -47,13 +94,19 @@ export async function examineAttachment(
     index,
     file,
   })
-  const salt = opened.values.contentSalt
+  const { contentSalt: salt, sealed } = opened.values
   // Missing: that is a finding of its own, about the disclosure.
-  if (typeof salt !== 'string') return undefined
-  const content = commitmentStream(salt)
+  if (typeof salt !== 'string' && typeof sealed !== 'string') return undefined
+  const content = commitmentStream(typeof salt === 'string' ? salt : '')
   let bytes = 0
   let chunks = 0
   try {
+    if (typeof salt !== 'string') {
+      // What is in it only its readers can tell: replay --key holds it against the commitment.
+      const found = await countSealed(files.attachment(entry.attachment), origin, entry.attachment)
+      const same = found.file === sealed && found.bytes === entry.bytes && found.chunks === entry.chunks
+      return same ? undefined : mismatch('is not what its entry commits to')
+    }
     for await (const chunk of readAttachment(files, vault, origin, record)) {
       content.update(chunk)
       bytes += chunk.length
@@ -79,27 +132,20 @@ export async function examineCut(
   const slotKey = await vault.key(under, index)
   const by = slotKey === undefined ? vault.erasedBy(index, entry, under) : undefined
   if (by !== undefined) return { erased: by }
-  const { file, pieces } = files.attachment(entry.attachment)
+  const { file } = files.attachment(entry.attachment)
   const mismatch = (what: string): Finding => ({
     ...{ code: 'ATTACHMENT_MISMATCH', what: `the attachment of entry ${index} ${what}`, index, file },
   })
-  const digest = createHash('sha256')
-  let bytes = 0
-  let chunks = 0
+  const altered = 'is not what was left of it when the ledger was opened again'
   try {
-    for await (const piece of pieces) digest.update(piece)
-    if (digest.digest('base64url') !== entry.file) {
-      return { finding: mismatch('is not what was left of it when the ledger was opened again') }
-    }
-    for await (const chunk of readAttachment(files, vault, origin, { index, entry })) {
-      bytes += chunk.length
-      chunks += 1
-    }
+    const found = await countSealed(files.attachment(entry.attachment), origin, entry.attachment)
+    const same = found.file === entry.file && found.bytes === entry.bytes && found.chunks === entry.chunks
+    if (!same) return { finding: mismatch(altered) }
+    if (!found.readers) for await (const _ of readAttachment(files, vault, origin, { index, entry }));
+    return {}
   } catch (error) {
     if (isOurs(error) && error.code !== 'ERR_LEDGER_MISSING')
-      return { finding: mismatch(`does not open: ${error.message}`) }
+      return { finding: mismatch(`${altered}: ${error.message}`) }
     return { finding: { ...unreadable(error, file), code: 'ATTACHMENT_MISSING', index } }
   }
-  if (bytes === entry.bytes && chunks === entry.chunks) return {}
-  return { finding: mismatch('is not what its entry says') }
 }

@@ -1,6 +1,6 @@
 /** What a ledger holds of an exchange or session: its entries, and its attachments, each verified before it is shown. */
 import { LedgerError } from '../lib/errors.ts'
-import { type Attached, readAttachment } from './attachments.ts'
+import { type Attached, type OpenMessage, readAttachment } from './attachments.ts'
 import { Vault } from './disclosures.ts'
 import type { Cut, LedgerRecord } from './examination.ts'
 import { inspectLedger, type VerifyOptions } from './verify.ts'
@@ -21,13 +21,11 @@ export interface Recorded {
 }
 
 /**
- * @param id of an exchange, a session or an attachment. @returns them in the order of the ledger
+ * Without the key of the vault only what is encrypted to others can be read, by them.
+ * @param open the message in the head of what is encrypted to others. @param id of an exchange, a session or an attachment. @returns them in the order of the ledger
  * @throws LedgerError ERR_LEDGER_INCONSISTENT where the ledger is not whole: nothing of it is shown
  */
-export async function recordings(
-  options: VerifyOptions & { readonly wrappingKey: Uint8Array },
-  id: string,
-): Promise<Recorded> {
+export async function recordings(options: VerifyOptions, id: string, open?: OpenMessage): Promise<Recorded> {
   const { verification, records, files, checkpoint, trust, cut } = await inspectLedger(options)
   const { integrity } = verification
   if (integrity.verdict === 'broken' || files === undefined || checkpoint === undefined || trust === undefined) {
@@ -36,7 +34,8 @@ export async function recordings(
       `nothing is shown of a ledger that is not whole: ${integrity.detail}`,
     )
   }
-  const vault = new Vault(files, options.wrappingKey, trust.origin, checkpoint.size)
+  const { wrappingKey } = options
+  const vault = wrappingKey === undefined ? undefined : new Vault(files, wrappingKey, trust.origin, checkpoint.size)
   const attachments = records.flatMap(({ index, entry, opened }) => {
     if (entry.kind !== 'attachment' && entry.kind !== 'attachment-cut') return []
     if (![entry.attachment, entry.exchange, entry.session].includes(id)) return []
@@ -50,7 +49,7 @@ export async function recordings(
           opened.erased === undefined
             ? found?.chunks === 0
               ? nothing()
-              : readAttachment(files, vault, trust.origin, { index, entry })
+              : readAttachment(files, vault, trust.origin, { index, entry }, open)
             : gone(opened.erased.by),
       },
     ]

@@ -9,7 +9,7 @@ import type { Ledger } from './ledger/ledger.ts'
 import { openSharedLedger, type SharedOptions } from './ledger/shared/open.ts'
 import { openRemoteLedger, type RemoteOptions } from './ledger/shared/remote.ts'
 import { casbinPolicy } from './policy/policy.ts'
-import { configuredSealer } from './sealing.ts'
+import { configuredSealer, readersOf } from './sealing.ts'
 
 export interface OpenOptions {
   /** Name and version, as entries name them: `counterfoil/0.1.0`. */
@@ -80,6 +80,7 @@ export async function openLedgerOf(
     noteKey: config.ledger.noteKey,
     sealer: await configuredSealer(config.ledger.sealKey),
     wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
+    ...(config.ledger.readers === undefined ? {} : { readers: await readersOf(config.ledger.readers) }),
     heartbeatMs: config.ledger.heartbeatMs,
     sealMs: config.ledger.sealMs,
     disk: config.ledger.disk,

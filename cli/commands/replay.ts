@@ -1,12 +1,14 @@
 /** `counterfoil replay`: shows again what a reply showed, or a session's, in order: a terminal in its own time, results as psql would, HTTP as head and body. */
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { type LedgerRecord, type RecordedAttachment, recordings } from '../../evidence/index.ts'
+import { type LedgerRecord, type RecordedAttachment, recordings, type VerifyOptions } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { decodeEvents, timelineType } from '../../lib/format/timeline.ts'
+import { decryptWith, readPrivateKey } from '../../lib/openpgp.ts'
 import { asciicastType } from '../../lib/recording/recorder.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
+import { readSecret } from '../credentials.ts'
 import { exit } from '../exit.ts'
 import { colour, output } from '../output.ts'
 import { keys } from '../replay/keys.ts'
@@ -14,9 +16,14 @@ import { parseCast, play, search } from '../replay/player.ts'
 import { visible } from '../replay/safe.ts'
 import { endOf, promptOf, statementOf, storyOf, withoutRecording } from '../replay/session.ts'
 import { showTimeline } from '../replay/timeline.ts'
+import { trusted } from '../trust.ts'
 
 interface Options {
   readonly config: string
+  readonly key?: string
+  readonly passphrase?: string
+  readonly ledger?: string
+  readonly fingerprint?: string
   readonly speed: string
   readonly idle: string
   readonly from: string
@@ -33,6 +40,10 @@ export function replay(program: Command): void {
     )
     .argument('<id>', "an exchange's, session's or attachment's id")
     .option('--config <file>', 'counterfoil.yaml', 'counterfoil.yaml')
+    .option('--key <file>', 'your OpenPGP private key, where recordings are encrypted to you')
+    .option('--passphrase <where>', "that key's: env:NAME or file:PATH")
+    .option('--ledger <directory>', 'a copy of a ledger, in place of a configuration; with --fingerprint')
+    .option('--fingerprint <key>', "the ledger's: a fingerprint, or the file of a certificate, from outside")
     .option('--speed <times>', 'of a terminal: how many times as fast; 0 for all at once', '1')
     .option('--idle <seconds>', 'of a terminal: longer silences are cut to this', '2')
     .option('--from <seconds>', 'of a terminal: where to begin', '0')
@@ -41,16 +52,10 @@ export function replay(program: Command): void {
     .option('--json', 'print one JSON document: what is recorded under the id')
     .action(async (id: string, options: Options) => {
       const out = output(options.json === true)
-      const { ledger } = await loadConfig(options.config, { evidence: true })
-      const key = await configuredSealer(ledger.sealKey)
       const { attachments: found, session } = await recordings(
-        {
-          directory: ledger.directory,
-          fingerprint: key.fingerprint,
-          certificate: key.certificate,
-          wrappingKey: Buffer.from(ledger.vaultKey.reveal(), 'base64url'),
-        },
+        await ledgerOf(options),
         id.replace(/^urn:uuid:/, ''),
+        await readerOf(options),
       )
       if (found.length === 0 && session === undefined)
         throw new Misuse('ERR_OPTION_INVALID', `nothing is recorded under ${JSON.stringify(id)}`)
@@ -72,6 +77,27 @@ export function replay(program: Command): void {
         await show(recording, options)
       }
     })
+}
+
+async function ledgerOf({ config, ledger: copy, fingerprint }: Options): Promise<VerifyOptions> {
+  if ((copy === undefined) !== (fingerprint === undefined))
+    throw new Misuse('ERR_OPTION_INVALID', '--ledger and --fingerprint go together')
+  if (copy !== undefined) return { directory: copy, ...(await trusted(fingerprint!)) }
+  const { ledger } = await loadConfig(config, { evidence: true })
+  const { fingerprint: own, certificate } = await configuredSealer(ledger.sealKey)
+  const wrappingKey = Buffer.from(ledger.vaultKey.reveal(), 'base64url')
+  return { directory: ledger.directory, fingerprint: own, certificate, wrappingKey }
+}
+
+/** Who can open what is encrypted to them; undefined where no key was given. */
+async function readerOf({ key, passphrase }: Options) {
+  if (key === undefined) return undefined
+  const armored = await readFile(key, 'utf8').catch((error: unknown) => {
+    throw new Misuse('ERR_OPTION_INVALID', `--key ${key}: cannot be read`, {}, error)
+  })
+  const secret = passphrase === undefined ? undefined : await readSecret(passphrase, 'passphrase')
+  const reader = await readPrivateKey(armored, secret)
+  return (message: Uint8Array) => decryptWith(reader, message)
 }
 
 const write = (text: string) => void process.stdout.write(text)

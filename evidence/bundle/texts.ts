@@ -152,7 +152,7 @@ function recordingLimits({ recordings }: Shown['views']): string[] {
   const elsewhere = recordings.filter(row => !String(row.location).startsWith('recordings/')).length
   if (elsewhere === 0) return []
   return [
-    `${elsewhere} recording${elsewhere === 1 ? '' : 's'} lie${elsewhere === 1 ? 's' : ''} encrypted in the ledger and not in this bundle: that the bytes are what their entries commit to was checked with the key of the vault, and not here.`,
+    `${elsewhere} recording${elsewhere === 1 ? '' : 's'} lie${elsewhere === 1 ? 's' : ''} encrypted in the ledger and not in this bundle: that the bytes are what their entries commit to was checked with the key of the vault, and not here; of what is encrypted to others, what is in it can be told by them alone.`,
   ]
 }
 

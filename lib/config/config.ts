@@ -36,6 +36,8 @@ export interface Config {
     readonly sealMs: number
     /** Where processes of other hosts append. */
     readonly listen?: { readonly host: string; readonly port: number; readonly tls: TlsSource }
+    /** Armored certificates of those who may read recordings; undefined where whoever has the key of the vault may. */
+    readonly readers?: readonly string[]
   }
   readonly identity: {
     readonly people: readonly OidcSettings[]

@@ -4,6 +4,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Control } from '../control.ts'
 import { duration } from '../duration.ts'
+import { isOurs } from '../errors.ts'
 import type { AgentRule } from '../identity/agents.ts'
 import { readSshKeys } from '../identity/ssh-keyfile.ts'
 import { writerUri } from '../ledger/shared/certificate.ts'
@@ -51,6 +52,7 @@ export class Loader {
 
     const ledger = 'gateway' in written.ledger ? undefined : this.#ledger(written, written.ledger, source)
     const gateway = 'gateway' in written.ledger ? this.#gateway(written, written.ledger, source) : undefined
+    const readers = 'gateway' in written.ledger ? undefined : await this.#readers(written.ledger, source)
     const listen = await readListeners(written.listen ?? [], source, this.#reader)
     const masking = this.#masking(written, source)
     const admin = written.admin === undefined ? undefined : readAddress(written.admin, ['admin'], source, this.#reader)
@@ -63,7 +65,9 @@ export class Loader {
     return {
       file: this.#file,
       name: written.name,
-      ...(gateway === undefined ? { ledger: ledger! } : { gateway }),
+      ...(gateway === undefined
+        ? { ledger: { ...ledger!, ...(readers === undefined ? {} : { readers }) } }
+        : { gateway }),
       identity,
       policy: policy!,
       listen,
@@ -175,6 +179,25 @@ export class Loader {
         ? {}
         : { witnesses: readWitnesses(witnesses, (...args) => this.#report(source, ...args)) }),
     }
+  }
+
+  /** Only who records needs them; that each can be encrypted to is looked at now, and not when somebody logs in. */
+  async #readers({ recordings }: OwnLedger, source: YamlFile): Promise<readonly string[] | undefined> {
+    if (recordings === undefined || this.#evidence) return undefined
+    const { readRecipient } = await import('../openpgp.ts')
+    const list = typeof recordings.to === 'string' ? [recordings.to] : recordings.to
+    const read: string[] = []
+    for (const [i, path] of list.entries()) {
+      const at = ['ledger', 'recordings', 'to', ...(typeof recordings.to === 'string' ? [] : [i])]
+      const text = await this.#read(path, { file: source.file, ...source.placeOf(at) })
+      if (text === undefined) continue
+      read.push(text)
+      await readRecipient(text, new Date(this.#clock.now())).catch((error: unknown) => {
+        if (!isOurs(error)) throw error
+        this.#report(source, at, error.message, 'an armored certificate of who may read: gpg --armor --export')
+      })
+    }
+    return read
   }
 
   /** Whoever only makes evidence appends nothing, and need not know the name. */

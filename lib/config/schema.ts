@@ -135,6 +135,14 @@ export const configFile = z
         .describe(
           'Under which name this process appends; where shared, each has its own. The name above where left out',
         ),
+      recordings: z
+        .strictObject({
+          to: z
+            .union([file, z.array(file).min(1, { error: 'name one certificate at least' }).max(16)])
+            .describe('OpenPGP certificates, armored, of those who may read recordings; several as a list'),
+        })
+        .optional()
+        .describe('Recordings are encrypted to others, so that this host cannot read them back'),
       witnesses: z
         .strictObject({
           quorum: z.int().min(1, { error: 'one at least' }).optional().describe('All that are listed, where left out'),

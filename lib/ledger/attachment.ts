@@ -1,8 +1,15 @@
-/** Writes an attachment: chunks sealed as they fill, over whatever holds the bytes. */
+/** Writes an attachment: chunks sealed as they fill, over whatever holds the bytes; under the vault's key, or one that only its readers know. */
+import { createHash, randomBytes } from 'node:crypto'
 import { Fault } from '../errors.ts'
-import { type AttachmentContext, encodeAttachmentHead, encodeChunk, longestChunk } from '../format/attachment.ts'
+import {
+  type AttachmentContext,
+  encodeAttachmentHead,
+  encodeChunk,
+  encodeContentKey,
+  longestChunk,
+} from '../format/attachment.ts'
 import { commitmentStream, randomSalt } from '../format/disclosure.ts'
-import type { Attached, AttachmentWriter } from './ledger.ts'
+import type { Attached, AttachmentWriter, Readers } from './ledger.ts'
 
 /** Where the bytes go: a file, or memory. */
 export interface AttachmentMedium {
@@ -18,13 +25,40 @@ export interface AttachmentMedium {
 export interface SealedWriterParts extends AttachmentContext {
   readonly slot: number
   readonly medium: AttachmentMedium
+  readonly sealed?: SealedKey
+}
+
+/** What stands in the head in place of a key of the vault's. */
+interface SealedKey {
+  readonly message: Uint8Array
+  readonly salt: string
+  readonly to: readonly string[]
+}
+
+/**
+ * A key of the attachment's own, that is nowhere but in this process's memory while it is written, and in the message to its readers.
+ * @throws Fault ERR_LEDGER_UNAVAILABLE
+ */
+export async function keyForReaders(
+  { encrypt, fingerprints: to }: Readers,
+  { origin, id: attachment }: Omit<AttachmentContext, 'key'>,
+): Promise<Pick<SealedWriterParts, 'key' | 'sealed'>> {
+  const [key, salt] = [randomBytes(32), randomSalt()]
+  try {
+    const message = await encrypt(encodeContentKey({ origin, attachment, key, salt }))
+    return { key, sealed: { message, salt, to } }
+  } catch (cause) {
+    throw new Fault('ERR_LEDGER_UNAVAILABLE', 'a recording could not be encrypted to those who may read it', {}, cause)
+  }
 }
 
 export class SealedWriter implements AttachmentWriter {
   readonly id: string
   readonly #parts: SealedWriterParts
-  readonly #salt = randomSalt()
-  readonly #content = commitmentStream(this.#salt)
+  readonly #salt: string
+  readonly #content: ReturnType<typeof commitmentStream>
+  /** Of the file as it lies. */
+  readonly #file = createHash('sha256')
   #pending: Buffer[] = []
   #pendingBytes = 0
   #bytes = 0
@@ -37,6 +71,8 @@ export class SealedWriter implements AttachmentWriter {
   constructor(parts: SealedWriterParts) {
     this.id = parts.id
     this.#parts = parts
+    this.#salt = parts.sealed?.salt ?? randomSalt()
+    this.#content = commitmentStream(this.#salt)
   }
 
   write(bytes: Uint8Array): Promise<void> {
@@ -51,11 +87,15 @@ export class SealedWriter implements AttachmentWriter {
   }
 
   close(): Promise<Attached> {
-    this.#closed ??= this.#then(() => this.#flush(true)).then(() => ({
-      ...{ id: this.id, bytes: this.#bytes, chunks: this.#chunks },
-      ...{ content: this.#content.digest(), salt: this.#salt },
-    }))
+    this.#closed ??= this.#then(() => this.#flush(true)).then(() => this.#attached())
     return this.#closed
+  }
+
+  #attached(): Attached {
+    const { sealed } = this.#parts
+    const attached = { id: this.id, bytes: this.#bytes, chunks: this.#chunks, content: this.#content.digest() }
+    if (sealed === undefined) return { ...attached, salt: this.#salt }
+    return { ...attached, salt: undefined, sealed: { file: this.#file.digest('base64url'), to: sealed.to } }
   }
 
   #then(work: () => Promise<void>): Promise<void> {
@@ -71,19 +111,22 @@ export class SealedWriter implements AttachmentWriter {
   }
 
   async #flush(all: boolean): Promise<void> {
-    const { medium, slot } = this.#parts
+    const { medium, slot, sealed } = this.#parts
     const plain = Buffer.concat(this.#pending)
     const whole = all ? plain.length : plain.length - (plain.length % longestChunk)
     this.#pending = whole === plain.length ? [] : [plain.subarray(whole)]
     this.#pendingBytes = plain.length - whole
-    const out: Uint8Array[] = this.#begun ? [] : [encodeAttachmentHead(slot)]
+    const out: Uint8Array[] = this.#begun ? [] : [encodeAttachmentHead(slot, sealed?.message)]
     if (!this.#begun && !all) await medium.begin?.()
     this.#begun = true
     for (let at = 0; at < whole; at += longestChunk) {
-      out.push(encodeChunk(this.#parts, this.#chunks, plain.subarray(at, Math.min(whole, at + longestChunk))))
+      const chunk = plain.subarray(at, Math.min(whole, at + longestChunk))
+      out.push(encodeChunk(this.#parts, this.#chunks, chunk, sealed !== undefined))
       this.#chunks += 1
     }
-    await medium.append(Buffer.concat(out))
+    const bytes = Buffer.concat(out)
+    if (sealed !== undefined) this.#file.update(bytes)
+    await medium.append(bytes)
     if (all) await medium.finish()
   }
 }

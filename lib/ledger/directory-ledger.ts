@@ -11,7 +11,7 @@ import { encodeFrame } from '../format/frame.ts'
 import { tileWidth } from '../format/layout.ts'
 import { Living } from '../format/living.ts'
 import { Attaching } from './attaching.ts'
-import { SealedWriter } from './attachment.ts'
+import { keyForReaders, SealedWriter } from './attachment.ts'
 import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
 import type { NoteKey } from './checkpoint.ts'
 import { Coverage } from './coverage.ts'
@@ -357,6 +357,9 @@ export class DirectoryLedger implements Ledger {
     if (this.#commit.fault !== undefined) throw this.#commit.fault
     this.#disk?.requireSpace()
     const id = uuidv7(this.#now())
+    const { readers } = this.#options
+    // With readers, the slot is what it is erased by, and opens nothing.
+    const sealed = readers === undefined ? {} : await keyForReaders(readers, { origin: this.origin, id })
     const undone = this.#eraser.attaching(id, name)
     const medium = await createAttachmentFile(this.#options.directory, id).catch(error => {
       undone()
@@ -364,16 +367,14 @@ export class DirectoryLedger implements Ledger {
     })
     // Who does not say what it is of has nobody told what becomes of it in a crash.
     const begin = of === undefined ? {} : { begin: () => this.#attaching.note(id, { ...of, size: this.size }) }
-    return new SealedWriter({
-      ...this.#vault.names.get(name),
-      origin: this.origin,
-      id,
-      medium: { ...medium, ...begin },
-    })
+    const place = { origin: this.origin, id, medium: { ...medium, ...begin } }
+    return new SealedWriter({ ...this.#vault.names.get(name), ...sealed, ...place })
   }
 
   attachment(id: string): AsyncIterable<Uint8Array> {
-    const key = async ({ slot }: AttachmentHead) => {
+    const key = async ({ slot, message }: AttachmentHead) => {
+      if (message !== undefined)
+        throw new LedgerError('ERR_LEDGER_MISSING', 'the key of the attachment is with its readers')
       const found = await this.#vault.key(slot)
       if (found === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the attachment was erased')
       return found

@@ -90,7 +90,27 @@ export interface Attached {
   readonly chunks: number
   /** Commitment to the plain bytes under `salt`. */
   readonly content: string
-  readonly salt: string
+  /** Undefined where the key is not the vault's: whoever could try contents with it could read a short one. */
+  readonly salt: string | undefined
+  /** Where the key is not the vault's. */
+  readonly sealed?: {
+    /** SHA-256 of the file as it lies, base64url. */
+    readonly file: string
+    /** Fingerprints of those who can read it. */
+    readonly to: readonly string[]
+  }
+}
+
+/** The disclosures of an attachment's entry. */
+export const disclosedOf = ({ salt, sealed }: Attached): Readonly<Record<string, Json>> =>
+  sealed === undefined ? { contentSalt: salt! } : { sealed: sealed.file, sealedTo: sealed.to }
+
+/** To whom recordings are encrypted: who records them cannot read them back. */
+export interface Readers {
+  /** Of their OpenPGP certificates: 40 upper-case hex digits each. */
+  readonly fingerprints: readonly string[]
+  /** @returns an OpenPGP message that each of them can open */
+  encrypt(bytes: Uint8Array): Promise<Uint8Array>
 }
 
 export interface AttachmentWriter {

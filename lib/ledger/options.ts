@@ -5,6 +5,7 @@ import { Misuse } from '../errors.ts'
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { scalars } from '../format/shape.ts'
 import type { DiskLimits, OnDisk } from './disk.ts'
+import type { Readers } from './ledger.ts'
 import type { Sealer } from './sealer.ts'
 
 export interface DirectoryOptions {
@@ -21,6 +22,8 @@ export interface DirectoryOptions {
   readonly wrappingKey: Uint8Array
   /** The one before: given, opening wraps under `wrappingKey` what is under this one, and an entry says so. */
   readonly formerWrappingKey?: Uint8Array
+  /** To whom recordings are encrypted; else they are under keys of the vault, and whoever has its key reads them. */
+  readonly readers?: Readers
   /** Name and version, as entries name them: `counterfoil/0.1.0`. */
   readonly software: string
   readonly placement: 'gateway' | 'embedded'
@@ -51,6 +54,7 @@ const known = new Set<string>([
   'sealer',
   'wrappingKey',
   'formerWrappingKey',
+  'readers',
   'software',
   'placement',
   'heartbeatMs',

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts'
 import type { Stage } from '../compose.ts'
 import { slotOf } from '../entries.ts'
 import type { Exchange, Input } from '../exchange.ts'
-import type { AttachmentWriter, DraftOf, Ledger } from '../ledger/ledger.ts'
+import { type AttachmentWriter, type DraftOf, disclosedOf, type Ledger } from '../ledger/ledger.ts'
 import { keptInput } from '../recording/kept.ts'
 import { type Recorder, recorderFor } from '../recording/recorder.ts'
 import type { Frame, Head, Reply } from '../reply.ts'
@@ -80,7 +80,8 @@ class Recording {
   async close(end: Uint8Array | undefined): Promise<DraftOf<'attachment'>> {
     this.#over = true
     await this.#write(this.#recorder.end(this.#at(), end))
-    const { id, bytes, chunks, content, salt } = await this.#writer.close()
+    const attached = await this.#writer.close()
+    const { id, bytes, chunks, content } = attached
     return {
       kind: 'attachment',
       attachment: id,
@@ -89,7 +90,7 @@ class Recording {
       part: this.#part,
       type: this.#recorder.type,
       ...{ bytes, chunks, content },
-      disclose: { contentSalt: salt },
+      disclose: disclosedOf(attached),
       slot: slotOf(this.#exchange),
     }
   }

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import type { PostgresListener } from '../../lib/config/config.ts'
+import { generateKey } from '../../lib/openpgp.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
+import { reader } from '../support/reader.ts'
 import { agentsYaml, counterfoilYaml, edited, env, load, problemsOf } from './support.ts'
 import { testCertificate, testKey } from './tls.ts'
 
@@ -52,6 +54,20 @@ describe('a valid configuration', () => {
     const without = { ...env, CRM_URL: undefined }
     await expect(load({}, { env: without })).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
     expect((await load({}, { env: without, evidence: true })).listen).toEqual([])
+  })
+
+  it('may name to whom recordings are encrypted: certificates that can be encrypted to', async () => {
+    const { certificate } = await reader()
+    const files = (to: string) => edited('  heartbeat: 30s', `  heartbeat: 30s\n  recordings: { to: ${to} }`)
+    const given = { 'one.asc': certificate, 'seal.asc': (await generateKey({ name: 'seal' })).certificate }
+    expect((await load({ ...files('./one.asc'), ...given })).ledger.readers).toEqual([certificate])
+    expect((await load({ ...files('[./one.asc]'), ...given })).ledger.readers).toEqual([certificate])
+    // Who makes evidence records nothing.
+    expect((await load({ ...files('./none.asc'), ...given }, { evidence: true })).ledger.readers).toBeUndefined()
+    expect(await problemsOf({ ...files('[./one.asc, ./seal.asc, ./none.asc]'), ...given })).toEqual([
+      expect.stringContaining('nothing can be encrypted to the OpenPGP certificate'),
+      expect.stringContaining('there is no such file'),
+    ])
   })
 
   it('may have several issuers, where each says whom it may name', async () => {

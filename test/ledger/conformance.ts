@@ -103,7 +103,7 @@ export function ledgerConformance(name: string, open: () => Promise<Ledger>): vo
         await expect(writer.write(Buffer.from('late'))).rejects.toMatchObject({ code: 'ERR_LEDGER_UNAVAILABLE' })
         const content = Buffer.concat(pieces)
         expect(attached).toMatchObject({ id: writer.id, bytes: content.length, chunks: 3 })
-        expect(commitment(attached.salt, content)).toBe(attached.content)
+        expect(commitment(attached.salt!, content)).toBe(attached.content)
         const read = []
         for await (const part of ledger.attachment(writer.id)) read.push(part)
         expect(Buffer.concat(read).equals(content)).toBe(true)

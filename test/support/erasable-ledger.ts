@@ -3,7 +3,7 @@ import { cpSync } from 'node:fs'
 import { type Verification, verifyLedger } from '../../evidence/index.ts'
 import type { Entry } from '../../lib/format/entry.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
-import type { Draft, Erasure, Ledger } from '../../lib/ledger/ledger.ts'
+import { type Draft, disclosedOf, type Erasure, type Ledger } from '../../lib/ledger/ledger.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey, type SigningKey } from '../../lib/openpgp.ts'
@@ -39,10 +39,13 @@ export const principal = (subject: string): Draft => ({
 })
 
 /** Closed, with nothing erased yet. @param directory a new one, or empty */
-export async function erasableLedger(directory = temporaryDirectory()): Promise<Erasable> {
+export async function erasableLedger(
+  directory = temporaryDirectory(),
+  more: Partial<DirectoryOptions> = {},
+): Promise<Erasable> {
   const sealKey = (await generateKey({ name: 'seal' })).privateKey
   const key = await readPrivateKey(sealKey)
-  const options = ledgerOptions({ directory, sealer: openpgpSealer(key) })
+  const options = ledgerOptions({ ...more, directory, sealer: openpgpSealer(key) })
   const ledger = await openDirectoryLedger(options)
   await ledger.append([principal(customer), principal(officer), principal(counsel)])
   await ledger.append(Array.from({ length: 300 }, () => settled()))
@@ -66,13 +69,20 @@ async function recordSession(ledger: Ledger): Promise<void> {
   const opened = { protocol: 'postgres', target: 'crm', method: 'key', tls: false } as const
   const writer = await ledger.attach({ slot })
   await writer.write(Buffer.from('what was shown'))
-  const { id, salt, ...attached } = await writer.close()
+  const closed = await writer.close()
+  const { id, salt, sealed: _, ...attached } = closed
   await ledger.append([
     { kind: 'session-opened', session, ...actors, ...opened, disclose: { address: '192.0.2.1' }, slot },
-    { ...decision(exchange), session, ...actors, disclose: { action: 'select 1', actionSalt: salt }, slot } as Draft,
+    {
+      ...decision(exchange),
+      session,
+      ...actors,
+      disclose: { action: 'select 1', actionSalt: salt ?? 'salt' },
+      slot,
+    } as Draft,
     {
       ...{ kind: 'attachment', attachment: id, exchange, session, part: 'response', type: 'text/plain', ...attached },
-      ...{ disclose: { contentSalt: salt }, slot },
+      ...{ disclose: disclosedOf(closed), slot },
     },
     outcome(exchange),
     { kind: 'session-closed', session, reason: 'client' },

@@ -159,17 +159,6 @@ export class SharedLedger implements Ledger {
     return found
   }
 
-  async #toldOf(index: number): Promise<void> {
-    if (this.#size > index) return
-    await new Promise<void>(resolve => {
-      const unfollow = this.follow(stored => {
-        if (stored.index < index) return
-        unfollow()
-        resolve()
-      })
-    })
-  }
-
   follow(listener: (stored: Stored) => void): () => void {
     return this.#followers.add(listener)
   }
