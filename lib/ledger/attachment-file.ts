@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { Fault, LedgerError } from '../errors.ts'
 import { attachmentFile } from '../format/layout.ts'
 import type { AttachmentMedium } from './attachment.ts'
-import { makeFolder, syncFolder } from './files.ts'
+import { makeFolder, syncFolder, unreadable } from './files.ts'
 
 /** Made new: an id is never written twice. @throws Fault ERR_LEDGER_UNAVAILABLE: what was to be recorded may not go on, the ledger does */
 export async function createAttachmentFile(directory: string, id: string): Promise<AttachmentMedium> {
@@ -29,13 +29,13 @@ export async function createAttachmentFile(directory: string, id: string): Promi
   }
 }
 
-/** @throws LedgerError ERR_LEDGER_MISSING */
+/** @throws LedgerError ERR_LEDGER_MISSING. Fault ERR_LEDGER_UNAVAILABLE where the system does not let it be read */
 export async function* readAttachmentFile(directory: string, id: string): AsyncGenerator<Uint8Array> {
   if (!/^[0-9a-f-]{36}$/.test(id)) throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment')
   try {
     yield* createReadStream(join(directory, attachmentFile(id))) as AsyncIterable<Uint8Array>
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unreadable(error)
     throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment')
   }
 }

@@ -17,6 +17,7 @@ import type { NoteKey } from './checkpoint.ts'
 import { Coverage } from './coverage.ts'
 import { Disk } from './disk.ts'
 import { Eraser } from './eraser.ts'
+import { readable } from './files.ts'
 import { Followers } from './followers.ts'
 import { type BuiltFrame, GroupCommit } from './group-commit.ts'
 import type {
@@ -320,7 +321,7 @@ export class DirectoryLedger implements Ledger {
         continue
       }
       const n = Math.floor(index / tileWidth)
-      const bundle = await this.#stored.entries(n)
+      const bundle = await readable(() => this.#stored.entries(n))
       for (; index >= n * tileWidth; index -= 1) yield parseEntry(bundle[index % tileWidth]!)
     }
   }
@@ -335,7 +336,7 @@ export class DirectoryLedger implements Ledger {
         continue
       }
       const n = Math.floor(index / tileWidth)
-      const bundle = await this.#stored.entries(n)
+      const bundle = await readable(() => this.#stored.entries(n))
       for (; index < (n + 1) * tileWidth; index += 1) {
         yield { index, entry: parseEntry(bundle[index % tileWidth]!) }
       }
@@ -349,7 +350,7 @@ export class DirectoryLedger implements Ledger {
   async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
     this.#requireDurable(index)
     const { entry, sealed } = this.#recent.get(index) ?? (await this.#read(index))
-    return openDisclosures(this.origin, entry, sealed, slot => this.#vault.key(slot))
+    return openDisclosures(this.origin, entry, sealed, slot => readable(() => this.#vault.key(slot)))
   }
 
   async attach({ slot: name, of }: AttachParts): Promise<AttachmentWriter> {
@@ -375,7 +376,7 @@ export class DirectoryLedger implements Ledger {
     const key = async ({ slot, message }: AttachmentHead) => {
       if (message !== undefined)
         throw new LedgerError('ERR_LEDGER_MISSING', 'the key of the attachment is with its readers')
-      const found = await this.#vault.key(slot)
+      const found = await readable(() => this.#vault.key(slot))
       if (found === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the attachment was erased')
       return found
     }
@@ -502,8 +503,8 @@ export class DirectoryLedger implements Ledger {
 
   async #read(index: number): Promise<{ entry: Entry; sealed: Uint8Array }> {
     const n = Math.floor(index / tileWidth)
-    const bundle = await this.#stored.entries(n)
-    const sealed = await this.#stored.vault(n)
+    const bundle = await readable(() => this.#stored.entries(n))
+    const sealed = await readable(() => this.#stored.vault(n))
     return { entry: parseEntry(bundle[index % tileWidth]!), sealed: sealed[index % tileWidth]! }
   }
 

@@ -1,6 +1,7 @@
 /** Files that are whole or absent: written aside, synced, renamed, and the folder synced (a rename is durable only then). */
 import { constants, promises as fs } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { describe, Fault, isOurs } from '../errors.ts'
 
 export async function syncFolder(path: string): Promise<void> {
   const folder = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY)
@@ -60,6 +61,19 @@ export async function keepFile(root: string, path: string, bytes: Uint8Array | s
   await place(join(root, path), bytes, 'open', `${folder}.tmp`)
   await syncFolder(folder)
 }
+
+/** What the system refuses to read is no word about the ledger: whoever asks is told that it is unavailable. @throws Fault ERR_LEDGER_UNAVAILABLE */
+export async function readable<T>(work: () => Promise<T>): Promise<T> {
+  return work().catch(error => {
+    throw unreadable(error)
+  })
+}
+
+/** @returns the error as it leaves the ledger */
+export const unreadable = (error: unknown): unknown =>
+  isOurs(error)
+    ? error
+    : new Fault('ERR_LEDGER_UNAVAILABLE', `a file of the ledger cannot be read: ${describe(error)}`, {}, error)
 
 /** @returns the file's bytes, or undefined where there is none */
 export async function readIfThere(path: string): Promise<Buffer | undefined> {
