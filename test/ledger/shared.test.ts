@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
 import { encodeJson, encodeMessage } from '../../lib/ledger/shared/frames.ts'
+import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
 import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
 import {
   allEntries,
@@ -35,7 +36,14 @@ async function raw(directory: string): Promise<Socket> {
 }
 
 const hello = (options: SharedOptions, writer: string) => ({
-  ...{ version: 1, origin: options.origin, writer, software: 'x', placement: 'embedded', heartbeatMs: 60_000 },
+  ...{
+    version: protocolVersion,
+    origin: options.origin,
+    writer,
+    software: 'x',
+    placement: 'embedded',
+    heartbeatMs: 60_000,
+  },
 })
 
 describe('a shared ledger', () => {
