@@ -40,7 +40,7 @@ export const allowedSkewMs = 5_000
 export class Continuity {
   readonly findings = new Findings<Finding>()
   readonly gaps: Gap[] = []
-  readonly #writers = new Map<string, Writer>()
+  readonly #writers = new Map<string, { -readonly [K in keyof Writer]: Writer[K] }>()
   #latest = ''
   #latestAt = Number.NEGATIVE_INFINITY
   readonly #now: number | undefined
@@ -99,13 +99,13 @@ export class Continuity {
       const what = `entry ${index} is of one writer more than the ${mostWriters} whose counters are followed`
       this.findings.add({ code: 'SEQUENCE_GAP', what, index })
     } else {
-      this.#writers.set(entry.writer, {
-        seq: Math.max(entry.seq, writer?.seq ?? 0),
-        time: entry.time,
-        at,
-        interval: promises ? promisedBy(entry) : writer?.interval,
-        stopped: entry.kind === 'stopped',
-      })
+      const last = writer ?? { seq: 0, time: '', at: 0, interval: undefined, stopped: false }
+      if (writer === undefined) this.#writers.set(entry.writer, last)
+      last.seq = Math.max(entry.seq, last.seq)
+      last.time = entry.time
+      last.at = at
+      if (promises) last.interval = promisedBy(entry)
+      last.stopped = entry.kind === 'stopped'
     }
     this.#advance(entry.time, at)
   }

@@ -206,6 +206,15 @@ export class LedgerFiles {
     return this.#tiled(width => hashTile(level, n, width), size, level, n, tileWidth * 32)
   }
 
+  /** As `entries`, without waiting; undefined where that does not go: at an address, or where the file is not there as it should be. */
+  entriesNow(n: number, size: number): FoundFile | undefined {
+    return this.#now(entryBundle(n, tileFill(size, 0, n)), mostBundle)
+  }
+
+  hashesNow(level: number, n: number, size: number): FoundFile | undefined {
+    return this.#now(hashTile(level, n, tileFill(size, level, n)), tileWidth * 32)
+  }
+
   vault(n: number, size: number): Promise<FoundFile> {
     return this.#tiled(width => vaultBundle(n, width), size, 0, n, mostVault)
   }
@@ -243,6 +252,11 @@ export class LedgerFiles {
     return tileReader(size, async (level, n, width) =>
       (await this.hashes(level, n, size)).bytes.subarray(0, width * 32),
     )
+  }
+
+  #now(file: string, most: number): FoundFile | undefined {
+    const bytes = this.#opened?.readNow(file, most)
+    return bytes === undefined ? undefined : { file, bytes }
   }
 
   // tlog-tiles, "Partial Tiles": a client that misses a partial tile may read the full one; a live log replaces them.

@@ -9,10 +9,40 @@ import { Findings } from './findings.ts'
 /** How many ids are remembered at the least, and how many doubts are kept. */
 const bounds = { remembered: 65_536, doubtful: 65_536 }
 
+/** Ids as they come: in order mostly, so that few need more than a place at the end. */
+class Run {
+  readonly #ascending: string[] = []
+  readonly #late = new Set<string>()
+
+  get size(): number {
+    return this.#ascending.length + this.#late.size
+  }
+
+  get greatest(): string {
+    return this.#ascending.at(-1) ?? ''
+  }
+
+  has(id: string): boolean {
+    const ids = this.#ascending
+    let [from, end] = [0, ids.length]
+    while (from < end) {
+      const middle = (from + end) >>> 1
+      if (ids[middle]! < id) from = middle + 1
+      else end = middle
+    }
+    return ids[from] === id || this.#late.has(id)
+  }
+
+  add(id: string): void {
+    if (id > this.greatest) this.#ascending.push(id)
+    else if (!this.has(id)) this.#late.add(id)
+  }
+}
+
 /** The last ids that were added, at least so many of them as are to be remembered. */
 class Recent {
-  #newer = new Set<string>()
-  #older = new Set<string>()
+  #newer = new Run()
+  #older = new Run()
   /** The greatest id that was forgotten: text order is the order of time. */
   #forgotten: string
   #greatest: string
@@ -41,9 +71,10 @@ class Recent {
     this.#newer.add(id)
     if (id > this.#greatest) this.#greatest = id
     if (this.#newer.size < this.#most) return
-    for (const old of this.#older) if (old > this.#forgotten) this.#forgotten = old
+    const { greatest } = this.#older
+    if (greatest > this.#forgotten) this.#forgotten = greatest
     this.#older = this.#newer
-    this.#newer = new Set()
+    this.#newer = new Run()
   }
 
   get greatest(): string {

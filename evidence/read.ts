@@ -3,9 +3,9 @@
  * longer, every failure a typed error that names the file.
  */
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
 import { type FileHandle, open, opendir, realpath } from 'node:fs/promises'
-import { join, sep } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import { LedgerError } from '../lib/errors.ts'
 
 export interface Digest {
@@ -26,6 +26,8 @@ export interface DirectoryReader {
   read(path: string, most: number): Promise<Buffer>
   /** As `read`, but undefined where there is no such file. */
   readIfThere(path: string, most: number): Promise<Buffer | undefined>
+  /** As `read`, without waiting, at a fraction of its cost; undefined wherever `read` would do anything but give bytes. */
+  readNow(path: string, most: number): Buffer | undefined
   /** Length of a file; undefined where there is none. @throws LedgerError ERR_LEDGER_CORRUPT */
   size(path: string): Promise<number | undefined>
   /** A file's bytes, a piece at a time: each is read only once the one before it has been taken. @throws as `read` */
@@ -53,6 +55,7 @@ export async function openDirectory(directory: string): Promise<DirectoryReader>
     root,
     read: async (path, most) => (await readInside(root, path, most)) ?? missing(path),
     readIfThere: (path, most) => readInside(root, path, most),
+    readNow: inFolders(root),
     size: path => withFile(root, path, Number.MAX_SAFE_INTEGER, async (_, size) => size),
     pieces: path => piecesInside(root, path),
     from: (path, at, most) => pieceInside(root, path, at, most),
@@ -81,6 +84,9 @@ async function inside(root: string, path: string): Promise<string | undefined> {
   throw corrupt(path, 'leads out of the directory')
 }
 
+// Not blocking, so that a named pipe put in a file's place cannot hold the reader.
+const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
 /** @returns what `use` does with the open file and its length; undefined where there is no such file */
 async function withFile<T>(
   root: string,
@@ -92,8 +98,7 @@ async function withFile<T>(
   if (real === undefined) return undefined
   let file: FileHandle
   try {
-    // Not blocking, so that a named pipe put in a file's place cannot hold the reader.
-    file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    file = await open(real, flags)
   } catch (error) {
     if (isAbsent(error)) return undefined
     throw corrupt(path, 'cannot be opened', error)
@@ -122,6 +127,39 @@ const readInside = (root: string, path: string, most: number) =>
     }
     return bytes.subarray(0, at)
   })
+
+/** Folders of which it is remembered that they are inside; a ledger is read folder by folder. */
+const mostFolders = 16
+
+/** Each folder is resolved once and not for each of its files; these may be no links then, not even to what lies inside. */
+function inFolders(root: string): DirectoryReader['readNow'] {
+  const folders = new Map<string, string>()
+  const folderOf = (path: string): string => {
+    const folder = dirname(path)
+    const known = folders.get(folder)
+    if (known !== undefined) return known
+    const real = realpathSync.native(join(root, folder))
+    if (real !== root && !real.startsWith(root + sep)) throw corrupt(path, 'leads out of the directory')
+    if (folders.size === mostFolders) folders.delete(folders.keys().next().value!)
+    folders.set(folder, real)
+    return real
+  }
+  return (path, most) => {
+    let file: number | undefined
+    try {
+      file = openSync(`${folderOf(path)}${sep}${basename(path)}`, flags)
+      const stat = fstatSync(file)
+      if (!stat.isFile() || stat.size > most) return undefined
+      const bytes = Buffer.allocUnsafeSlow(stat.size)
+      return readSync(file, bytes, 0, stat.size, 0) === stat.size ? bytes : undefined
+    } catch {
+      // What is wrong is told by who reads it at leisure.
+      return undefined
+    } finally {
+      if (file !== undefined) closeSync(file)
+    }
+  }
+}
 
 const pieceBytes = 1024 * 1024
 

@@ -2,12 +2,14 @@
  * What a ledger's bundles and leaf tiles hold, a bundle at a time: leaves hashed and compared with the tile, entries checked and summed up.
  * Says nothing that the bundle alone cannot tell, so that bundles can be examined in any order, and by several threads.
  */
+import { setImmediate } from 'node:timers/promises'
 import { isOurs } from '../lib/errors.ts'
-import { type EntrySummary, type Kind, kindNames, summarise } from '../lib/format/entry.ts'
+import type { Kind } from '../lib/format/entry.ts'
 import { entryBundle, hashTile, tileFill, tileWidth } from '../lib/format/layout.ts'
-import { leafHash, nodeHash, sameHash } from '../lib/format/merkle.ts'
+import { sameHash, subtreeHash, writeLeafHash } from '../lib/format/merkle.ts'
 import { type Finding, unreadable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
+import { type Summaries, Summing, summariesIn } from './summaries.ts'
 
 /** What is asked about the bundles `from` to `to` (exclusive). Plain data: it goes to threads. */
 export interface Task {
@@ -41,21 +43,6 @@ export interface Stored {
   readonly bytes: ReadonlyMap<number, Uint8Array>
 }
 
-/** Summaries in columns: as objects they would take longer to hand over than to make. */
-interface Summaries {
-  readonly places: Uint8Array
-  readonly kinds: Uint8Array
-  readonly seqs: Float64Array
-  /** NaN where there is none. */
-  readonly intervals: Float64Array
-  /** 36 and 24 characters each; exchanges as ids, blank where there is none. */
-  readonly ids: string
-  readonly times: string
-  readonly exchanges: string
-  readonly writers: readonly string[]
-  readonly verdicts: readonly (string | undefined)[]
-}
-
 /** What happens with every operation: of these a summary tells enough. Every other kind is handed over whole, whatever comes to be. */
 const frequent: ReadonlySet<Kind> = new Set<Kind>([
   ...(['decision', 'outcome', 'settled', 'heartbeat', 'attachment', 'event', 'events-lost'] as const),
@@ -65,12 +52,13 @@ const frequent: ReadonlySet<Kind> = new Set<Kind>([
 const approvalMember = Buffer.from('"approval":"')
 
 /** Approvals are used once: that one was is known from the decision alone. In a string its quotes would be escaped. */
-const usesApproval = ({ kind }: EntrySummary, entry: Uint8Array): boolean =>
-  kind === 'decision' && Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).includes(approvalMember)
+const usesApproval = (kind: Kind, entry: Buffer): boolean => kind === 'decision' && entry.includes(approvalMember)
 
 const readAhead = 8
+/** After so many bundles whoever else has something to do is let to it. */
+const breath = 16
 
-/** In order. Reads some bundles ahead. */
+/** In order. Of a directory each is read when it is come to, which costs a fraction of reading ahead; at an address some are asked for ahead. */
 export async function* storedIn(files: LedgerFiles, task: Task): AsyncGenerator<Stored> {
   const { from, to, size } = task
   const ahead: Promise<readonly [Read, Read]>[] = []
@@ -83,8 +71,13 @@ export async function* storedIn(files: LedgerFiles, task: Task): AsyncGenerator<
     next += 1
   }
   for (let n = from; n < to; n += 1) {
-    while (next < Math.min(to, n + readAhead)) begin()
-    const [bundle, tile] = await ahead.shift()!
+    const now = ahead.length === 0 ? readNow(files, n, size) : undefined
+    if (now === undefined) {
+      next = Math.max(next, n)
+      while (next < Math.min(to, n + (files.directory === undefined ? readAhead : 1))) begin()
+    }
+    const [bundle, tile] = now ?? (await ahead.shift()!)
+    if (n % breath === 0) await setImmediate()
     yield examine(n, bundle, tile, task)
   }
 }
@@ -97,98 +90,51 @@ interface Read {
 
 function examine(n: number, bundle: Read, tile: Read, { size, leaves: wanted, bytes: kept }: Task): Stored {
   const fill = tileFill(size, 0, n)
-  const { entries, finding } = cutOut(n, bundle, fill)
+  const { ends, finding } = cutOut(n, bundle, fill)
   const { hashes, finding: wrong } = hashesIn(tile, 0, n, fill)
-  const leaves = Buffer.alloc(entries.length * 32)
+  const leaves = Buffer.alloc(ends.length * 32)
   const malformed: Finding[] = []
-  const summed: { place: number; summary: EntrySummary }[] = []
+  const summing = new Summing(ends.length)
   const bytes = new Map<number, Uint8Array>()
-  for (const [place, entry] of entries.entries()) {
-    leaves.set(leafHash(entry), place * 32)
+  let from = 0
+  for (let place = 0; place < ends.length; place += 1) {
+    const end = ends[place]!
+    from += lengthBytes
+    writeLeafHash(leaves, place * 32, bundle.bytes, from, end)
     try {
-      const summary = summarise(entry)
-      summed.push({ place, summary })
+      const kind = summing.add(place, bundle.bytes, from, end)
       // A copy: a view would hold, and hand over, all that it is a part of.
-      if (kept === 'all' || !frequent.has(summary.kind) || usesApproval(summary, entry)) {
-        bytes.set(place, Uint8Array.from(entry))
-      }
+      const entry = bundle.bytes.subarray(from, end)
+      if (kept === 'all' || !frequent.has(kind) || usesApproval(kind, entry)) bytes.set(place, Uint8Array.from(entry))
     } catch (error) {
       if (!isOurs(error)) throw error
       const index = n * tileWidth + place
       malformed.push({ code: 'ENTRY_MALFORMED', what: `entry ${index}: ${error.message}`, index, file: bundle.file })
     }
+    from = end
   }
-  const agree = entries.length === tileWidth && sameHash(leaves, hashes)
+  const agree = ends.length === tileWidth && sameHash(leaves, hashes)
   const told = !agree || wanted.has(n)
   return {
     n,
     file: bundle.file,
     tile: tile.file,
-    entries: entries.length,
+    entries: ends.length,
     hashes: hashes.length / 32,
     findings: [finding, wrong].filter(one => one !== undefined),
     malformed,
-    subtree: agree ? Uint8Array.from(rootOf(leaves)) : undefined,
+    subtree: agree ? subtreeHash(leaves) : undefined,
     leaves: told ? leaves : nothing,
     stored: told ? Uint8Array.from(hashes) : nothing,
-    summaries: columns(summed),
+    summaries: summing.summaries,
     bytes,
   }
 }
 
 const nothing = new Uint8Array()
 
-/** Over a power of two of leaves, 32 bytes each. */
-function rootOf(leaves: Buffer): Uint8Array {
-  const row = Buffer.from(leaves)
-  for (let count = row.length / 64; count >= 1; count /= 2) {
-    for (let i = 0; i < count; i += 1) {
-      row.set(nodeHash(row.subarray(i * 64, i * 64 + 32), row.subarray(i * 64 + 32, i * 64 + 64)), i * 32)
-    }
-  }
-  return row.subarray(0, 32)
-}
-
-const numberOf = new Map(kindNames.map((kind, i) => [kind, i]))
-const blank = ' '.repeat(36)
-
-function columns(summed: readonly { place: number; summary: EntrySummary }[]): Summaries {
-  const of = <T>(take: (summary: EntrySummary) => T): T[] => summed.map(({ summary }) => take(summary))
-  return {
-    places: Uint8Array.from(summed, ({ place }) => place),
-    kinds: Uint8Array.from(of(({ kind }) => numberOf.get(kind)!)),
-    seqs: Float64Array.from(of(({ seq }) => seq)),
-    intervals: Float64Array.from(of(({ interval }) => interval ?? Number.NaN)),
-    ids: of(({ id }) => id).join(''),
-    times: of(({ time }) => time).join(''),
-    exchanges: of(({ exchange }) => exchange ?? blank).join(''),
-    writers: of(({ writer }) => writer),
-    verdicts: of(({ verdict }) => verdict),
-  }
-}
-
 /** The well-formed entries of a bundle, in order. */
-export function* summariesOf({
-  n,
-  summaries,
-}: Stored): Generator<{ index: number; place: number; summary: EntrySummary }> {
-  const { places, kinds, seqs, intervals, ids, times, exchanges, writers, verdicts } = summaries
-  for (const [i, place] of places.entries()) {
-    const exchange = exchanges.slice(i * 36, i * 36 + 36)
-    const interval = intervals[i]!
-    const summary = {
-      kind: kindNames[kinds[i]!]!,
-      id: ids.slice(i * 36, i * 36 + 36),
-      time: times.slice(i * 24, i * 24 + 24),
-      writer: writers[i]!,
-      seq: seqs[i]!,
-      exchange: exchange === blank ? undefined : exchange,
-      interval: Number.isNaN(interval) ? undefined : interval,
-      verdict: verdicts[i],
-    }
-    yield { index: n * tileWidth + place, place, summary }
-  }
-}
+export const summariesOf = ({ n, summaries }: Stored) => summariesIn(summaries, n * tileWidth)
 
 /** A tile's hashes, one behind the other; fewer where the file is cut short or cannot be read, which the finding says. */
 export async function readHashes(files: LedgerFiles, level: number, n: number, size: number) {
@@ -209,14 +155,15 @@ function hashesIn({ file, bytes, finding }: Read, level: number, n: number, fill
 }
 
 function cutOut(n: number, { file, bytes, finding }: Read, fill: number) {
-  const { entries, rest } = cut(bytes, fill)
-  if (finding !== undefined || (entries.length === fill && !(file === entryBundle(n, fill) && rest > 0))) {
-    return { entries, finding }
+  const ends = endsIn(bytes, fill)
+  const rest = bytes.length - (ends.at(-1) ?? 0)
+  if (finding !== undefined || (ends.length === fill && !(file === entryBundle(n, fill) && rest > 0))) {
+    return { ends, finding }
   }
-  const index = n * tileWidth + entries.length
-  const what = entries.length < fill ? `a bundle is cut short at entry ${index}` : `${rest} bytes too many in a bundle`
-  const [expected, actual] = [`${fill} entries`, `${entries.length} entries`]
-  return { entries, finding: { code: 'ENTRY_ALTERED', what, index, expected, actual, file } as Finding }
+  const index = n * tileWidth + ends.length
+  const what = ends.length < fill ? `a bundle is cut short at entry ${index}` : `${rest} bytes too many in a bundle`
+  const [expected, actual] = [`${fill} entries`, `${ends.length} entries`]
+  return { ends, finding: { code: 'ENTRY_ALTERED', what, index, expected, actual, file } as Finding }
 }
 
 const readTile = (files: LedgerFiles, level: number, n: number, size: number) =>
@@ -233,15 +180,36 @@ async function tryRead(read: () => Promise<{ file: string; bytes: Buffer }>, exp
   }
 }
 
-/** As lib/format's decodeBundle, but keeps what comes before a fault, so that the fault can be placed. */
-export function cut(bytes: Buffer, count: number): { entries: Uint8Array[]; rest: number } {
-  const entries: Uint8Array[] = []
+/** @returns undefined where that is to be read as whatever may be missing or wrong is */
+function readNow(files: LedgerFiles, n: number, size: number): readonly [Read, Read] | undefined {
+  const bundle = files.entriesNow(n, size)
+  const tile = bundle === undefined ? undefined : files.hashesNow(0, n, size)
+  if (bundle === undefined || tile === undefined) return undefined
+  return [
+    { ...bundle, finding: undefined },
+    { ...tile, finding: undefined },
+  ]
+}
+
+/** Each entry stands behind its length. */
+const lengthBytes = 2
+
+/** Where each entry ends, up to `count` of them, or to a fault. */
+function endsIn(bytes: Buffer, count: number): number[] {
+  const ends: number[] = []
   let at = 0
-  while (entries.length < count && at + 2 <= bytes.length) {
-    const end = at + 2 + bytes.readUInt16BE(at)
+  while (ends.length < count && at + lengthBytes <= bytes.length) {
+    const end = at + lengthBytes + bytes.readUInt16BE(at)
     if (end > bytes.length) break
-    entries.push(bytes.subarray(at + 2, end))
+    ends.push(end)
     at = end
   }
-  return { entries, rest: bytes.length - at }
+  return ends
+}
+
+/** As lib/format's decodeBundle, but keeps what comes before a fault, so that the fault can be placed. */
+export function cut(bytes: Buffer, count: number): { entries: Uint8Array[]; rest: number } {
+  const ends = endsIn(bytes, count)
+  const entries = ends.map((end, i) => bytes.subarray((ends[i - 1] ?? 0) + lengthBytes, end))
+  return { entries, rest: bytes.length - (ends.at(-1) ?? 0) }
 }

@@ -181,10 +181,19 @@ const shapes = new Map<string, ReturnType<typeof shapeOf>>(kindNames.map(kind =>
 
 /** What a reader of many entries wants of each: where they begin in the bytes is found while the bytes are checked. */
 const wanted = ['v', 'id', 'time', 'writer', 'seq', 'sd', 'exchange', 'interval', 'verdict'] as const
-const place = Object.fromEntries(wanted.map((name, i) => [name, i])) as Readonly<
+/** By which number a member stands among the places that are found. */
+export const place = Object.fromEntries(wanted.map((name, i) => [name, i])) as Readonly<
   Record<(typeof wanted)[number], number>
 >
-const patterns = new Map<string, Written>(kindNames.map(kind => [kind, writtenAs(shapeOf(kind), wanted)]))
+
+interface Pattern {
+  readonly kind: Kind
+  readonly written: Written
+}
+
+const patterns = new Map<string, Pattern>(
+  kindNames.map(kind => [kind, { kind, written: writtenAs(shapeOf(kind), wanted) }]),
+)
 
 /** @returns the entry's canonical bytes. @throws LedgerError ERR_ENTRY_MALFORMED: another kind, version, member or size */
 export const encodeEntry = (entry: Entry): Buffer => composeEntry(entry).bytes
@@ -204,7 +213,7 @@ export function composeEntry(entry: Entry): { readonly entry: Entry; readonly by
 /** Reads stored bytes strictly. @throws LedgerError ERR_ENTRY_MALFORMED */
 export function parseEntry(bytes: Uint8Array): Entry {
   const view = viewOf(bytes)
-  const kind = writtenKind(view)
+  const kind = locate(view, 0, view.length, places)
   const value = kind === undefined ? lookedAtClosely(bytes) : (JSON.parse(view.toString('latin1')) as Json)
   if (kind === undefined) requireSorted((value as { sd?: readonly string[] }).sd)
   return Object.freeze(value) as unknown as Entry
@@ -225,7 +234,7 @@ export interface EntrySummary {
 /** As strict as `parseEntry`, at a fraction of its cost. @throws LedgerError ERR_ENTRY_MALFORMED */
 export function summarise(bytes: Uint8Array): EntrySummary {
   const view = viewOf(bytes)
-  const kind = writtenKind(view)
+  const kind = locate(view, 0, view.length, places)
   if (kind === undefined) return parseEntry(bytes)
   const exchange = places[place.exchange]!
   const interval = places[place.interval]!
@@ -244,27 +253,47 @@ export function summarise(bytes: Uint8Array): EntrySummary {
 
 const viewOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
+/** Places of the members that are wanted, of one entry at a time. */
+export const newPlaces = (): Int32Array => new Int32Array(wanted.length)
 // Synchronous, so one of them serves every call.
-const places = new Int32Array(wanted.length)
+const places = newPlaces()
 const kindMember = Buffer.from('"kind":"')
 
-/** The kind of what is as entries are written, and so right in every respect; anything else is undefined, without a word of why. */
-function writtenKind(view: Buffer): Kind | undefined {
+/** The last kinds that were met: the next one is mostly of these, and one that is not is seen to be none within some bytes. */
+const likely: Pattern[] = []
+const mostLikely = 3
+
+/**
+ * The kind of what is as entries are written, and so right in every respect; anything else is undefined, without a word of why.
+ * @param found where the value of each member begins that `place` numbers; -1 where it is absent
+ */
+export function locate(view: Buffer, from: number, end: number, found: Int32Array): Kind | undefined {
+  for (const pattern of likely) {
+    if (pattern.written(view, found, from, end)) return isSound(view, pattern.kind, found) ? pattern.kind : undefined
+  }
   // In a string its quotes would be escaped: where the bytes are JSON this is the member, and else no pattern matches.
-  const at = view.indexOf(kindMember) + kindMember.length
-  const kind = view.toString('latin1', at, view.indexOf(0x22, at))
-  if (patterns.get(kind)?.(view, places) !== true || !sortedAt(view, places[place.sd]!)) return undefined
-  return countAt(view, places[place.v]!) === versionOf(kind) ? (kind as Kind) : undefined
+  const bytes = view.subarray(from, end)
+  const at = bytes.indexOf(kindMember) + kindMember.length
+  const pattern = patterns.get(bytes.toString('latin1', at, bytes.indexOf(0x22, at)))
+  if (pattern === undefined || likely.includes(pattern)) return undefined
+  if (!pattern.written(view, found, from, end) || !isSound(view, pattern.kind, found)) return undefined
+  likely.unshift(pattern)
+  likely.length = Math.min(likely.length, mostLikely)
+  return pattern.kind
 }
 
-function wordAt(view: Buffer, at: number): string {
+/** What a pattern does not tell. */
+const isSound = (view: Buffer, kind: Kind, found: Int32Array): boolean =>
+  sortedAt(view, found[place.sd]!) && countAt(view, found[place.v]!) === versionOf(kind)
+
+export function wordAt(view: Buffer, at: number): string {
   let end = at + 1
   while (view[end] !== 0x22) end += view[end] === 0x5c ? 2 : 1
   const word = view.toString('latin1', at + 1, end)
   return word.includes('\\') ? (JSON.parse(`"${word}"`) as string) : word
 }
 
-function countAt(view: Buffer, at: number): number {
+export function countAt(view: Buffer, at: number): number {
   let count = 0
   for (let i = at; view[i]! >= 0x30 && view[i]! <= 0x39; i += 1) count = count * 10 + view[i]! - 0x30
   return count
@@ -275,7 +304,9 @@ function sortedAt(view: Buffer, at: number): boolean {
   if (at < 0) return true
   const step = 46
   for (let next = at + 2 + step; view[next - 2] === 0x2c; next += step) {
-    if (view.compare(view, next - step, next - step + 43, next, next + 43) <= 0) return false
+    let i = 0
+    while (i < 43 && view[next - step + i] === view[next + i]) i += 1
+    if (i === 43 || view[next - step + i]! > view[next + i]!) return false
   }
   return true
 }

@@ -5,19 +5,25 @@
  */
 import { type Field, isOptional, type Shape, type scalars } from './shape.ts'
 
-/** @returns whether all the bytes are the text of a value. `places`: where the value of each wanted member begins; -1 where it is absent. */
-export type Written = (bytes: Uint8Array, places?: Int32Array) => boolean
+/**
+ * @param from, end which of the bytes; default: all of them
+ * @returns whether these are the text of a value. `places`: where the value of each wanted member begins; -1 where it is absent.
+ */
+export type Written = (bytes: Uint8Array, places?: Int32Array, from?: number, end?: number) => boolean
 
-/** @returns the index behind what matches at `at`; -1 where nothing does. Reading past the end gives undefined, which matches nothing. */
+/**
+ * @returns the index behind what matches at `at`; -1 where nothing does. What lies behind the end may be looked at, and matches nothing:
+ * there is nothing, or a match that runs on into it is longer than it may be.
+ */
 type Matcher = (bytes: Uint8Array, at: number, places: Int32Array) => number
 
 /** Matches only what is the canonical text of a value of the shape: of printable ASCII, so that its bytes are its characters. */
 export function writtenAs(shape: Shape, wanted: readonly string[] = []): Written {
   const match = matcher(shape, wanted)
   const unasked = new Int32Array(wanted.length)
-  return (bytes, places = unasked) => {
+  return (bytes, places = unasked, from = 0, end = bytes.length) => {
     places.fill(-1)
-    return match(bytes, 0, places) === bytes.length
+    return match(bytes, from, places) === end
   }
 }
 

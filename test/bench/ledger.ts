@@ -1,6 +1,9 @@
-/** How fast the directory ledger appends, against raw synced writes to the same kind of file on the same disk, in one run. */
+/**
+ * What a ledger in a directory costs: appending, against raw synced writes to the same kind of file on the same disk; bytes written and kept;
+ * opening it again; and verifying it (verify.ts). All in one run.
+ */
 import { generateKeyPairSync, hash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeFrame } from '../../lib/format/frame.ts'
@@ -10,39 +13,97 @@ import type { Draft, Ledger } from '../../lib/ledger/ledger.ts'
 import { Segment } from '../../lib/ledger/segment.ts'
 import { quantile, row } from './measure.ts'
 import type { Row } from './row.ts'
+import * as verify from './verify.ts'
 
 const singles = 1500
 const concurrent = 64
 const burst = 40_000
 
-export async function suite(): Promise<Row[]> {
+export async function suite(): Promise<readonly Row[]> {
   const directory = mkdtempSync(join(tmpdir(), 'counterfoil-bench-'))
   try {
-    const ledger = await openDirectoryLedger({
-      directory: join(directory, 'ledger'),
-      origin: 'bench.example/ledger',
-      writer: 'bench',
-      noteKey: generateKeyPairSync('ed25519').privateKey,
-      wrappingKey: new Uint8Array(32),
-      software: 'counterfoil/bench',
-      placement: 'embedded',
-      create: true,
-    })
-    const raw = await Segment.open(join(directory, 'raw'), 0)
-    const frame = await frameOf(ledger, join(directory, 'ledger'))
-    await ledger.append([draft(0)])
-    // Once unmeasured: a process that serves has its code compiled.
-    await saturated(ledger)
-    const many = await saturated(ledger)
-    const single = await interleaved(ledger, raw, frame)
-    const after = await rawSyncs(raw, frame)
-    await raw.close()
-    await ledger.close()
-    return rows(single, many, [...single.raw, ...after])
+    return [...(await appending(directory)), ...(await keeping(directory)), ...(await verify.suite())]
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
 }
+
+const noteKey = generateKeyPairSync('ed25519').privateKey
+
+const open = (directory: string): Promise<Ledger> =>
+  openDirectoryLedger({
+    directory,
+    origin: 'bench.example/ledger',
+    writer: 'bench',
+    noteKey,
+    wrappingKey: new Uint8Array(32),
+    software: 'counterfoil/bench',
+    placement: 'embedded',
+    create: true,
+  })
+
+async function appending(directory: string): Promise<Row[]> {
+  const ledger = await open(join(directory, 'ledger'))
+  const raw = await Segment.open(join(directory, 'raw'), 0)
+  const frame = await frameOf(ledger, join(directory, 'ledger'))
+  await ledger.append([draft(0)])
+  // Once unmeasured: a process that serves has its code compiled.
+  await saturated(ledger)
+  const many = await saturated(ledger)
+  const single = await interleaved(ledger, raw, frame)
+  const after = await rawSyncs(raw, frame)
+  await raw.close()
+  await ledger.close()
+  return rows(single, many, [...single.raw, ...after])
+}
+
+/** Bytes that go to disk for a ledger and stay there, from its opening to its end; and how long it takes to open it again. */
+async function keeping(directory: string): Promise<Row[]> {
+  const [kept, killed] = [join(directory, 'kept'), join(directory, 'killed')]
+  const before = written()
+  let ledger = await open(kept)
+  let payload = 0
+  ledger.follow(({ entry }) => {
+    payload += JSON.stringify(entry).length
+  })
+  await saturated(ledger)
+  const meanwhile = written()
+  // As a kill would leave it.
+  cpSync(kept, killed, { recursive: true })
+  const copied = written() - meanwhile
+  await ledger.close()
+  const bytes = { what: 'bytes of entries', value: payload / burst }
+  const figure = { suite: 'ledger', unit: 'B/entry', against: bytes }
+  const rows = [
+    row({ ...figure, name: 'G8 written', value: (written() - before - copied) / burst }, { most: 2.2 }),
+    row({ ...figure, name: 'G8 kept', value: sizeOf(kept) / burst }, { most: 1.08 }),
+  ]
+  for (const [name, where] of [
+    ['closed', kept],
+    ['killed, nothing sealed', killed],
+  ] as const) {
+    const value = await timed(async () => {
+      ledger = await open(where)
+    })
+    await ledger.close()
+    const against = { what: 'what is allowed', value: 300 }
+    rows.push(
+      row(
+        { suite: 'ledger', unit: 'ms', name: `G9 opened again at ${burst} entries, ${name}`, value, against },
+        { most: 1 },
+      ),
+    )
+  }
+  return rows
+}
+
+/** proc(5): bytes that this process has handed to write(2). */
+const written = (): number => Number(/^wchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))![1])
+
+const sizeOf = (folder: string): number =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map(name => statSync(join(folder, name)))
+    .reduce((sum, stat) => sum + (stat.isFile() ? stat.size : 0), 0)
 
 const draft = (i: number): Draft => ({
   kind: 'decision',
