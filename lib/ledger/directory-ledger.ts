@@ -385,7 +385,7 @@ export class DirectoryLedger implements Ledger {
 
   async erase(erasure: Erasure): Promise<readonly Stored[]> {
     this.#requireOpen()
-    return this.#eraser.erase(erasure)
+    return readable(() => this.#eraser.erase(erasure))
   }
 
   follow(listener: (stored: Stored) => void): () => void {

@@ -30,7 +30,7 @@ export interface Ledger {
    * @throws Fault ERR_LEDGER_UNAVAILABLE after any write error: nothing more is accepted until it is opened again
    */
   append(drafts: readonly Draft[], options?: AppendOptions): Promise<readonly Stored[]>
-  /** Durable entries from an index on, in order. */
+  /** Durable entries from an index on, in order. @throws Fault ERR_LEDGER_UNAVAILABLE where they cannot be read: as all that reads */
   entries(from?: number): AsyncIterable<Stored>
   /**
    * The entries that what is known now rests on, in order: folded from them alone, grants, approvals, principals and the policy in force

@@ -1,5 +1,5 @@
 /** What injected faults and a look for more of their kind have found, each shown again without any injection. */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { verifyLedger } from '../../evidence/verify.ts'
@@ -139,5 +139,54 @@ describe('a seal whose writer was killed while it kept it', () => {
     await ledger.close()
     const { directory } = options
     expect((await verifyLedger({ directory, fingerprint: key.fingerprint })).verdict).toBe('OK')
+  })
+})
+
+describe('what cannot be read back', () => {
+  it('is said so with a type, by whoever asks for it, and harms nothing', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    const attachment = await ledger.attach({ slot: 'session:1' })
+    await attachment.write(Buffer.from('recorded'))
+    await attachment.close()
+    await ledger.append([
+      { kind: 'principal', subject: 'customer'.padEnd(22, '-'), type: 'person', disclose: { name: 'x' } },
+    ])
+    await ledger.append(Array.from({ length: 300 }, () => settled()))
+    await ledger.publish()
+    const about = { by: 'officer'.padEnd(22, '-'), approvers: ['counsel'.padEnd(22, '-')], basis: 'asked in writing' }
+    const erasure = { scope: 'principal', of: 'customer'.padEnd(22, '-'), ground: 'art-17', ...about } as const
+    const readers: Record<string, () => Promise<unknown>> = {
+      entries: async () => {
+        for await (const { index } of ledger.entries()) if (index === 2) return index
+        return undefined
+      },
+      disclosures: () => ledger.disclosures(2),
+      erase: () => ledger.erase!(erasure),
+      attachment: async () => {
+        let bytes = 0
+        for await (const part of ledger.attachment(attachment.id)) bytes += part.length
+        return bytes
+      },
+    }
+    const { directory } = options
+    const lies = (path: string) => join(directory, path)
+    const folders = ['tile/entries/000', `vault/attachments/${attachment.id.slice(-2)}/${attachment.id}`]
+    for (const path of folders) {
+      renameSync(lies(path), `${directory}.aside`)
+      mkdirSync(lies(path))
+      for (const [name, read] of Object.entries(readers)) {
+        if ((name === 'attachment') !== path.startsWith('vault')) continue
+        await expect(read(), name).rejects.toMatchObject(unavailable)
+      }
+      rmdirSync(lies(path))
+      renameSync(`${directory}.aside`, lies(path))
+    }
+    expect(await readers.entries!()).toBe(2)
+    expect(await readers.disclosures!()).toEqual({ name: 'x' })
+    expect(await readers.attachment!()).toBe(8)
+    await readers.erase!()
+    expect(await readers.disclosures!()).toEqual({})
+    await ledger.close()
   })
 })
