@@ -1,81 +1,15 @@
 /** OpenSSL as a timestamping authority, made on the fly: it answers our requests, we verify its answers, and it verifies what we keep. */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, onTestFinished } from 'vitest'
+import { describe, expect } from 'vitest'
 import { acceptTimestamp, requestFor, stampBy } from '../../lib/anchors/obtain.ts'
-import { isTrusted, readAuthorities, readTimestamp } from '../../lib/format/timestamp.ts'
-import { listenOn } from '../../lib/listening.ts'
+import { isTrusted, readTimestamp } from '../../lib/format/timestamp.ts'
 import { anchoredLedger, cosigned, publish } from '../support/anchored-ledger.ts'
+import { authorities, authority, serveAuthority } from '../support/authority.ts'
 import { interop } from '../support/interop.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'counterfoil-tsa-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
 const refused = expect.objectContaining({ code: 'ERR_CHECKPOINT_SIGNATURE' })
-
-interface Authority {
-  readonly ca: string
-  answer(request: Buffer): Buffer
-}
-
-const made = new Map<string, Authority>()
-
-/** @param usage of the extension extendedKeyUsage. @param key as `openssl req -newkey` names it */
-function authority(openssl: string, name: string, usage = 'critical,timeStamping', key = 'ec:params'): Authority {
-  const found = made.get(name)
-  if (found !== undefined) return found
-  const at = (file: string) => join(folder, `${name}-${file}`)
-  const run = (...args: string[]) => execFileSync(openssl, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
-  run('genpkey', '-genparam', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', 'params')
-  const subject = ['-nodes', '-newkey', key]
-  run(
-    'req',
-    '-x509',
-    ...subject,
-    '-keyout',
-    at('ca.key'),
-    '-out',
-    at('ca.pem'),
-    '-subj',
-    `/CN=${name} CA`,
-    '-days',
-    '30',
-  )
-  run('req', ...subject, '-keyout', at('tsa.key'), '-out', at('tsa.csr'), '-subj', `/CN=${name} TSA`)
-  writeFileSync(at('ext'), `keyUsage=critical,digitalSignature\nextendedKeyUsage=${usage}\n`)
-  const signedBy = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-days', '20']
-  run('x509', '-req', '-in', at('tsa.csr'), '-out', at('tsa.pem'), '-extfile', at('ext'), ...signedBy)
-  writeFileSync(at('serial'), '01\n')
-  const config = [
-    '[tsa]',
-    'default_tsa=t',
-    '[t]',
-    `serial=${at('serial')}`,
-    'crypto_device=builtin',
-    `signer_cert=${at('tsa.pem')}`,
-  ]
-  const more = [
-    `signer_key=${at('tsa.key')}`,
-    'signer_digest=sha256',
-    'default_policy=1.2.3.4',
-    'digests=sha256',
-    'ess_cert_id_alg=sha256',
-  ]
-  writeFileSync(at('cnf'), `${[...config, ...more].join('\n')}\n`)
-  const answer = (request: Buffer) => {
-    writeFileSync(at('req'), request)
-    run('ts', '-reply', '-config', at('cnf'), '-section', 't', '-queryfile', at('req'), '-out', at('resp'))
-    return readFileSync(at('resp'))
-  }
-  const result = { ca: at('ca.pem'), answer }
-  made.set(name, result)
-  return result
-}
-
-const authorities = ({ ca }: Authority) => readAuthorities(readFileSync(ca, 'utf8'))
 
 describe('a time stamp of OpenSSL', () => {
   for (const [name, key] of [
@@ -89,15 +23,9 @@ describe('a time stamp of OpenSSL', () => {
         const tsa = authority(openssl, name, 'critical,timeStamping', key)
         const ledger = await anchoredLedger()
         await ledger.use(20)
-        const server = createServer(async (request, response) => {
-          const parts: Buffer[] = []
-          for await (const part of request) parts.push(part)
-          response.setHeader('content-type', 'application/timestamp-reply').end(tsa.answer(Buffer.concat(parts)))
-        })
-        onTestFinished(() => void server.close())
-        const { port } = await listenOn(server, 0, '127.0.0.1')
+        const url = await serveAuthority(tsa)
         const { directory } = ledger.options
-        const got = await stampBy(directory, `http://127.0.0.1:${port}/`, authorities(tsa))
+        const got = await stampBy(directory, url, authorities(tsa))
         const note = readdirSync(join(directory, 'anchors', String(got.size))).find(file => file.endsWith('.note'))!
         const data = join(directory, 'anchors', String(got.size), note)
         const verified = spawnSync(

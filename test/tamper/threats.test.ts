@@ -2,21 +2,25 @@
  * One test for each row of the ledger's threats, named after it: what is detected of somebody without the keys, of somebody with the log's
  * own keys, and what cannot be. What is undetected is asserted to be, and to be told in `undetectable`.
  *
- * Not here, since the part that answers it is not: one honest witness against a split view; an anchor against a rewritten whole; the salt of
- * what was erased.
+ * `outside.test.ts` has what somebody else answers: one honest witness against a split view; an anchor against a rewritten whole; the holder
+ * of a bundle; the salt of what was erased.
  */
+import { generateKeyPairSync } from 'node:crypto'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Verification, type VerifyOptions, verifyLedger } from '../../evidence/verify.ts'
-import { formatCheckpoint } from '../../lib/format/checkpoint.ts'
+import { formatCheckpoint, parseCheckpoint } from '../../lib/format/checkpoint.ts'
 import { commitment, decodeDisclosure, encodeDisclosure } from '../../lib/format/disclosure.ts'
 import { encodeEntry, parseEntry } from '../../lib/format/entry.ts'
 import { checkpointFile, entryBundle, vaultBundle } from '../../lib/format/layout.ts'
 import { encodeBundle } from '../../lib/format/tile.ts'
 import { createSlot, encodeSealed, sealDisclosure } from '../../lib/format/vault.ts'
-import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { signCheckpoint, noteKeyOf as signingKeyOf } from '../../lib/ledger/checkpoint.ts'
+import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
+import { keyHistory, rotationDraft } from '../../lib/ledger/rotation.ts'
+import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { revoke } from '../../lib/openpgp.ts'
 import { crashImage, ledgerOptions, settled } from '../support/directory-ledger.ts'
 import { type BuilderKeys, builderKeys, LedgerBuilder, noteKeyOf } from '../support/ledger-builder.ts'
@@ -373,6 +377,26 @@ describe('traps that chain designs fell into', () => {
     const { verdict, findings } = await withoutKeys(e => e.with(4, Buffer.from(change(e[4]!.toString()))))
     expect(verdict).toBe('TAMPERED')
     expect(findings.some(({ code, index }) => code === 'ENTRY_ALTERED' && index === 4)).toBe(true)
+  })
+
+  it('no key id for each entry, so that a rotation looks like tampering: which keys spoke at what size follows from entries', async () => {
+    const options = ledgerOptions({ sealer: openpgpSealer(keys.seal), publishMs: 1e6 })
+    const before = { noteKey: signingKeyOf(options.noteKey, options.origin), sealer: options.sealer! }
+    const after = { ...before, noteKey: signingKeyOf(generateKeyPairSync('ed25519').privateKey, options.origin) }
+    const ledger = await openForKeys(options)
+    const [first] = await ledger.append([settled()])
+    const history = await keyHistory(ledger.entries())
+    await ledger.rotate([await rotationDraft({ origin: options.origin, history, before, after })], after)
+    await ledger.append([settled()])
+    await ledger.close()
+    const given = { directory: options.directory, fingerprint: keys.seal.fingerprint }
+    const result = await verifyLedger(given)
+    expect([result.verdict, result.findings]).toEqual(['OK', []])
+    // And the old key, which signs no more, is none for what came after it.
+    const old = signCheckpoint(parseCheckpoint(readFileSync(join(options.directory, checkpointFile))), before.noteKey)
+    expect(old.size).toBeGreaterThan(first!.index + 1)
+    writeFileSync(join(options.directory, checkpointFile), formatCheckpoint(old))
+    expect(codes(await verifyLedger(given))).toContain('CHECKPOINT_SIGNATURE')
   })
 
   it('a verdict changed after hashing: every member of a decision is in the leaf', async () => {
