@@ -12,7 +12,7 @@ import type { Entry } from '../format/entry.ts'
 import { attachmentFile, erasingFile, slotFile, slotsInFile } from '../format/layout.ts'
 import { type ScopeName, Scopes } from '../format/scope.ts'
 import { decodeSealed, slotBytes, withoutCiphertext } from '../format/vault.ts'
-import { namesIn, readIfThere, replaceFiles, syncFolder } from './files.ts'
+import { namesIn, readIfThere, replaceFiles, syncFolder, writeWhole } from './files.ts'
 
 /** The most slots that one entry names; more take more entries. */
 export const slotsInEntry = 4096
@@ -98,7 +98,7 @@ async function overwriteSlots(directory: string, slots: ReadonlySet<number>): Pr
     const file = await fs.open(join(directory, path), 'r+')
     try {
       for (const slot of own) {
-        await file.write(Buffer.alloc(slotBytes), 0, slotBytes, (slot % slotsInFile) * slotBytes)
+        await writeWhole(file, Buffer.alloc(slotBytes), (slot % slotsInFile) * slotBytes)
       }
       await file.sync()
     } finally {

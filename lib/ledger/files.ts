@@ -54,6 +54,15 @@ export async function replaceFiles(
   for (const folder of folders) await syncFolder(folder)
 }
 
+/** Writes all of it in place: one write may take less than it is given. */
+export async function writeWhole(file: fs.FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at)
+    if (bytesWritten === 0) throw new Error('a write that wrote nothing')
+    at += bytesWritten
+  }
+}
+
 /** Keeps a file in a folder where nothing else may ever lie, whatever moment a kill comes at: it is written aside above that folder. */
 export async function keepFile(root: string, path: string, bytes: Uint8Array | string): Promise<void> {
   const folder = dirname(join(root, path))

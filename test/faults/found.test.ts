@@ -1,12 +1,17 @@
 /** What injected faults and a look for more of their kind have found, each shown again without any injection. */
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { verifyLedger } from '../../evidence/verify.ts'
+import { slotFile } from '../../lib/format/layout.ts'
+import { slotBytes } from '../../lib/format/vault.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { destroy } from '../../lib/ledger/erasure.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
 import { crashImage, ledgerOptions, settled } from '../support/directory-ledger.ts'
+import { interop } from '../support/interop.ts'
 
 const unavailable = { code: 'ERR_LEDGER_UNAVAILABLE' }
 const naming = (count: number, prefix: string) =>
@@ -189,4 +194,29 @@ describe('what cannot be read back', () => {
     expect(await readers.disclosures!()).toEqual({})
     await ledger.close()
   })
+})
+
+describe('the key of what is erased', () => {
+  interop(
+    'prlimit',
+    'is overwritten whole, or the erasure says that it is not: a write may take less than it is given',
+    async prlimit => {
+      const options = ledgerOptions()
+      await (await openDirectoryLedger(options)).close()
+      const slots = join(options.directory, slotFile(3))
+      const before = readFileSync(slots)
+      const atMost = (bytes: number | string) =>
+        expect(spawnSync(prlimit, ['--pid', String(process.pid), `--fsize=${bytes}:`]).status).toBe(0)
+      atMost(3 * slotBytes + 8)
+      try {
+        await expect(destroy(options.directory, new Set([3]))).rejects.toMatchObject({ code: 'EFBIG' })
+      } finally {
+        atMost('unlimited')
+      }
+      await destroy(options.directory, new Set([3]))
+      const expected = Buffer.from(before)
+      expected.fill(0, 3 * slotBytes, 4 * slotBytes)
+      expect(readFileSync(slots).equals(expected)).toBe(true)
+    },
+  )
 })
