@@ -76,19 +76,52 @@ export class Campaign {
   }
 
   async #withLedgers<T>(count: number, use: (ledgers: readonly Witness[]) => Promise<T>): Promise<T> {
-    this.#made += 1
-    const folder = join(this.#folder, String(this.#made))
+    const folder = this.newFolder()
     const ledgers = Array.from({ length: count }, (_, i) => {
       const directory = join(folder, `ledger-${i}`)
-      mkdirSync(directory, { recursive: true })
-      return new Witness(this.#options(directory), this.#sealKey.fingerprint, join(folder, `pin-${i}`))
+      mkdirSync(directory)
+      return this.witness(directory)
     })
     const result = await use(ledgers)
     rmSync(folder, { recursive: true, force: true })
     return result
   }
 
-  #options(directory: string): DirectoryOptions {
+  get fingerprint(): string {
+    return this.#sealKey.fingerprint
+  }
+
+  /** A witness of a ledger that is to be in that folder, and of nothing said before. */
+  witness(directory: string): Witness {
+    return new Witness(this.options(directory), this.fingerprint, `${directory}.pin`)
+  }
+
+  /** @returns the program, its arguments and its surroundings. @param command what it is run under */
+  writer(
+    directories: readonly string[],
+    mode: WriterSettings['mode'],
+    command: readonly string[] = [],
+  ): { readonly program: string; readonly args: readonly string[]; readonly env: NodeJS.ProcessEnv } {
+    const settings: WriterSettings = {
+      directories,
+      noteKey: this.#noteKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      sealKey: this.#armored,
+      mode,
+    }
+    const [program, ...args] = [...command, process.execPath, this.#writer.script, JSON.stringify(settings)]
+    // One thread for files, so that the calls of a run come in the same order every time.
+    return { program: program!, args, env: { ...process.env, UV_THREADPOOL_SIZE: '1' } }
+  }
+
+  /** A new folder, that is removed with all others at the end. */
+  newFolder(): string {
+    this.#made += 1
+    const folder = join(this.#folder, String(this.#made))
+    mkdirSync(folder)
+    return folder
+  }
+
+  options(directory: string): DirectoryOptions {
     return {
       directory,
       origin: 'crm.example/faults',
@@ -103,16 +136,9 @@ export class Campaign {
   }
 
   async #live(ledgers: readonly Witness[], { command = [], forever = false, begun, killed }: Life): Promise<Round> {
-    const settings: WriterSettings = {
-      directories: ledgers.map(({ directory }) => directory),
-      noteKey: this.#noteKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-      sealKey: this.#armored,
-      forever,
-    }
-    const [program, ...rest] = [...command, process.execPath, this.#writer.script, JSON.stringify(settings)]
-    // One thread for files, so that the calls of a run come in the same order every time.
-    const env = { ...process.env, UV_THREADPOOL_SIZE: '1' }
-    const child = spawn(program!, rest, { stdio: ['pipe', 'pipe', 'pipe'], env })
+    const directories = ledgers.map(({ directory }) => directory)
+    const { program, args, env } = this.writer(directories, forever ? 'forever' : 'once', command)
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env })
     const wrong: string[] = []
     const [heard, said] = await Promise.all([
       listen(child, ledgers, wrong, { begun, killed }),

@@ -1,5 +1,6 @@
 /** Injects faults into the system calls of a running process, by strace: an error instead of the call, or a kill in front of it. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import {
   certificateFile,
@@ -62,10 +63,37 @@ export function inject(strace: string, pid: number, injection: Injection, direct
   const { call } = injection
   const rule = ['-e', `trace=${call}`, '-e', `inject=${call}:${effect(injection)}`]
   // Threads wake each other by writing too: of those calls, only the ones on the ledger's files are meant.
-  const only = call === 'write' ? writtenFiles.flatMap(path => ['-P', join(directory, path)]) : []
-  const child = spawn(strace, ['-f', '-o', '/dev/null', ...rule, ...only, '-p', String(pid)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const only = call === 'write' ? writtenFiles.map(path => join(directory, path)) : []
+  return attach(strace, pid, [...rule, ...onlyOn(only)])
+}
+
+/** The same for calls on these paths, and no other. @param log where each is told. @returns what detaches it again */
+export const injectOn = (strace: string, pid: number, injection: Injection, paths: readonly string[], log: string) =>
+  attached(strace, pid, [
+    ...['-e', `trace=${injection.call}`, '-e', `inject=${injection.call}:${effect(injection)}`],
+    ...onlyOn(paths),
+    ...['-o', log],
+  ])
+
+/** Lets every call go on, and tells it, with the paths of its descriptors. @returns what detaches it again */
+export const watch = (strace: string, pid: number, calls: readonly string[], log: string) =>
+  attached(strace, pid, ['-y', '-s', '0', '-e', `trace=${calls.join(',')}`, '-o', log])
+
+/** @returns what detaches it again */
+async function attached(strace: string, pid: number, options: readonly string[]): Promise<() => Promise<void>> {
+  const child = await attach(strace, pid, options)
+  return async () => {
+    child.kill('SIGINT')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  }
+}
+
+const onlyOn = (paths: readonly string[]) => paths.flatMap(path => ['-P', path])
+
+/** @returns strace, once it is attached to every thread of the process */
+function attach(strace: string, pid: number, options: readonly string[]): Promise<ChildProcess> {
+  const log = options.includes('-o') ? [] : ['-o', '/dev/null']
+  const child = spawn(strace, ['-f', ...log, ...options, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] })
   return new Promise((resolve, reject) => {
     let said = ''
     child.stderr.on('data', chunk => {

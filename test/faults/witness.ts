@@ -8,6 +8,7 @@ import { type Verification, verifyLedger } from '../../evidence/verify.ts'
 import { type Checkpoint, parseCheckpoint } from '../../lib/format/checkpoint.ts'
 import { encodeEntry } from '../../lib/format/entry.ts'
 import { Frontier, leafHash } from '../../lib/format/merkle.ts'
+import { Scopes, scopeName } from '../../lib/format/scope.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
@@ -98,9 +99,18 @@ export class Witness {
       tree.append(leafHash(encodeEntry(entry)))
       roots.push(hex(tree.root()))
       if (entry.seq !== index + 1) wrong.push(`entry ${index} has the number ${entry.seq}`)
+    }
+    // An erasure that an entry tells of is done by the time that the ledger is open: whatever was of it opens no more.
+    const scopes = new Scopes()
+    for (const { entry } of entries) scopes.learn(entry)
+    const erased = new Map<string, number>()
+    for (const { entry, index } of entries) if (entry.kind === 'erasure') erased.set(scopeName(entry), index)
+    for (const { entry, index } of entries) {
+      const gone = index < (erased.get(scopes.of(entry) ?? '') ?? 0)
       const opened = Object.keys(await ledger.disclosures(index)).length
-      if (opened !== (entry.sd?.length ?? 0)) wrong.push(`entry ${index} opens ${opened} of its disclosures`)
-      if (entry.kind !== 'attachment') continue
+      const disclosed = gone ? 0 : (entry.sd?.length ?? 0)
+      if (opened !== disclosed) wrong.push(`entry ${index} opens ${opened} of its ${disclosed} disclosures`)
+      if (entry.kind !== 'attachment' || gone) continue
       let bytes = 0
       for await (const part of ledger.attachment(entry.attachment)) bytes += part.length
       if (bytes !== entry.bytes) wrong.push(`the attachment of entry ${index} has ${bytes} bytes of ${entry.bytes}`)
