@@ -1,6 +1,7 @@
 /** Go's own transparency-log library authenticates every leaf of the ledgers that we write. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { generateKeyPairSync } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,14 +9,16 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../lib/clock.ts'
 import { formatCheckpoint, parseCheckpoint } from '../../lib/format/checkpoint.ts'
 import { noteKeyOf, signCheckpoint } from '../../lib/ledger/checkpoint.ts'
-import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
 import { replaceFiles } from '../../lib/ledger/files.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { Recent, tilesBetween } from '../../lib/ledger/recent.ts'
+import { keyHistory, rotationDraft } from '../../lib/ledger/rotation.ts'
 import { Scribe } from '../../lib/ledger/scribe.ts'
 import { openpgpSealer, type Sealer } from '../../lib/ledger/sealer.ts'
 import { Tree } from '../../lib/ledger/tree.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
+import { anchoredLedger, cosigned, startWitness } from '../support/anchored-ledger.ts'
 import { ledgerOptions, settled } from '../support/directory-ledger.ts'
 import { findTool, interop, interopRequired } from '../support/interop.ts'
 
@@ -61,6 +64,12 @@ const withGo = cannotBuild()
 /** @returns what Go says of the ledger */
 function judge({ directory, noteKey, origin }: DirectoryOptions): string {
   const { stdout, stderr } = spawnSync(program, [noteKeyOf(noteKey, origin).verifierKey, directory])
+  return `${stdout}${stderr}`.trim()
+}
+
+/** @returns what Go says of one note, with one key */
+function openNote(key: string, file: string): string {
+  const { stdout, stderr } = spawnSync(program, ['note', key, file])
   return `${stdout}${stderr}`.trim()
 }
 
@@ -113,6 +122,53 @@ describe('golang.org/x/mod/sumdb', () => {
     expect(judge(options)).toBe('301 leaves')
     await (await openDirectoryLedger(options)).close()
     expect(judge(options)).toBe('303 leaves')
+  })
+
+  withGo(
+    'authenticates a ledger whose note key was rotated by the new key, and the seal between them by either',
+    async () => {
+      const { privateKey } = await generateKey({ name: 'Ledger' })
+      const options = ledgerOptions({ sealer: openpgpSealer(await readPrivateKey(privateKey)), publishMs: 1e6 })
+      const { origin, directory } = options
+      const before = { noteKey: noteKeyOf(options.noteKey, origin), sealer: options.sealer! }
+      const next = generateKeyPairSync('ed25519').privateKey
+      const after = { ...before, noteKey: noteKeyOf(next, origin) }
+      const ledger = await openForKeys(options)
+      await ledger.append(Array.from({ length: 300 }, () => settled()))
+      const history = await keyHistory(ledger.entries())
+      const { size } = await ledger.rotate([await rotationDraft({ origin, history, before, after })], after)
+      await ledger.append([settled()])
+      await ledger.close()
+      const [old, own] = [before.noteKey.verifierKey, after.noteKey.verifierKey]
+      const between = join(directory, `checkpoint.d/${size}`)
+      expect([openNote(old, between), openNote(own, between)]).toEqual(Array(2).fill(`signed by ${origin}: ${size}`))
+      expect(judge({ ...options, noteKey: next })).toBe(`${size + 2} leaves`)
+      expect(judge(options)).toContain('no verifiable signatures')
+    },
+  )
+
+  withGo('verifies the cosignature of a witness, and refuses it over another time or text', async () => {
+    const made = await anchoredLedger()
+    const witness = await startWitness([{ origin: made.options.origin, vkey: made.vkey }])
+    await made.use(5, ledger => cosigned(made, ledger, [witness]))
+    const anchors = join(made.options.directory, 'anchors')
+    const name = readdirSync(anchors, { recursive: true, encoding: 'utf8' }).find(file => file.endsWith('.note'))!
+    const text = readFileSync(join(anchors, name), 'utf8')
+    const { size } = parseCheckpoint(Buffer.from(text))
+    expect(openNote(witness.verifierKey, join(anchors, name))).toBe(`signed by witness.example/w1: ${size}`)
+    expect(openNote(made.vkey, join(anchors, name))).toBe(`signed by ${made.options.origin}: ${size}`)
+    const altered = join(folder, 'altered.note')
+    const line = text.trimEnd().split('\n').at(-1)!
+    const signature = Buffer.from(line.split(' ')[2]!, 'base64')
+    signature[11]! ^= 1
+    const [later, larger] = [
+      text.replace(line.split(' ')[2]!, signature.toString('base64')),
+      text.replace(`\n${size}\n`, `\n${size + 1}\n`),
+    ]
+    for (const other of [later, larger]) {
+      writeFileSync(altered, other)
+      expect(openNote(witness.verifierKey, altered)).toContain('invalid signature')
+    }
   })
 
   withGo('refuses one changed byte of an entry, of a tile and of the checkpoint', async () => {

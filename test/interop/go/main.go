@@ -2,10 +2,16 @@
 // note.Open checks the checkpoint's signature, tlog.TileHashReader authenticates each tile it reads against the signed root.
 //
 //	verify VERIFIER_KEY DIRECTORY
+//
+// Command note opens one note with one key, of the log or of a witness (C2SP tlog-cosignature, for which x/mod has no verifier).
+//
+//	verify note VERIFIER_KEY FILE
 package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -43,10 +49,67 @@ func (r reader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 }
 
 func main() {
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	var err error
+	if os.Args[1] == "note" {
+		err = open(os.Args[2], os.Args[3])
+	} else {
+		err = run(os.Args[1], os.Args[2])
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// witness verifies what tlog-cosignature says is signed: a line with the time in front of the note's text.
+type witness struct {
+	name string
+	hash uint32
+	key  ed25519.PublicKey
+}
+
+func (w witness) Name() string    { return w.name }
+func (w witness) KeyHash() uint32 { return w.hash }
+func (w witness) Verify(msg, sig []byte) bool {
+	if len(sig) != 8+ed25519.SignatureSize {
+		return false
+	}
+	signed := fmt.Sprintf("cosignature/v1\ntime %d\n%s", binary.BigEndian.Uint64(sig), msg)
+	return ed25519.Verify(w.key, []byte(signed), sig[8:])
+}
+
+func verifierOf(vkey string) (note.Verifier, error) {
+	parts := strings.SplitN(vkey, "+", 3)
+	if len(parts) != 3 {
+		return nil, fmt.Errorf("not a verifier key")
+	}
+	key, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil || len(key) != 1+ed25519.PublicKeySize || key[0] != 4 {
+		return note.NewVerifier(vkey)
+	}
+	sum := sha256.Sum256(append([]byte(parts[0]+"\n"), key...))
+	hash := binary.BigEndian.Uint32(sum[:])
+	if fmt.Sprintf("%08x", hash) != parts[1] {
+		return nil, fmt.Errorf("the id of the key is another")
+	}
+	return witness{parts[0], hash, ed25519.PublicKey(key[1:])}, nil
+}
+
+func open(vkey, file string) error {
+	verifier, err := verifierOf(vkey)
+	if err != nil {
+		return err
+	}
+	signed, err := ioutil.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	opened, err := note.Open(signed, note.VerifierList(verifier))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("signed by %s: %s\n", opened.Sigs[0].Name, strings.Split(opened.Text, "\n")[1])
+	return nil
 }
 
 func run(key, directory string) error {
