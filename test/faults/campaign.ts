@@ -26,6 +26,9 @@ export interface Round {
   readonly end: 'done' | 'killed' | 'died'
 }
 
+/** A machine that has much else to do may take long from one life to the next: that is no silence of the writer's. */
+const longestBetweenMs = 86_400_000
+
 /** A script that takes longer hangs. */
 const longestMs = 300_000
 
@@ -131,6 +134,7 @@ export class Campaign {
       wrappingKey: Buffer.alloc(32, 7),
       software: 'counterfoil/faults',
       placement: 'gateway',
+      heartbeatMs: longestBetweenMs,
       create: true,
     }
   }
