@@ -1,9 +1,8 @@
 /** Starts everything that a configuration names: the guard, its listeners, the admin address; and stops it in order. */
 import { type AdminServer, serveAdmin } from '../adapters/admin/index.ts'
-import type { AnchorNews } from '../lib/anchors/anchoring.ts'
 import type { Config, Listener, PostgresListener, RemoteConfig, SshListener, Tls } from '../lib/config/config.ts'
-import { type Diagnostics, loggable } from '../lib/diagnostics.ts'
-import { isOurs, Misuse } from '../lib/errors.ts'
+import { type Diagnostics, tellingOf } from '../lib/diagnostics.ts'
+import { Misuse } from '../lib/errors.ts'
 import type { Guard } from '../lib/guard.ts'
 import { sshKeys } from '../lib/identity/ssh-keys.ts'
 import { openGuard } from '../lib/open.ts'
@@ -25,11 +24,10 @@ interface Gateway {
 }
 
 export async function start(config: Config | RemoteConfig, log: Diagnostics): Promise<Running> {
-  const onEvent = (what: string, facts?: Readonly<Record<string, unknown>>) => void log.warn(what, facts)
-  const onAnchor = (news: AnchorNews) => tellAnchor(log, news)
   const guard = await openGuard(config, {
-    ...{ software: `counterfoil/${version}`, placement: 'gateway' },
-    ...{ onEvent, onAnchor },
+    software: `counterfoil/${version}`,
+    placement: 'gateway',
+    ...tellingOf(log),
   })
   const gateways: Gateway[] = []
   let admin: AdminServer | undefined
@@ -64,25 +62,6 @@ export async function start(config: Config | RemoteConfig, log: Diagnostics): Pr
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-/** What a witness that has seen more, or another history, says of this ledger is no hiccup. */
-function tellAnchor(log: Diagnostics, news: AnchorNews): void {
-  switch (news.what) {
-    case 'cosigned':
-      log.info('a witness cosigned', { witness: news.witness, size: news.size })
-      return
-    case 'not-cosigned': {
-      const level = isOurs(news.error) && news.error.name === 'LedgerError' ? 'error' : 'warn'
-      log[level]('a witness did not cosign', { witness: news.witness, ...loggable(news.error) })
-      return
-    }
-    case 'below-quorum':
-      log.warn('fewer witnesses cosigned than the quorum', { cosigned: news.cosigned, quorum: news.quorum })
-      return
-    case 'not-recorded':
-      log.warn('an anchor is kept and not recorded yet', loggable(news.error))
   }
 }
 

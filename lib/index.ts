@@ -3,6 +3,7 @@ export { type Clock, systemClock } from './clock.ts'
 export type { Next, Origin, Stage } from './compose.ts'
 export type { Control, MaskRule, Obligations, Strategy } from './control.ts'
 export type { Desk, GrantRequest, Pending } from './desk.ts'
+export type { Diagnostics } from './diagnostics.ts'
 export {
   type AnyError,
   type ErrorCode,
@@ -22,7 +23,7 @@ export type { Gate, OpenSession, SessionParts } from './gate.ts'
 export type { Guard, GuardParts } from './guard.ts'
 export type { Credential, IdentityProvider, Subject } from './identity/subject.ts'
 export type { Draft, Ledger, Stored } from './ledger/ledger.ts'
-export { guard } from './open.ts'
+export { type ConfiguredGuard, guard } from './open.ts'
 export type { Access, Operation } from './operation.ts'
 export { casbinPolicy, type Policy, type PolicySource } from './policy/policy.ts'
 export type { Column, Data, End, Form, Frame, Head, Reply, RowsForm } from './reply.ts'

@@ -1,6 +1,7 @@
 /** From a configuration to a guard: opens the ledger, loads the policy, asks the identity providers. */
 import { Anchoring, type AnchorNews } from './anchors/anchoring.ts'
 import { type Config, isRemote, loadGuardConfig, type RemoteConfig } from './config/config.ts'
+import type { Diagnostics } from './diagnostics.ts'
 import { Misuse } from './errors.ts'
 import { buildGuard, type Guard, type GuardParts } from './guard.ts'
 import { configuredIdentity } from './identity/identify.ts'
@@ -23,14 +24,24 @@ export interface OpenOptions {
   readonly onAnchor?: (news: AnchorNews) => void
 }
 
-const embedded: OpenOptions = { software: 'counterfoil', placement: 'embedded' }
+const embedded = { software: 'counterfoil', placement: 'embedded' } as const
+
+export interface ConfiguredGuard {
+  /** The configuration's file. */
+  readonly config: string
+  /**
+   * Where the operator is told that a witness did not cosign, that the disk fills up, that another process leads: a winston logger of the
+   * application's own. Default: warnings and errors, as JSON lines on standard error.
+   */
+  readonly log?: Diagnostics
+}
 
 /**
  * A guard, from a configuration file or with every part given in code.
  * @throws Misuse ERR_OPTION_INVALID, with every problem of the configuration by file, line and column
  * @throws LedgerError ERR_LEDGER_LOCKED, ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_ROLLBACK: nothing is overwritten
  */
-export async function guard(given: GivenParts | { readonly config: string }): Promise<Guard> {
+export async function guard(given: GivenParts | ConfiguredGuard): Promise<Guard> {
   if (!('config' in given)) return guardOf(given)
   const config = await loadGuardConfig(given.config)
   if (config.admin !== undefined) {
@@ -39,7 +50,11 @@ export async function guard(given: GivenParts | { readonly config: string }): Pr
       `${given.config}: an admin address is opened by counterfoil serve; in an application, leave it out and call serveAdmin of counterfoil/admin`,
     )
   }
-  return openGuard(config, embedded)
+  const { diagnostics, tellingOf } = await import('./diagnostics.ts')
+  return openGuard(config, {
+    ...embedded,
+    ...tellingOf(given.log ?? diagnostics('warn')),
+  })
 }
 
 /** As parts are given in code: the ledger itself, or where it is. */
@@ -53,7 +68,7 @@ async function guardOf({ ledger, ...parts }: GivenParts): Promise<Guard> {
   const opened = await openRemoteLedger({
     ...(clock === undefined ? {} : { clock }),
     ...ledger,
-    ...{ origin: parts.name, software: embedded.software, placement: embedded.placement },
+    ...{ origin: parts.name, ...embedded },
   })
   try {
     return await buildGuard({ ...parts, ledger: opened })
@@ -71,7 +86,7 @@ export async function openLedgerOf(
     onEvent,
     onAnchor: _,
     ...options
-  }: OpenOptions & Partial<Pick<DirectoryOptions, 'wrappingKey' | 'formerWrappingKey'>>,
+  }: OpenOptions & Partial<Pick<DirectoryOptions, 'wrappingKey' | 'formerWrappingKey' | 'onSeal'>>,
 ): Promise<Ledger> {
   const all = {
     directory: config.ledger.directory,
@@ -109,7 +124,12 @@ function openGatewayOf({ name, gateway }: RemoteConfig, options: OpenOptions): P
 
 export async function openGuard(config: Config | RemoteConfig, options: OpenOptions): Promise<Guard> {
   const policy = await casbinPolicy(config.policy)
-  const ledger = await (isRemote(config) ? openGatewayOf(config, options) : openLedgerOf(config, options))
+  // Known once there is a guard; what is sealed before that is asked about when it is.
+  let anchoring: Anchoring | undefined
+  const onSeal = () => void anchoring?.round()
+  const ledger = await (isRemote(config)
+    ? openGatewayOf(config, options)
+    : openLedgerOf(config, { ...options, onSeal }))
   try {
     const guard = await buildGuard({
       name: config.name,
@@ -119,25 +139,28 @@ export async function openGuard(config: Config | RemoteConfig, options: OpenOpti
       masking: maskTools(config),
     })
     // What is vouched for is the directory: whoever has it sees to that.
-    return isRemote(config) ? guard : anchored(guard, config, options.onAnchor)
+    if (isRemote(config)) return guard
+    anchoring = anchoringOf(guard.ledger, config, options.onAnchor)
+    return anchored(guard, anchoring)
   } catch (error) {
     await ledger.close()
     throw error
   }
 }
 
-/** The guard with the task beside its ledger, which ends with it. Without witnesses the task records what other processes obtained. */
-function anchored(guard: Guard, { ledger: { directory, witnesses } }: Config, tell: OpenOptions['onAnchor']): Guard {
+/** The task beside a ledger. Without witnesses it records what other processes obtained. */
+function anchoringOf(
+  ledger: Ledger,
+  { ledger: { directory, witnesses } }: Config,
+  tell: OpenOptions['onAnchor'],
+): Anchoring {
   const { list, quorum, everyMs } = witnesses ?? { list: [], quorum: 0, everyMs: 60_000 }
   const told = tell === undefined ? {} : { tell }
-  const anchoring = new Anchoring({
-    directory,
-    ledger: guard.ledger,
-    witnesses: list,
-    quorum,
-    everyMs,
-    ...told,
-  }).start()
+  return new Anchoring({ directory, ledger, witnesses: list, quorum, everyMs, ...told }).start()
+}
+
+/** The guard with that task, which ends with it. */
+function anchored(guard: Guard, anchoring: Anchoring): Guard {
   void anchoring.round()
   const close = async () => {
     await anchoring.stop()

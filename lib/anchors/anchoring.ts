@@ -46,6 +46,8 @@ export class Anchoring {
   readonly #ending = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #turn: Promise<unknown> = Promise.resolve()
+  /** A round that has not begun: whoever wants one meanwhile gets this one. */
+  #next: Promise<void> | undefined
 
   constructor(options: AnchoringOptions) {
     this.#options = options
@@ -56,9 +58,19 @@ export class Anchoring {
     return this
   }
 
-  /** One round, after any that is under way: asks each witness, and records what was kept since. Never rejects. */
+  /**
+   * One round, after any that is under way: asks each witness, and records what was kept since; at an interval, and for every seal.
+   * Seals that come faster than witnesses answer share a round. Never rejects; once the end has begun, it does nothing.
+   */
   round(): Promise<void> {
+    if (this.#ending.signal.aborted) return this.#turn.then(() => undefined)
+    this.#next ??= this.#queue()
+    return this.#next
+  }
+
+  #queue(): Promise<void> {
     const turn = this.#turn.then(async () => {
+      this.#next = undefined
       await this.#ask(this.#ending.signal)
       await this.#record()
     })

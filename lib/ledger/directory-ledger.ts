@@ -528,6 +528,7 @@ export class DirectoryLedger implements Ledger {
     const sealed = await this.#publish(true)
     this.#sealedAt = this.#now()
     await this.#guarded(() => this.#wal.release(sealed.size))
+    if (this.#closing === undefined) this.#options.onSeal?.(sealed)
     return sealed
   }
 

@@ -42,6 +42,8 @@ export interface DirectoryOptions {
   readonly onDisk?: OnDisk
   /** Resolves when as many witnesses as are wanted have cosigned; without it, no append can wait to be `witnessed`. */
   readonly witness?: (checkpoint: SignedCheckpoint) => Promise<void>
+  /** Told of each seal that is made while the ledger is open; that of closing it is not told. Must not throw. */
+  readonly onSeal?: (checkpoint: SignedCheckpoint) => void
   /** Make a new ledger where there is none. Otherwise an empty folder is refused: a volume may not be mounted. */
   readonly create?: boolean
 }
@@ -65,6 +67,7 @@ const known = new Set<string>([
   'disk',
   'onDisk',
   'witness',
+  'onSeal',
   'create',
 ] satisfies (keyof DirectoryOptions)[])
 
