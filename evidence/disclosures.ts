@@ -2,6 +2,7 @@
  * Opens the disclosures of a ledger's vault, and matches each with the digest in its entry's `sd`: one that does not match is a failure,
  * and so is one that is missing, unless an entry says that it was erased.
  */
+import { setTimeout } from 'node:timers/promises'
 import { isOurs } from '../lib/errors.ts'
 import type { Json } from '../lib/format/canonical.ts'
 import { decodeDisclosure, disclosureDigest } from '../lib/format/disclosure.ts'
@@ -35,8 +36,20 @@ interface Bundle {
   readonly sealed: readonly (readonly SealedDisclosure[])[]
 }
 
+/** What would be explained by an erasure that came after the checkpoint: of a ledger that is being written meanwhile. */
+interface Doubt {
+  readonly finding: Finding
+  readonly index: number
+  readonly entry: Entry
+  /** What the entry disclosed under these does not open any more. */
+  readonly slots: readonly number[]
+}
+
 export class Vault {
-  readonly findings: Finding[] = []
+  #findings: Finding[] = []
+  readonly #doubts: Doubt[] = []
+  /** Slots that are no keys, and what was found so. */
+  readonly #torn: { readonly slot: number; readonly finding: Finding }[] = []
   readonly #files: LedgerFiles
   readonly #wrapping: Uint8Array
   readonly #origin: string
@@ -56,6 +69,24 @@ export class Vault {
     this.#size = size
   }
 
+  get findings(): readonly Finding[] {
+    return this.#findings
+  }
+
+  /** Takes back what erasures explain that came while the vault was read. @param later of the ledger as it is now, verified */
+  settle(later: Erasures): void {
+    const explained = new Set<Finding>()
+    const places = new Map<number, number>()
+    for (const { finding, index, entry, slots } of this.#doubts) {
+      const alibis = slots.filter(slot => later.by(index, entry, slot) !== undefined).length
+      const used = places.get(index) ?? 0
+      if (finding.code === 'DISCLOSURE_MISSING') places.set(index, used + 1)
+      if (alibis > (finding.code === 'DISCLOSURE_MISSING' ? used : 0)) explained.add(finding)
+    }
+    for (const { slot, finding } of this.#torn) if (later.isErased(slot)) explained.add(finding)
+    this.#findings = this.#findings.filter(finding => !explained.has(finding))
+  }
+
   /** In index order, for the sake of the one bundle kept. */
   async open(index: number, entry: Entry): Promise<Opened> {
     const n = Math.floor(index / tileWidth)
@@ -65,54 +96,57 @@ export class Vault {
     const encoded: Record<string, string> = {}
     const wanted = new Set(entry.sd ?? [])
     const alibis: number[] = []
+    const unopened: number[] = []
+    const doubt = (finding: Finding, slots: readonly number[]) => {
+      this.#findings.push(finding)
+      this.#doubts.push({ finding, index, entry, slots })
+    }
     for (const one of sealed[index % tileWidth] ?? []) {
       try {
         const text = await this.#openOne(one, entry.id, index)
         if (text === undefined) {
           const by = this.erasedBy(index, entry, one.slot)
           if (by !== undefined) alibis.push(by)
+          else unopened.push(one.slot)
           continue
         }
         const digest = disclosureDigest(text)
         const { name, value } = decodeDisclosure(text)
         if (!wanted.delete(digest) || Object.hasOwn(values, name)) {
           const what = `entry ${index} has a disclosure that it never committed to`
-          this.findings.push({ code: 'DISCLOSURE_MISMATCH', what, index, actual: digest, file })
+          this.#findings.push({ code: 'DISCLOSURE_MISMATCH', what, index, actual: digest, file })
           continue
         }
         define(values, name, value)
         define(encoded, name, text)
       } catch (error) {
         if (!isOurs(error)) throw error
-        this.findings.push({
-          code: 'DISCLOSURE_MISMATCH',
-          what: `a disclosure of entry ${index}: ${error.message}`,
-          index,
-          file,
-        })
+        const what = `a disclosure of entry ${index}: ${error.message}`
+        unopened.push(one.slot)
+        doubt({ code: 'DISCLOSURE_MISMATCH', what, index, file }, [one.slot])
       }
     }
     // Which of them is which, nobody can tell any more; that there were no more than that, the places in the vault do.
     const count = Math.min(alibis.length, wanted.size)
     for (const digest of [...wanted].slice(count)) {
       const what = `a disclosure of entry ${index} is missing, and no entry says that it was erased`
-      this.findings.push({ code: 'DISCLOSURE_MISSING', what, index, expected: digest, file })
+      doubt({ code: 'DISCLOSURE_MISSING', what, index, expected: digest, file }, unopened)
     }
     return { values, encoded, ...(count === 0 ? {} : { erased: { count, by: alibis[0]! } }) }
   }
 
   /** What an entry says was erased must be: a key that still opens is no erased one, nor is an erasure that was begun and not finished. */
   async examineErasures(): Promise<void> {
-    if (await this.#files.erasing()) {
+    if (await isStalled(() => this.#files.erasing())) {
       const what = 'an erasure was begun and is not finished: opening the ledger for writing finishes it'
-      this.findings.push({ code: 'ERASURE_UNDONE', what, file: erasingFile })
+      this.#findings.push({ code: 'ERASURE_UNDONE', what, file: erasingFile })
     }
     for (const { index, entry } of this.#erasures?.all ?? []) {
       for (const slot of entry.slots) {
         const { file, bytes } = await this.#files.slot(slot)
         if (bytes === undefined || isErased(bytes)) continue
         const what = `entry ${index} says that slot ${slot} was erased, and it is not`
-        this.findings.push({ code: 'ERASURE_UNDONE', what, index, file })
+        this.#findings.push({ code: 'ERASURE_UNDONE', what, index, file })
       }
     }
   }
@@ -123,7 +157,7 @@ export class Vault {
       const { file, bytes } = await this.#files.slots(first)
       if (bytes === undefined) return
       if (bytes.length !== slotsInFile * slotBytes) {
-        this.findings.push({ code: 'DISCLOSURE_MISMATCH', what: `${file} is not ${slotsInFile} slots`, file })
+        this.#findings.push({ code: 'DISCLOSURE_MISMATCH', what: `${file} is not ${slotsInFile} slots`, file })
       }
       for (let i = 0; (i + 1) * slotBytes <= bytes.length; i += 1) {
         if (this.#keys.has(first + i)) continue
@@ -131,7 +165,7 @@ export class Vault {
           openSlot(this.#wrapping, this.#origin, first + i, bytes.subarray(i * slotBytes, (i + 1) * slotBytes))
         } catch (error) {
           if (!isOurs(error)) throw error
-          this.findings.push({ code: 'DISCLOSURE_MISMATCH', what: `slot ${first + i}: ${error.message}`, file })
+          this.#tear(first + i, { code: 'DISCLOSURE_MISMATCH', what: `slot ${first + i}: ${error.message}`, file })
         }
       }
     }
@@ -165,9 +199,15 @@ export class Vault {
     } catch (error) {
       if (!isOurs(error)) throw error
       const what = `slot ${slot}, first used by entry ${index}: ${error.message}`
-      this.findings.push({ code: 'DISCLOSURE_MISMATCH', what, index, file })
+      this.#tear(slot, { code: 'DISCLOSURE_MISMATCH', what, index, file })
       return undefined
     }
+  }
+
+  /** It may have been read while it was overwritten. */
+  #tear(slot: number, finding: Finding): void {
+    this.#findings.push(finding)
+    this.#torn.push({ slot, finding })
   }
 
   async #read(n: number): Promise<Bundle> {
@@ -184,12 +224,12 @@ export class Vault {
           at = one.end
         }
         if (file === expected && at !== bytes.length) {
-          this.findings.push({ code: 'DISCLOSURE_MISMATCH', what: `${bytes.length - at} bytes too many`, file })
+          this.#findings.push({ code: 'DISCLOSURE_MISMATCH', what: `${bytes.length - at} bytes too many`, file })
         }
       } catch (error) {
         if (!isOurs(error)) throw error
         const index = n * tileWidth + sealed.length
-        this.findings.push({
+        this.#findings.push({
           code: 'DISCLOSURE_MISMATCH',
           what: `from entry ${index} on: ${error.message}`,
           index,
@@ -198,10 +238,21 @@ export class Vault {
       }
       return { file, sealed }
     } catch (error) {
-      this.findings.push(unreadable(error, expected))
+      this.#findings.push(unreadable(error, expected))
       return { file: expected, sealed }
     }
   }
+}
+
+/** An erasure that is under way goes on; one that nobody finishes is noted still, after a second. */
+async function isStalled(note: () => Promise<Buffer | undefined>): Promise<boolean> {
+  const first = await note()
+  for (let left = 20; left > 0; left -= 1) {
+    const now = await note()
+    if (first === undefined || now === undefined || !now.equals(first)) return false
+    await setTimeout(50)
+  }
+  return true
 }
 
 // A name is chosen by who wrote the vault: `__proto__` must become a member like any other.

@@ -124,6 +124,11 @@ export class Erasures {
     return of.find(erased => erased.index > index && this.#scopes.mayBe(entry, scopeName(erased.entry)))?.index
   }
 
+  /** Whether an entry says that this slot was erased. */
+  isErased(slot: number): boolean {
+    return this.#bySlot.has(slot)
+  }
+
   /** @returns the index of the entry that says that whatever this one disclosed was erased, for who has no vault to look into */
   byScope(index: number, entry: Entry): number | undefined {
     return this.all.find(erased => erased.index > index && this.#scopes.of(entry) === scopeName(erased.entry))?.index

@@ -21,7 +21,7 @@ import {
   vaultBundle,
 } from '../lib/format/layout.ts'
 import type { HashReader } from '../lib/format/merkle.ts'
-import { longestEntry, tileReader } from '../lib/format/tile.ts'
+import { decodeBundle, longestEntry, tileReader } from '../lib/format/tile.ts'
 import { slotBytes } from '../lib/format/vault.ts'
 import { isAddress, openAddress } from './address.ts'
 import { unlessUnreachable } from './finding.ts'
@@ -37,6 +37,8 @@ const mostSnapshot = 1024 * 1024 * 1024
 const mostErasing = 64 * 1024 * 1024
 const mostCheckpoint = 1_000_000
 const mostAnchor = 1_000_000
+/** A live log replaces a partial tile while it is looked for: so often, and no more. */
+const mostReplaced = 5
 
 const isSize = (name: string) => /^(0|[1-9][0-9]{0,15})$/.test(name)
 const ascending = (a: number, b: number) => a - b
@@ -189,6 +191,13 @@ export class LedgerFiles {
     return this.#tiled(width => entryBundle(n, width), size, 0, n, mostBundle)
   }
 
+  /** As `entries`, cut into those that there are. */
+  async entriesOf(n: number, size: number): Promise<readonly Uint8Array[]> {
+    const { file, bytes } = await this.entries(n, size)
+    const width = /\.p\/(\d+)$/.exec(file)?.[1]
+    return decodeBundle(bytes, width === undefined ? tileWidth : Number(width)).slice(0, tileFill(size, 0, n))
+  }
+
   /** The bundle that begins with entry 0, of whatever size: a key is found also where nobody signed the size. */
   async first(): Promise<FoundFile> {
     const full = entryBundle(0)
@@ -225,9 +234,9 @@ export class LedgerFiles {
     return { file, bytes: await this.#directory.readIfThere(file, slotsInFile * slotBytes) }
   }
 
-  /** Whether an erasure was begun and is not finished. */
-  async erasing(): Promise<boolean> {
-    return (await this.#directory.readIfThere(erasingFile, mostErasing)) !== undefined
+  /** The note of an erasure that was begun and is not finished; undefined where there is none. */
+  erasing(): Promise<Buffer | undefined> {
+    return this.#directory.readIfThere(erasingFile, mostErasing)
   }
 
   /** The 64 bytes of one slot, or undefined where there is none. */
@@ -268,13 +277,23 @@ export class LedgerFiles {
     most: number,
   ): Promise<FoundFile> {
     const width = tileFill(size, level, n)
-    const exact = path(width)
-    const found = await this.#source.readIfThere(exact, most)
-    if (found !== undefined) return { file: exact, bytes: found }
-    const full = path(tileWidth)
-    for (const file of [full, ...(width === tileWidth ? [] : await this.#wider(full, width, level, n)).map(path)]) {
-      const bytes = await this.#source.readIfThere(file, most)
-      if (bytes !== undefined) return { file, bytes }
+    const [exact, full] = [path(width), path(tileWidth)]
+    const read = async (files: readonly string[]): Promise<FoundFile | undefined> => {
+      for (const file of files) {
+        const bytes = await this.#source.readIfThere(file, most)
+        if (bytes !== undefined) return { file, bytes }
+      }
+      return undefined
+    }
+    const partial = width === tileWidth ? [] : [exact]
+    for (let left = mostReplaced; left > 0; left -= 1) {
+      const found = await read([...partial, full])
+      if (found !== undefined) return found
+      const wider = width === tileWidth ? [] : await this.#wider(full, width, level, n)
+      const replaced = await read(wider.map(path))
+      if (replaced !== undefined) return replaced
+      // What was listed has been replaced in its turn, or all of it by the full one: that is looked for once more.
+      if (wider.length === 0 && left < mostReplaced) break
     }
     throw new LedgerError('ERR_LEDGER_MISSING', `${exact} is missing`, { file: exact })
   }

@@ -2,7 +2,7 @@
 import { isOurs, LedgerError } from '../lib/errors.ts'
 import type { Checkpoint, SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type Hash, sameHash } from '../lib/format/merkle.ts'
-import { type Finding, isUnreachable } from './finding.ts'
+import { type Finding, isUnreachable, unlessUnreachable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { type ExistedBy, type RevokedKey, sayRevoked, voids } from './revoked-keys.ts'
 import { requireNoteSignature, requireSealSignature, type SealedBy, type Trust } from './trust.ts'
@@ -24,7 +24,8 @@ export async function examineSeals(
   pinned = 0,
 ): Promise<{ seals: SignedCheckpoint[]; worthless: RevokedKey[]; findings: Finding[] }> {
   const { sizes: all, strange } = await files.sealSizes([pinned, checkpoint.size])
-  const sizes = all.filter(size => size >= pinned)
+  const end = await endOf(files, checkpoint, all)
+  const sizes = all.filter(size => size >= pinned && (size <= checkpoint.size || size > end))
   const seals: SignedCheckpoint[] = []
   const findings: Finding[] = []
   const voided: { seal: SignedCheckpoint; file: string; revocation: RevokedKey }[] = []
@@ -66,6 +67,12 @@ export async function examineSeals(
       })
   }
   return { seals, worthless, findings }
+}
+
+/** A live ledger may have been sealed since its checkpoint was read here: up to what it has now, seals are not there yet. */
+async function endOf(files: LedgerFiles, { size }: Checkpoint, sizes: readonly number[]): Promise<number> {
+  if ((sizes.at(-1) ?? 0) <= size) return size
+  return (await files.checkpointIfThere().catch(unlessUnreachable))?.size ?? size
 }
 
 /** What costs least first: an OpenPGP signature takes a thousand times what a name does. @throws LedgerError */

@@ -7,11 +7,12 @@ import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type Cut, Examination, type LedgerRecord } from './examination.ts'
 import { unreadable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
+import { hasMoved } from './moved.ts'
 import { checkAnchors } from './steps/anchored.ts'
+import { checkDisclosures } from './steps/disclosed.ts'
 import { checkPin, keepPin } from './steps/pinned.ts'
 import {
   checkContinuity,
-  checkDisclosures,
   checkEntries,
   checkErasures,
   checkSeals,
@@ -39,20 +40,34 @@ export interface Inspection {
 
 /** @throws Misuse ERR_OPTION_INVALID where the options do not make sense; what the ledger holds never throws */
 export async function verifyLedger(options: VerifyOptions): Promise<Verification> {
-  const x = new Examination(options, false)
-  try {
-    return await examine(x)
-  } finally {
-    x.files?.close()
-  }
+  const [verification] = await settled(options, false)
+  return verification
 }
 
 /** As verifyLedger, and keeps the entries: for a bundle, which reads only what was verified. */
 export async function inspectLedger(options: VerifyOptions): Promise<Inspection> {
-  const x = new Examination(options, true)
-  const verification = await examine(x)
+  const [verification, x] = await settled(options, true)
   const { records, files, checkpoint, seals, trust, cut } = x
   return { verification, records, files, checkpoint, seals, trust, cut }
+}
+
+/** So often a ledger that was written meanwhile is verified anew, where something was found. */
+const mostAnew = 2
+
+/** What is found in a ledger while it is being written is told only where it is found again: writers replace files as they go. */
+async function settled(options: VerifyOptions, keep: boolean): Promise<[Verification, Examination]> {
+  for (let left = mostAnew; ; left -= 1) {
+    const x = new Examination(options, keep)
+    let anew = false
+    try {
+      const verification = await examine(x)
+      anew = left > 0 && (await hasMoved(x, verification.findings))
+      if (!anew) return [verification, x]
+    } finally {
+      // Whoever keeps the entries reads on.
+      if (anew || !keep) x.files?.close()
+    }
+  }
 }
 
 async function examine(x: Examination): Promise<Verification> {

@@ -1,17 +1,17 @@
 /** The steps over everything recorded: the tree recomputed, the seals held against it, what entries say, and what they disclose. */
+import type { Checkpoint } from '../../lib/format/checkpoint.ts'
 import { parseEntry } from '../../lib/format/entry.ts'
 import { tileWidth } from '../../lib/format/layout.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
-import { examineAttachment, examineCut } from '../attachments.ts'
 import { examineCertificates, examineEpoch } from '../beside.ts'
 import { bundlesAgain, bundlesOf, entriesAgain } from '../bundles.ts'
-import { Vault } from '../disclosures.ts'
 import { Erasures, toldOf } from '../erasures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
 import { Findings } from '../findings.ts'
 import { readTags, type Tag } from '../git-tags.ts'
 import type { FoundKeyEntry } from '../key-entries.ts'
+import type { LedgerFiles } from '../ledger-files.ts'
 import { sayRevoked } from '../revoked-keys.ts'
 import { examineSeals } from '../seals.ts'
 import { findSnapshots, Refold } from '../snapshots.ts'
@@ -120,7 +120,8 @@ export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
   const besides = async () => {
     for (const finding of strayKeyEntries(x)) x.findings.add(finding)
-    x.findings.addAll(await examineCertificates(files, x.taken, x.keyEntriesInTree, x.sealKey))
+    const certificates = await examineCertificates(files, x.taken, x.keyEntriesInTree, x.sealKey)
+    x.findings.addAll(certificates.length === 0 ? [] : await unlessLater(files, checkpoint, certificates))
     x.findings.addAll(await examineEpoch(files, x.taken))
   }
   if (x.after !== undefined) {
@@ -161,6 +162,24 @@ export async function checkErasures(x: Examination): Promise<string> {
   return `${told.slice(0, 5).join(', ')}${more}: each asked for by one person and approved by another${standing}`
 }
 
+/** Those that no later entry explains, of a ledger that is being written: another certificate may have been published since. */
+async function unlessLater(
+  files: LedgerFiles,
+  { size }: Checkpoint,
+  findings: readonly Finding[],
+): Promise<readonly Finding[]> {
+  const now = await files.checkpointIfThere()
+  if (now === undefined || now.size <= size) return findings
+  const published = new Set<string | undefined>()
+  for (let n = Math.floor(size / tileWidth); n * tileWidth < now.size; n += 1) {
+    for (const bytes of await files.entriesOf(n, now.size)) {
+      const entry = parseEntry(bytes)
+      if ('certificate' in entry) published.add(entry.certificate)
+    }
+  }
+  return findings.filter(({ actual }) => actual === undefined || !published.has(actual))
+}
+
 /** Keys were judged by what was found first: the tree must hold those entries, and no others. */
 function* strayKeyEntries({ keyEntries, keyEntriesInTree }: Examination): Generator<Finding> {
   const places = (entries: readonly FoundKeyEntry[]) =>
@@ -173,52 +192,6 @@ function* strayKeyEntries({ keyEntries, keyEntriesInTree }: Examination): Genera
     expected,
     actual,
   }
-}
-
-export async function checkDisclosures(x: Examination): Promise<string> {
-  const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
-  const key = x.options.wrappingKey
-  if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
-  const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures)
-  let opened = 0
-  let attachments = 0
-  const erased = { disclosures: 0, attachments: 0, by: new Set<number>() }
-  let place = 0
-  for await (const { index, entry } of entriesAgain(x)) {
-    const found = await vault.open(index, entry)
-    opened += Object.keys(found.values).length
-    if (found.erased !== undefined) {
-      erased.disclosures += found.erased.count
-      erased.by.add(found.erased.by)
-    }
-    if (entry.kind === 'attachment' && found.erased !== undefined) erased.attachments += 1
-    else if (entry.kind === 'attachment') {
-      const finding = await examineAttachment(files, vault, trust.origin, { index, entry, opened: found })
-      if (finding !== undefined) x.findings.add(finding)
-      attachments += 1
-    }
-    let now = found
-    if (entry.kind === 'attachment-cut') {
-      const { finding, erased: by } = await examineCut(files, vault, trust.origin, { index, entry })
-      if (finding !== undefined) x.findings.add(finding)
-      if (by === undefined) attachments += 1
-      else {
-        erased.attachments += 1
-        erased.by.add(by)
-        now = { ...found, erased: { count: 0, by } }
-      }
-    }
-    if (x.keep) x.records[place] = { ...x.records[place]!, opened: now }
-    place += 1
-  }
-  await vault.examineSlots()
-  await vault.examineErasures()
-  x.findings.addAll(vault.findings)
-  const what = (n: number, kept: number) => `${n} disclosures${kept === 0 ? '' : `, and ${kept} attachments`}`
-  const whole = `${what(opened, attachments)} match what their entries commit to`
-  if (erased.by.size === 0) return whole
-  const by = [...erased.by].map(index => `#${index}`).join(', ')
-  return `${whole}; ${what(erased.disclosures, erased.attachments)} are ERASED (by ${by})`
 }
 
 export async function checkContinuity(x: Examination): Promise<string> {

@@ -1,0 +1,62 @@
+/** The step over what entries disclose: each disclosure and attachment that an entry commits to is there, or was erased by who may. */
+import type { Entry } from '../../lib/format/entry.ts'
+import { examineAttachment, examineCut } from '../attachments.ts'
+import { entriesAgain } from '../bundles.ts'
+import { Vault } from '../disclosures.ts'
+import type { Examination } from '../examination.ts'
+import type { Finding } from '../finding.ts'
+import { laterErasures } from './later.ts'
+import { need, skip } from './step.ts'
+
+export async function checkDisclosures(x: Examination): Promise<string> {
+  const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
+  const key = x.options.wrappingKey
+  if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
+  const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures)
+  let opened = 0
+  let attachments = 0
+  const erased = { disclosures: 0, attachments: 0, by: new Set<number>() }
+  const gone: { readonly finding: Finding; readonly index: number; readonly entry: Entry }[] = []
+  let place = 0
+  for await (const { index, entry } of entriesAgain(x)) {
+    const found = await vault.open(index, entry)
+    opened += Object.keys(found.values).length
+    if (found.erased !== undefined) {
+      erased.disclosures += found.erased.count
+      erased.by.add(found.erased.by)
+    }
+    if (entry.kind === 'attachment' && found.erased !== undefined) erased.attachments += 1
+    else if (entry.kind === 'attachment') {
+      const finding = await examineAttachment(files, vault, trust.origin, { index, entry, opened: found })
+      if (finding !== undefined) gone.push({ finding, index, entry })
+      attachments += 1
+    }
+    let now = found
+    if (entry.kind === 'attachment-cut') {
+      const { finding, erased: by } = await examineCut(files, vault, trust.origin, { index, entry })
+      if (finding !== undefined) gone.push({ finding, index, entry })
+      if (by === undefined) attachments += 1
+      else {
+        erased.attachments += 1
+        erased.by.add(by)
+        now = { ...found, erased: { count: 0, by } }
+      }
+    }
+    if (x.keep) x.records[place] = { ...x.records[place]!, opened: now }
+    place += 1
+  }
+  await vault.examineSlots()
+  await vault.examineErasures()
+  // The vault is read after the checkpoint: what was erased in between, entries behind the checkpoint say.
+  const later = vault.findings.length + gone.length === 0 ? undefined : await laterErasures(x)
+  if (later !== undefined) vault.settle(later)
+  x.findings.addAll(vault.findings)
+  for (const { finding, index, entry } of gone) {
+    if (later?.byScope(index, entry) === undefined) x.findings.add(finding)
+  }
+  const what = (n: number, kept: number) => `${n} disclosures${kept === 0 ? '' : `, and ${kept} attachments`}`
+  const whole = `${what(opened, attachments)} match what their entries commit to`
+  if (erased.by.size === 0) return whole
+  const by = [...erased.by].map(index => `#${index}`).join(', ')
+  return `${whole}; ${what(erased.disclosures, erased.attachments)} are ERASED (by ${by})`
+}
