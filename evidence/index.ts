@@ -17,6 +17,7 @@ export { Follower, type LiveEntry } from './follow/follower.ts'
 export { Opener } from './follow/opener.ts'
 export { type LedgerKey, type LedgerKeys, ledgerKeys } from './ledger-keys.ts'
 export { formatPin, type Pin, readPin } from './pin.ts'
+export { proofScript } from './proof-script.ts'
 export {
   type CheckedProof,
   type CheckProofOptions,

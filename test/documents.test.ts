@@ -267,6 +267,7 @@ describe('what others vouch for, of the README', () => {
       for (const line of linesOf('prove')) await good(line, where, environment)
       writeFileSync(join(where, 'entry-1.tlog-proof.entry'), '{}')
       expect((await shell(linesOf('prove')[1]!, where, environment)).status).toBe(exit.broken)
+      expect((await shell(linesOf('prove')[2]!, where, environment)).status).toBe(1)
     },
     slow,
   )

@@ -1,7 +1,7 @@
 /** `counterfoil prove`: the proof that one entry stands in the ledger, for whoever holds nothing but its key; and its check. */
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { checkProof, proveEntry } from '../../evidence/index.ts'
+import { checkProof, proofScript, proveEntry } from '../../evidence/index.ts'
 import { Misuse } from '../../lib/errors.ts'
 import { colour, output } from '../output.ts'
 import { collect, count } from '../values.ts'
@@ -10,6 +10,8 @@ interface Options {
   readonly size?: number
   readonly out?: string
   readonly inside?: boolean
+  readonly script?: boolean
+  readonly ca?: string
   readonly check?: string
   readonly entry?: string
   readonly key?: string
@@ -22,13 +24,15 @@ export function prove(program: Command): void {
   program
     .command('prove')
     .description('write the proof of one entry (C2SP tlog-proof); or check one: --check FILE --entry FILE --key VKEY')
-    .argument('[ledger]', "the ledger's directory")
+    .argument('[ledger]', "the ledger's directory, or the https address where it is published")
     .argument('[entry]', "the entry's number, or its id")
     .option('--size <n>', 'against the seal of that size (default: the published checkpoint)', count('--size'))
     .option(
       '--out <file>',
       'where the proof goes, with the entry beside it as FILE.entry (default: the proof, printed)',
     )
+    .option('--script', 'beside the proof, as FILE.sh, a script that checks it with coreutils and openssl alone')
+    .option('--ca <file>', 'authorities to trust for an https address, in place of those of the system')
     .option('--inside', 'the proof carries the entry itself')
     .option('--check <file>', 'check this proof')
     .option('--entry <file>', "with --check: the entry's file, where the proof does not carry it")
@@ -49,27 +53,38 @@ export function prove(program: Command): void {
     })
 }
 
-async function write(directory: string, given: string, { size, out: file, inside, json }: Options): Promise<void> {
+async function write(directory: string, given: string, options: Options): Promise<void> {
+  const { size, out: file, inside, script, ca, json } = options
   const out = output(json === true)
+  if (script === true && (file === undefined || inside === true)) {
+    throw new Misuse('ERR_OPTION_INVALID', '--script needs --out, and the entry in a file of its own: no --inside')
+  }
   const made = await proveEntry({
     directory,
     entry: /^\d+$/.test(given) ? Number(given) : given,
     inside: inside === true,
+    ...(ca === undefined ? {} : { ca: await readFile(ca, 'utf8').catch(unreadable('--ca', ca)) }),
     ...(size === undefined ? {} : { size }),
   })
   const { index, checkpoint, hashes, proof, entry } = made
   const beside = inside || file === undefined ? undefined : `${file}.entry`
   if (file !== undefined) await writeFile(file, proof)
   if (beside !== undefined) await writeFile(beside, entry)
+  const checker = script === true ? `${file}.sh` : undefined
+  if (checker !== undefined) await writeFile(checker, proofScript, { mode: 0o755 })
   const { origin, size: of, root } = checkpoint
   const tree = { origin, size: of, root: Buffer.from(root).toString('base64') }
-  out.result({ index, ...tree, hashes, ...(file === undefined ? { proof } : { file }), entry: beside }, () => {
-    if (file === undefined) process.stdout.write(proof)
-    else
-      out.line(
-        `entry ${index} of ${origin} at ${of} entries, ${hashes} hashes: ${[file, beside].filter(Boolean).join(', ')}`,
-      )
-  })
+  out.result(
+    { index, ...tree, hashes, ...(file === undefined ? { proof } : { file }), entry: beside, script: checker },
+    () => {
+      if (file === undefined) process.stdout.write(proof)
+      else
+        out.line(
+          `entry ${index} of ${origin} at ${of} entries, ${hashes} hashes: ${[file, beside, checker].filter(Boolean).join(', ')}`,
+        )
+      if (checker !== undefined) out.line(`without anything of ours: sh ${checker} ${file} ${beside} LOG-KEY`)
+    },
+  )
 }
 
 async function check(file: string, { key, entry, witness, quorum, json }: Options): Promise<void> {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { formatPin, readPin } from '../../evidence/pin.ts'
+import { proveEntry } from '../../evidence/prove.ts'
 import { type VerifyOptions, verifyLedger } from '../../evidence/verify.ts'
 import { checkpointBody, formatCheckpoint } from '../../lib/format/checkpoint.ts'
 import { encodeEntry } from '../../lib/format/entry.ts'
@@ -260,3 +261,11 @@ async function writeEdge(folder: string, before: number, after: number): Promise
   await put(certificateFile, builder.keys.seal.certificate)
   return pinned!
 }
+
+it('proves an entry from an address as from its directory, against a seal too', async () => {
+  const address = await serve(statically(directory))
+  for (const asked of [{ entry: 300 }, { entry: 17, size: 602 }]) {
+    expect(await proveEntry({ directory: address, ca, ...asked })).toEqual(await proveEntry({ directory, ...asked }))
+  }
+  await expect(proveEntry({ directory: address, ca, entry: 1, size: 5 })).rejects.toThrow(/cannot be listed/)
+})

@@ -58,7 +58,7 @@ async function nextKeys({ options, key, sealKey }: Erasable, turn: number): Prom
 }
 
 /** A short sample; fifty of them take most of a minute: COUNTERFOIL_LIVE=50 npx vitest run test/evidence/live.test.ts */
-const most = Number(process.env.COUNTERFOIL_LIVE ?? 4)
+const most = Number(process.env.COUNTERFOIL_LIVE ?? 3)
 
 describe('a ledger that is being written', () => {
   it('is OK, however often it is erased, rotated, revoked and reopened while it is verified', async () => {

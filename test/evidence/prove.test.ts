@@ -1,8 +1,10 @@
 /** Proofs of single entries: written from a ledger's tiles, checked with nothing but keys from outside, refused when bent. */
+import { spawnSync } from 'node:child_process'
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { proofScript } from '../../evidence/proof-script.ts'
 import { checkProof, proveEntry } from '../../evidence/prove.ts'
 import { formatTlogProof, parseTlogProof } from '../../lib/format/checkpoint.ts'
 import { cosign, formatCosignerKey } from '../../lib/format/cosignature.ts'
@@ -10,6 +12,7 @@ import { inclusionProof, treeRoot, verifyInclusion } from '../../lib/format/merk
 import { formatNote, formatVerifierKey, parseNote } from '../../lib/format/note.ts'
 import { tileReader } from '../../lib/format/tile.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
+import { interop } from '../support/interop.ts'
 import { type BuilderKeys, builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
 import { uniform, uniformLeaf, uniformTiles } from '../support/uniform-tree.ts'
 
@@ -129,5 +132,43 @@ describe('the proof of an entry', () => {
       expect([...tiles].filter(tile => !edge.has(tile)).length).toBeLessThanOrEqual(4)
       expect(tiles.size).toBeLessThanOrEqual(7)
     }
+  })
+})
+
+describe('a proof checked by a stranger', () => {
+  interop(['dash', 'openssl'], 'with sh, coreutils and openssl alone: whole, and bent in any way', async dash => {
+    const { builder, directory, key } = await ledgerOf(700, [300, 700])
+    const folder = temporaryDirectory()
+    const file = (name: string, content: string | Uint8Array) => {
+      writeFileSync(join(folder, name), content)
+      return name
+    }
+    const script = file('check.sh', proofScript)
+    const check = (proof: string | Uint8Array, entry: string | Uint8Array, ...more: string[]) => {
+      const given = [script, file('proof', proof), file('entry', entry), ...more]
+      const { status, stdout, stderr } = spawnSync(dash, given, { cwd: folder, encoding: 'utf8' })
+      return [status, stdout + stderr]
+    }
+    for (const index of [0, 699]) {
+      const { proof, entry } = await proveEntry({ directory, entry: index })
+      expect(check(proof, entry, key)).toEqual([
+        0,
+        `entry ${index}: included in ${builder.origin} at 700 entries\nthe checkpoint is signed by ${builder.origin}\n`,
+      ])
+      expect(check(proof, builder.entries[(index + 1) % 700]!)).toEqual([1, `entry ${index}: NOT included\n`])
+    }
+    const { proof, entry } = await proveEntry({ directory, entry: 17, size: 300 })
+    expect(check(proof, entry)[1]).toMatch(/included in .*\nthe signature .* was not verified/)
+    const lines = proof.split('\n')
+    const bent = (i: number, line: string) => lines.toSpliced(i, 1, line).join('\n')
+    const none = Buffer.alloc(32).toString('base64')
+    for (const i of [2, 4]) expect(check(bent(i, none), entry)[0]).toBe(1)
+    expect(check(proof.replace('index 17', 'index 300'), entry)[0]).toBe(1)
+    expect(check(proof.replace('\n300\n', '\n301\n'), entry, key)[0]).toBe(1)
+    expect(check(proof.replace(/\n(— \S+ )./, '\n$1z'), entry, key)[0]).toBe(1)
+    const elsewhere = formatVerifierKey(builder.origin, generateKeyPairSync('ed25519').publicKey)
+    expect(check(proof, entry, elsewhere)).toEqual([1, expect.stringContaining('NOT signed')])
+    expect(check(proof, entry, 'other.example+00000000+AAAA')[0]).toBe(1)
+    expect([check('', entry)[0], check('index 1\n\n', entry)[0]]).toEqual([2, 2])
   })
 })
