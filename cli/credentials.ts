@@ -78,22 +78,39 @@ async function piped(): Promise<string> {
   return text.trim()
 }
 
+/** By events, since a loop over the stream would end it: there may be more to ask. */
 async function typed(prompt: string): Promise<string> {
+  const { stdin } = process
+  // Before it is asked: what is typed at once is not shown either.
+  stdin.setRawMode(true)
+  stdin.setEncoding('utf8')
   process.stderr.write(`${prompt}: `)
-  process.stdin.setRawMode(true)
+  let take = (_: string) => {}
+  let end = () => {}
   try {
-    let text = ''
-    for await (const part of process.stdin.setEncoding('utf8')) {
-      for (const character of String(part)) {
-        if (character === '\r' || character === '\n') return text
-        if (character === '\u0003') throw new Misuse('ERR_OPTION_INVALID', 'interrupted')
-        text = character === '\u007f' ? text.slice(0, -1) : text + character
+    return await new Promise<string>((resolve, reject) => {
+      let text = ''
+      end = () => resolve(text)
+      take = part => {
+        const characters = [...part]
+        for (const [i, character] of characters.entries()) {
+          if (character === '\u0003') return reject(new Misuse('ERR_OPTION_INVALID', 'interrupted'))
+          if (character === '\r' || character === '\n' || character === '\u0004') {
+            // What was typed or pasted ahead answers what is asked next.
+            const rest = characters.slice(i + 1).join('')
+            if (rest !== '') setImmediate(() => stdin.unshift(rest, 'utf8'))
+            return resolve(text)
+          }
+          text = character === '\u007f' || character === '\b' ? text.slice(0, -1) : text + character
+        }
       }
-    }
-    return text
+      stdin.on('data', take).on('end', end)
+      stdin.resume()
+    })
   } finally {
-    process.stdin.setRawMode(false)
-    process.stdin.pause()
+    stdin.off('data', take).off('end', end)
+    stdin.setRawMode(false)
+    stdin.pause()
     process.stderr.write('\n')
   }
 }

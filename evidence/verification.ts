@@ -5,6 +5,7 @@ import type { Gap } from './continuity.ts'
 import type { Examination } from './examination.ts'
 import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
 import type { Pin } from './pin.ts'
+import type { Trust } from './trust.ts'
 
 export interface VerifyOptions {
   /** Where the ledger is: a directory, or an https address. */
@@ -112,8 +113,19 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     undetectable:
       checkpoint === undefined && findings.some(({ code }) => code.startsWith('LEDGER_'))
         ? 'There was no ledger here to verify.'
-        : undetectable(pin, x.anchors.last) + passedOver(x.after),
+        : undetectable(pin, x.anchors.last) + inOtherHands(trust) + passedOver(x.after),
   }
+}
+
+/** What a key that was compromised may have been used for, out of sight of this ledger. */
+function inOtherHands(trust: Trust | undefined): string {
+  const keys = (trust?.revoked ?? []).filter(({ reason }) => reason === 'compromised')
+  if (keys.length === 0) return ''
+  const told = keys.slice(0, 3).map(({ key, at }) => `${key} (from ${at} on)`)
+  return (
+    ` Keys were in other hands: ${told.join(', ')}${keys.length > 3 ? ` and ${keys.length - 3} more` : ''}. Whoever had one could have signed ` +
+    'another history of the time when it spoke, and shown it to who holds no checkpoint of this one: a verification of this ledger does not see that.'
+  )
 }
 
 function passedOver(after: Pin | undefined): string {

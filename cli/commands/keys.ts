@@ -8,6 +8,8 @@ import { Misuse } from '../../lib/errors.ts'
 import { type Reason, reasons } from '../../lib/format/key-text.ts'
 import { writeKeys } from '../initialise.ts'
 import { newPassphrase } from '../keys/passphrase.ts'
+import { prepare } from '../keys/prepared.ts'
+import { revokeFormer } from '../keys/revoke-former.ts'
 import { type Rotated, type RotateOptions, rotate } from '../keys/rotate.ts'
 import { colour, type Output, output } from '../output.ts'
 import { trusted } from '../trust.ts'
@@ -52,14 +54,42 @@ export function keys(program: Command): void {
     .command('rotate')
     .description('have a new key speak from now on, endorsed by the old one; while the ledger is not open')
     .argument(...what)
+    .option(
+      '--to <where>',
+      'the new key, made beforehand: file:PATH, env:NAME or gpg:FINGERPRINT (default: one is made, in the file of the old one)',
+    )
+    .option(
+      '--passphrase <where>',
+      'of the seal key of --to: prompt, env:NAME or file:PATH (default: that of the old one)',
+    )
+    .option('--lost', 'the old note key is lost: says what to do, since nothing can be rotated without it')
     .option(...config)
     .option(...json)
     .exitOverride()
-    .action(async (key: string, options: { config: string; json?: boolean }) => {
+    .action(async (key: string, options: Rotation) => {
+      if (options.lost === true) throw lost(which(key))
       const out = output(options.json === true)
+      const { to: at, passphrase } = options
       const loaded = await loadConfig(options.config, { evidence: true })
-      tell(out, await finish({ config: loaded, key: which(key) }))
+      const to = at === undefined ? {} : { to: { at, ...(passphrase === undefined ? {} : { passphrase }) } }
+      tell(out, await finish({ config: loaded, key: which(key), ...to }), undefined, at)
     })
+
+  group
+    .command('prepare')
+    .description(
+      'make a key to rotate to, for where this command cannot write: the environment, a store of secrets, gpg',
+    )
+    .argument(...what)
+    .requiredOption('--out <file>', 'where; nothing is overwritten')
+    .option('--name <name>', "the ledger's name", 'crm')
+    .option(
+      '--passphrase <where>',
+      'of a seal key: prompt, env:NAME or file:PATH (default: one is made, and kept beside it)',
+    )
+    .option(...json)
+    .exitOverride()
+    .action(prepareKey)
 
   group
     .command('revoke')
@@ -68,6 +98,7 @@ export function keys(program: Command): void {
     .requiredOption('--reason <why>', reasons.join(', '))
     .option('--at <time>', 'RFC 3339: from when on it was not to be trusted (default: now)')
     .option('--certificate <file>', 'the OpenPGP revocation certificate, where the key is not at hand')
+    .option('--former <key>', 'a key that was rotated away already: its fingerprint, or the digits of a note key')
     .option(...config)
     .option(...json)
     .exitOverride()
@@ -132,7 +163,7 @@ function printKeys(out: Output, { origin, keys: all }: LedgerKeys, pinned: boole
 
 async function revoke(
   key: string,
-  options: { config: string; reason: string; at?: string; certificate?: string; json?: boolean },
+  options: { config: string; reason: string; at?: string; certificate?: string; former?: string; json?: boolean },
 ): Promise<void> {
   const out = output(options.json === true)
   const reason = reasons.find(one => one === options.reason)
@@ -150,7 +181,56 @@ async function revoke(
     ...(certificate === undefined ? {} : { certificate }),
   }
   const loaded = await loadConfig(options.config, { evidence: true })
-  tell(out, await finish({ config: loaded, key: which(key), revocation }), reason)
+  if (options.former === undefined)
+    return tell(out, await finish({ config: loaded, key: which(key), revocation }), reason)
+  const { revoked, published } = await revokeFormer(loaded, which(key), options.former, revocation)
+  out.result({ key, revoked, reason, published }, () => {
+    out.line(`the ${key} key ${revoked} is ${colour.red(`revoked: ${reason}`)}, by the key in force`)
+    if (key === 'seal' && !published)
+      out.line(
+        'its certificate does not say so, since neither the key nor its revocation is at hand: gpg and sqv do not know',
+      )
+    if (reason === 'compromised')
+      out.line('of what it signed, only what others have vouched for before then is counted')
+  })
+}
+
+interface Rotation {
+  readonly to?: string
+  readonly passphrase?: string
+  readonly lost?: boolean
+  readonly config: string
+  readonly json?: boolean
+}
+
+/** A rotation that the OpenPGP key signs alone would let whoever has that key go on with any ledger of it, past every pin. */
+const lost = (key: 'note' | 'seal') =>
+  new Misuse(
+    'ERR_OPTION_INVALID',
+    `without the ${key} key this ledger ends: a rotation is signed by both keys, or whoever gets hold of one could go on with it. Keep the directory ` +
+      'as it is, and its last seal elsewhere; begin another in a new directory, with a new key (keys init), and tell your auditor both. See the README, Keys',
+  )
+
+async function prepareKey(
+  key: string,
+  options: { out: string; name: string; passphrase?: string; json?: boolean },
+): Promise<void> {
+  const out = output(options.json === true)
+  const of = which(key)
+  const passphrase =
+    of === 'note' || options.passphrase === undefined ? undefined : await newPassphrase(options.passphrase)
+  const files = await prepare(of, options.name, options.out, passphrase)
+  out.result({ key: of, files }, () => {
+    out.line(`written: ${files.join(', ')}`)
+    out.line('1. put it where it belongs, for example:')
+    out.line(
+      `     export NEXT_KEY="$(cat ${options.out})"${of === 'seal' ? `    or: gpg --import ${options.out}` : ''}`,
+    )
+    out.line(
+      `2. with the gateway stopped: counterfoil keys rotate ${of} --to env:NEXT_KEY${of === 'seal' ? '    or: --to gpg:FINGERPRINT' : ''}`,
+    )
+    out.line(`3. name that place in counterfoil.yaml (ledger.keys.${of}), destroy the file, and start the gateway`)
+  })
 }
 
 async function finish(options: RotateOptions): Promise<Rotated> {
@@ -158,13 +238,23 @@ async function finish(options: RotateOptions): Promise<Rotated> {
   for (let step = await steps.next(); ; step = await steps.next()) if (step.done === true) return step.value
 }
 
-function tell(out: Output, rotated: Rotated, reason?: Reason): void {
+function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void {
   const { key, old, kept, finished } = rotated
   out.result({ ...rotated, ...(reason === undefined ? {} : { revoked: reason }) }, () => {
-    if (finished) out.line('an earlier run had recorded this already; the new key is in its place now')
+    if (finished)
+      out.line(`an earlier run had recorded this already${to === undefined ? '; the new key is in its place now' : ''}`)
     out.line(`the ${key} key was  ${old}${reason === undefined ? '' : `  ${colour.red(`revoked: ${reason}`)}`}`)
     out.line(`and is from now on  ${colour.bold(rotated.new)}`)
-    out.line(`the old key file is ${kept}: destroy it, or keep it offline`)
+    if (kept !== undefined) out.line(`the old key file is ${kept}: destroy it, or keep it offline`)
+    else {
+      const value = to?.startsWith('gpg:')
+        ? `{ gpg: ${rotated.new} }`
+        : key === 'note'
+          ? to
+          : `{ key: "${to}", passphrase: ... }`
+      out.line(`Before the gateway starts, in counterfoil.yaml:  ledger.keys.${key}: ${value}`)
+      out.line('Until then it does not open: the old key speaks no more. Then destroy the old one, or keep it offline.')
+    }
     if (key === 'note') return
     out.line()
     out.line('Give the new fingerprint and certificate to your auditor, by another way than the ledger.')

@@ -20,10 +20,13 @@ import { generateKey, readPrivateKey, revoke, revokeOwn } from '../../lib/openpg
 import { configuredSealer, heldKey } from '../../lib/sealing.ts'
 import { version } from '../version.ts'
 import { nextFile, notePrivateKey, readIfThere, replaceKey, requireOwnerOnly, writeWhole } from './key-files.ts'
+import { keysAt, type Place } from './prepared.ts'
 
 export interface RotateOptions {
   readonly config: Config
   readonly key: 'note' | 'seal'
+  /** Where the new key lies, which was made beforehand. Default: one is made, and takes the file of the old one. */
+  readonly to?: Place
   /** The key that is replaced is revoked, too. */
   readonly revocation?: {
     readonly reason: Reason
@@ -38,8 +41,8 @@ export interface Rotated {
   readonly key: 'note' | 'seal'
   readonly old: string
   readonly new: string
-  /** Where the replaced key lies now. */
-  readonly kept: string
+  /** Where the replaced key lies now; undefined where it is no file that this command keeps. */
+  readonly kept: string | undefined
   /** Whether a run that was cut off had done it already, and only the files were put in their places. */
   readonly finished: boolean
   /** Of a new OpenPGP key: to be handed to the auditor. */
@@ -50,19 +53,21 @@ export type Step = 'made' | 'recorded' | 'published'
 
 /** @throws Misuse ERR_OPTION_INVALID, LedgerError ERR_LEDGER_LOCKED while the ledger is open, Fault ERR_LEDGER_UNAVAILABLE */
 export async function* rotate(options: RotateOptions): AsyncGenerator<Step, Rotated> {
-  const { config, key } = options
+  const { config, key, to } = options
   const path = config.ledger.keyFiles[key]
-  if (path === undefined) {
-    throw new Misuse(
-      'ERR_OPTION_INVALID',
-      `the ${key} key is no file of its own: name it with file: to have it replaced`,
-    )
-  }
-  await requireOwnerOnly(path)
   const before: BothKeys = {
     noteKey: noteKeyOf(config.ledger.noteKey, config.name),
     sealer: await configuredSealer(config.ledger.sealKey),
   }
+  if (to !== undefined) return yield* rotateTo(options, to, before)
+  if (path === undefined) {
+    const how = `make one with "keys prepare ${key}", put it where it belongs, and name that place with --to`
+    throw new Misuse(
+      'ERR_OPTION_INVALID',
+      `the ${key} key is no file of its own, in whose place a new one could be put: ${how}`,
+    )
+  }
+  await requireOwnerOnly(path)
   const begun = (await readIfThere(nextFile(path))) !== undefined
   if (!begun) await makeNext(config, key, path)
   const after = await withNext(config, key, path, before)
@@ -78,6 +83,21 @@ export async function* rotate(options: RotateOptions): AsyncGenerator<Step, Rota
   const copy = join(dirname(path), 'ledger.pub.asc')
   if ((await readIfThere(copy)) !== undefined) await writeWhole(copy, after.sealer.certificate)
   return { key, old, new: now, kept, finished, certificate: after.sealer.certificate }
+}
+
+/** To a key that lies where this command does not write: the configuration names it afterwards. */
+async function* rotateTo(options: RotateOptions, to: Place, before: BothKeys): AsyncGenerator<Step, Rotated> {
+  const { config, key } = options
+  const after = await keysAt(config, key, to, before)
+  const [old, now] = [pairOf(before)[key], pairOf(after)[key]]
+  if (old === now)
+    throw new Misuse('ERR_OPTION_INVALID', `the key of ${to.at} is the one that the configuration names already`)
+  yield 'made'
+  const finished = await speaksAlready(config, after)
+  if (!finished) yield* record(options, before, after)
+  yield 'published'
+  const rotated = { key, old, new: now, kept: undefined, finished }
+  return key === 'note' ? rotated : { ...rotated, certificate: after.sealer.certificate }
 }
 
 async function* record(

@@ -1,13 +1,20 @@
 /** The ledger's keys as an operator handles them: made, rotated, revoked, and what is left when that is cut off. */
-import { execFile, spawnSync } from 'node:child_process'
-import { cpSync } from 'node:fs'
-import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { cpSync, rmSync } from 'node:fs'
+import { chmod, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { Command } from 'commander'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { keys } from '../../cli/commands/keys.ts'
 import { initialise, writeKeys } from '../../cli/initialise.ts'
 import { newPassphrase } from '../../cli/keys/passphrase.ts'
+import { prepare } from '../../cli/keys/prepared.ts'
+import { revokeFormer } from '../../cli/keys/revoke-former.ts'
 import { type RotateOptions, rotate, type Step } from '../../cli/keys/rotate.ts'
 import { buildBundle, ledgerKeys, verifyBundle, verifyLedger } from '../../evidence/index.ts'
 import { type Config, loadConfig } from '../../lib/config/config.ts'
@@ -15,7 +22,7 @@ import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
 import { parseVerifierKey, requireSignature } from '../../lib/format/note.ts'
 import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
-import { armorSignature, readCertificate } from '../../lib/openpgp.ts'
+import { armorSignature, generateKey, readCertificate, readPrivateKey } from '../../lib/openpgp.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
 import { findTool, interop } from '../support/interop.ts'
@@ -54,6 +61,14 @@ class Place {
   }
 
   config = (): Promise<Config> => loadConfig(join(this.folder, 'counterfoil.yaml'), { evidence: true })
+
+  /** @returns the text of before */
+  async edit(change: (text: string) => string): Promise<string> {
+    const file = join(this.folder, 'counterfoil.yaml')
+    const text = await readFile(file, 'utf8')
+    await writeFile(file, change(text))
+    return text
+  }
 
   /** Opens, appends, closes, as the gateway does. */
   async use(): Promise<void> {
@@ -227,6 +242,147 @@ describe('revoking', () => {
         0,
       )
     },
+  )
+})
+
+describe('a key that lies where nothing can be written', () => {
+  it('is rotated to from where it was put, recorded once, and named by the configuration afterwards', async () => {
+    const place = await Place.make()
+    const [note, seal] = [join(place.folder, 'next-note'), join(place.folder, 'next-seal')]
+    await prepare('note', 'crm', note)
+    await prepare('seal', 'crm', seal, 'correct horse')
+    vi.stubEnv('NEXT_NOTE', await readFile(note, 'utf8'))
+    vi.stubEnv('NEXT_PASSPHRASE', 'correct horse')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const rotated = await place.rotate('note', { to: { at: 'env:NEXT_NOTE' } })
+    expect(rotated).toMatchObject({ finished: false, kept: undefined })
+    expect(await place.rotate('note', { to: { at: 'env:NEXT_NOTE' } })).toMatchObject({ finished: true })
+    await expect(place.use()).rejects.toThrow(/was rotated/)
+    await place.edit(text => text.replace('note: file:./keys/note.key', 'note: env:NEXT_NOTE'))
+    await expect(place.rotate('note')).rejects.toThrow(/keys prepare note/)
+    await expect(place.rotate('note', { to: { at: 'env:NEXT_NOTE' } })).rejects.toThrow(/names already/)
+    await expect(place.rotate('note', { to: { at: 'gpg:AA' } })).rejects.toThrow(/no OpenPGP key/)
+    await place.rotate('seal', { to: { at: `file:${seal}`, passphrase: 'env:NEXT_PASSPHRASE' } })
+    await place.edit(text => text.replace(/seal: .*/, `seal: { key: "file:${seal}", passphrase: env:NEXT_PASSPHRASE }`))
+    await place.use()
+    expect(await place.verify()).toMatchObject({ verdict: 'OK', findings: [] })
+  })
+
+  interop(['gpg', 'gpg-agent', 'gpgconf'], 'gpg, is rotated to and from', async gpg => {
+    const place = await Place.make()
+    const home = await mkdtemp(join(tmpdir(), 'cf-gpg-'))
+    onTestFinished(() => {
+      vi.unstubAllEnvs()
+      spawnSync(findTool('gpgconf')!, ['--homedir', home, '--kill', 'all'])
+      rmSync(home, { recursive: true, force: true })
+    })
+    vi.stubEnv('GNUPGHOME', home)
+    const made = await generateKey({ name: 'counterfoil crm' })
+    expect(spawnSync(gpg, ['--batch', '--import'], { input: made.privateKey }).status).toBe(0)
+    const before = await place.options()
+    await place.rotate('seal', { to: { at: `gpg:${made.fingerprint}` } })
+    await expect(openDirectoryLedger(before)).rejects.toMatchObject({ data: { expected: made.fingerprint } })
+    const file = /seal: (.*)/.exec(
+      await place.edit(text => text.replace(/seal: .*/, `seal: { gpg: ${made.fingerprint} }`)),
+    )![1]!
+    await place.use()
+    await expect(place.rotate('seal')).rejects.toThrow(/keys prepare seal/)
+    const next = join(place.folder, 'keys/seal.next.asc')
+    await prepare('seal', 'crm', next, 'correct horse')
+    await writeFile(join(place.folder, 'secret'), 'correct horse')
+    const passphrase = `file:${join(place.folder, 'secret')}`
+    await place.rotate('seal', { to: { at: `file:${next}`, passphrase } })
+    await place.edit(text => text.replace(/seal: .*/, `seal: { key: "file:${next}", passphrase: "${passphrase}" }`))
+    await place.use()
+    expect(file).toContain('seal.key.asc')
+    expect(await place.verify()).toMatchObject({ verdict: 'OK', findings: [] })
+  })
+})
+
+describe('a key that was rotated away', () => {
+  it('is revoked afterwards: what it signed counts where others had seen it before, and else leads nowhere', async () => {
+    const place = await Place.make()
+    await place.rotate('note')
+    const { old, new: now } = await place.rotate('seal')
+    await place.use()
+    const at = Date.now()
+    const revoked = await revokeFormer(await place.config(), 'seal', old, { reason: 'compromised', at })
+    expect(revoked).toEqual({ key: 'seal', revoked: old, published: true })
+    const whole = await place.verify(now)
+    expect(whole).toMatchObject({ verdict: 'OK', findings: [] })
+    expect(whole.undetectable).toContain(`in other hands: ${old} (from ${new Date(at).toISOString()} on)`)
+    expect(await place.verify()).toMatchObject({ verdict: 'INCOMPLETE', findings: [{ code: 'KEY_COMPROMISED' }] })
+    const by = (time: number) =>
+      verifyLedger({
+        ...{ directory: place.ledger, fingerprint: old },
+        anchoredBefore: size => (size < 12 ? new Date(time).toISOString() : undefined),
+      })
+    expect(await by(at - 1000)).toMatchObject({ verdict: 'OK', findings: [] })
+    expect(await by(at + 1000)).toMatchObject({ verdict: 'INCOMPLETE' })
+    const published = await readFile(join(place.ledger, 'keys', `${old}.asc`), 'utf8')
+    expect(await readCertificate(published)).toMatchObject({ revocation: { reason: 'compromised' } })
+    const { keys } = await ledgerKeys(place.ledger, { fingerprint: now })
+    const note = keys.find(({ key }) => key === 'note')!.id
+    await revokeFormer(await place.config(), 'note', note.split('+')[1]!, { reason: 'retired' })
+    expect(await place.verify(now)).toMatchObject({ verdict: 'OK', findings: [] })
+    const config = await place.config()
+    await expect(revokeFormer(config, 'seal', now, { reason: 'retired' })).rejects.toThrow(/speaks now/)
+    await expect(revokeFormer(config, 'seal', 'A'.repeat(40), { reason: 'retired' })).rejects.toThrow(/no seal key/)
+  })
+})
+
+describe('a note key that is lost', () => {
+  it('is not rotated without it: another ledger begins, certified by the same OpenPGP key, and both verify', async () => {
+    const place = await Place.make()
+    const program = new Command().exitOverride()
+    keys(program)
+    const asked = program.parseAsync(['keys', 'rotate', 'note', '--lost'], { from: 'user' })
+    await expect(asked).rejects.toThrow(/begin another in a new directory/)
+    const options = await place.options()
+    const other = generateKeyPairSync('ed25519').privateKey
+    await expect(openDirectoryLedger({ ...options, noteKey: other })).rejects.toMatchObject({ name: 'LedgerError' })
+    const directory = temporaryDirectory()
+    const next = await openDirectoryLedger({ ...options, directory, origin: 'crm-2', noteKey: other, create: true })
+    await next.close()
+    for (const ledger of [place.ledger, directory]) {
+      const { verdict, findings } = await verifyLedger({ directory: ledger, fingerprint: place.fingerprint })
+      expect([verdict, findings]).toEqual(['OK', []])
+    }
+  }, 300_000)
+})
+
+describe('a passphrase that is typed', () => {
+  interop(
+    ['script'],
+    'is not shown, is asked for thrice at most, and ctrl-C ends it',
+    async script => {
+      const folder = temporaryDirectory()
+      const command = [process.execPath, ...node, main, 'keys', 'init', '--dir', folder, '--passphrase', 'prompt']
+      const typed = async (...answers: string[]) => {
+        const child = spawn(script, ['-qefc', command.map(part => `'${part}'`).join(' '), '/dev/null'])
+        let shown = ''
+        child.stdout.setEncoding('utf8').on('data', part => {
+          shown += part
+          // One answer for each question, once it stands there.
+          if (/(seal key|again): $/.test(shown) && answers.length > 0) child.stdin.write(answers.shift()!)
+        })
+        const [status] = await once(child, 'close')
+        return { status, shown }
+      }
+      const [wrong, ended] = await Promise.all([
+        typed(...['one', 'two', 'three', 'four', 'five', 'six'].map(text => `${text}\r`)),
+        typed('secret\u0003'),
+      ])
+      expect(wrong.status).toBe(2)
+      expect(wrong.shown.match(/once more/g)).toHaveLength(2)
+      expect(ended.shown).toMatch(/interrupted/)
+      for (const { shown } of [wrong, ended]) expect(shown).not.toMatch(/three|four|secret/)
+      expect(await readdir(folder)).toEqual([])
+      expect((await typed('one\r', 'two\r', 'horrs\u007f\u007fse\r', 'horse\r')).status).toBe(0)
+      const armored = await readFile(join(folder, 'keys/seal.key.asc'), 'utf8')
+      expect(await readPrivateKey(armored, 'horse')).toBeDefined()
+    },
+    300_000,
   )
 })
 
