@@ -18,7 +18,7 @@ import { findSnapshots, Refold } from '../snapshots.ts'
 import { type Stored, summariesOf } from '../stored.ts'
 import { examineTree, treeOf } from '../tree.ts'
 import { base64 } from '../verification.ts'
-import { need } from './step.ts'
+import { need, skip } from './step.ts'
 
 export async function checkTree(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
