@@ -9,7 +9,7 @@ import { sameHash } from '../format/merkle.ts'
 import { parseVerifierKey, requireSignature, signNote } from '../format/note.ts'
 import { encodeSnapshot, parseSnapshot, type Snapshot, snapshotOf } from '../format/snapshot.ts'
 import type { NoteKey } from './checkpoint.ts'
-import { namesIn, readIfThere, replaceFiles } from './files.ts'
+import { keepFile, namesIn, readIfThere } from './files.ts'
 import { storedRoot } from './stored-tiles.ts'
 
 /** The one before is kept too: a crash may leave the newest ahead of what is durable. */
@@ -30,7 +30,7 @@ export function takeSnapshot(
   const { text, body } = snapshotOf(checkpoint, living)
   const bytes = encodeSnapshot(text, signNote(text, checkpoint.origin, privateKey, publicKey), body)
   return async directory => {
-    await replaceFiles(directory, [[snapshotFile(checkpoint.size), bytes]])
+    await keepFile(directory, snapshotFile(checkpoint.size), bytes)
     for (const size of (await sizes(directory)).filter(size => size !== checkpoint.size).slice(kept - 1)) {
       await fs.unlink(join(directory, snapshotFile(size)))
     }

@@ -129,22 +129,25 @@ describe('a seal whose writer was killed while it kept it', () => {
     expect((await verifyLedger({ directory: image.directory, fingerprint })).verdict).toBe('OK')
   })
 
-  it('leaves nothing among the seals that a verifier would take for a forgery', async () => {
-    const key = await readPrivateKey((await generateKey({ name: 'seal' })).privateKey)
-    const options = ledgerOptions({ sealer: openpgpSealer(key) })
-    const ledger = await openDirectoryLedger(options)
-    await ledger.append([settled()])
-    await ledger.seal()
-    await ledger.append([settled()])
-    const beside = join(options.directory, `checkpoint.d/${ledger.size}.tmp`)
-    mkdirSync(beside)
-    // Were it written aside there, it could not be now.
-    await ledger.seal()
-    rmSync(beside, { recursive: true })
-    await ledger.close()
-    const { directory } = options
-    expect((await verifyLedger({ directory, fingerprint: key.fingerprint })).verdict).toBe('OK')
-  })
+  it.each(['checkpoint.d', 'snapshot'])(
+    'leaves nothing in %s that a verifier would take for a forgery',
+    async folder => {
+      const key = await readPrivateKey((await generateKey({ name: 'seal' })).privateKey)
+      const options = ledgerOptions({ sealer: openpgpSealer(key) })
+      const ledger = await openDirectoryLedger(options)
+      await ledger.append([settled()])
+      await ledger.seal()
+      await ledger.append([settled()])
+      const beside = join(options.directory, `${folder}/${ledger.size}.tmp`)
+      mkdirSync(beside)
+      // Were it written aside there, it could not be now.
+      await ledger.seal()
+      rmSync(beside, { recursive: true })
+      await ledger.close()
+      const { directory } = options
+      expect((await verifyLedger({ directory, fingerprint: key.fingerprint })).verdict).toBe('OK')
+    },
+  )
 })
 
 describe('what cannot be read back', () => {

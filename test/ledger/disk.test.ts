@@ -21,7 +21,7 @@ async function nearlyFull(limits: DiskLimits) {
   const exchange = exchangeId()
   await ledger.append([decision(exchange)])
   Object.assign(changing, limits)
-  await vi.waitFor(() => expect(told).toHaveLength(1))
+  await vi.waitFor(() => expect(told).toHaveLength(1), { timeout: 20_000 })
   return { ledger, told, exchange, changing }
 }
 
@@ -44,7 +44,7 @@ describe('the disk of a ledger', () => {
   it('accepts again once there is room', async () => {
     const { ledger, told, changing } = await nearlyFull({ refuse: more })
     changing.refuse = undefined
-    await vi.waitFor(() => expect(told).toHaveLength(2))
+    await vi.waitFor(() => expect(told).toHaveLength(2), { timeout: 20_000 })
     await ledger.append([decision()])
   })
 

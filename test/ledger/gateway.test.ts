@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
 import { type MutualTls, urisOf, writerUri } from '../../lib/ledger/shared/certificate.ts'
 import { encodeJson } from '../../lib/ledger/shared/frames.ts'
+import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
 import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
 import { openRemoteLedger, type RemoteOptions } from '../../lib/ledger/shared/remote.ts'
 import { guard } from '../../lib/open.ts'
@@ -96,7 +97,9 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     web.follow(stored => told.push(stored))
     const [stored] = await web.append([settled()], { level: 'signed' })
     await host.ledger.append([settled()])
-    await vi.waitFor(() => expect(told.map(({ entry }) => entry.writer)).toEqual(['web-1', 'leader']))
+    await vi.waitFor(() => expect(told.map(({ entry }) => entry.writer)).toEqual(['web-1', 'leader']), {
+      timeout: 20_000,
+    })
     expect(await allEntries(web)).toEqual(await allEntries(host.ledger))
     expect((await web.publish()).size).toBeGreaterThan(stored!.index)
     expect((await web.seal()).size).toBe(host.ledger.size)
@@ -153,10 +156,14 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     })
     onTestFinished(() => there.close())
     const actors = await here.guard.principals.actors(requester)
-    await vi.waitFor(async () => expect(await there.principals.pseudonymOf(requester.id)).toBe(actors.subject))
+    await vi.waitFor(async () => expect(await there.principals.pseudonymOf(requester.id)).toBe(actors.subject), {
+      timeout: 20_000,
+    })
     const request = { resource: 'crm/public.customers', actions: ['update'], seconds: 60, reason: 'repair' }
     const id = await here.guard.desk.request(requester, request)
-    await vi.waitFor(async () => expect(await there.desk.pending(dba)).toMatchObject([{ id, reason: 'repair' }]))
+    await vi.waitFor(async () => expect(await there.desk.pending(dba)).toMatchObject([{ id, reason: 'repair' }]), {
+      timeout: 20_000,
+    })
     await there.desk.approve(dba, id)
     expect(kindsOf(await allEntries(ledger))).toContain('grant-decided')
   })
@@ -213,7 +220,14 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     const host = await leads()
     const before = host.ledger.size
     const { key, cert, ca } = writer('web-1')
-    const hello = { version: 1, origin, writer: 'web-1', software: 'x', placement: 'embedded', heartbeatMs: 60_000 }
+    const hello = {
+      version: protocolVersion,
+      origin,
+      writer: 'web-1',
+      software: 'x',
+      placement: 'embedded',
+      heartbeatMs: 60_000,
+    }
     const bare = connect({ host: '127.0.0.1', port: host.port, ca })
     bare.write(encodeJson('hello', hello))
     expect(await everything(bare)).toContain('it shows no certificate')
@@ -223,7 +237,7 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     const plain = connectPlain(host.port, '127.0.0.1')
     plain.write(encodeJson('hello', hello))
     await everything(plain)
-    await vi.waitFor(() => expect(host.refusals()).toHaveLength(3))
+    await vi.waitFor(() => expect(host.refusals()).toHaveLength(3), { timeout: 20_000 })
     expect(host.refusals()).toEqual([
       'it shows no certificate',
       expect.stringContaining('ERR_SSL_UNSUPPORTED_PROTOCOL'),
@@ -318,7 +332,9 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     await once(squatter, 'listening')
     const host = new Host(port, { ...ledgerOptions(), writer: 'leader' })
     await host.open()
-    await vi.waitFor(() => expect(host.events.map(({ facts }) => String(facts.why)).join()).toContain('EADDRINUSE'))
+    await vi.waitFor(() => expect(host.events.map(({ facts }) => String(facts.why)).join()).toContain('EADDRINUSE'), {
+      timeout: 20_000,
+    })
     squatter.close()
     const web = await remote(host.url, 'web-1')
     await web.append([settled()])
@@ -336,10 +352,12 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     }
     const before = await shown()
     now = { ...server, cert: 'no certificate' }
-    await vi.waitFor(() => expect(host.events.map(({ what }) => what).join()).toContain('cannot be used'))
+    await vi.waitFor(() => expect(host.events.map(({ what }) => what).join()).toContain('cannot be used'), {
+      timeout: 20_000,
+    })
     expect(await shown()).toBe(before)
     now = ours.issue({ names: ['IP.1=127.0.0.1'], use: 'serverAuth' })
-    await vi.waitFor(async () => expect(await shown()).not.toBe(before))
+    await vi.waitFor(async () => expect(await shown()).not.toBe(before), { timeout: 20_000 })
   })
 
   it('closes a connection when its certificate expires, and takes it again once that is renewed', async () => {
@@ -371,13 +389,22 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     const over = everything(socket)
     socket.write(
       encodeJson('hello', {
-        ...{ version: 1, origin, writer: 'web-1', software: 'x', placement: 'embedded', heartbeatMs: 60_000 },
+        ...{
+          version: protocolVersion,
+          origin,
+          writer: 'web-1',
+          software: 'x',
+          placement: 'embedded',
+          heartbeatMs: 60_000,
+        },
       }),
     )
-    await vi.waitFor(async () =>
-      expect((await allEntries(host.ledger)).filter(({ entry }) => entry.writer === 'web-1').at(-1)?.entry.kind).toBe(
-        'recovered',
-      ),
+    await vi.waitFor(
+      async () =>
+        expect((await allEntries(host.ledger)).filter(({ entry }) => entry.writer === 'web-1').at(-1)?.entry.kind).toBe(
+          'recovered',
+        ),
+      { timeout: 20_000 },
     )
     await over
   })

@@ -144,9 +144,9 @@ describe('a shared ledger', () => {
     const drafts = [decision(lost), decision(ended), outcome(ended)]
     socket.write(encodeJson('append', { ids: drafts.map(() => id()), drafts }))
     await one.append([decision(others)])
-    await vi.waitFor(() => expect(one.size).toBe(7))
+    await vi.waitFor(() => expect(one.size).toBe(7), { timeout: 20_000 })
     socket.destroy()
-    await vi.waitFor(() => expect(one.size).toBe(9))
+    await vi.waitFor(() => expect(one.size).toBe(9), { timeout: 20_000 })
     const after = await allEntries(one, 7)
     expect(after.map(({ entry }) => [entry.writer, entry.kind])).toEqual([
       ['gone', 'recovered'],
@@ -162,7 +162,7 @@ describe('a shared ledger', () => {
     socket.write(encodeJson('hello', hello(options, 'gone')))
     await once(socket, 'data')
     socket.destroy()
-    await vi.waitFor(async () => expect(kindsOf(await allEntries(one))).toContain('recovered'))
+    await vi.waitFor(async () => expect(kindsOf(await allEntries(one))).toContain('recovered'), { timeout: 20_000 })
     const [, , started] = await allEntries(one)
     const place = { index: started!.index, id: started!.entry.id }
     const again = await raw(options.directory)
@@ -227,7 +227,7 @@ describe('a shared ledger', () => {
     socket.on('data', bytes => {
       answered += bytes.toString()
     })
-    await vi.waitFor(() => expect(answered).toContain('ERR_ENTRY_MALFORMED'))
+    await vi.waitFor(() => expect(answered).toContain('ERR_ENTRY_MALFORMED'), { timeout: 20_000 })
     await one.append([settled()])
     expect(kindsOf(await allEntries(one))).not.toContain('recovered')
   })
