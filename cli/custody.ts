@@ -7,16 +7,18 @@ import { openGuard } from '../lib/open.ts'
 import { version } from './version.ts'
 
 /**
- * @param secrets a key or token for each person
+ * @param secrets a key or token for each person. @param alone whether nobody else may have the ledger open, shared as it may be
  * @throws LedgerError ERR_LEDGER_LOCKED while a gateway writes to the ledger; whatever `work` throws
  */
 export async function withCustody(
   config: string,
   secrets: readonly string[],
+  { alone = false }: { readonly alone?: boolean },
   work: (custodian: Custodian, people: readonly Subject[]) => Promise<void>,
 ): Promise<void> {
   const software = `counterfoil/${version}`
-  const given = await loadConfig(config, { evidence: true })
+  const loaded = await loadConfig(config, { evidence: true })
+  const given = alone ? { ...loaded, ledger: { ...loaded.ledger, shared: false } } : loaded
   const guard = await openGuard(given, { software, placement: 'gateway', create: false }).catch(error => {
     if (!isOurs(error) || error.code !== 'ERR_LEDGER_LOCKED') throw error
     throw new LedgerError('ERR_LEDGER_LOCKED', `${error.message}: stop what writes to it first`, error.data)

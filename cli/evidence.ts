@@ -1,7 +1,9 @@
 /** From a configuration to a bundle: how `bundle` and the demo call the evidence. */
-import { type BundleOptions, type BundleResult, buildBundle } from '../evidence/index.ts'
+import { join } from 'node:path'
+import { type BundleOptions, type BundleResult, buildBundle, periodsIn, readPin } from '../evidence/index.ts'
 import type { Config } from '../lib/config/config.ts'
 import { parseControls } from '../lib/config/controls.ts'
+import { originOf } from '../lib/format/series.ts'
 import { armorSignature } from '../lib/openpgp.ts'
 import { configuredSealer } from '../lib/sealing.ts'
 import { version } from './version.ts'
@@ -11,6 +13,23 @@ type Given = Pick<BundleOptions, 'out' | 'from' | 'to'> &
     /** A checkpoint held elsewhere, to compare with. */
     readonly pin?: string
   }
+
+/** One for each ledger of the series that the period lies in: of several, each in a folder with its number. */
+export async function bundlesOf(config: Config, given: Given): Promise<readonly BundleResult[]> {
+  const periods = await periodsIn(config.ledger.directory, given)
+  const pinned = given.pin === undefined ? undefined : (await readPin(given.pin).catch(() => undefined))?.origin
+  const isOther = (number: number) =>
+    periods.length > 1 && pinned !== undefined && pinned !== originOf(config.name, number)
+  const results: BundleResult[] = []
+  for (const { directory, number, from, to } of periods) {
+    const out = periods.length === 1 ? given.out : join(given.out, String(number))
+    const at = { ...config, ledger: { ...config.ledger, directory } }
+    const { pin, ...rest } = given
+    const held = pin === undefined || isOther(number) ? {} : { pin }
+    results.push(await bundleOf(at, { ...rest, ...held, from, to, out }))
+  }
+  return results
+}
 
 export async function bundleOf(config: Config, { pin, ...given }: Given): Promise<BundleResult> {
   const key = await configuredSealer(config.ledger.sealKey)

@@ -17,7 +17,7 @@ export const exit = {
 export type ExitStatus = (typeof exit)[keyof typeof exit]
 
 /** Nothing is wrong with a ledger that is not there, or that another process holds: it could not be told. */
-const notTold: ReadonlySet<LedgerCode> = new Set(['ERR_LEDGER_LOCKED', 'ERR_LEDGER_MISSING'])
+const notTold: ReadonlySet<LedgerCode> = new Set(['ERR_LEDGER_LOCKED', 'ERR_LEDGER_MISSING', 'ERR_LEDGER_CONCLUDED'])
 
 export function exitStatusOf(error: unknown): ExitStatus {
   if (!isOurs(error)) return exit.incomplete

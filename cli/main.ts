@@ -8,6 +8,7 @@ import { check } from './commands/check.ts'
 import { credentials } from './commands/credentials.ts'
 import { demo } from './commands/demo.ts'
 import { desk } from './commands/desk.ts'
+import { dispose } from './commands/dispose.ts'
 import { erase } from './commands/erase.ts'
 import { hold } from './commands/hold.ts'
 import { init } from './commands/init.ts'
@@ -15,6 +16,7 @@ import { keys } from './commands/keys.ts'
 import { login } from './commands/login.ts'
 import { prove } from './commands/prove.ts'
 import { replay } from './commands/replay.ts'
+import { rollover } from './commands/rollover.ts'
 import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
 import { tail } from './commands/tail.ts'
@@ -55,6 +57,8 @@ for (const register of [
   verifyBundle,
   hold,
   erase,
+  rollover,
+  dispose,
   vault,
   prove,
   witness,

@@ -21,7 +21,7 @@ interface Hold {
 /** The kinds that say something of erasures. Decisions and sessions are many: they are told of for the sake of the erasures that there are. */
 export const toldOf: ReadonlySet<Kind> = new Set<Kind>([
   ...(['principal', 'session-opened', 'hold-placed', 'hold-released', 'erasure'] as const),
-  ...(['decision', 'approval-requested'] as const),
+  ...(['decision', 'approval-requested', 'continued', 'disposed'] as const),
 ])
 
 export class Erasures {
@@ -44,6 +44,8 @@ export class Erasures {
   /** Exchanges for which an approval was asked, and which have not been decided. */
   readonly #asked = new Set<string>()
   #others = 0
+  /** What stands up to here is said again of another ledger, and was judged there. */
+  #carried = 0
 
   /**
    * What an erasure needs of decisions and sessions is known after a first time through the entries; a second tells it.
@@ -81,6 +83,14 @@ export class Erasures {
       case 'decision':
         this.#learn(entry)
         return
+      case 'continued':
+        this.#carried = index + entry.carried
+        return
+      case 'disposed': {
+        const why = index <= this.#carried ? undefined : this.#objectionTo(entry, [], 'ledger')
+        if (why !== undefined) this.#invalid(index, `disposes of ${entry.of}, ${why}`)
+        return
+      }
       case 'hold-placed': {
         this.#others += 1
         const { hold, scope, of = '' } = entry
@@ -135,16 +145,24 @@ export class Erasures {
   }
 
   #objection({ scope, of, by, approvers }: EntryOf<'erasure'>): string | undefined {
-    const people = [by, ...approvers]
     const concerned = scope === 'principal' ? [of] : this.#sessions.get(of)
     if (concerned === undefined) return 'a session that no entry opened'
     if (scope === 'principal' && !this.#types.has(of)) return 'whom no entry names'
+    return this.#objectionTo({ by, approvers }, concerned, scopeName({ scope, of }))
+  }
+
+  #objectionTo(
+    { by, approvers }: Pick<EntryOf<'erasure'>, 'by' | 'approvers'>,
+    concerned: readonly (string | undefined)[],
+    what: ScopeName | 'ledger',
+  ): string | undefined {
+    const people = [by, ...approvers]
     if (approvers.length === 0) return 'and nobody has approved it'
     if (new Set(people).size !== people.length) return 'approved by who asked for it, or twice by one person'
     if (people.some(one => this.#types.get(one) !== 'person')) return 'by or with the approval of what is no person'
     if (people.some(one => concerned.includes(one))) return 'by or with the approval of whom it is about'
     for (const { scope: held, releasedBy } of this.#holds.values()) {
-      if (held !== 'ledger' && held !== scopeName({ scope, of })) continue
+      if (held !== 'ledger' && held !== what) continue
       if (releasedBy === undefined) return 'under a hold'
       if (releasedBy === by) return 'by who released the hold on it'
     }

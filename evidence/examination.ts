@@ -19,6 +19,7 @@ import type { LedgerFiles } from './ledger-files.ts'
 import { Meaning } from './meaning.ts'
 import type { Pin, PinState } from './pin.ts'
 import type { Found, Refold } from './snapshots.ts'
+import { Succession } from './succession.ts'
 import type { Trust } from './trust.ts'
 import type { VerifyOptions } from './verification.ts'
 
@@ -64,6 +65,7 @@ export class Examination {
   /** As entry 0 names it; trusted for nothing. */
   sealKey: string | undefined
   meaning = new Meaning()
+  readonly succession = new Succession()
   erasures = new Erasures()
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
@@ -86,6 +88,8 @@ export class Examination {
   checkpoint: SignedCheckpoint | undefined
   trust: Trust | undefined
   pin: Pin | undefined
+  /** The pin, where it is of an earlier ledger of the series, against which it was held. */
+  pinnedBefore: Pin | undefined
   /** Whether the keys that spoke before the pin are known, without reading what is before it. */
   mayGoOn = false
   /** The pin from which an incremental verification goes on: what is before it is not read again. */
@@ -137,6 +141,7 @@ export class Examination {
   sum(index: number, summary: EntrySummary): void {
     this.strict += 1
     this.meaning.add(index, summary)
+    this.succession.sum(index, summary)
     this.continuity.add(index, summary)
   }
 
@@ -155,6 +160,7 @@ export class Examination {
       this.keyEntriesInTree.push({ index, entry, digest: digestOf(bytes) })
     }
     this.erasures.add(index, entry)
+    this.succession.add(index, entry)
     if (this.keep) this.records.push({ index, bytes, entry, opened: nothingOpened })
   }
 

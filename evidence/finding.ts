@@ -29,6 +29,7 @@ export type FindingCode =
   | 'ERASURE_UNAUTHORISED'
   | 'ANCHOR_INVALID'
   | 'ANCHOR_MISSING'
+  | 'SUCCESSION_INVALID'
   // Not told: the verification could not know.
   | 'KEY_COMPROMISED'
   | 'LEDGER_MISSING'
@@ -37,6 +38,7 @@ export type FindingCode =
   | 'PIN_UNREADABLE'
   | 'ERASURE_UNDONE'
   | 'ANCHOR_ABSENT'
+  | 'SUCCESSOR_MISSING'
   // Completeness: what was never recorded.
   | 'SEQUENCE_GAP'
   | 'SEQUENCE_REPEATED'
@@ -85,6 +87,7 @@ const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'ERASURE_UNDONE',
   'KEY_COMPROMISED',
   'ANCHOR_ABSENT',
+  'SUCCESSOR_MISSING',
 ])
 const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'SEQUENCE_GAP',

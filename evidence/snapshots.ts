@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { isOurs } from '../lib/errors.ts'
+import { CarriedDigest, carriedOf } from '../lib/format/carried.ts'
 import type { Checkpoint } from '../lib/format/checkpoint.ts'
 import type { Entry, EntrySummary } from '../lib/format/entry.ts'
 import { snapshotFile } from '../lib/format/layout.ts'
@@ -70,14 +71,21 @@ export class Refold {
   readonly #snapshots: ReadonlyMap<number, FoundSnapshot>
   readonly #living = new Living()
   readonly #derived = new Map<number, string>()
+  readonly #last: number
+  readonly #followedAt: number | undefined
+  /** What the ledger that follows at that size must say again. */
+  carried: CarriedDigest | undefined
 
-  constructor(snapshots: readonly FoundSnapshot[]) {
+  /** @param followedAt the size at which another ledger follows this one */
+  constructor(snapshots: readonly FoundSnapshot[], followedAt?: number) {
     this.#snapshots = new Map(snapshots.map(one => [one.checkpoint.size, one]))
+    this.#followedAt = followedAt
+    this.#last = Math.max(-1, followedAt ?? -1, ...this.#snapshots.keys())
   }
 
   /** @param entry whole, where something may rest on it */
   add(index: number, summary: EntrySummary, entry?: Entry): void {
-    if (this.#derived.size === this.#snapshots.size) return
+    if (index > this.#last) return
     this.reach(index)
     if (entry === undefined) this.#living.pass(index, summary)
     else this.#living.add({ index, entry })
@@ -87,6 +95,9 @@ export class Refold {
   reach(size: number): void {
     const snapshot = this.#snapshots.get(size)
     if (snapshot !== undefined) this.#derived.set(size, snapshotOf(snapshot.checkpoint, this.#living).text)
+    if (size !== this.#followedAt) return
+    this.carried = new CarriedDigest()
+    for (const { entry } of carriedOf(this.#living)) this.carried.add(entry)
   }
 
   *findings(rootAt: ReadonlyMap<number, Hash>): Generator<Finding> {

@@ -1,4 +1,6 @@
 /** What a verification is asked and what it answers: two verdicts, each from its own findings, and what no such verification can see. */
+import type { Checkpoint } from '../lib/format/checkpoint.ts'
+import type { EntryOf } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import type { Anchor, AnchorOptions } from './anchors.ts'
 import type { Gap } from './continuity.ts'
@@ -38,8 +40,23 @@ export interface VerifyOptions {
   readonly now?: number
   /** The time by which something outside shows that so many entries were there, RFC 3339; undefined where nothing does. */
   readonly anchoredBefore?: (size: number) => string | undefined
+  /** Its place among the ledgers of a series that are verified together. */
+  readonly member?: Member
   /** That examine the entries. Default: one for each core, where the ledger is long enough. */
   readonly threads?: number
+}
+
+/** What the verification of a series knows of one ledger from the others (series.ts). */
+export interface Member {
+  readonly number: number
+  /** As the one that follows it says, and is held to by its own verification; undefined for the newest. */
+  readonly followed?: EntryOf<'continued'>
+  /** What it was found to say of the one before, when that was verified; undefined where that is not there. */
+  readonly follows?: EntryOf<'continued'>
+  /** Of the newest: ledgers of which there is no more than a checkpoint. */
+  readonly gone?: readonly Checkpoint[]
+  /** Of the newest: against which the pin was held, as it is of that one. */
+  readonly pinnedBefore?: string
 }
 
 export interface SealSummary {
@@ -59,6 +76,8 @@ export interface Verification {
   readonly from: number
   /** Base64, as the checkpoint has it; empty where there is none. */
   readonly root: string
+  /** The OpenPGP key that speaks at its end, to which the pinned one leads; undefined where none is trusted. */
+  readonly sealKey: string | undefined
   /** The newest seal: a checkpoint that the pinned OpenPGP key signed. */
   readonly seal: SealSummary | undefined
   /** Time of the newest entry, by the writer's own clock. */
@@ -106,6 +125,7 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     size: checkpoint?.size ?? 0,
     from: x.after?.size ?? 0,
     root: checkpoint === undefined ? '' : base64(checkpoint.root),
+    sealKey: trust?.seal.fingerprint,
     seal: seal === undefined ? undefined : { size: seal.size, root: base64(seal.root) },
     latest: continuity.latest,
     gaps: continuity.gaps,
@@ -113,8 +133,16 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     undetectable:
       checkpoint === undefined && findings.some(({ code }) => code.startsWith('LEDGER_'))
         ? 'There was no ledger here to verify.'
-        : undetectable(pin, x.anchors.last) + inOtherHands(trust) + passedOver(x.after),
+        : (followedBy(x.options.member) ?? undetectable(pin, x.anchors.last, x.pinnedBefore)) +
+          inOtherHands(trust) +
+          passedOver(x.after),
   }
+}
+
+/** What is said of the ledger that cites this one is said of this one too. */
+function followedBy(member: Member | undefined): string | undefined {
+  if (member?.followed === undefined) return undefined
+  return 'The ledger that follows this one cites it: what is said there of what could have been rewritten undetected holds here too.'
 }
 
 /** What a key that was compromised may have been used for, out of sight of this ledger. */
@@ -138,10 +166,16 @@ function passedOver(after: Pin | undefined): string {
 }
 
 /** What no key, given from outside, excludes: from the newest checkpoint on that somebody else holds or vouches for. */
-function undetectable(pin: Pin | undefined, anchor: Anchor | undefined): string {
+function undetectable(pin: Pin | undefined, anchor: Anchor | undefined, before: Pin | undefined): string {
   const pinned = pin === undefined ? undefined : { size: pin.size, how: `pinned at ${pin.time}` }
   const anchored = anchor === undefined ? undefined : { size: anchor.size, how: vouched(anchor) }
   const held = anchored !== undefined && anchored.size >= (pinned?.size ?? 0) ? anchored : pinned
+  if (held === undefined && before !== undefined) {
+    return (
+      `Whoever operates this ledger and holds its keys could have rewritten all of it, undetected: it follows ${before.origin}, of which ` +
+      `${before.size} entries were pinned at ${before.time}. From now on the pin is of this one.`
+    )
+  }
   if (held === undefined) {
     return (
       'No checkpoint held elsewhere was given, and there is no anchor: whoever operates this ledger and holds its keys ' +

@@ -10,6 +10,7 @@ import type { LedgerFiles } from './ledger-files.ts'
 import { hasMoved } from './moved.ts'
 import { checkAnchors } from './steps/anchored.ts'
 import { checkDisclosures } from './steps/disclosed.ts'
+import { checkSeries } from './steps/followed.ts'
 import { checkPin, keepPin } from './steps/pinned.ts'
 import {
   checkContinuity,
@@ -86,6 +87,7 @@ async function examine(x: Examination): Promise<Verification> {
     ['erasures',     checkErasures],
     ['disclosures',  checkDisclosures],
     ['continuity',   checkContinuity],
+    ['series',       checkSeries],
     ['new pin',      keepPin],
   ]
   const named = steps.map(([name, run]) => ({

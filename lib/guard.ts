@@ -13,6 +13,7 @@ import type { Gate } from './gate.ts'
 import { Grantbook } from './grants/grantbook.ts'
 import { refuseExpired, watchIdentity } from './identity/lapse.ts'
 import type { Credential, Subject } from './identity/subject.ts'
+import type { Earlier } from './ledger/earlier.ts'
 import type { DraftOf, Ledger, Stored } from './ledger/ledger.ts'
 import type { MaskTools } from './masking/strategies.ts'
 import type { Policy, PolicyVersion } from './policy/policy.ts'
@@ -31,6 +32,8 @@ import { seal } from './stages/seal.ts'
 export interface GuardParts {
   readonly name: string
   readonly ledger: Ledger
+  /** Those before it in its series, where they can be reached from here. */
+  readonly earlier?: Earlier
   readonly policy: Policy
   /** @throws Refusal ERR_UNIDENTIFIED */
   readonly identify: (credential: Credential) => Promise<Subject>
@@ -54,6 +57,7 @@ export interface Guard extends Gate {
 
 export async function buildGuard(parts: GuardParts): Promise<Guard> {
   const { name, ledger, policy, clock = systemClock } = parts
+  const earlier = parts.earlier === undefined ? {} : { earlier: parts.earlier }
   const principals = new Principals(ledger)
   const grants = new Grantbook(clock)
   const approvals = new Approvalbook(ledger, clock)
@@ -115,7 +119,7 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
     policy,
     principals,
     desk: new Desk({ ledger, grants, approvals, principals, policy, clock }),
-    custodian: new Custodian({ ledger, grants, approvals, holds, principals, policy, clock }),
+    custodian: new Custodian({ ledger, ...earlier, grants, approvals, holds, principals, policy, clock }),
     async identify(credential) {
       const subject = await parts.identify(credential)
       refuseExpired(subject, clock)

@@ -6,7 +6,9 @@ import { Misuse } from './errors.ts'
 import { buildGuard, type Guard, type GuardParts } from './guard.ts'
 import { configuredIdentity } from './identity/identify.ts'
 import { type DirectoryOptions, openDirectoryLedger } from './ledger/directory.ts'
+import { Earlier } from './ledger/earlier.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import { type Bounds, isDue, openNewest } from './ledger/rollover.ts'
 import { openSharedLedger, type SharedOptions } from './ledger/shared/open.ts'
 import { openRemoteLedger, type RemoteOptions } from './ledger/shared/remote.ts'
 import { casbinPolicy } from './policy/policy.ts'
@@ -78,17 +80,17 @@ async function guardOf({ ledger, ...parts }: GivenParts): Promise<Guard> {
   }
 }
 
-/** The ledger alone. @param options keys instead of the configuration's: to change the key of the vault */
-export async function openLedgerOf(
-  config: Config,
-  {
-    create = true,
-    onEvent,
-    onAnchor: _,
-    ...options
-  }: OpenOptions & Partial<Pick<DirectoryOptions, 'wrappingKey' | 'formerWrappingKey' | 'onSeal'>>,
-): Promise<Ledger> {
-  const all = {
+/** A ledger of a series, open; and where it lies. */
+interface Opened {
+  readonly ledger: Ledger
+  readonly directory: string
+  readonly earlier: Earlier
+}
+
+/** As the ledger of a configuration is opened: its directory and name are those of the series. */
+export async function directoryOptions(config: Config, options: OpenOptions): Promise<DirectoryOptions> {
+  const { software, placement, create = true, onEvent } = options
+  return {
     directory: config.ledger.directory,
     origin: config.name,
     writer: config.ledger.writer,
@@ -100,17 +102,50 @@ export async function openLedgerOf(
     sealMs: config.ledger.sealMs,
     disk: config.ledger.disk,
     ...(onEvent === undefined ? {} : { onDisk: onEvent }),
-    create,
-    ...options,
+    ...{ software, placement, create },
   }
-  // Whoever changes the key of the vault writes alone.
-  return config.ledger.shared && options.formerWrappingKey === undefined
-    ? openSharedLedger({
-        ...all,
-        ...(config.ledger.listen === undefined ? {} : { listen: config.ledger.listen }),
-        ...(onEvent === undefined ? {} : { onEvent }),
+}
+
+/** The newest ledger of the series alone, after beginning it where it is time for that. */
+async function openOwn(config: Config, options: OpenOptions, onSeal: () => void): Promise<Opened> {
+  const { rollover, shared, listen } = config.ledger
+  const { onEvent } = options
+  // Who makes no ledger where there is none begins no other either.
+  const bounds = options.create === false ? {} : rollover
+  const series = await directoryOptions(config, options)
+  let directory = series.directory
+  const ledger = await openNewest(series, bounds, newest => {
+    directory = newest.directory
+    const all = { ...newest, onSeal: tellingWhenDue(newest, rollover, onSeal, onEvent) }
+    if (!shared) return openDirectoryLedger(all)
+    return openSharedLedger({
+      ...all,
+      ...(listen === undefined ? {} : { listen }),
+      ...(onEvent === undefined ? {} : { onEvent }),
+    })
+  })
+  return { ledger, directory, earlier: new Earlier(series) }
+}
+
+/** A ledger that is open goes on past its bounds: whoever operates it is told once that it is time to start anew. */
+function tellingWhenDue(
+  newest: DirectoryOptions,
+  bounds: Bounds,
+  onSeal: () => void,
+  onEvent: OpenOptions['onEvent'],
+): () => void {
+  let told = onEvent === undefined
+  return () => {
+    onSeal()
+    if (told) return
+    void isDue(newest, bounds).then(due => {
+      if (!due || told) return
+      told = true
+      onEvent?.('the ledger is past its bounds: the next of its series begins when this process starts anew', {
+        ledger: newest.origin,
       })
-    : openDirectoryLedger(all)
+    })
+  }
 }
 
 function openGatewayOf({ name, gateway }: RemoteConfig, options: OpenOptions): Promise<Ledger> {
@@ -127,20 +162,21 @@ export async function openGuard(config: Config | RemoteConfig, options: OpenOpti
   // Known once there is a guard; what is sealed before that is asked about when it is.
   let anchoring: Anchoring | undefined
   const onSeal = () => void anchoring?.round()
-  const ledger = await (isRemote(config)
-    ? openGatewayOf(config, options)
-    : openLedgerOf(config, { ...options, onSeal }))
+  const own = isRemote(config) ? undefined : await openOwn(config, options, onSeal)
+  const ledger = own?.ledger ?? (await openGatewayOf(config as RemoteConfig, options))
   try {
+    await own?.earlier.finish(ledger)
     const guard = await buildGuard({
       name: config.name,
       ledger,
+      ...(own === undefined ? {} : { earlier: own.earlier }),
       policy,
       identify: configuredIdentity(config.identity),
       masking: maskTools(config),
     })
     // What is vouched for is the directory: whoever has it sees to that.
-    if (isRemote(config)) return guard
-    anchoring = anchoringOf(guard.ledger, config, options.onAnchor)
+    if (own === undefined || isRemote(config)) return guard
+    anchoring = anchoringOf(guard.ledger, own.directory, config, options.onAnchor)
     return anchored(guard, anchoring)
   } catch (error) {
     await ledger.close()
@@ -151,7 +187,8 @@ export async function openGuard(config: Config | RemoteConfig, options: OpenOpti
 /** The task beside a ledger. Without witnesses it records what other processes obtained. */
 function anchoringOf(
   ledger: Ledger,
-  { ledger: { directory, witnesses } }: Config,
+  directory: string,
+  { ledger: { witnesses } }: Config,
   tell: OpenOptions['onAnchor'],
 ): Anchoring {
   const { list, quorum, everyMs } = witnesses ?? { list: [], quorum: 0, everyMs: 60_000 }

@@ -5,6 +5,7 @@ import { acceptTimestamp, type Got, requestFor, stampBy, tagIn } from '../../lib
 import { loadConfig } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
 import { readAuthorities } from '../../lib/format/timestamp.ts'
+import { newestOf } from '../ledgers.ts'
 import { output } from '../output.ts'
 
 interface StampOptions {
@@ -74,7 +75,7 @@ async function stamp({ config, ca, url, requestOut, responseIn, json }: StampOpt
 }
 
 const ledgerOf = async (config: string): Promise<string> =>
-  (await loadConfig(config, { evidence: true })).ledger.directory
+  (await newestOf(await loadConfig(config, { evidence: true }))).ledger.directory
 
 const read = (option: string, file: string): Promise<Buffer> =>
   readFile(file).catch((error: unknown) => {

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import type { BundleResult, ImportOptions } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
-import { bundleOf } from '../evidence.ts'
+import { bundlesOf } from '../evidence.ts'
 import { exit } from '../exit.ts'
 import { colour, type Output, output } from '../output.ts'
 import { collect } from '../values.ts'
@@ -54,7 +54,7 @@ export function bundle(program: Command): void {
       if (!['none', 'approved', 'all'].includes(options.actions)) {
         throw new Misuse('ERR_OPTION_INVALID', '--actions is none, approved or all')
       }
-      const result = await bundleOf(await loadConfig(options.config, { evidence: true }), {
+      const results = await bundlesOf(await loadConfig(options.config, { evidence: true }), {
         from: options.from,
         to: options.to,
         out: options.out,
@@ -66,20 +66,29 @@ export function bundle(program: Command): void {
         ...(options.pin === undefined ? {} : { pin: options.pin }),
         ...(asOf === undefined ? {} : { asOf }),
       })
-      process.exitCode = result.exceptions ? exit.exceptions : exit.good
-      const { directory, results, reconciliations, exceptions, verification, begins } = result
-      const summary = {
-        directory,
-        files: result.files.size,
-        results,
-        reconciliations,
-        exceptions,
-        size: verification.size,
-        stamps: result.manifest.stamps,
-        ...(begins === undefined ? {} : { begins }),
-      }
-      out.result(summary, () => printBundle(out, result))
+      process.exitCode = results.some(({ exceptions }) => exceptions) ? exit.exceptions : exit.good
+      const summaries = results.map(summaryOf)
+      out.result(summaries.length === 1 ? summaries[0] : summaries, () => {
+        for (const result of results) printBundle(out, result)
+      })
     })
+}
+
+function summaryOf({
+  directory,
+  files,
+  results,
+  reconciliations,
+  exceptions,
+  verification,
+  manifest,
+  begins,
+}: BundleResult) {
+  return {
+    ...{ directory, files: files.size, results, reconciliations, exceptions },
+    ...{ size: verification.size, stamps: manifest.stamps },
+    ...(begins === undefined ? {} : { begins }),
+  }
 }
 
 async function imports({ csvlog, user }: Options): Promise<ImportOptions[]> {

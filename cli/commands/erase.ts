@@ -41,13 +41,13 @@ export function erase(program: Command): void {
         await readSecret(options.key, 'key of who asks for it'),
         await readSecret(options.approver, 'key of who approves it'),
       ]
-      await withCustody(options.config, secrets, async (custodian, [by, approver]) => {
-        const { index, slots } = await custodian.erase(by!, approver!, { target, ground, basis })
+      await withCustody(options.config, secrets, {}, async (custodian, [by, approver]) => {
+        const { index, origin, slots } = await custodian.erase(by!, approver!, { target, ground, basis })
         const what = 'name' in target ? target.name : `session ${target.id}`
-        out.result({ index, slots, by: by!.id, approver: approver!.id }, () => {
+        out.result({ index, origin, slots, by: by!.id, approver: approver!.id }, () => {
           const keys = `${slots} ${slots === 1 ? 'key' : 'keys'}`
           out.line(
-            `erased: ${what}, ${keys} destroyed; entry #${index} says so, by ${by!.id}, approved by ${approver!.id}`,
+            `erased: ${what}, ${keys} destroyed; entry #${index} of ${origin} says so, by ${by!.id}, approved by ${approver!.id}`,
           )
           out.line('older copies of the vault, and backups, are not reached from here: erase or let them expire too')
         })

@@ -7,6 +7,7 @@ import type { EntryOf } from '../../lib/format/entry.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
 import { readSecret } from '../credentials.ts'
 import { withCustody } from '../custody.ts'
+import { newestOf } from '../ledgers.ts'
 import { output } from '../output.ts'
 import { targetOf } from './erase.ts'
 
@@ -43,7 +44,7 @@ export function hold(program: Command): void {
       const named = options.principal !== undefined || options.session !== undefined
       if (options.everything && named) throw new Misuse('ERR_OPTION_INVALID', '--everything is all there is')
       const target = options.everything ? { scope: 'ledger' as const } : targetOf(options)
-      await withCustody(options.config, [await readSecret(options.key, 'key')], async (custodian, [by]) => {
+      await withCustody(options.config, [await readSecret(options.key, 'key')], {}, async (custodian, [by]) => {
         const id = await custodian.place(by!, target, options.reason)
         out.result({ hold: id, by: by!.id }, () =>
           out.line(`held: ${id}; release it with: counterfoil hold release ${id}`),
@@ -62,7 +63,7 @@ export function hold(program: Command): void {
     .exitOverride()
     .action(async (id: string, options: Options) => {
       const out = output(options.json === true)
-      await withCustody(options.config, [await readSecret(options.key, 'key')], async (custodian, [by]) => {
+      await withCustody(options.config, [await readSecret(options.key, 'key')], {}, async (custodian, [by]) => {
         await custodian.release(by!, id, options.reason)
         out.result({ hold: id, done: 'released', by: by!.id }, () => out.line(`released: ${id}`))
       })
@@ -93,7 +94,7 @@ interface Listed {
 }
 
 async function listed(config: string): Promise<Listed[]> {
-  const { ledger } = await loadConfig(config, { evidence: true })
+  const { ledger } = await newestOf(await loadConfig(config, { evidence: true }))
   const { fingerprint, certificate } = await configuredSealer(ledger.sealKey)
   const { verification, records } = await inspectLedger({ directory: ledger.directory, fingerprint, certificate })
   if (verification.integrity.verdict === 'broken') {

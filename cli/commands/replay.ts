@@ -10,6 +10,7 @@ import { asciicastType } from '../../lib/recording/recorder.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
 import { readSecret } from '../credentials.ts'
 import { exit } from '../exit.ts'
+import { newestOf } from '../ledgers.ts'
 import { colour, output } from '../output.ts'
 import { keys } from '../replay/keys.ts'
 import { parseCast, play, search } from '../replay/player.ts'
@@ -83,7 +84,7 @@ async function ledgerOf({ config, ledger: copy, fingerprint }: Options): Promise
   if ((copy === undefined) !== (fingerprint === undefined))
     throw new Misuse('ERR_OPTION_INVALID', '--ledger and --fingerprint go together')
   if (copy !== undefined) return { directory: copy, ...(await trusted(fingerprint!)) }
-  const { ledger } = await loadConfig(config, { evidence: true })
+  const { ledger } = await newestOf(await loadConfig(config, { evidence: true }))
   const { fingerprint: own, certificate } = await configuredSealer(ledger.sealKey)
   const wrappingKey = Buffer.from(ledger.vaultKey.reveal(), 'base64url')
   return { directory: ledger.directory, fingerprint: own, certificate, wrappingKey }

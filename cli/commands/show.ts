@@ -5,6 +5,7 @@ import { loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
+import { newestOf } from '../ledgers.ts'
 import { colour, type Output, output } from '../output.ts'
 
 export function show(program: Command): void {
@@ -16,7 +17,7 @@ export function show(program: Command): void {
     .option('--json', 'print one JSON document')
     .action(async (id: string, options: { config: string; json?: boolean }) => {
       const out = output(options.json === true)
-      const { ledger } = await loadConfig(options.config, { evidence: true })
+      const { ledger } = await newestOf(await loadConfig(options.config, { evidence: true }))
       const key = await configuredSealer(ledger.sealKey)
       const { verification, records } = await inspectLedger({
         directory: ledger.directory,

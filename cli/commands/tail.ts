@@ -8,6 +8,7 @@ import { duration } from '../../lib/duration.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { timestamp } from '../../lib/format/entry.ts'
 import { exit } from '../exit.ts'
+import { newestOf } from '../ledgers.ts'
 import { colour } from '../output.ts'
 import type { Paint } from '../tail/line.ts'
 import { firstSince, lastOf } from '../tail/start.ts'
@@ -126,7 +127,7 @@ async function whichLedger(ledger: string | undefined, { config, vault }: Option
     return { directory: resolve(ledger), wrapping: vault === undefined ? undefined : await vaultKey(vault) }
   if (vault !== undefined)
     throw new Misuse('ERR_OPTION_INVALID', '--vault goes with a directory: a configuration names its own key')
-  const loaded = await loadConfig(config, { evidence: true })
+  const loaded = await newestOf(await loadConfig(config, { evidence: true }))
   const wrapping = Buffer.from(loaded.ledger.vaultKey.reveal(), 'base64url')
   return { directory: loaded.ledger.directory, wrapping }
 }

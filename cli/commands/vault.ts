@@ -5,7 +5,8 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { loadConfig } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
-import { openLedgerOf } from '../../lib/open.ts'
+import { forEachMember } from '../../lib/ledger/earlier.ts'
+import { directoryOptions } from '../../lib/open.ts'
 import { output } from '../output.ts'
 import { version } from '../version.ts'
 import { vaultKey } from './verify.ts'
@@ -33,8 +34,8 @@ export function vault(program: Command): void {
         )
       }
       const software = { software: `counterfoil/${version}`, placement: 'gateway', create: false } as const
-      const ledger = await openLedgerOf(config, { ...software, wrappingKey, formerWrappingKey: former })
-      await ledger.close()
+      const series = await directoryOptions(config, software)
+      await forEachMember({ ...series, wrappingKey, formerWrappingKey: former }, async () => {})
       out.result({ key: file, made }, () => {
         out.line(`the vault is under the key of ${file}${made ? ', which is new: keep a copy elsewhere' : ''}`)
         out.line(

@@ -6,7 +6,7 @@ import {
   type Verdict,
   type Verification,
   type VerifyOptions,
-  verifyLedger,
+  verifySeries,
 } from '../../evidence/index.ts'
 import { Misuse } from '../../lib/errors.ts'
 import { annotations } from '../annotations.ts'
@@ -39,7 +39,7 @@ export function verify(program: Command): void {
     .description('verify ledgers against a key and a checkpoint that come from outside them')
     .argument(
       '<ledger...>',
-      "a ledger's directory, or the https address where it is published; several of the same key",
+      "a ledger's directory, or the https address where it is published, with all that follow it; several of the same key",
     )
     .requiredOption(
       '--key <where>',
@@ -71,14 +71,15 @@ export function verify(program: Command): void {
         const pin = options.pin[i]
         const progress = progressOn(process.stderr, visible(ledger))
         const watched = options.json === true ? {} : { progress }
-        const verification = await verifyLedger({
+        const verified = await verifySeries({
           directory: ledger,
           ...given,
           ...watched,
           ...(pin === undefined ? {} : { pin }),
         }).finally(() => progress.end())
-        all.push({ ledger, verification })
-        if (!out.json) print(out, verification, ledgers.length > 1 ? ledger : undefined)
+        all.push(...verified)
+        const isOne = ledgers.length === 1 && verified.length === 1
+        if (!out.json) for (const one of verified) print(out, one.verification, isOne ? undefined : one.ledger)
       }
       process.exitCode = verdictStatus(worstOf(all.map(({ verification }) => verification.verdict)))
       if (options.junit !== undefined) await writeReport(options.junit, junit(all))

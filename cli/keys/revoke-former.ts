@@ -11,6 +11,7 @@ import { replaceFiles } from '../../lib/ledger/files.ts'
 import { type BothKeys, keyHistory, pairOf, revocationDraft } from '../../lib/ledger/rotation.ts'
 import { readPrivateKey, revoke, revokeOwn } from '../../lib/openpgp.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
+import { ledgersOf } from '../ledgers.ts'
 import { readIfThere } from './key-files.ts'
 import { ledgerOptions, type RotateOptions } from './rotate.ts'
 
@@ -31,6 +32,22 @@ export async function revokeFormer(
   former: string,
   revocation: NonNullable<RotateOptions['revocation']>,
 ): Promise<RevokedFormer> {
+  const done: RevokedFormer[] = []
+  for (const one of await ledgersOf(config)) {
+    const revoked = await revokeIn(one, key, former, revocation)
+    if (revoked !== undefined) done.push(revoked)
+  }
+  if (done.length === 0) throw unusable(`no ${key} key ${former} has spoken for this ledger: counterfoil keys show`)
+  return done.at(-1)!
+}
+
+/** @returns undefined where the key has not spoken for this ledger */
+async function revokeIn(
+  config: Config,
+  key: 'note' | 'seal',
+  former: string,
+  revocation: NonNullable<RotateOptions['revocation']>,
+): Promise<RevokedFormer | undefined> {
   const { directory } = config.ledger
   const now: BothKeys = {
     noteKey: noteKeyOf(config.ledger.noteKey, config.name),
@@ -40,8 +57,7 @@ export async function revokeFormer(
   try {
     const { used } = await keyHistory(ledger.entries())
     const revoked = [...used].find(one => isNamed(key, one, former))
-    if (revoked === undefined)
-      throw unusable(`no ${key} key ${former} has spoken for this ledger: counterfoil keys show`)
+    if (revoked === undefined) return undefined
     if (revoked === pairOf(now)[key])
       throw unusable(`${former} speaks now: without --former it is rotated away and revoked`)
     const { reason, at = Date.now() } = revocation

@@ -18,6 +18,7 @@ import { type BothKeys, keyHistory, pairOf, revocationDraft, rotationDraft } fro
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey, revoke, revokeOwn } from '../../lib/openpgp.ts'
 import { configuredSealer, heldKey } from '../../lib/sealing.ts'
+import { inNameOf, ledgersOf } from '../ledgers.ts'
 import { version } from '../version.ts'
 import { nextFile, notePrivateKey, readIfThere, replaceKey, requireOwnerOnly, writeWhole } from './key-files.ts'
 import { keysAt, type Place } from './prepared.ts'
@@ -53,13 +54,15 @@ export type Step = 'made' | 'recorded' | 'published'
 
 /** @throws Misuse ERR_OPTION_INVALID, LedgerError ERR_LEDGER_LOCKED while the ledger is open, Fault ERR_LEDGER_UNAVAILABLE */
 export async function* rotate(options: RotateOptions): AsyncGenerator<Step, Rotated> {
-  const { config, key, to } = options
+  const { key, to } = options
+  const ledgers = await ledgersOf(options.config)
+  const config = ledgers.at(-1)!
   const path = config.ledger.keyFiles[key]
   const before: BothKeys = {
     noteKey: noteKeyOf(config.ledger.noteKey, config.name),
     sealer: await configuredSealer(config.ledger.sealKey),
   }
-  if (to !== undefined) return yield* rotateTo(options, to, before)
+  if (to !== undefined) return yield* rotateTo(options, ledgers, to, before)
   if (path === undefined) {
     const how = `make one with "keys prepare ${key}", put it where it belongs, and name that place with --to`
     throw new Misuse(
@@ -69,12 +72,11 @@ export async function* rotate(options: RotateOptions): AsyncGenerator<Step, Rota
   }
   await requireOwnerOnly(path)
   const begun = (await readIfThere(nextFile(path))) !== undefined
-  if (!begun) await makeNext(config, key, path)
+  if (!begun) await makeNext(options.config, key, path)
   const after = await withNext(config, key, path, before)
   yield 'made'
 
-  const finished = begun && (await speaksAlready(config, after))
-  if (!finished) yield* record(options, before, after)
+  const finished = yield* recordIn(ledgers, options, { before, after }, begun)
   yield 'published'
 
   const [old, now] = [pairOf(before)[key], pairOf(after)[key]]
@@ -86,18 +88,39 @@ export async function* rotate(options: RotateOptions): AsyncGenerator<Step, Rota
 }
 
 /** To a key that lies where this command does not write: the configuration names it afterwards. */
-async function* rotateTo(options: RotateOptions, to: Place, before: BothKeys): AsyncGenerator<Step, Rotated> {
-  const { config, key } = options
-  const after = await keysAt(config, key, to, before)
+async function* rotateTo(
+  options: RotateOptions,
+  ledgers: readonly Config[],
+  to: Place,
+  before: BothKeys,
+): AsyncGenerator<Step, Rotated> {
+  const { key } = options
+  const after = await keysAt(ledgers.at(-1)!, key, to, before)
   const [old, now] = [pairOf(before)[key], pairOf(after)[key]]
   if (old === now)
     throw new Misuse('ERR_OPTION_INVALID', `the key of ${to.at} is the one that the configuration names already`)
   yield 'made'
-  const finished = await speaksAlready(config, after)
-  if (!finished) yield* record(options, before, after)
+  const finished = yield* recordIn(ledgers, options, { before, after }, true)
   yield 'published'
   const rotated = { key, old, new: now, kept: undefined, finished }
   return key === 'note' ? rotated : { ...rotated, certificate: after.sealer.certificate }
+}
+
+/** @param resumed whether a run before this one may have done it, in some of them. @returns whether it had, in all */
+async function* recordIn(
+  ledgers: readonly Config[],
+  options: RotateOptions,
+  keys: { readonly before: BothKeys; readonly after: BothKeys },
+  resumed: boolean,
+): AsyncGenerator<Step, boolean> {
+  let finished = true
+  for (const config of ledgers) {
+    const [before, after] = [inNameOf(config, keys.before), inNameOf(config, keys.after)]
+    if (resumed && (await speaksAlready(config, after))) continue
+    yield* record({ ...options, config }, before, after)
+    finished = false
+  }
+  return finished
 }
 
 async function* record(

@@ -58,6 +58,9 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   'key-revoked':        e => ({ word: 'key',     tone: 'bad',   what: `the ${e.key} key ${e.revoked} is revoked: ${e.reason}` }),
   anchored:             e => ({ word: 'anchor',  tone: 'good',  what: `${e.anchor} ${e.by}: ${e.size} entries`, details: [[3, e.at]] }),
   'attachment-cut':     (e, t) => ({ word: 'cut',  tone: 'warn',  what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[1, `complete to chunk ${e.chunks}`], [2, size(e.bytes)], [3, `replay ${e.exchange}`]] }),
+  concluded:            e => ({ word: 'ledger',  tone: 'warn',  what: `concluded: it goes on as ${e.next}` }),
+  continued:            e => ({ word: 'ledger',  tone: 'plain', what: `continues ${e.of}, at size ${e.size}`, details: [[3, `${e.carried} said again`]] }),
+  disposed:             e => ({ word: 'dispose', tone: 'warn',  what: `${e.of}, at size ${e.size}`, details: [[1, e.ground], [3, `approved by ${count(e.approvers.length, 'person')}`]] }),
 }
 
 /** @param batch entries that were read together, in order. @returns events in the order of what began them */

@@ -1,8 +1,9 @@
 /** The steps about the checkpoint held elsewhere: that it still is the beginning of the ledger, and the newer one kept in its place. */
 import { isOurs } from '../../lib/errors.ts'
 import { consistencyProof, verifyConsistency } from '../../lib/format/merkle.ts'
+import { numberIn } from '../../lib/format/series.ts'
 import type { Examination } from '../examination.ts'
-import { familyOf } from '../finding.ts'
+import { type Finding, familyOf } from '../finding.ts'
 import { type Pin, type PinState, readPin, writePin } from '../pin.ts'
 import { base64 } from '../verification.ts'
 import { need, skip } from './step.ts'
@@ -22,6 +23,12 @@ export async function checkPin(x: Examination): Promise<string> {
     const what = `no pin at ${x.options.pin}; if this is the first verification, a person says --first`
     return x.fail({ code: 'PIN_MISSING', what })
   }
+  if (pin.origin === x.options.member?.pinnedBefore) {
+    x.pinnedBefore = pin
+    return `of ${pin.origin}, against which it was held`
+  }
+  const elsewhere = pin.origin === trust.origin ? undefined : inSeries(x, pin.origin)
+  if (elsewhere !== undefined) return x.fail(elsewhere)
   x.pin = pin
   if (pin.origin !== trust.origin || !trust.spans.some(({ seal }) => seal === pin.fingerprint)) {
     const what = 'the pin is of another ledger or another key'
@@ -44,6 +51,19 @@ export async function checkPin(x: Examination): Promise<string> {
     const what = `history was rewritten: the first ${pin.size} entries are not those that were pinned at ${pin.time}`
     return x.fail({ code: 'FORK', what, expected, actual })
   }
+}
+
+/** A pin of another ledger of the series than any that is there. */
+function inSeries({ options: { member }, trust }: Examination, pinned: string): Finding | undefined {
+  if (member === undefined || trust === undefined) return undefined
+  if (member.gone?.some(({ origin }) => origin === pinned)) {
+    const what = `the pin is of ${pinned}, which was disposed of: nothing shows what became of what it covered`
+    return { code: 'PIN_UNREADABLE', what }
+  }
+  const series = member.number === 1 ? trust.origin : trust.origin.slice(0, -`/${member.number}`.length)
+  if ((numberIn(series, pinned) ?? 0) <= member.number) return undefined
+  const what = `the series ends with ${trust.origin}, and had gone on as ${pinned} when it was pinned`
+  return { code: 'ROLLBACK', what, expected: pinned, actual: trust.origin }
 }
 
 export async function keepPin(x: Examination): Promise<string> {

@@ -29,11 +29,13 @@ export async function checkTree(x: Examination): Promise<string> {
   const { sizes: anchors } = await files.anchorSizes().catch(() => ({ sizes: [] }))
   const tags = (await readOutside(x)).map(({ size }) => size)
   for (const size of [...seals, ...anchors, ...tags]) if (size >= begin) sizes.add(size)
+  const followed = x.options.member?.followed?.size
   if (x.after === undefined && files.directory !== undefined && x.trust !== undefined) {
     x.snapshots = await findSnapshots(files, x.trust, checkpoint)
-    x.refold = new Refold(x.snapshots.snapshots)
     for (const { checkpoint: of } of x.snapshots.snapshots) sizes.add(of.size)
   }
+  if (x.after === undefined) x.refold = new Refold(x.snapshots?.snapshots ?? [], followed)
+  if (followed !== undefined && followed <= checkpoint.size) sizes.add(followed)
   const malformed = new Findings<Finding>()
   const visit = (stored: Stored) => {
     malformed.addAll(stored.malformed)

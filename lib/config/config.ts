@@ -7,6 +7,7 @@ import type { Control } from '../control.ts'
 import { Misuse } from '../errors.ts'
 import type { AgentRule } from '../identity/agents.ts'
 import type { Space } from '../ledger/disk.ts'
+import type { Bounds } from '../ledger/rollover.ts'
 import type { TlsSource } from '../ledger/shared/certificate.ts'
 import type { PolicySource } from '../policy/policy.ts'
 import { refuseProblems } from '../problem.ts'
@@ -18,6 +19,7 @@ export interface Config {
   readonly file: string
   readonly name: string
   readonly ledger: {
+    /** Of the series: its first ledger lies there, and the others within it. */
     readonly directory: string
     /** Ed25519, private. */
     readonly noteKey: KeyObject
@@ -34,6 +36,9 @@ export interface Config {
     readonly writer: string
     readonly witnesses?: WitnessSettings
     readonly sealMs: number
+    /** When the next ledger of the series begins. */
+    readonly rollover: Bounds
+    readonly retentionMs?: number
     /** Where processes of other hosts append. */
     readonly listen?: { readonly host: string; readonly port: number; readonly tls: TlsSource }
     /** Armored certificates of those who may read recordings; undefined where whoever has the key of the vault may. */

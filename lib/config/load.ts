@@ -143,7 +143,7 @@ export class Loader {
   }
 
   #ledger({ name }: ConfigFile, ledger: OwnLedger, source: YamlFile): Config['ledger'] | undefined {
-    const { directory, keys, heartbeat, seal: every, witnesses, shared = false } = ledger
+    const { directory, keys, heartbeat, seal: every, rollover = {}, retention, witnesses, shared = false } = ledger
     const at = (...path: string[]) => ['ledger', 'keys', ...path]
     const note = this.#secret(keys.note, at('note'), source)
     const noteKey = note === undefined ? undefined : ed25519(note)
@@ -171,6 +171,11 @@ export class Loader {
       vaultKey,
       heartbeatMs,
       sealMs: duration(every ?? '1h'),
+      rollover: {
+        ...(rollover.every === undefined ? {} : { everyMs: duration(rollover.every) }),
+        ...(rollover.entries === undefined ? {} : { entries: rollover.entries }),
+      },
+      ...(retention === undefined ? {} : { retentionMs: duration(retention) }),
       disk: { warn: spaceOf(ledger.disk?.warn ?? '2GiB'), refuse: spaceOf(ledger.disk?.refuse ?? '500MiB') },
       shared,
       writer,

@@ -159,6 +159,16 @@ export const configFile = z
         .optional()
         .describe('Who cosigns checkpoints, so that whoever holds the keys cannot rewrite the ledger unseen'),
       seal: duration.optional().describe('How often the OpenPGP key signs; 1h where left out'),
+      rollover: z
+        .strictObject({
+          every: duration.optional().describe('Since the ledger began'),
+          entries: z.int().min(1000, { error: 'a thousand at least' }).optional(),
+        })
+        .optional()
+        .describe('When a process that starts begins the next ledger of the series; never, where left out'),
+      retention: duration
+        .optional()
+        .describe('For how long a ledger is kept after it was concluded, before it may be disposed of'),
     }),
     identity: z.strictObject({
       people: z

@@ -1,12 +1,13 @@
-/** Who may have something erased, or held back from that: two people, by right, under no hold. Every refusal is an entry. */
+/** Who may have something erased, disposed of, or held back from that: two people, by right, under no hold. Every refusal is an entry. */
 import type { Approvalbook } from '../approvals/approvalbook.ts'
 import type { Clock } from '../clock.ts'
-import { Misuse, Refusal } from '../errors.ts'
+import { isOurs, Misuse, Refusal } from '../errors.ts'
 import { scopeName } from '../format/scope.ts'
 import { isWaiting } from '../grants/grant.ts'
 import type { Grantbook } from '../grants/grantbook.ts'
 import type { Subject } from '../identity/subject.ts'
-import type { DraftOf, Ledger } from '../ledger/ledger.ts'
+import { type Earlier, type Known, noneThere } from '../ledger/earlier.ts'
+import type { DraftOf, Ledger, Stored } from '../ledger/ledger.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Actors, Principals } from '../principals.ts'
 import { newId } from '../requests.ts'
@@ -32,11 +33,32 @@ export interface EraseRequest {
 export interface Erased {
   /** Of the first `erasure` entry. */
   readonly index: number
+  /** The ledger in which it stands, of a series. */
+  readonly origin: string
+  /** In all ledgers of the series. */
   readonly slots: number
+}
+
+export interface DisposeRequest {
+  /** As EraseRequest. */
+  readonly ground: string
+  readonly basis: string
+  /** Milliseconds for which a ledger is kept after it was concluded. */
+  readonly retentionMs: number
+}
+
+export interface Disposed {
+  /** Of the ledger that was disposed of. */
+  readonly origin: string
+  readonly size: number
+  /** Of the entry that says so, in the newest ledger. */
+  readonly index: number
 }
 
 interface Parts {
   readonly ledger: Ledger
+  /** Of the series that it belongs to; where there is none, or it is out of reach, nothing of them is erased. */
+  readonly earlier?: Earlier
   readonly grants: Grantbook
   readonly approvals: Approvalbook
   readonly holds: Holds
@@ -61,8 +83,9 @@ const words: Readonly<Record<string, string>> = {
   ...explained,
   concerned: 'this is about you, or was done by you or for you: two other people must do it',
   'under-hold': 'a legal hold covers this: it must be released first',
-  'released-the-hold': 'you have released a hold on this: another person must ask for its erasure',
+  'released-the-hold': 'you have released a hold on this: another person must ask for it',
   undecided: 'something that they asked for or approved is not decided yet: have it decided, or let it lapse, first',
+  'too-early': 'it has not been kept for as long as ledgers are kept (ledger.retention)',
   'no-such-hold': 'no hold under that id stands',
 }
 
@@ -89,13 +112,48 @@ export class Custodian {
     requireText(basis, 'a basis')
     const people = { by: asks.subject, approvers: [approves.subject] }
     const judgedAt = ledger.size
-    const stored = await ledger.erase({ scope, of, ground, basis, judgedAt, ...people }).catch(async error => {
+    const erasure = { scope, of, ground, basis, ...people }
+    // The newest last: it is the one that knows them by name, should this be cut off.
+    const before = (await this.#parts.earlier?.erase(erasure, [known(by, asks), known(approver, approves)])) ?? []
+    const own = await ledger.erase({ ...erasure, judgedAt }).catch(async error => {
+      if (before.length > 0 && isOurs(error) && error.code === 'ERR_LEDGER_MISSING') return noneThere(error)
       // Of several processes, one may have been asked for a hold meanwhile.
       if (!(error instanceof Refusal) || error.code !== 'ERR_OBLIGATION_UNMET') throw error
       throw await this.#refused('erase', of, asks, [approves.subject], { why: 'under-hold' })
     })
-    const slots = stored.reduce((sum, { entry }) => sum + (entry.kind === 'erasure' ? entry.slots.length : 0), 0)
-    return { index: stored[0]!.index, slots }
+    const all = [...(own.length === 0 ? [] : [{ origin: ledger.origin, stored: own }]), ...before]
+    const slots = all.flatMap(({ stored }) => stored).reduce((sum, one) => sum + slotsOf(one), 0)
+    return { index: all[0]!.stored[0]!.index, origin: all[0]!.origin, slots }
+  }
+
+  /**
+   * Disposes of the oldest ledger of the series, but for its last checkpoint. Nobody else may have the newest open meanwhile.
+   * @throws Refusal ERR_ACCESS_DENIED, ERR_OBLIGATION_UNMET (a hold on anything in it, kept for too short a time, no basis)
+   * @throws Misuse ERR_OPTION_INVALID where there is none
+   */
+  async dispose(by: Subject, approver: Subject, { ground, basis, retentionMs }: DisposeRequest): Promise<Disposed> {
+    const { ledger, earlier, principals, clock } = this.#parts
+    const former = await earlier?.oldest()
+    if (earlier === undefined || former === undefined)
+      throw new Misuse('ERR_OPTION_INVALID', 'the series has no ledger but the one that is appended to')
+    const { origin: of, checkpoint, concluded, number } = former
+    const [asks, approves] = [await principals.actors(by), await principals.actors(approver)]
+    const why =
+      this.#unauthorised('dispose', by, asks, approver, approves) ??
+      (await this.#heldIn(earlier, number, asks)) ??
+      (clock.now() - concluded < retentionMs ? { why: 'too-early' } : undefined)
+    if (why !== undefined) throw await this.#refused('dispose', of, asks, [approves.subject], why)
+    requireText(basis, 'a basis')
+    const { size } = checkpoint
+    const draft: DraftOf<'disposed'> = {
+      ...{ kind: 'disposed', of, size, root: Buffer.from(checkpoint.root).toString('base64url'), ground },
+      ...{ by: asks.subject, approvers: [approves.subject], disclose: { basis } },
+    }
+    const [stored] = await ledger.append([draft])
+    // Nothing is gone before something signed says so.
+    await ledger.seal()
+    await earlier.remove(of)
+    return { origin: of, size, index: stored!.index }
   }
 
   /** @returns the hold's id. @throws Refusal ERR_ACCESS_DENIED, ERR_OBLIGATION_UNMET (no reason) @throws Misuse as erase */
@@ -125,22 +183,45 @@ export class Custodian {
     await ledger.append([{ kind: 'hold-released', hold, by: actors.subject, disclose: { reason } }])
   }
 
-  #unentitled(by: Subject, action: 'erase' | 'hold' | 'release'): Why | undefined {
+  /** A hold on all or on anything in that ledger that stands, or that who asks has released. */
+  async #heldIn(earlier: Earlier, number: number, { subject }: Actors): Promise<Why | undefined> {
+    let released: Why | undefined
+    for (const { id, on, releasedBy } of this.#parts.holds.all()) {
+      if (releasedBy !== undefined && releasedBy !== subject) continue
+      if (on !== 'ledger' && !(await earlier.speaksOf(number, new Set([on])))) continue
+      if (releasedBy === undefined) return { why: 'under-hold', hold: id }
+      released ??= { why: 'released-the-hold', hold: id }
+    }
+    return released
+  }
+
+  #unentitled(by: Subject, action: 'erase' | 'hold' | 'release' | 'dispose'): Why | undefined {
     if (by.type !== 'person') return { why: 'not-a-person' }
     const may = this.#parts.policy.decide(by, [{ action, resource: vaultResource }]).permit
     return may ? undefined : { why: 'no-right' }
   }
 
-  #objection(by: Subject, asks: Actors, approver: Subject, approves: Actors, scope: Scope): Why | undefined {
-    const { policy, holds } = this.#parts
-    const unentitled = this.#unentitled(by, 'erase')
+  #unauthorised(
+    action: 'erase' | 'dispose',
+    by: Subject,
+    asks: Actors,
+    approver: Subject,
+    approves: Actors,
+  ): Why | undefined {
+    const unentitled = this.#unentitled(by, action)
     if (unentitled !== undefined) return unentitled
     const item = {
       ...{ id: '', subject: asks.subject, principal: asks.principal, owner: asks.owner },
-      ...{ accesses: [{ action: 'erase', resource: vaultResource }], roles: [], approvers: [], globs: false },
+      ...{ accesses: [{ action, resource: vaultResource }], roles: [], approvers: [], globs: false },
     }
-    const why = objection(policy, approver, approves, item)
-    if (why !== undefined) return { why }
+    const why = objection(this.#parts.policy, approver, approves, item)
+    return why === undefined ? undefined : { why }
+  }
+
+  #objection(by: Subject, asks: Actors, approver: Subject, approves: Actors, scope: Scope): Why | undefined {
+    const { holds } = this.#parts
+    const unauthorised = this.#unauthorised('erase', by, asks, approver, approves)
+    if (unauthorised !== undefined) return unauthorised
     if ([asks.subject, approves.subject].some(one => scope.concerned.includes(one))) return { why: 'concerned' }
     const covering = holds.on(scopeName(scope))
     const standing = covering.find(({ releasedBy }) => releasedBy === undefined)
@@ -174,23 +255,31 @@ export class Custodian {
       if (entry.kind !== 'session-opened' || entry.session !== target.id) continue
       return { scope: target.scope, of: target.id, concerned: [entry.subject, entry.principal, entry.owner] }
     }
+    const before = await this.#parts.earlier?.session(target.id)
+    if (before !== undefined) {
+      return { scope: target.scope, of: target.id, concerned: [before.subject, before.principal, before.owner] }
+    }
     throw unknown('no session of that id is in this ledger')
   }
 
   async #refused(
-    verb: 'erase' | 'place' | 'release',
+    verb: 'erase' | 'place' | 'release' | 'dispose',
     of: string,
     { subject: by }: Actors,
     approvers: readonly string[],
     { why, hold }: Why,
   ): Promise<Refusal> {
-    const unmet = ['under-hold', 'undecided', 'no-such-hold'].includes(why)
+    const unmet = ['under-hold', 'undecided', 'no-such-hold', 'too-early'].includes(why)
     const code = unmet ? 'ERR_OBLIGATION_UNMET' : 'ERR_ACCESS_DENIED'
     await this.#parts.ledger.append([{ kind: 'custody-refused', verb, of, by, approvers, code, why, hold }])
     const which = hold === undefined ? '' : `: ${hold}`
     return new Refusal(code, `${words[why] ?? 'not permitted'}${which}`, { of, why, ...(hold && { hold }) })
   }
 }
+
+const known = ({ id: name, type }: Subject, { subject, owner }: Actors): Known => ({ subject, type, owner, name })
+
+const slotsOf = ({ entry }: Stored): number => (entry.kind === 'erasure' ? entry.slots.length : 0)
 
 const unknown = (what: string) => new Misuse('ERR_OPTION_INVALID', what)
 

@@ -28,8 +28,13 @@ export class Holds {
     return this.#holds.get(id)
   }
 
+  /** In the order in which they were placed, released ones too. */
+  all(): readonly Hold[] {
+    return [...this.#holds.values()]
+  }
+
   /** Those that cover this scope, released ones too. */
   on(name: ScopeName): readonly Hold[] {
-    return [...this.#holds.values()].filter(({ on }) => on === 'ledger' || on === name)
+    return this.all().filter(({ on }) => on === 'ledger' || on === name)
   }
 }

@@ -17,6 +17,7 @@ const laterKinds: Readonly<Record<string, number>> = {
   ...{ attachment: 2, event: 2, 'events-lost': 2 },
   ...{ erasure: 3, 'custody-refused': 3, 'hold-placed': 3, 'hold-released': 3, 'vault-rewrapped': 3 },
   ...{ 'key-rotated': 3, 'key-revoked': 3, anchored: 3, 'attachment-cut': 3 },
+  ...{ concluded: 3, continued: 3, disposed: 3 },
 }
 
 export const versionOf = (kind: string): number => laterKinds[kind] ?? formatVersion
@@ -120,9 +121,9 @@ export const kinds = {
   erasure: {
     scope: oneOf('principal', 'session'), of: 'word', ground: 'word', by: 'pseudonym', approvers: list('pseudonym', 16), slots: list('count', 4096),
   },
-  /** Of the vault, an attempt that was refused. `of`: a pseudonym, a session's or a hold's id, or `ledger`. `hold`: the one in the way. */
+  /** Of the vault, an attempt that was refused. `of`: a pseudonym, a session's or a hold's id, `ledger`, or an origin. `hold`: the one in the way. */
   'custody-refused': {
-    verb: oneOf('erase', 'place', 'release'), of: 'word', by: 'pseudonym', approvers: list('pseudonym', 16), code: 'word', why: 'word',
+    verb: oneOf('erase', 'place', 'release', 'dispose'), of: 'word', by: 'pseudonym', approvers: list('pseudonym', 16), code: 'word', why: 'word',
     hold: optional('word'),
   },
   /** Nothing in the scope may be erased while it stands. disclosed: reason */
@@ -162,6 +163,18 @@ export const kinds = {
     attachment: 'uuid', exchange: 'uuid', session: optional('uuid'), part: oneOf('request', 'response', 'terminal'), type: 'word', bytes: 'count',
     chunks: 'count', file: optional('digest'), under: optional('count'),
   },
+  /** The series goes on in another ledger, of the origin `next`: behind this there is only what concerns the keys and the vault. */
+  concluded: { next: 'word' },
+  /**
+   * Entry 1 of a ledger that follows another in its series: `of` that origin, at `size` entries with that root. The next `carried` entries
+   * say again what was still in force there (carried.ts), and `state` is the digest of what they say.
+   */
+  continued: { of: 'word', size: 'count', root: 'digest', carried: 'count', state: 'digest' },
+  /**
+   * An earlier ledger of the series was disposed of, all but its last checkpoint: `of` that origin, at `size` entries with that root.
+   * `ground`: a word for why. disclosed: basis
+   */
+  disposed: { of: 'word', size: 'count', root: 'digest', ground: 'word', by: 'pseudonym', approvers: list('pseudonym', 16) },
 } as const satisfies Record<string, Record<string, Field>>
 
 export type Kind = keyof typeof kinds

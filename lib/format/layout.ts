@@ -55,3 +55,7 @@ export function tileFill(size: number, level: number, n: number): number {
   const hashes = Math.floor(size / tileWidth ** level)
   return Math.max(0, Math.min(tileWidth, hashes - n * tileWidth))
 }
+
+/** The ledgers of a series lie in the first one's directory: what follows it has a number from 2 on. */
+export const seriesFolder = 'series'
+export const memberFolder = (number: number): string => (number === 1 ? '.' : `${seriesFolder}/${number}`)

@@ -1,9 +1,9 @@
 /**
  * Which entries of a ledger what is known of it still rests on: who everybody is, the policy in force, legal holds, keys, grants and approvals
- * that are not long over. Folded from them alone, the state is what it would be folded from all. Pure, so that whoever verifies can do it again.
+ * that are not long over, and what became of the ledgers of its series. Folded from them alone, the state is what it would be folded from all. Pure, so that whoever verifies can do it again.
  * What is kept is part of the format: where it changes, so does the title of a snapshot.
  */
-import type { Entry, EntrySummary } from './entry.ts'
+import type { Entry, EntryOf, EntrySummary } from './entry.ts'
 import { Standing } from './standing.ts'
 
 /** Milliseconds for which a request for a grant waits for a decision. */
@@ -31,7 +31,7 @@ export class Living {
   #policy: LivingEntry | undefined
   /** By pseudonym: the latest says it all. */
   readonly #principals = new Map<string, LivingEntry>()
-  /** About legal holds and about keys: they are few, and each is remembered for good. */
+  /** About legal holds, keys and the series: they are few, and each is remembered for good. */
   readonly #lasting: LivingEntry[] = []
   readonly #matters = new Map<string, Matter>()
   #tidyAt = 1024
@@ -50,6 +50,12 @@ export class Living {
     living.#latest = latest
     living.#standing = standing
     return living
+  }
+
+  /** That the series goes on in another ledger. */
+  get concluded(): EntryOf<'concluded'> | undefined {
+    for (const { entry } of this.#lasting) if (entry.kind === 'concluded') return entry
+    return undefined
   }
 
   /** Of everybody who has ever appended. */
@@ -96,10 +102,17 @@ export class Living {
       case 'principal':
         this.#principals.set(entry.subject, one)
         return
+      case 'erasure':
+        // Nobody can be told by that name any more.
+        if (entry.scope === 'principal') this.#principals.delete(entry.of)
+        return
       case 'hold-placed':
       case 'hold-released':
       case 'key-rotated':
       case 'key-revoked':
+      case 'concluded':
+      case 'continued':
+      case 'disposed':
         this.#lasting.push(one)
         return
       case 'grant-requested':

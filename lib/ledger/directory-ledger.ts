@@ -9,7 +9,7 @@ import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
 import { type Entry, parseEntry, uuidv7 } from '../format/entry.ts'
 import { encodeFrame } from '../format/frame.ts'
 import { tileWidth } from '../format/layout.ts'
-import { Living } from '../format/living.ts'
+import type { Living } from '../format/living.ts'
 import { Attaching } from './attaching.ts'
 import { keyForReaders, SealedWriter } from './attachment.ts'
 import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
@@ -40,9 +40,9 @@ import { type Recovered, setAside } from './recovery.ts'
 import type { Prepared } from './scribe.ts'
 import { takeSnapshot } from './snapshots.ts'
 import { StoredBundles } from './stored-tiles.ts'
-import { type Story, storiesOf } from './story.ts'
+import type { Story } from './story.ts'
 import type { Tree } from './tree.ts'
-import { openDisclosures, Vault } from './vault.ts'
+import { encodedDisclosures, openDisclosures, Vault } from './vault.ts'
 import { Wal } from './wal.ts'
 import { Writers } from './writers.ts'
 
@@ -69,10 +69,10 @@ export interface StartParts {
   readonly lock: Lock
   readonly recovered: Recovered
   readonly epoch: number
-  /** Of every writer that is known: of all, where `living` is given. */
+  /** Of every writer that is known. */
   readonly stories: ReadonlyMap<string, Story>
-  /** What is folded of all that was recovered, where that did not take reading everything. */
-  readonly living: Living | undefined
+  /** What is folded of all that was recovered. */
+  readonly living: Living
 }
 
 export class DirectoryLedger implements Ledger {
@@ -115,11 +115,8 @@ export class DirectoryLedger implements Ledger {
   #durable: Checkpoint
   /** Index of the next entry to be appended: those before it may not be durable yet. */
   #next: number
-  #folding: Promise<Living> | undefined
-  /** What is folded, up to the last durable entry, once anybody has asked. */
-  #living: Living | undefined
-  /** Whether a writer that is not known is a new one. */
-  readonly #knowsAll: boolean
+  /** What is folded, up to the last durable entry. */
+  readonly living: Living
   /** Unix milliseconds. */
   #sealedAt: number
   #closing: Promise<void> | undefined
@@ -146,8 +143,7 @@ export class DirectoryLedger implements Ledger {
     this.#durable = { origin, size: tree.size, root: tree.root() }
     this.#next = tree.size
     this.#sealedAt = clock.now()
-    this.#living = living
-    this.#knowsAll = living !== undefined
+    this.living = living
     this.#writers = new Writers({ origin, clock, slot: name => vault.names.get(name) }, stories)
     this.#commit = new GroupCommit({
       medium: wal,
@@ -164,7 +160,7 @@ export class DirectoryLedger implements Ledger {
       published,
       epoch,
       durable: () => this.#durable,
-      snapshot: (at, key) => (this.#living === undefined ? undefined : takeSnapshot(at, this.#living, key)),
+      snapshot: (at, key) => takeSnapshot(at, this.living, key),
     })
     this.#attaching = new Attaching(directory)
     this.#eraser = new Eraser({
@@ -190,6 +186,10 @@ export class DirectoryLedger implements Ledger {
     ledger = new DirectoryLedger(parts, wal, vault)
     if (options.disk !== undefined) ledger.#disk = await Disk.watch(directory, options.disk, options.onDisk)
     return ledger
+  }
+
+  get series(): string {
+    return this.#options.series ?? this.origin
   }
 
   get size(): number {
@@ -271,24 +271,16 @@ export class DirectoryLedger implements Ledger {
 
   /** Closes the past of a writer that went without a word. The first since a takeover is whose writing was torn, if it was. */
   async giveUp(writer: string): Promise<void> {
-    const story = await this.story(writer)
+    const story = this.story(writer)
     if (!story.alive) return
     const torn = this.#tornUntold
     this.#tornUntold = 0
     await this.appendAs(writer, endingDrafts(story.open, this.#epoch, torn))
   }
 
-  /** What a writer has said, found in the ledger where it is not known yet. */
-  async story(writer: string): Promise<Story> {
-    const known = this.#writers.story(writer)
-    if (known !== undefined) return known
-    if (this.#knowsAll) {
-      this.#writers.add(writer)
-      return this.#writers.story(writer)!
-    }
-    const { stories } = await storiesOf(this.#backwards(), writer)
-    const found = stories.get(writer)
-    if (this.#writers.story(writer) === undefined) this.#writers.add(writer, found)
+  /** What a writer has said. */
+  story(writer: string): Story {
+    if (this.#writers.story(writer) === undefined) this.#writers.add(writer)
     return this.#writers.story(writer)!
   }
 
@@ -312,20 +304,6 @@ export class DirectoryLedger implements Ledger {
     return index >= 0 && index < this.size ? (await this.#entry(index)).id : undefined
   }
 
-  async *#backwards(): AsyncGenerator<Entry> {
-    for (let index = this.size - 1; index >= 0; ) {
-      const held = this.#recent.get(index)
-      if (held !== undefined) {
-        yield held.entry
-        index -= 1
-        continue
-      }
-      const n = Math.floor(index / tileWidth)
-      const bundle = await readable(() => this.#stored.entries(n))
-      for (; index >= n * tileWidth; index -= 1) yield parseEntry(bundle[index % tileWidth]!)
-    }
-  }
-
   async *entries(from = 0): AsyncGenerator<Stored> {
     const end = this.size
     for (let index = from; index < end; ) {
@@ -344,7 +322,14 @@ export class DirectoryLedger implements Ledger {
   }
 
   async *state(): AsyncGenerator<Stored> {
-    yield* (await this.#fold()).entries()
+    yield* this.living.entries()
+  }
+
+  /** What an entry discloses, to be said again elsewhere. @throws as disclosures */
+  async encodedDisclosures(index: number): Promise<readonly string[]> {
+    this.#requireDurable(index)
+    const { entry, sealed } = this.#recent.get(index) ?? (await this.#read(index))
+    return encodedDisclosures(this.origin, entry, sealed, slot => readable(() => this.#vault.key(slot)))
   }
 
   async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
@@ -482,23 +467,10 @@ export class DirectoryLedger implements Ledger {
     }, this.#options.publishMs ?? 1000).unref()
     for (const [i, { entry }] of items.entries()) {
       this.#eraser.see(entry)
-      this.#living?.add({ index: first + i, entry })
+      this.living.add({ index: first + i, entry })
       this.#attaching.see(entry)
       this.#followers.tell({ index: first + i, entry })
     }
-  }
-
-  /** Of a ledger without a snapshot, all of it is read; kept up to date from then on. */
-  #fold(): Promise<Living> {
-    if (this.#living !== undefined) return Promise.resolve(this.#living)
-    this.#folding ??= (async () => {
-      const living = new Living()
-      while (living.size < this.size) for await (const stored of this.entries(living.size)) living.add(stored)
-      // From the last look on nothing was waited for.
-      this.#living = living
-      return living
-    })()
-    return this.#folding
   }
 
   async #read(index: number): Promise<{ entry: Entry; sealed: Uint8Array }> {

@@ -1,5 +1,6 @@
 /** Opens the ledger in a directory: judges what is there, locks it, and appends what the opening owes. */
 import { describe, Fault, isOurs, LedgerError } from '../errors.ts'
+import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { type Entry, formatVersion, parseEntry } from '../format/entry.ts'
 import { certificateFile, certificateOf, tileWidth } from '../format/layout.ts'
 import { Living } from '../format/living.ts'
@@ -19,7 +20,7 @@ import { leaderFolder } from './shared/address.ts'
 import { newestSnapshot } from './snapshots.ts'
 import { requireSpeaking } from './speaking.ts'
 import { StoredBundles } from './stored-tiles.ts'
-import { storiesIn, storiesOf } from './story.ts'
+import { storiesIn } from './story.ts'
 
 export type { DirectoryOptions } from './options.ts'
 
@@ -33,41 +34,72 @@ const unfinished = new Set([lockFile, epochFile, `${epochFile}.tmp`, 'keys', 'va
  * @throws Fault ERR_LEDGER_UNAVAILABLE where a file could not be read or written
  * @throws Misuse ERR_OPTION_UNKNOWN, ERR_OPTION_INVALID, ERR_PACKAGE_MISSING
  */
-export const openDirectoryLedger = (options: DirectoryOptions): Promise<Ledger> => openForKeys(options)
-
-/** As openDirectoryLedger; the keys of what it gives can be rotated. */
-export async function openForKeys(options: DirectoryOptions): Promise<DirectoryLedger> {
+export async function openDirectoryLedger(options: DirectoryOptions): Promise<Ledger> {
   checkOptions(options)
-  const ledger = await openDirectory(options, ({ standing, ledger }) => [
-    ...recoveryDrafts(standing, ledger.epoch, ledger.torn),
-    ledger.started(options),
-  ])
+  const ledger = await openDirectory(options, { owed: taking(options) })
   ledger.beat()
   return ledger
 }
 
-/** What is known when an opening says what it appends, to a ledger that is not new. */
+/** For what concerns keys and the vault, which goes on where a ledger was concluded. @throws as openDirectoryLedger */
+export function openForKeys(options: DirectoryOptions): Promise<DirectoryLedger> {
+  checkOptions(options)
+  return openDirectory(options, { owed: taking(options), admit: () => undefined })
+}
+
+/** What is known when an opening says what it appends. */
 export interface Opening {
   readonly standing: Standing
   readonly ledger: DirectoryLedger
 }
 
-/** @param owed what the opening appends, where the ledger is not new */
-export async function openDirectory(
-  options: DirectoryOptions,
-  owed: (opening: Opening) => readonly Draft[],
-): Promise<DirectoryLedger> {
+export interface Manner {
+  /** What the opening appends, where the ledger is not new. */
+  readonly owed: (opening: Opening) => readonly Draft[]
+  /** What a new one begins with, behind entry 0. Who opened it has started, unless said otherwise. */
+  readonly fresh?: (ledger: DirectoryLedger) => readonly Draft[]
+  /** Whether it may be opened at all, asked before anything is written. A ledger that was concluded may not be, unless said otherwise. */
+  readonly admit?: (known: Living) => void
+}
+
+/** For who has the ledger alone. */
+export const taking =
+  (options: DirectoryOptions) =>
+  ({ standing, ledger }: Opening): readonly Draft[] => [
+    ...recoveryDrafts(standing, ledger.epoch, ledger.torn),
+    ledger.started(options),
+  ]
+
+/** @throws as openDirectoryLedger; LedgerError ERR_LEDGER_CONCLUDED */
+export async function openDirectory(options: DirectoryOptions, manner: Manner): Promise<DirectoryLedger> {
   const noteKey = noteKeyOf(options.noteKey, options.origin)
   let lock: Lock | undefined
   try {
     await requireDirectory(options)
     lock = lockDirectory(options.directory)
-    return await openLocked(options, noteKey, lock, owed)
+    return await openLocked(options, noteKey, lock, manner)
   } catch (error) {
     lock?.release()
     throw isOurs(error)
       ? error
       : new Fault('ERR_LEDGER_UNAVAILABLE', `the ledger could not be opened: ${describe(error)}`, {}, error)
+  }
+}
+
+export interface Looked {
+  readonly checkpoint: SignedCheckpoint | undefined
+  readonly living: Living
+  entries(): AsyncIterable<Stored>
+}
+
+/** What a ledger holds that nobody has open, judged as an opening judges it; nothing is written. @throws as openDirectoryLedger */
+export async function lookInto({ directory, origin, noteKey }: DirectoryOptions): Promise<Looked> {
+  const { verifierKey } = noteKeyOf(noteKey, origin)
+  const recovered = await recover(directory, verifierKey, (await readEpoch(directory)) ?? 0)
+  return {
+    checkpoint: recovered.checkpoint,
+    living: await known(directory, recovered, verifierKey),
+    entries: () => forwards(directory, recovered, 0),
   }
 }
 
@@ -92,7 +124,7 @@ async function openLocked(
   options: DirectoryOptions,
   noteKey: NoteKey,
   lock: Lock,
-  owed: (opening: Opening) => readonly Draft[],
+  { owed, fresh = ledger => [ledger.started(options)], admit = requireGoingOn }: Manner,
 ): Promise<DirectoryLedger> {
   const { directory, origin, sealer, create, formerWrappingKey } = options
   const before = await readEpoch(directory)
@@ -114,13 +146,10 @@ async function openLocked(
     })
   }
   if (formerWrappingKey === undefined && !isNew) await requireWrappingKey(options)
-  const living = isNew ? new Living() : await known(directory, recovered, noteKey.verifierKey)
+  const living = await known(directory, recovered, noteKey.verifierKey)
+  if (!isNew) admit(living)
   const last = isNew ? undefined : await entryAt(directory, recovered, recovered.tree.size - 1)
-  const stories =
-    living === undefined
-      ? (await storiesOf(backwards(directory, recovered), options.writer)).stories
-      : storiesIn(living.writers)
-  const standing = { stories, stopped: last?.kind === 'stopped' }
+  const standing = { stories: storiesIn(living.writers), stopped: last?.kind === 'stopped' }
   const epoch = (before ?? 0) + 1
   await writeEpoch(directory, epoch)
   if (sealer !== undefined) {
@@ -130,11 +159,10 @@ async function openLocked(
   }
   const rewrapped =
     formerWrappingKey === undefined ? undefined : await rewrap({ ...options, formerWrappingKey }, recovered.tree.size)
+  const { stories } = standing
   const ledger = await DirectoryLedger.start({ options, noteKey, lock, recovered, epoch, stories, living })
   try {
-    await ledger.begin(
-      isNew ? [await openedDraft(options, noteKey), ledger.started(options)] : owed({ standing, ledger }),
-    )
+    await ledger.begin(isNew ? [await openedDraft(options, noteKey), ...fresh(ledger)] : owed({ standing, ledger }))
     if (rewrapped !== undefined) {
       const entries = (from: number) => ledger.entries(from)
       await finishRewrap(directory, rewrapped, entries, draft => ledger.append([draft]))
@@ -144,6 +172,14 @@ async function openLocked(
     throw error
   }
   return ledger
+}
+
+/** @throws LedgerError ERR_LEDGER_CONCLUDED */
+function requireGoingOn({ concluded }: Living): void {
+  if (concluded === undefined) return
+  throw new LedgerError('ERR_LEDGER_CONCLUDED', `the ledger was concluded: it goes on as ${concluded.next}`, {
+    next: concluded.next,
+  })
 }
 
 /** The current one, and by its fingerprint, where it stays when another one follows. */
@@ -167,10 +203,9 @@ async function entryAt(directory: string, { recent, tree }: Recovered, index: nu
   return parseEntry(bundle[index % tileWidth]!)
 }
 
-/** Folded from the newest snapshot on; undefined where there is none. */
-async function known(directory: string, recovered: Recovered, noteKey: string): Promise<Living | undefined> {
-  const living = await newestSnapshot(directory, recovered.tree.size, noteKey)
-  if (living === undefined) return undefined
+/** Folded from the newest snapshot on; where there is none, from all. */
+async function known(directory: string, recovered: Recovered, noteKey: string): Promise<Living> {
+  const living = (await newestSnapshot(directory, recovered.tree.size, noteKey)) ?? new Living()
   for await (const stored of forwards(directory, recovered, living.size)) living.add(stored)
   return living
 }

@@ -12,6 +12,8 @@ export interface DirectoryOptions {
   readonly directory: string
   /** Names the ledger in every checkpoint: no white space, no plus. `crm.example/counterfoil` */
   readonly origin: string
+  /** The name of the series that it belongs to, where that is not its origin (format/series.ts): what writers of other hosts know it by. */
+  readonly series?: string
   /** Names who appends: each writer has a gap-free counter of its own. */
   readonly writer: string
   /** Ed25519, private. */
@@ -51,6 +53,7 @@ export interface DirectoryOptions {
 const known = new Set<string>([
   'directory',
   'origin',
+  'series',
   'writer',
   'noteKey',
   'sealer',

@@ -19,6 +19,12 @@ export interface Prepared {
   readonly sealed: Uint8Array
 }
 
+/** Under this symbol, which no message from another process can hold, a draft has its disclosures encoded already. */
+export const encoded = Symbol('encoded disclosures')
+
+/** An entry of another ledger, to be said again: the salts of its disclosures, and so their digests, stay. */
+export type Restated = Draft & { readonly [encoded]: readonly string[] }
+
 export interface ScribeParts {
   readonly origin: string
   readonly writer: string
@@ -70,10 +76,11 @@ export class Scribe {
 
   #entry(draft: Draft, seq: number, given: string | undefined): Prepared {
     const { disclose, slot } = draft
+    const said = (draft as Partial<Restated>)[encoded] ?? []
     const { origin, writer, clock } = this.#parts
     const now = clock.now()
     const id = given ?? uuidv7(now)
-    const disclosed = disclose === undefined ? [] : encodeAll(disclose)
+    const disclosed = disclose === undefined ? said : encodeAll(disclose)
     const value: Record<string, unknown> = {}
     // Member by member: spreading a draft here costs more than all the rest of an entry.
     for (const name in draft) if (name !== 'disclose' && name !== 'slot') value[name] = draft[name as keyof Draft]

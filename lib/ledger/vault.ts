@@ -185,27 +185,42 @@ function firstUnused(directory: string): number {
   return above
 }
 
-/**
- * Opens one entry's disclosures; names whose slot was erased are absent.
- * @param at where they begin in `sealed`
- * @throws LedgerError ERR_DISCLOSURE_MISMATCH: not what the entry committed to
- */
+type KeyOf = (slot: number) => Promise<Uint8Array | undefined> | Uint8Array | undefined
+
+/** One entry's disclosures, opened: names whose slot was erased are absent. @throws as encodedDisclosures */
 export async function openDisclosures(
   origin: string,
   entry: Entry,
   sealed: Uint8Array,
-  key: (slot: number) => Promise<Uint8Array | undefined> | Uint8Array | undefined,
+  key: KeyOf,
 ): Promise<Record<string, Json>> {
   const opened: Record<string, Json> = {}
+  for (const encoded of await encodedDisclosures(origin, entry, sealed, key)) {
+    const { name, value } = decodeDisclosure(encoded)
+    Object.defineProperty(opened, name, { value, enumerable: true, configurable: true, writable: true })
+  }
+  return opened
+}
+
+/**
+ * As they are committed to, salts and all; without those whose slot was erased.
+ * @throws LedgerError ERR_DISCLOSURE_MISMATCH: not what the entry committed to
+ */
+export async function encodedDisclosures(
+  origin: string,
+  entry: Entry,
+  sealed: Uint8Array,
+  key: KeyOf,
+): Promise<readonly string[]> {
+  const all: string[] = []
   for (const { slot, box } of decodeSealed(sealed).sealed) {
     const slotKey = await key(slot)
     if (slotKey === undefined) continue
     const encoded = openDisclosure(slotKey, origin, entry.id, box)
     if (!entry.sd?.includes(disclosureDigest(encoded))) throw mismatch('a disclosure that its entry does not commit to')
-    const { name, value } = decodeDisclosure(encoded)
-    Object.defineProperty(opened, name, { value, enumerable: true, configurable: true, writable: true })
+    all.push(encoded)
   }
-  return opened
+  return all
 }
 
 const mismatch = (what: string) => new LedgerError('ERR_DISCLOSURE_MISMATCH', what)

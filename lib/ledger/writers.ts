@@ -20,7 +20,7 @@ export class Writers {
     for (const [name, story] of stories) this.add(name, story)
   }
 
-  /** Of one that has appended before, or whose story has been looked up. */
+  /** Of one that has appended before, or was added. */
   story(name: string): Story | undefined {
     const writer = this.#writers.get(name)
     return writer === undefined ? undefined : { seq: writer.scribe.seq, alive: writer.alive, open: writer.open }
@@ -37,8 +37,7 @@ export class Writers {
   }
 
   /**
-   * All of the drafts or none, in the order in which they will stand. A heartbeat is told here what is in flight: who reads backwards
-   * after a crash relies on its count.
+   * All of the drafts or none, in the order in which they will stand. A heartbeat is told here what is in flight.
    * @throws LedgerError ERR_ENTRY_MALFORMED
    */
   prepare(name: string, drafts: readonly Draft[], ids?: readonly string[]): Prepared[] {

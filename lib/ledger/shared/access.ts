@@ -18,7 +18,10 @@ export interface Access {
 }
 
 /** What a process may not say for itself. */
-const ofTheLedger: ReadonlySet<Kind> = new Set(['opened', 'started', 'recovered', 'attachment-cut', 'erasure'])
+const ofTheLedger: ReadonlySet<Kind> = new Set([
+  ...(['opened', 'started', 'recovered', 'attachment-cut', 'erasure'] as const),
+  ...(['concluded', 'continued', 'disposed'] as const),
+])
 
 /** Of this host. It may take any writer's name: it may write the ledger's files too. */
 export const local: Access = {

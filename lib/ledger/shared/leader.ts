@@ -158,7 +158,7 @@ export class Leader {
     if (hello.version !== protocolVersion) {
       throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'the leader of this ledger speaks another version')
     }
-    if (hello.origin !== ledger.origin) {
+    if (hello.origin !== ledger.origin && hello.origin !== ledger.series) {
       throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'the leader has another ledger open')
     }
     if (!access.speaksAs(hello.writer)) {
@@ -202,12 +202,7 @@ export class Leader {
     if (this.#peers.get(peer.writer)?.peer !== peer) return
     this.#peers.delete(peer.writer)
     if (this.#closing) return
-    void this.#parts.ledger
-      .story(peer.writer)
-      .then(({ alive }) => {
-        if (alive && !this.#peers.has(peer.writer) && !this.#closing) this.#await(peer.writer)
-      })
-      .catch(() => undefined)
+    if (this.#parts.ledger.story(peer.writer).alive) this.#await(peer.writer)
   }
 
   /** Who was at work may come back; who does not is given up. */

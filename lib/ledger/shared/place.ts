@@ -19,7 +19,7 @@ export interface Back {
  * @throws LedgerError ERR_LEDGER_LOCKED, ERR_LEDGER_INCONSISTENT
  */
 export async function requirePlace(ledger: DirectoryLedger, writer: string, back: Back): Promise<void> {
-  const { alive } = await ledger.story(writer)
+  const { alive } = ledger.story(writer)
   if (!alive || (await ledger.idAt(back.started.index)) !== back.started.id) {
     throw new LedgerError('ERR_LEDGER_LOCKED', 'this writer was given up: it must be opened again')
   }

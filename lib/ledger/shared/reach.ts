@@ -109,7 +109,7 @@ export async function asLeader({
     leader = new Leader({ ledger, writer, graceMs, onEvent })
     await listenLocally(options.directory, leader)
     if (listen !== undefined) {
-      leader.add(listenToOthers({ ...listen, origin: ledger.origin, leader, onEvent }))
+      leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, onEvent }))
     }
     const link = await leading(ledger, leader, writer, next, events)
     return { link, leads: true, started, next, size: ledger.size }
@@ -126,11 +126,12 @@ async function openUnlessLocked(
 ): Promise<DirectoryLedger | undefined> {
   try {
     // Where this process was at work already, a directory without a ledger is no place to begin one.
-    return await openDirectory(back === undefined ? options : { ...options, create: false }, ({ standing, ledger }) =>
-      back === undefined
-        ? [...returnDrafts(standing.stories.get(writer), ledger.epoch, ledger.torn), ledger.started(options)]
-        : [],
-    )
+    return await openDirectory(back === undefined ? options : { ...options, create: false }, {
+      owed: ({ standing, ledger }) =>
+        back === undefined
+          ? [...returnDrafts(standing.stories.get(writer), ledger.epoch, ledger.torn), ledger.started(options)]
+          : [],
+    })
   } catch (error) {
     if (isOurs(error) && error.code === 'ERR_LEDGER_LOCKED') return undefined
     throw error

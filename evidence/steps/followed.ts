@@ -1,0 +1,108 @@
+/** The step about a ledger's place in its series: what holds between it and the ones before and after. */
+import { isOurs } from '../../lib/errors.ts'
+import { canonical } from '../../lib/format/canonical.ts'
+import { type EntryOf, encodeEntry } from '../../lib/format/entry.ts'
+import { inclusionProof, leafHash, sameHash, verifyInclusion } from '../../lib/format/merkle.ts'
+import { entriesAgain } from '../bundles.ts'
+import type { Examination } from '../examination.ts'
+import { isUnreachable } from '../finding.ts'
+import { base64 } from '../verification.ts'
+import { need } from './step.ts'
+
+export async function checkSeries(x: Examination): Promise<string> {
+  need(x.checkpoint)
+  const { succession, options } = x
+  const { continued, concluded } = succession
+  // Behind a pin nothing is told of what was carried.
+  if (x.after === undefined) succession.conclude()
+  x.findings.merge(succession.findings)
+  await checkFollows(x)
+  await checkGone(x)
+  if (options.member?.followed !== undefined) return checkFollowed(x, options.member.followed)
+  if (concluded !== undefined && options.member !== undefined) {
+    const what = `concluded by entry ${concluded.index}: ${concluded.entry.next}, as which it goes on, is not there`
+    return x.fail({ code: 'SUCCESSOR_MISSING', what, index: concluded.index })
+  }
+  const before = continued === undefined ? [] : [`continues ${continued.of} at ${continued.size} entries`]
+  const after = concluded === undefined ? [] : [`goes on as ${concluded.entry.next}`]
+  const alone = options.member === undefined && before.length + after.length > 0 ? ['which is not looked at here'] : []
+  const gone = (options.member?.gone ?? []).map(
+    ({ origin, size }) => `${origin} was disposed of: its last checkpoint, of ${size} entries, is left`,
+  )
+  const told = [...before, ...after, ...alone, ...gone]
+  return told.length === 0 ? 'it follows no other ledger, and none follows it' : told.join(', ')
+}
+
+/** What the one before was held against, before this one was verified, is what stands here. */
+async function checkFollows(x: Examination): Promise<void> {
+  const { member } = x.options
+  if (member === undefined || member.number === 1) return
+  const { continued } = x.succession
+  const wrong = (what: string) => x.findings.add({ code: 'SUCCESSION_INVALID', what, index: 1 })
+  const other = 'the one before was held against another entry 1'
+  if (x.after !== undefined) {
+    if (member.follows === undefined || !(await standsFirst(x, member.follows))) wrong(other)
+  } else if (continued === undefined) {
+    wrong(`the ledger has number ${member.number} in its series, and does not say which one it follows`)
+  } else if (member.follows !== undefined && canonical({ ...continued }) !== canonical({ ...member.follows }))
+    wrong(other)
+}
+
+/** By a proof from the tiles, where entries before the pin are not read. */
+async function standsFirst(x: Examination, entry: EntryOf<'continued'>): Promise<boolean> {
+  const [files, { size, root }] = need(x.files, x.checkpoint)
+  try {
+    const proof = await inclusionProof(1, size, files.hashReader(size))
+    verifyInclusion(leafHash(encodeEntry(entry)), 1, size, proof, root)
+    return true
+  } catch (error) {
+    if (!isOurs(error) || isUnreachable(error)) throw error
+    return false
+  }
+}
+
+/** Of what was disposed of there is an entry, and no more is gone than that says. */
+async function checkGone(x: Examination): Promise<void> {
+  const gone = x.options.member?.gone ?? []
+  const disposed = new Map(x.succession.disposed.map(entry => [entry.of, entry]))
+  if (x.after !== undefined && gone.some(({ origin }) => !disposed.has(origin))) {
+    for await (const { entry } of entriesAgain(x, new Set(['disposed']))) {
+      if (entry.kind === 'disposed') disposed.set(entry.of, entry)
+    }
+  }
+  for (const { origin, size, root } of gone) {
+    const said = disposed.get(origin)
+    const expected = said === undefined ? undefined : `${said.size} ${said.root}`
+    const actual = `${size} ${Buffer.from(root).toString('base64url')}`
+    if (expected === actual) continue
+    const what =
+      expected === undefined
+        ? `${origin} is gone but for its checkpoint, and no entry says that it was disposed of`
+        : `of ${origin}, which was disposed of, another checkpoint is left`
+    x.findings.add({ code: 'FILE_MISSING', what, ...(expected === undefined ? {} : { expected, actual }) })
+  }
+}
+
+function checkFollowed(x: Examination, { size, root, carried, state }: EntryOf<'continued'>): string {
+  const [checkpoint] = need(x.checkpoint)
+  const { concluded } = x.succession
+  if (checkpoint.size < size) {
+    const what = `the ledger has ${checkpoint.size} entries, and had ${size} when it was followed`
+    return x.fail({ code: 'ROLLBACK', what, expected: String(size), actual: String(checkpoint.size) })
+  }
+  if (concluded === undefined || concluded.index >= size)
+    return x.fail({ code: 'SUCCESSION_INVALID', what: 'it is followed, and was not concluded before that' })
+  const found = x.rootAt.get(size)
+  const cited = Buffer.from(root, 'base64url')
+  if (found !== undefined && !sameHash(found, cited)) {
+    const what = `the first ${size} entries are not those that ${concluded.entry.next} follows`
+    return x.fail({ code: 'FORK', what, expected: base64(cited), actual: base64(found) })
+  }
+  const derived = x.refold?.carried
+  if (found !== undefined && derived !== undefined) {
+    const [expected, actual] = [`${derived.count} ${derived.digest()}`, `${carried} ${state}`]
+    const what = `${concluded.entry.next} says again other than what was in force here`
+    if (expected !== actual) return x.fail({ code: 'SUCCESSION_INVALID', what, expected, actual })
+  }
+  return `${concluded.entry.next} follows it at ${size} entries, and says again what was in force: ${carried} entries`
+}

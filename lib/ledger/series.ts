@@ -1,0 +1,43 @@
+/**
+ * Where the ledgers of a series lie: the first in the directory that is configured, those after it in a folder of that, each a ledger by
+ * itself. Only the newest is appended to; of an older one that was disposed of, its last checkpoint is left.
+ */
+import { join } from 'node:path'
+import { checkpointFile, memberFolder, seriesFolder } from '../format/layout.ts'
+import { originOf } from '../format/series.ts'
+import { namesIn, readIfThere } from './files.ts'
+import type { DirectoryOptions } from './options.ts'
+
+export type Series = Pick<DirectoryOptions, 'directory' | 'origin'>
+
+/** @param series its directory, and as `origin` its name. @returns the same for one of its ledgers */
+export function memberOf<T extends Series>(series: T, number: number): T & { readonly series: string } {
+  const { directory, origin } = series
+  const place = { directory: join(directory, memberFolder(number)), origin: originOf(origin, number) }
+  return { ...series, ...place, series: origin }
+}
+
+/** Numbers of the ledgers that are there, ascending; none where none is. */
+export async function membersIn(directory: string): Promise<readonly number[]> {
+  const names = (await namesIn(join(directory, seriesFolder))).filter(name => /^[1-9]\d{0,8}$/.test(name)).map(Number)
+  const numbers: number[] = []
+  for (const number of [1, ...names.filter(n => n > 1).sort((a, b) => a - b)]) {
+    if ((await readIfThere(join(directory, memberFolder(number), checkpointFile))) !== undefined) numbers.push(number)
+  }
+  return numbers
+}
+
+/** Those before the newest that were not disposed of. */
+export async function earlierIn(directory: string): Promise<readonly number[]> {
+  const whole: number[] = []
+  for (const number of (await membersIn(directory)).slice(0, -1)) {
+    if (await isWhole(join(directory, memberFolder(number)))) whole.push(number)
+  }
+  return whole
+}
+
+/** Tiles go last when a ledger is disposed of. */
+export const isWhole = async (directory: string): Promise<boolean> => (await namesIn(directory)).includes('tile')
+
+/** The one that is appended to: the first, where none is there yet. */
+export const newestIn = async (directory: string): Promise<number> => (await membersIn(directory)).at(-1) ?? 1

@@ -1,0 +1,181 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { verifySeries } from '../../evidence/index.ts'
+import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
+import type { Draft, Ledger, Stored } from '../../lib/ledger/ledger.ts'
+import type { DirectoryOptions } from '../../lib/ledger/options.ts'
+import { openNewest, rollOver } from '../../lib/ledger/rollover.ts'
+import { openpgpSealer } from '../../lib/ledger/sealer.ts'
+import { memberOf } from '../../lib/ledger/series.ts'
+import { openSharedLedger } from '../../lib/ledger/shared/open.ts'
+import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
+import { crashImage, ledgerOptions, settled } from '../support/directory-ledger.ts'
+
+const key = await readPrivateKey((await generateKey({ name: 'seal' })).privateKey)
+const { fingerprint } = key
+const sealed = (parts: Partial<DirectoryOptions> = {}) => ledgerOptions({ sealer: openpgpSealer(key), ...parts })
+const open = (options: DirectoryOptions, bounds = {}) => openNewest(options, bounds, openDirectoryLedger)
+
+const alice = 'A'.repeat(22)
+const bob = 'B'.repeat(22)
+const hour = 3_600_000
+const inAnHour = () => new Date(Date.now() + hour).toISOString()
+
+const person = (subject: string, name: string): Draft => ({
+  ...{ kind: 'principal', subject, type: 'person', disclose: { name }, slot: `principal:${subject}` },
+})
+const asked = (grant: string, subject = alice): Draft => ({
+  ...{ kind: 'grant-requested', grant, subject, resource: 'crm/**', actions: ['*'], seconds: 600, longest: 900 },
+  ...{ roles: [], controls: [], disclose: { reason: `for ${grant}` }, slot: `principal:${subject}` },
+})
+const granted = (grant: string, until = inAnHour()): Draft => ({
+  ...{ kind: 'grant-decided', grant, approver: bob, verdict: 'approve', from: new Date().toISOString(), until },
+})
+const held: Draft = {
+  kind: 'hold-placed',
+  hold: 'h-1234567890',
+  scope: 'ledger',
+  by: bob,
+  disclose: { reason: 'suit' },
+}
+
+async function all(stored: AsyncIterable<Stored>): Promise<Stored[]> {
+  const found: Stored[] = []
+  for await (const one of stored) found.push(one)
+  return found
+}
+const kinds = async (ledger: Ledger) => (await all(ledger.entries())).map(({ entry }) => entry.kind)
+
+async function verdicts(options: DirectoryOptions, more = {}) {
+  const { directory, wrappingKey } = options
+  const verified = await verifySeries({ directory, fingerprint, wrappingKey: Buffer.from(wrappingKey), ...more })
+  return verified.map(({ verification: { verdict, findings } }) =>
+    [verdict, ...findings.map(({ code }) => code)].join(' '),
+  )
+}
+
+/** A ledger with something in force, closed. */
+async function begun(options: DirectoryOptions, drafts: readonly Draft[] = []): Promise<DirectoryOptions> {
+  const ledger = await openDirectoryLedger(options)
+  await ledger.append([
+    person(alice, 'alice'),
+    person(bob, 'bob'),
+    asked('g-livelivel'),
+    granted('g-livelivel'),
+    ...drafts,
+  ])
+  await ledger.close()
+  return options
+}
+
+describe('a ledger that is followed by another', () => {
+  it('is concluded and sealed; what is in force is said again in the next, under the same digests', async () => {
+    const options = await begun(sealed(), [
+      held,
+      asked('g-overoverov'),
+      granted('g-overoverov', '2026-01-01T00:00:00.000Z'),
+      asked('g-waitswaits'),
+    ])
+    const next = await rollOver(options, 1)
+    const ledger = await open(options)
+    expect(ledger.origin).toBe(next)
+    expect(next).toBe(`${options.origin}/2`)
+    const state = (await all(ledger.state())).filter(({ entry }) => 'grant' in entry || entry.kind === 'principal')
+    expect(state.map(({ entry }) => ('grant' in entry ? entry.grant : entry.kind))).toEqual([
+      ...['principal', 'principal', 'g-livelivel', 'g-livelivel', 'g-waitswaits'],
+    ])
+    expect(await ledger.disclosures(state[0]!.index)).toEqual({ name: 'alice' })
+    expect(await ledger.disclosures(state[2]!.index)).toEqual({ reason: 'for g-livelivel' })
+    expect(await kinds(ledger)).toContain('hold-placed')
+    await ledger.close()
+    expect(await verdicts(options)).toEqual(['OK', 'OK'])
+  })
+
+  it('is opened for appending no more', async () => {
+    const options = await begun(sealed())
+    await rollOver(options, 1)
+    await expect(openDirectoryLedger(options)).rejects.toMatchObject({ code: 'ERR_LEDGER_CONCLUDED' })
+    await expect(openSharedLedger(options)).rejects.toMatchObject({ code: 'ERR_LEDGER_CONCLUDED' })
+  })
+
+  it('is followed when it is opened past its bounds, by count and by age, and not before', async () => {
+    let now = Date.now()
+    const options = await begun(sealed({ clock: { now: () => now } }))
+    const bounds = { entries: 1000, everyMs: 24 * hour }
+    const opened = async () => {
+      const ledger = await open(options, bounds)
+      await ledger.append([settled()])
+      await ledger.close()
+      return ledger.origin
+    }
+    expect(await opened()).toBe(options.origin)
+    now += 25 * hour
+    expect(await opened()).toBe(`${options.origin}/2`)
+    const ledger = await open(options, bounds)
+    await ledger.append(Array.from({ length: 1000 }, () => settled()))
+    await ledger.close()
+    expect(await opened()).toBe(`${options.origin}/3`)
+    expect(await opened()).toBe(`${options.origin}/3`)
+  })
+
+  it('is left as it is while another writer may be at work, who has said something in the last minutes', async () => {
+    let now = Date.now()
+    const options = await begun(sealed({ clock: { now: () => now } }))
+    const writing = await openForKeys(options)
+    await writing.appendAs('other', [writing.started(options)])
+    const image = crashImage(options)
+    await writing.close()
+    const opened = async () => {
+      const ledger = await open(image, { entries: 1 })
+      await ledger.close()
+      return ledger.origin
+    }
+    expect(await opened()).toBe(options.origin)
+    now += 240_000
+    expect(await opened()).toBe(options.origin)
+    expect(await opened()).toBe(`${options.origin}/2`)
+  })
+
+  it('is refused while somebody has it open', async () => {
+    const options = await begun(sealed())
+    const ledger = await openDirectoryLedger(options)
+    await expect(rollOver(options, 1)).rejects.toMatchObject({ code: 'ERR_LEDGER_LOCKED' })
+    await ledger.close()
+  })
+
+  it('is shared as the one before was', async () => {
+    const options = await begun(sealed())
+    await rollOver(options, 1)
+    const ledger = await openNewest(options, {}, openSharedLedger)
+    const peer = await openNewest({ ...options, writer: 'peer' }, {}, openSharedLedger)
+    await peer.append([settled()])
+    expect(ledger.origin).toBe(`${options.origin}/2`)
+    await peer.close()
+    await ledger.close()
+  })
+})
+
+describe('a rollover that is cut off', () => {
+  it('is finished by the next opening, once the ledger was concluded', async () => {
+    const options = await begun(sealed())
+    await rollOver(options, 1)
+    rmSync(join(options.directory, 'series'), { recursive: true })
+    expect(await verdicts(options)).toEqual(['INCOMPLETE SUCCESSOR_MISSING'])
+    const aside = `${memberOf(options, 2).directory}.tmp`
+    mkdirSync(aside, { recursive: true })
+    writeFileSync(join(aside, 'half'), '')
+    const ledger = await open(options)
+    expect(ledger.origin).toBe(`${options.origin}/2`)
+    await ledger.close()
+    expect(readdirSync(join(options.directory, 'series'))).toEqual(['2'])
+    expect(await verdicts(options)).toEqual(['OK', 'OK'])
+  })
+
+  it('begins the next with nothing that the vault has lost', async () => {
+    const options = await begun(sealed())
+    rmSync(join(options.directory, 'vault/entries'), { recursive: true })
+    await expect(rollOver(options, 1)).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' })
+    expect(existsSync(memberOf(options, 2).directory)).toBe(false)
+  })
+})
