@@ -1,11 +1,11 @@
 /** `counterfoil show`: all that the ledger holds of one exchange, grant, approval, session or entry, verified before it is shown. */
 import type { Command } from 'commander'
 import { inspectLedger, type LedgerRecord } from '../../evidence/index.ts'
-import { loadConfig } from '../../lib/config/config.ts'
+import { type Config, loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
-import { newestOf } from '../ledgers.ts'
+import { ledgersOf } from '../ledgers.ts'
 import { colour, type Output, output } from '../output.ts'
 
 export function show(program: Command): void {
@@ -17,26 +17,8 @@ export function show(program: Command): void {
     .option('--json', 'print one JSON document')
     .action(async (id: string, options: { config: string; json?: boolean }) => {
       const out = output(options.json === true)
-      const { ledger } = await newestOf(await loadConfig(options.config, { evidence: true }))
-      const key = await configuredSealer(ledger.sealKey)
-      const { verification, records } = await inspectLedger({
-        directory: ledger.directory,
-        fingerprint: key.fingerprint,
-        certificate: key.certificate,
-        wrappingKey: Buffer.from(ledger.vaultKey.reveal(), 'base64url'),
-      })
-      if (verification.integrity.verdict === 'broken') {
-        throw new LedgerError(
-          'ERR_LEDGER_INCONSISTENT',
-          `nothing is shown of a ledger that is not whole: ${verification.integrity.detail}`,
-        )
-      }
-      const found = records.filter(record => concerns(record, id.replace(/^urn:uuid:/, '')))
-      if (found.length === 0)
-        throw new Misuse(
-          'ERR_OPTION_INVALID',
-          `nothing under ${JSON.stringify(id)} in ${verification.size} published entries`,
-        )
+      const config = await loadConfig(options.config, { evidence: true })
+      const { records, found } = await lookedUp(config, id.replace(/^urn:uuid:/, ''))
       const names = namesOf(records)
       out.result(
         found.map(({ index, entry, opened }) => ({
@@ -48,6 +30,30 @@ export function show(program: Command): void {
         },
       )
     })
+}
+
+/** In the newest ledger of the series that holds any of it. @throws LedgerError ERR_LEDGER_INCONSISTENT; Misuse ERR_OPTION_INVALID */
+async function lookedUp(config: Config, id: string) {
+  const key = await configuredSealer(config.ledger.sealKey)
+  let looked = 0
+  for (const { ledger } of (await ledgersOf(config)).toReversed()) {
+    const { verification, records } = await inspectLedger({
+      directory: ledger.directory,
+      fingerprint: key.fingerprint,
+      certificate: key.certificate,
+      wrappingKey: Buffer.from(ledger.vaultKey.reveal(), 'base64url'),
+    })
+    if (verification.integrity.verdict === 'broken') {
+      throw new LedgerError(
+        'ERR_LEDGER_INCONSISTENT',
+        `nothing is shown of a ledger that is not whole: ${verification.integrity.detail}`,
+      )
+    }
+    const found = records.filter(record => concerns(record, id))
+    if (found.length > 0) return { records, found }
+    looked += verification.size
+  }
+  throw new Misuse('ERR_OPTION_INVALID', `nothing under ${JSON.stringify(id)} in ${looked} published entries`)
 }
 
 /** An entry is concerned where its number, or any id in it, is the one asked for. */

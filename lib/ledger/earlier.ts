@@ -14,7 +14,7 @@ import type { DirectoryLedger } from './directory-ledger.ts'
 import { namesIn, syncFolder } from './files.ts'
 import type { DraftOf, Erasure, Ledger, Stored } from './ledger.ts'
 import type { DirectoryOptions } from './options.ts'
-import { earlierIn, isWhole, memberOf, membersIn, newestIn } from './series.ts'
+import { earlierIn, memberOf, newestIn } from './series.ts'
 
 /** Somebody who has something done, as the ledger knows them. */
 export type Known = Pick<EntryOf<'principal'>, 'subject' | 'type' | 'owner'> & { readonly name: string }
@@ -94,9 +94,9 @@ export class Earlier {
 
   /** Removes all but its last checkpoint and its keys. */
   async remove(origin: string): Promise<void> {
-    for (const number of await membersIn(this.#series.directory)) {
+    for (const number of await earlierIn(this.#series.directory)) {
       const member = memberOf(this.#series, number)
-      if (member.origin === origin && (await isWhole(member.directory))) await remove(member.directory)
+      if (member.origin === origin) await remove(member.directory)
     }
   }
 

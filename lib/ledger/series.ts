@@ -37,7 +37,7 @@ export async function earlierIn(directory: string): Promise<readonly number[]> {
 }
 
 /** Tiles go last when a ledger is disposed of. */
-export const isWhole = async (directory: string): Promise<boolean> => (await namesIn(directory)).includes('tile')
+const isWhole = async (directory: string): Promise<boolean> => (await namesIn(directory)).includes('tile')
 
 /** The one that is appended to: the first, where none is there yet. */
 export const newestIn = async (directory: string): Promise<number> => (await membersIn(directory)).at(-1) ?? 1
