@@ -1,6 +1,6 @@
 /** From a configuration to a bundle: how `bundle` and the demo call the evidence. */
 import { join } from 'node:path'
-import { type BundleOptions, type BundleResult, buildBundle, periodsIn, readPin } from '../evidence/index.ts'
+import { type AnchorOptions, type BundleOptions, type BundleResult, buildBundle, periodsIn, readPin } from '../evidence/index.ts'
 import type { Config } from '../lib/config/config.ts'
 import { parseControls } from '../lib/config/controls.ts'
 import { originOf } from '../lib/format/series.ts'
@@ -12,6 +12,8 @@ type Given = Pick<BundleOptions, 'out' | 'from' | 'to'> &
   Partial<Omit<BundleOptions, 'ledger' | 'controls' | 'sign'>> & {
     /** A checkpoint held elsewhere, to compare with. */
     readonly pin?: string
+    /** By whose word anchors count when the ledger is verified first. */
+    readonly anchors?: AnchorOptions
   }
 
 /** One for each ledger of the series that the period lies in: of several, each in a folder with its number. */
@@ -31,7 +33,7 @@ export async function bundlesOf(config: Config, given: Given): Promise<readonly 
   return results
 }
 
-export async function bundleOf(config: Config, { pin, ...given }: Given): Promise<BundleResult> {
+export async function bundleOf(config: Config, { pin, anchors, ...given }: Given): Promise<BundleResult> {
   const key = await configuredSealer(config.ledger.sealKey)
   return buildBundle({
     organisation: config.name,
@@ -42,6 +44,7 @@ export async function bundleOf(config: Config, { pin, ...given }: Given): Promis
       fingerprint: key.fingerprint,
       certificate: key.certificate,
       ...(pin === undefined ? {} : { pin }),
+      ...(anchors === undefined ? {} : { anchors }),
       wrappingKey: Buffer.from(config.ledger.vaultKey.reveal(), 'base64url'),
     },
     controls: parseControls,

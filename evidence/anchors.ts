@@ -113,9 +113,15 @@ export class Anchors {
   }
 }
 
+export type AnchorCode = 'ANCHOR_INVALID' | 'ANCHOR_MISSING' | 'ANCHOR_ABSENT' | 'ROLLBACK' | 'FORK'
+
+export interface AnchorFinding extends Finding {
+  readonly code: AnchorCode
+}
+
 export interface AnchorExamination {
   readonly anchors: Anchors
-  readonly findings: readonly Finding[]
+  readonly findings: readonly AnchorFinding[]
   /** Files under anchors/ that were looked at. */
   readonly files: number
   /** Files that entries tell of, and that are not published at the address where the ledger is read. */
@@ -130,8 +136,14 @@ export interface RecordedAnchor {
   readonly file: string
 }
 
+/** Where anchors lie: a ledger, or a bundle of one. */
+export type AnchorFiles = Pick<
+  LedgerFiles,
+  'directory' | 'anchorSizes' | 'anchorNames' | 'anchor' | 'hasAnchor' | 'checkpointIfThere'
+>
+
 interface Given {
-  readonly files: LedgerFiles
+  readonly files: AnchorFiles
   readonly checkpoint: Checkpoint
   readonly trust: Trust
   /** The root over the first entries, as verified; undefined where that failed, and was told. */
@@ -141,6 +153,8 @@ interface Given {
   readonly tags: readonly Tag[]
   /** Whether entries before these were passed over: what they tell of is then neither missed nor, where it cannot be listed, known. */
   readonly isPart: boolean
+  /** What anchors are looked for, in words. */
+  readonly of: string
 }
 
 /** After so many files that are none no more are looked at: who put them there could go on for ever. */
@@ -206,7 +220,7 @@ async function examineNamed({ files, recorded }: Given, examiner: Examiner): Pro
 
 class Examiner {
   readonly anchors: Anchors
-  readonly findings: Finding[] = []
+  readonly findings: AnchorFinding[] = []
   readonly #given: Given
   /** Digests of the notes that hold, by which stamps name them. */
   readonly #notes = new Set<string>()
@@ -218,7 +232,7 @@ class Examiner {
     this.#newer = given.checkpoint.size
   }
 
-  fail(finding: Finding): void {
+  fail(finding: AnchorFinding): void {
     this.findings.push(finding)
   }
 
@@ -319,22 +333,23 @@ class Examiner {
    * @param unlisted what is kept may be more than could be looked at: then only the repository outside is missed
    */
   tellAbsent(unlisted: boolean): void {
-    const { git } = this.#given.keys
+    const { keys, of } = this.#given
     if (!unlisted) this.#tellUnkept()
-    if (git !== undefined && this.#count('git') === 0) {
-      this.fail({ code: 'ANCHOR_ABSENT', what: 'no checkpoint of this ledger is tagged in the given repository' })
+    if (keys.git !== undefined && this.#count('git') === 0) {
+      this.fail({ code: 'ANCHOR_ABSENT', what: `no checkpoint of ${of} is tagged in the given repository` })
     }
   }
 
   #tellUnkept(): void {
-    const { cosigners, quorum, authorities } = this.#given.keys
+    const { keys, of } = this.#given
+    const { cosigners, quorum, authorities } = keys
     const cosigned = this.#count('witness')
     if (cosigners.length > 0 && cosigned < quorum) {
-      const what = `${cosigned} of the ${cosigners.length} given witnesses have cosigned this ledger, and ${quorum} must have`
+      const what = `${cosigned} of the ${cosigners.length} given witnesses have cosigned ${of}, and ${quorum} must have`
       this.fail({ code: 'ANCHOR_ABSENT', what })
     }
     if (authorities.length > 0 && this.#count('timestamp') === 0) {
-      this.fail({ code: 'ANCHOR_ABSENT', what: 'no time stamp by the given authority is kept' })
+      this.fail({ code: 'ANCHOR_ABSENT', what: `no time stamp of ${of} by the given authority is kept` })
     }
   }
 

@@ -178,21 +178,23 @@ function undetectable(pin: Pin | undefined, anchor: Anchor | undefined, before: 
   }
   if (held === undefined) {
     return (
-      'No checkpoint held elsewhere was given, and there is no anchor: whoever operates this ledger and holds its keys ' +
+      'No checkpoint held elsewhere was given, and no anchor counts by keys from outside: whoever operates this ledger and holds its keys ' +
       'could have rewritten all of it, or have cut its end, undetected.'
     )
   }
-  const stampOnly =
-    held === anchored && anchor?.anchor === 'timestamp'
-      ? ' A time stamp says when this history was there, and not that there was no other before.'
-      : ''
+  const stampOnly = held === anchored ? stampedOnly(anchor) : ''
   return (
     `Whoever operates this ledger and holds its keys could have rewritten, undetected, what was appended after the ${held.size} ` +
-    `entries ${held.how} and before now${anchor === undefined ? '; there is no anchor' : ''}. Before that, nothing can have changed since.${stampOnly}`
+    `entries ${held.how} and before now${anchor === undefined ? '; no anchor counts by keys from outside' : ''}. Before that, nothing can have changed since.${stampOnly}`
   )
 }
 
-const vouched = ({ anchor, by, time }: Anchor): string => {
+export const stampedOnly = (anchor: Anchor | undefined): string =>
+  anchor?.anchor === 'timestamp'
+    ? ' A time stamp says when this history was there, and not that there was no other before.'
+    : ''
+
+export const vouched = ({ anchor, by, time }: Anchor): string => {
   if (anchor === 'witness') return `that ${by} cosigned at ${time}, by its clock,`
   if (anchor === 'timestamp') return `that were time-stamped at ${time}, by the authority's clock,`
   return `tagged as ${by}, at ${time} by whoever made the tag,`

@@ -4,12 +4,13 @@ import type { Command } from 'commander'
 import type { BundleResult, ImportOptions } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
+import { type AnchorChoice, anchorsOf, withAnchors } from '../anchors.ts'
 import { bundlesOf } from '../evidence.ts'
 import { exit } from '../exit.ts'
 import { colour, type Output, output } from '../output.ts'
 import { collect } from '../values.ts'
 
-interface Options {
+interface Options extends AnchorChoice {
   readonly config: string
   readonly from: string
   readonly to: string
@@ -26,7 +27,7 @@ interface Options {
 }
 
 export function bundle(program: Command): void {
-  program
+  const command = program
     .command('bundle')
     .description('assemble the evidence of a period into a folder that others can verify')
     .option('--config <file>', 'counterfoil.yaml', 'counterfoil.yaml')
@@ -46,6 +47,7 @@ export function bundle(program: Command): void {
     .option('--pseudonyms', 'leave the names of people out')
     .option('--actions <which>', 'which exact actions are disclosed: none, approved, all', 'approved')
     .option('--recordings', 'put the recordings in, as they were shown; without it they are listed')
+  withAnchors(command)
     .option('--json', 'print one JSON document')
     .action(async (options: Options) => {
       const out = output(options.json === true)
@@ -62,6 +64,7 @@ export function bundle(program: Command): void {
         actions: options.actions,
         identities: options.pseudonyms ? 'pseudonyms' : 'identified',
         recordings: options.recordings === true,
+        anchors: await anchorsOf(options),
         ...(options.organisation === undefined ? {} : { organisation: options.organisation }),
         ...(options.pin === undefined ? {} : { pin: options.pin }),
         ...(asOf === undefined ? {} : { asOf }),

@@ -1,40 +1,31 @@
 /** `counterfoil verify`: whether ledgers are what they were, each against a key and a checkpoint from outside. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import {
-  type AnchorOptions,
-  type Verdict,
-  type Verification,
-  type VerifyOptions,
-  verifySeries,
-} from '../../evidence/index.ts'
+import { type Verdict, type Verification, type VerifyOptions, verifySeries } from '../../evidence/index.ts'
 import { Misuse } from '../../lib/errors.ts'
+import { type AnchorChoice, anchorsOf, readText, withAnchors } from '../anchors.ts'
 import { annotations } from '../annotations.ts'
 import { ledgerConclusion } from '../conclusion.ts'
 import { junit, type Verified } from '../junit.ts'
 import { type Output, output, visible } from '../output.ts'
 import { progressOn } from '../progress.ts'
 import { printFindings, printSteps, printVerdict, trusted, verdictStatus } from '../trust.ts'
-import { collect, count } from '../values.ts'
+import { collect } from '../values.ts'
 
-interface Options {
+interface Options extends AnchorChoice {
   readonly key: string
   readonly pin: readonly string[]
   readonly first?: boolean
   readonly incremental?: boolean
   readonly vault?: string
   readonly depth?: 'envelopes' | 'all'
-  readonly witness: readonly string[]
-  readonly quorum?: number
-  readonly tsa?: string
-  readonly git?: string
   readonly ca?: string
   readonly junit?: string
   readonly json?: boolean
 }
 
 export function verify(program: Command): void {
-  program
+  const command = program
     .command('verify')
     .description('verify ledgers against a key and a checkpoint that come from outside them')
     .argument(
@@ -55,10 +46,7 @@ export function verify(program: Command): void {
     .option('--incremental', 'go on from the pin: entries before it are proven, and not read again')
     .option('--vault <file>', "the vault's key (keys/vault.key), to examine disclosures too")
     .option('--depth <depth>', 'envelopes, or all (needs --vault)')
-    .option('--witness <vkey>', "a witness's verifier key, from outside; repeatable", collect, [])
-    .option('--quorum <n>', 'how many of the witnesses must have cosigned (default: one)', count('--quorum'))
-    .option('--tsa <file>', 'certificates (PEM) of timestamping authorities that you trust')
-    .option('--git <folder>', 'a repository outside, in which checkpoints of these ledgers were tagged')
+  withAnchors(command)
     .option('--ca <file>', 'authorities to trust for an https address, in place of those of the system')
     .option('--junit <file>', 'also write what was found as JUnit XML')
     .option('--json', 'print one JSON document; of several ledgers, a list')
@@ -121,16 +109,6 @@ async function optionsOf(options: Options): Promise<Given> {
   }
 }
 
-/** @throws Misuse ERR_OPTION_INVALID */
-async function anchorsOf({ witness, quorum, tsa, git }: Options): Promise<AnchorOptions> {
-  return {
-    witnesses: witness,
-    ...(quorum === undefined ? {} : { quorum }),
-    ...(tsa === undefined ? {} : { authorities: await readText('--tsa', tsa) }),
-    ...(git === undefined ? {} : { git }),
-  }
-}
-
 const severity: readonly Verdict[] = ['OK', 'INCOMPLETE', 'TAMPERED']
 const worstOf = (verdicts: readonly Verdict[]): Verdict => severity.findLast(one => verdicts.includes(one))!
 
@@ -152,12 +130,6 @@ async function writeReport(file: string, text: string): Promise<void> {
     throw new Misuse('ERR_OPTION_INVALID', `--junit ${file}: the file cannot be written`, {}, error)
   })
 }
-
-/** @throws Misuse ERR_OPTION_INVALID */
-const readText = (option: string, file: string): Promise<string> =>
-  readFile(file, 'utf8').catch((error: unknown) => {
-    throw new Misuse('ERR_OPTION_INVALID', `${option} ${file}: the file cannot be read`, {}, error)
-  })
 
 /** @throws Misuse ERR_OPTION_INVALID */
 export async function vaultKey(file: string, option = '--vault'): Promise<Buffer> {

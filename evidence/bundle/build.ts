@@ -17,6 +17,7 @@ import { type ImportOptions, type Reconciliation, readImport } from '../reconcil
 import { included } from '../recorded.ts'
 import type { Trust } from '../trust.ts'
 import { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions } from '../verify.ts'
+import { chooseAnchors, listAnchors, writeAnchors } from './anchors.ts'
 import { requireArmor } from './armor.ts'
 import { requireVerifiable } from './bundle-files.ts'
 import { derive, manifestOf } from './derive.ts'
@@ -69,7 +70,7 @@ export interface BundleOptions {
 
 export interface BundleResult {
   readonly directory: string
-  /** All but the recordings, which may be long: they are in the directory alone. */
+  /** All but the recordings, which may be long, and the anchors, which are bytes: they are in the directory alone. */
   readonly files: ReadonlyMap<string, string>
   readonly manifest: Manifest
   readonly results: readonly TestResult[]
@@ -152,6 +153,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
     mapping: mappingOf(shown, options.controls),
     imports: (options.imports ?? []).map(readImport),
     keys: keysOf(trust, records, closing.size),
+    anchors: await chooseAnchors(ledger, records, { size: checkpoint.size, openingSize, closing }),
     ledger: {
       verdict: verification.verdict,
       integrity: verification.integrity.verdict,
@@ -167,7 +169,8 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   const derived = await derive(material, disclosed)
   const recordings = included(disclosed.entries)
   const open = opener(options.ledger, ledger, trust.origin, checkpoint.size)
-  const listed = await listRecordings(recordings, open)
+  const anchor = (path: string) => ledger.anchor(path)
+  const listed = [...(await listRecordings(recordings, open)), ...(await listAnchors(material.anchors, anchor))]
   requireVerifiable(listed)
   const files = new Map([...writeMaterial(material), ...derived.files])
   files.set(certificateCopy, trust.seal.certificate)
@@ -181,6 +184,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   requireVerifiable([...files].map(([path, content]) => ({ path, bytes: Buffer.byteLength(content) })))
   await write(options.out, files)
   await writeRecordings(options.out, recordings, open)
+  await writeAnchors(options.out, material.anchors, anchor)
   const results = derived.runs.map(run => run.result)
   const { reconciliations, begins } = derived
   const exceptions = [...results, ...reconciliations].some(({ word }) => word === 'exceptions-noted')

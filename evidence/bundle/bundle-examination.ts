@@ -1,5 +1,6 @@
 /** What the verification of a bundle was asked and has established so far. Each step adds to it, and needs what those before it added. */
 import { parseFingerprint } from '../../lib/openpgp.ts'
+import { type AnchorKeys, Anchors, readAnchorKeys } from '../anchors.ts'
 import type { TestResult } from '../control-test.ts'
 import { Findings } from '../findings.ts'
 import type { Reconciliation } from '../reconcile.ts'
@@ -23,6 +24,9 @@ export class BundleExamination {
   material: Material | undefined
   disclosed: DisclosedMaterial | undefined
   trust: Trust | undefined
+  /** From outside: by whose word anchors count. */
+  readonly anchorKeys: AnchorKeys
+  anchors: Anchors
   results: readonly TestResult[] = []
   reconciliations: readonly Reconciliation[] = []
 
@@ -30,6 +34,8 @@ export class BundleExamination {
   constructor(options: VerifyBundleOptions) {
     this.options = options
     this.fingerprint = parseFingerprint(options.fingerprint)
+    this.anchorKeys = readAnchorKeys(options.anchors ?? {})
+    this.anchors = new Anchors(this.anchorKeys.quorum)
   }
 
   set files(files: BundleFiles) {

@@ -12,6 +12,8 @@ import { paths } from './material.ts'
 const kib = 1024
 const mib = 1024 * kib
 const mostFile = 1024 * mib
+/** Read one at a time, and not kept. */
+export const mostAnchor = mib
 /** A hole in a file costs its maker nothing, and the reader the time to hash it. */
 const mostInAll = 64 * 1024 * mib
 /** After so many files that nothing lists, no more are looked for. */
@@ -34,6 +36,7 @@ const mostParsed: Readonly<Record<string, number>> = {
   [paths.state]:       64 * mib,
   [paths.imports]:     64 * mib,
   [paths.keys]:        16 * mib,
+  [paths.later]:       64 * kib,
   [paths.entries]:    256 * mib,
   [paths.disclosures]: 256 * mib,
 }
@@ -83,6 +86,11 @@ export class BundleFiles {
   /** A file's bytes, a piece at a time. @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_CORRUPT */
   pieces(path: string): AsyncGenerator<Buffer> {
     return this.#reader.pieces(path)
+  }
+
+  /** A whole file, which is not kept. @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_CORRUPT where it is longer */
+  read(path: string, most: number): Promise<Buffer> {
+    return this.#reader.read(path, most)
   }
 
   /** Of a file that was seen. */

@@ -1,5 +1,6 @@
 /** What the verification of a bundle is asked, and what it answers. */
 import type { Control } from '../../lib/control.ts'
+import type { Anchor, AnchorCode, AnchorOptions } from '../anchors.ts'
 import type { TestResult } from '../control-test.ts'
 import type { Step, Verdict } from '../finding.ts'
 import type { Reconciliation } from '../reconcile.ts'
@@ -13,6 +14,8 @@ export interface VerifyBundleOptions {
   readonly certificate?: string
   /** A checkpoint held elsewhere; compared where its size lies within the bundle. Never written. */
   readonly pin?: string
+  /** By whose word, from outside, the bundle's anchors count. */
+  readonly anchors?: AnchorOptions
   /** Reads the disclosed texts of controls again, so that the mapping follows from the ledger too. */
   readonly readControls?: (text: string) => readonly Control[]
 }
@@ -29,6 +32,7 @@ export interface BundleFinding {
     | 'TRUST'
     | 'CHECKPOINT'
     | 'PIN'
+    | AnchorCode
     | 'LOG'
     | 'STATE'
     | 'DISCLOSURE'
@@ -49,6 +53,8 @@ export interface BundleVerification {
   readonly reconciliations: readonly Reconciliation[]
   /** Whether any test or reconciliation noted an exception: exit status 1 where the verdict is OK. */
   readonly exceptions: boolean
+  /** The newest of each who vouches for what is in the bundle, by keys from outside. */
+  readonly anchors: readonly Anchor[]
   /** What cannot be seen from a bundle alone. */
   readonly undetectable: string
 }

@@ -15,6 +15,8 @@ import { reportFiles } from '../report/files.ts'
 import { citations, type Drawn, entryOf, listingsOf, operationsOf, refusedOf } from '../report/listing.ts'
 import { views as columnsOf, openSql, type Row, toNdjson, viewNames } from '../view-columns.ts'
 import { type Disclosed, deriveViews, type Period, type Views } from '../views.ts'
+import { cosignatureScript, newestOf, verifyCosignature } from './anchor-texts.ts'
+import { anchorColumns, anchorRows } from './anchors.ts'
 import { type ListedFile, type Manifest, sha256 } from './manifest.ts'
 import { disclose, type Material, paths, primaryPathsOf } from './material.ts'
 import { rangeReader } from './range.ts'
@@ -49,6 +51,8 @@ export async function derive(material: Material, disclosed = disclose(material))
   for (const name of viewNames) files.set(`views/${name}.jsonl`, toNdjson(columnsOf[name], views[name]))
   files.set('views/open.sql', openSql('views'))
   files.set('recordings/index.csv', toCsv(recordingColumns, recordingRows(views, material.openingSize)))
+  const anchors = anchorRows(material.anchors, entries)
+  files.set('anchors/index.csv', toCsv(anchorColumns, anchors))
   files.set('log/operations.csv', csvOf('operations', operationsOf(views)))
   files.set('log/refused.csv', csvOf('operations', refusedOf(views)))
   files.set('log/heartbeats.csv', csvOf('heartbeats', views.heartbeats))
@@ -77,15 +81,22 @@ export async function derive(material: Material, disclosed = disclose(material))
     origin: parseCheckpoint(Buffer.from(material.closing)).origin,
     fingerprint: fingerprint ?? '',
     stamps: stampsOf(material),
+    anchors,
     coverage: { first: times[0] ?? '-', last: times.at(-1) ?? '-', provisional, begins },
   }
   for (const [path, text] of statements(shown)) files.set(path, text)
   for (const [path, text] of reportFiles(shown, disclosed)) files.set(path, text)
   files.set('VERIFY.txt', verifyText(shown, firstProved(files)))
+  if (newestOf(material.anchors).cosigned !== undefined) files.set(cosignatureScript, verifyCosignature)
   files.set('verify-inclusion.sh', verifyInclusion)
   files.set(
     'README.html',
-    readme(shown, [...primaryPathsOf(material), ...files.keys(), ...included(entries).map(({ file }) => file)]),
+    readme(shown, [
+      ...primaryPathsOf(material),
+      ...files.keys(),
+      ...included(entries).map(({ file }) => file),
+      ...material.anchors.files.map(({ path }) => path),
+    ]),
   )
   return { files, runs, reconciliations, views, begins }
 }

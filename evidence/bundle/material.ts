@@ -10,6 +10,7 @@ import type { Hash } from '../../lib/format/merkle.ts'
 import type { Mapping } from '../mapping.ts'
 import type { Import } from '../reconcile.ts'
 import type { Disclosed, Period } from '../views.ts'
+import type { AnchorMaterial } from './anchors.ts'
 import type { Node } from './range.ts'
 
 export interface Scope {
@@ -66,6 +67,8 @@ export interface Material {
   readonly imports: readonly Import[]
   /** Where keys were rotated: what leads from any of them to any other. */
   readonly keys: KeyMaterial | undefined
+  /** What others vouch for. The files themselves stay where they lie. */
+  readonly anchors: AnchorMaterial
   readonly ledger: LedgerSummary
 }
 
@@ -92,16 +95,18 @@ export const paths = {
   mapping: 'mapping/controls.json',
   imports: 'imports/imports.json',
   keys: 'log/keys.json',
+  later: 'log/later.json',
 } as const
 
 export const primaryPaths: ReadonlySet<string> = new Set<string>(Object.values(paths))
 
-/** Those that this material has: an opening checkpoint, imports and several keys are not in every bundle. */
-export const primaryPathsOf = ({ opening, imports, keys }: Material): string[] => {
+/** Those that this material has: an opening checkpoint, imports, several keys and trees beyond it are not in every bundle. Anchors are beside them. */
+export const primaryPathsOf = ({ opening, imports, keys, anchors }: Material): string[] => {
   const has: Partial<Record<string, boolean>> = {
     [paths.opening]: opening !== undefined,
     [paths.imports]: imports.length > 0,
     [paths.keys]: keys !== undefined,
+    [paths.later]: anchors.later.length > 0,
   }
   return Object.values(paths).filter(path => has[path] !== false)
 }
@@ -123,6 +128,12 @@ export function writeMaterial(m: Material): Map<string, string> {
   if (m.keys !== undefined) {
     const later = m.keys.later.map(({ index, bytes }) => ({ index, entry: text(bytes) }))
     files.set(paths.keys, line({ certificates: { ...m.keys.certificates }, later }))
+  }
+  if (m.anchors.later.length > 0) {
+    const trees = m.anchors.later.map(({ size, root, hashes }) => ({
+      ...{ size, root: base64(root), hashes: hashes.map(base64) },
+    }))
+    files.set(paths.later, line({ trees }))
   }
   if (m.imports.length > 0) files.set(paths.imports, line(m.imports as unknown as Json))
   return files

@@ -11,6 +11,7 @@ import { longestEntry } from '../../lib/format/tile.ts'
 import { isControl } from '../mapping.ts'
 import { type Import, isImport } from '../reconcile.ts'
 import { base64 } from '../verification.ts'
+import type { AnchorFile, LaterTree } from './anchors.ts'
 import { type KeyMaterial, type LedgerSummary, type Material, paths, type Scope, type StateEntry } from './material.ts'
 import type { Node } from './range.ts'
 
@@ -20,8 +21,8 @@ const malformed = (file: string, what: string, cause?: unknown) =>
 /** @returns undefined where there is no such file */
 type Read = (path: string) => Buffer | undefined
 
-/** @throws LedgerError ERR_BUNDLE_MANIFEST naming the file */
-export function readMaterial(scope: Scope, read: Read): Material {
+/** @param anchors as they are there. @throws LedgerError ERR_BUNDLE_MANIFEST naming the file */
+export function readMaterial(scope: Scope, read: Read, anchors: readonly AnchorFile[] = []): Material {
   const need = (path: string): Buffer => {
     const found = read(path)
     if (found === undefined) throw malformed(path, 'is missing')
@@ -66,6 +67,10 @@ export function readMaterial(scope: Scope, read: Read): Material {
     imports:
       read(paths.imports) === undefined ? [] : parse(paths.imports, value => list({ value }, 'value').map(importOf)),
     keys: read(paths.keys) === undefined ? undefined : parse(paths.keys, keysOf),
+    anchors: {
+      files: anchors,
+      later: read(paths.later) === undefined ? [] : parse(paths.later, value => list(value, 'trees').map(laterOf)),
+    },
     ledger: parse(paths.ledger, summaryOf),
   }
 }
@@ -136,6 +141,10 @@ function keysOf(value: unknown): KeyMaterial {
     return { index: count(member(one, 'index')), bytes, entry: parseEntry(bytes) }
   })
   return { certificates: certificates as Record<string, string>, later }
+}
+function laterOf(value: unknown): LaterTree {
+  const [size, root] = [count(member(value, 'size')), hashOf(member(value, 'root'))]
+  return { size, root, hashes: list(value, 'hashes').map(hashOf) }
 }
 function nodeOf(value: unknown): Node {
   return {

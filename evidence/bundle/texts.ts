@@ -2,6 +2,7 @@
 import { criteria } from '../criteria.ts'
 import { sentence } from '../report/html.ts'
 import type { Shown } from '../report/report.ts'
+import { anchorText } from './anchor-texts.ts'
 
 /** Recomputes the root from one entry and its proof: RFC 9162, 2.1.3.2, in POSIX sh over coreutils. */
 export const verifyInclusion = `#!/bin/sh
@@ -56,7 +57,7 @@ A key that you find only here proves nothing.
     create table population as (the text of populations/CONTROL.TEST.sql);
     (the text of results/CONTROL.TEST.sql)
 
-5. Everything, the completeness of the period included: that all of its envelopes are here, between two signed checkpoints of ${origin},
+${anchorText(material.anchors)}${material.anchors.files.length === 0 ? 5 : 6}. Everything, the completeness of the period included: that all of its envelopes are here, between two signed checkpoints of ${origin},
    and that every view, population and result follows from them:
 
     counterfoil verify-bundle . --key FINGERPRINT
@@ -104,7 +105,8 @@ ${ledger.undetectable}
 }
 
 /** Everything that the reader must know that this bundle does not show. Also in the report. */
-export function limitations({ material, views, runs, coverage }: Shown): string[] {
+export function limitations(shown: Shown): string[] {
+  const { material, views, runs, coverage } = shown
   const { scope, imports, mapping } = material
   const placements = new Set(
     views.heartbeats.map(row => row.placement).filter(placement => placement !== undefined && placement !== null),
@@ -122,7 +124,7 @@ export function limitations({ material, views, runs, coverage }: Shown): string[
         ]
       : []),
     material.ledger.undetectable,
-    "Times are those of the recording machine's clock; what others vouched for at which time stands in the ledger, and not in this bundle.",
+    `Times are those of the recording machine's clock; ${shown.anchors.length === 0 ? 'nobody else vouches here for when anything was there' : 'what others say of when it was there, by their clocks, is in anchors/, and counts by keys that come from them, not from here'}.`,
     'state/opening.json holds entries from before the opening checkpoint, each proved to be in the ledger. That none which matters is left out there is for the ledger itself to show.',
     views.policies.every(row => row.rules_disclosed === true)
       ? 'That an approver held the required role is told again from the disclosed rules; that these were the right rules, and that the person was who the key says, is for others to show.'

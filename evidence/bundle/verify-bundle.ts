@@ -4,8 +4,10 @@
  */
 import type { AnyError } from '../../lib/errors.ts'
 import { takeSteps } from '../steps/step.ts'
+import { stampedOnly, vouched } from '../verification.ts'
 import { BundleExamination } from './bundle-examination.ts'
 import type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
+import { checkAnchors } from './steps/anchored.ts'
 import { checkDisclosures, checkMapping, checkRecordings, deriveAgain } from './steps/derived.ts'
 import { checkFiles, checkManifest, checkSignature } from './steps/files.ts'
 import { checkCheckpoints, checkLog, checkPin, checkState, establishTrust, takeMaterial } from './steps/log.ts'
@@ -26,6 +28,7 @@ export async function verifyBundle(options: VerifyBundleOptions): Promise<Bundle
     ['checkpoints', 'CHECKPOINT',      checkCheckpoints],
     ['log',         'LOG',             checkLog],
     ['pin',         'PIN',             checkPin],
+    ['anchors',     'ANCHOR_INVALID',  checkAnchors],
     ['state',       'STATE',           checkState],
     ['disclosures', 'DISCLOSURE',      checkDisclosures],
     ['recordings',  'RECORDING',       checkRecordings],
@@ -41,19 +44,43 @@ export async function verifyBundle(options: VerifyBundleOptions): Promise<Bundle
   const { manifest, results, reconciliations } = x
   const findings = x.findings.all()
   const missing = findings.some(({ code }) => code === 'BUNDLE_MISSING')
+  const broken = findings.some(({ code }) => !untold.has(code))
   return {
-    verdict: missing || (findings.length === 0 && skipped) ? 'INCOMPLETE' : findings.length > 0 ? 'TAMPERED' : 'OK',
+    verdict: broken ? 'TAMPERED' : skipped || findings.length > 0 ? 'INCOMPLETE' : 'OK',
     steps: taken,
     findings,
     manifest,
     results,
     reconciliations,
     exceptions: [...results, ...reconciliations].some(({ word }) => word === 'exceptions-noted'),
-    undetectable: missing
-      ? 'There was no bundle here to verify.'
-      : 'A bundle shows one period. That the ledger was not rewritten before it was made, and that no entry is missing from ' +
-        'state/opening.json, is for the ledger itself to show, against a checkpoint held elsewhere.',
+    anchors: x.anchors.newest,
+    undetectable: missing ? 'There was no bundle here to verify.' : undetectable(x),
   }
+}
+
+/** Nothing was found to be changed: it could not be told. */
+const untold: ReadonlySet<BundleFinding['code']> = new Set<BundleFinding['code']>(['BUNDLE_MISSING', 'ANCHOR_ABSENT'])
+
+/** What a bundle alone cannot show, and how much of that others vouch for by keys from outside. */
+function undetectable({ material, anchors }: BundleExamination): string {
+  const { last } = anchors
+  if (last === undefined || material === undefined) {
+    return (
+      'A bundle shows one period. That the ledger was not rewritten before it was made, and that no entry is missing from ' +
+      'state/opening.json, is for the ledger itself to show, against a checkpoint held elsewhere.'
+    )
+  }
+  const size = material.openingSize + material.envelopes.length
+  const which = `${last.size} entries ${vouched(last)}`
+  const held =
+    last.size >= size
+      ? `All that it shows of the log is among the ${which} and cannot have been rewritten since.`
+      : `What it shows of the first ${which} cannot have been rewritten since. What was appended behind them, up to entry ` +
+        `${size - 1}, could have been rewritten before it was made, by whoever holds the ledger's keys.`
+  return (
+    `A bundle shows one period. ${held}${stampedOnly(last)} That no entry is missing from state/opening.json is for the ledger ` +
+    'itself to show.'
+  )
 }
 
 function placeOf({ data }: AnyError): { file?: string; index?: number } {

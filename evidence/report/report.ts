@@ -9,6 +9,7 @@ import type { ResultWord, TestRun } from '../control-test.ts'
 import { criteria } from '../criteria.ts'
 import { currentControls } from '../mapping.ts'
 import type { Reconciliation } from '../reconcile.ts'
+import type { Row } from '../view-columns.ts'
 import type { Views } from '../views.ts'
 import { controlSection, numbers } from './controls.ts'
 import { type Html, html, sentence } from './html.ts'
@@ -28,6 +29,8 @@ export interface Shown {
   /** Of the OpenPGP key that entry 0 names. To be compared with the one from outside. */
   readonly fingerprint: string
   readonly stamps: readonly ('DEMO' | 'PROVISIONAL')[]
+  /** The rows of anchors/index.csv. */
+  readonly anchors: readonly Row[]
   readonly coverage: Coverage
 }
 
@@ -233,7 +236,7 @@ the catalog to learn what a statement touches. The operations are those that wer
   )
 }
 
-function integrity({ material, origin, fingerprint, views }: Shown): Html {
+function integrity({ material, origin, fingerprint, views, anchors }: Shown): Html {
   const { ledger, openingSize, envelopes, closing } = material
   const { root } = parseCheckpoint(Buffer.from(closing))
   const gaps = views.gaps.filter(gap => gap.kind !== 'stopped').length
@@ -248,6 +251,12 @@ function integrity({ material, origin, fingerprint, views }: Shown): Html {
         `${ledger.verdict}; integrity ${ledger.integrity}; completeness ${ledger.completeness}`,
       ],
       ['Checkpoint held elsewhere', ledger.pinned ? 'given, and the ledger agreed with it' : 'none was given'],
+      [
+        'Vouched for by others',
+        anchors.length === 0
+          ? html`by nobody, as far as this bundle shows (${file('anchors/index.csv', 'anchors/index.csv')})`
+          : html`${count('../anchors/index.csv', anchors.length)} times; by whom, their own keys tell: ${file('VERIFY.txt', 'VERIFY.txt')}`,
+      ],
       ['Envelopes of the period', html`${count('../log/entries.jsonl', envelopes.length)}, from entry ${openingSize}`],
       ['Closing root', html`<code>${Buffer.from(root).toString('base64')}</code>`],
       ['Gaps in the recording', gaps],

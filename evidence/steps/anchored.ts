@@ -10,7 +10,18 @@ import { need, skip } from './step.ts'
 export async function checkAnchors(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
   const { anchored: recorded, anchorKeys: keys, tags } = x
-  const given = { files, checkpoint, trust, keys, recorded, tags, rootOf: rootsOf(x), isPart: x.after !== undefined }
+  const of = 'this ledger'
+  const given = {
+    files,
+    checkpoint,
+    trust,
+    keys,
+    recorded,
+    tags,
+    rootOf: rootsOf(x),
+    isPart: x.after !== undefined,
+    of,
+  }
   const { anchors, findings, files: kept, unpublished } = await examineAnchors(given)
   x.anchors = anchors
   x.findings.addAll(findings)
@@ -52,6 +63,7 @@ export async function establishAnchors(x: Examination, trust: Trust): Promise<bo
     tags: [],
     rootOf,
     isPart: true,
+    of: 'this ledger',
   })
   x.anchors = anchors
   return anchors.last !== undefined
@@ -114,7 +126,7 @@ async function provenRoot(
   }
 }
 
-const shortly = (by: string) => (/^[0-9a-f]{64}$/.test(by) ? `${by.slice(0, 16)}...` : by)
+export const shortly = (by: string) => (/^[0-9a-f]{64}$/.test(by) ? `${by.slice(0, 16)}...` : by)
 
 const units: readonly (readonly [ms: number, name: string])[] = [
   [86_400_000, 'day'],

@@ -151,7 +151,7 @@ describe('a bundle with every kind of file', () => {
       const imports = [{ name: 'server-log', text, format: 'csv', target: 'crm', user: 'gateway' } as const]
       const { directory, files } = await buildBundle(fixture.options({ imports }))
       expect((await fixture.verify(directory)).findings).toEqual([])
-      expect([...primaryPaths].filter(path => !files.has(path))).toEqual([paths.keys])
+      expect([...primaryPaths].filter(path => !files.has(path))).toEqual([paths.keys, paths.later])
       // One page of each kind, one proof, one test's files: the others are made alike, and each costs a verification.
       const kindOf = (path: string) => path.replace(/[^/]*(?=\.\w+$)/, name => (/\d|\./.test(name) ? '*' : name))
       const seen = new Set<string>()
@@ -161,7 +161,7 @@ describe('a bundle with every kind of file', () => {
       const flipped = [...files].filter(([path, content]) => content !== '' && !alike.includes(path))
       expect(flips).toBe(flipped.length)
       expect(flips).toBeGreaterThan(50)
-      expect(kinds).toHaveLength(20)
+      expect(kinds).toHaveLength(21)
     } finally {
       await fixture.remove()
     }

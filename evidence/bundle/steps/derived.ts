@@ -151,17 +151,21 @@ export async function deriveAgain(x: BundleExamination): Promise<string> {
   const derived = await derive(material, disclosed)
   x.results = derived.runs.map(run => run.result)
   x.reconciliations = derived.reconciliations
-  const recordings = new Set(included(disclosed.entries).map(({ file }) => file))
-  const differing = differences(x, derived.files, recordings)
+  const apart = new Set([
+    ...included(disclosed.entries).map(({ file }) => file),
+    ...material.anchors.files.map(({ path }) => path),
+  ])
+  const differing = differences(x, derived.files, apart)
   for (const finding of differing) x.fail(finding)
-  if (differing.length === 0) checkListing(x, material, derived.files, recordings, trust.seal.fingerprint)
+  if (differing.length === 0) checkListing(x, material, derived.files, apart, trust.seal.fingerprint)
   return `${derived.files.size} files derived again, to the same bytes`
 }
 
+/** @param apart recordings and anchors: what they are held against is told by steps of their own */
 function differences(
   x: BundleExamination,
   derived: ReadonlyMap<string, string>,
-  recordings: ReadonlySet<string>,
+  apart: ReadonlySet<string>,
 ): BundleFinding[] {
   const findings: BundleFinding[] = []
   for (const [path, content] of derived) {
@@ -172,7 +176,7 @@ function differences(
       findings.push({ code: 'NOT_DERIVED', what: `${path} does not follow from the envelopes`, file: path })
   }
   for (const path of x.files.paths()) {
-    if (derived.has(path) || primaryPaths.has(path) || own.has(path) || recordings.has(path)) continue
+    if (derived.has(path) || primaryPaths.has(path) || own.has(path) || apart.has(path)) continue
     findings.push({ code: 'NOT_DERIVED', what: `${path} does not follow from the envelopes`, file: path })
   }
   return findings
@@ -183,7 +187,7 @@ function checkListing(
   x: BundleExamination,
   material: Material,
   derived: ReadonlyMap<string, string>,
-  recordings: ReadonlySet<string>,
+  apart: ReadonlySet<string>,
   signer: string,
 ): void {
   const files = new Map<string, string | Uint8Array>(derived)
@@ -191,7 +195,7 @@ function checkListing(
     const content = x.files.content(path)
     if (content !== undefined) files.set(path, content)
   }
-  const long = [...recordings].flatMap(path => {
+  const long = [...apart].flatMap(path => {
     const seen = x.files.seen(path)
     return seen === undefined ? [] : [{ path, bytes: seen.bytes, sha256: seen.sha256, rows: 0 }]
   })

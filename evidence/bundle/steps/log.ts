@@ -6,7 +6,9 @@ import { readPin } from '../../pin.ts'
 import { need, skip } from '../../steps/step.ts'
 import { requireNoteSignature, sayTrust } from '../../trust.ts'
 import { base64 } from '../../verification.ts'
+import { type AnchorFile, anchorPath, bySize, describeAnchor } from '../anchors.ts'
 import type { BundleExamination } from '../bundle-examination.ts'
+import { mostAnchor } from '../bundle-files.ts'
 import { stampsOf } from '../derive.ts'
 import { manifestFile } from '../manifest.ts'
 import { type Material, paths } from '../material.ts'
@@ -19,13 +21,23 @@ export async function takeMaterial(x: BundleExamination): Promise<string> {
   const { organisation, engagement, period, asOf, software, identities, samples, stamps } = manifest
   const demo = stamps.includes('DEMO')
   const scope = { organisation, engagement, period, asOf, software, identities, samples, demo }
-  x.material = readMaterial(scope, path => x.files.content(path))
+  x.material = readMaterial(scope, path => x.files.content(path), await anchorsIn(x))
   if (stampsOf(x.material).join() !== stamps.join())
     x.fail({ code: 'MANIFEST', what: 'the stamps do not follow from period and as-of', file: manifestFile })
   if (x.files.seen(paths.mapping)?.sha256 !== manifest.mapping) {
     x.fail({ code: 'MAPPING', what: 'MANIFEST.json names another mapping', file: paths.mapping })
   }
   return `${x.material.envelopes.length} envelopes`
+}
+
+/** What others vouch for, as it lies there. What cannot be read is told by who counts files. */
+async function anchorsIn({ files }: BundleExamination): Promise<AnchorFile[]> {
+  const found: AnchorFile[] = []
+  for (const path of files.paths()) {
+    if (anchorPath(path) === undefined || files.seen(path)!.bytes > mostAnchor) continue
+    found.push(describeAnchor(path, await files.read(path, mostAnchor)))
+  }
+  return found.sort(bySize)
 }
 
 export async function establishTrust(x: BundleExamination): Promise<string> {
