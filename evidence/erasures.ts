@@ -24,6 +24,15 @@ export const toldOf: ReadonlySet<Kind> = new Set<Kind>([
   ...(['decision', 'approval-requested', 'continued', 'disposed'] as const),
 ])
 
+/** Of entries that are all at hand, in order: told twice, so that it can be asked what erased whatever each of them disclosed. */
+export function erasuresIn(entries: readonly { readonly index: number; readonly entry: Entry }[]): Erasures {
+  const first = new Erasures()
+  for (const { index, entry } of entries) first.add(index, entry)
+  const erasures = new Erasures(first.ofSessions, first.names)
+  for (const { index, entry } of entries) erasures.add(index, entry)
+  return erasures
+}
+
 export class Erasures {
   readonly all: ErasedScope[] = []
   readonly findings: Finding[] = []

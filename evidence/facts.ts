@@ -30,6 +30,17 @@ export interface SessionFacts {
   closed?: Found<'session-closed'>
 }
 
+export type RecordingFacts = (Found<'attachment'> | Found<'attachment-cut'>) & {
+  readonly here: boolean
+  /** Of one that was cut: the entry that says that there was a crash. */
+  readonly recovered: number | undefined
+}
+
+export interface HoldFacts {
+  readonly placed: Found<'hold-placed'>
+  released?: Found<'hold-released'>
+}
+
 export type LifeSign = Found<'heartbeat'> | Found<'started'> | Found<'stopped'> | Found<'recovered'>
 
 export class Facts {
@@ -47,12 +58,17 @@ export class Facts {
   /** Each time that one was said. */
   readonly registrations: Found<'principal'>[] = []
   readonly policies: Found<'policy'>[] = []
-  readonly attempts: (Found<'attempt-refused'> & { readonly here: boolean })[] = []
-  readonly attachments: (Found<'attachment'> & { readonly here: boolean })[] = []
+  readonly attempts: ((Found<'attempt-refused'> | Found<'custody-refused'>) & { readonly here: boolean })[] = []
+  readonly erasures: (Found<'erasure'> & { readonly here: boolean })[] = []
+  /** By id. */
+  readonly holds = new Map<string, HoldFacts>()
+  readonly attachments: RecordingFacts[] = []
   /** Only of what lies between the two checkpoints. */
   readonly lifeSigns: LifeSign[] = []
   /** Time of the newest entry; empty where there is none. */
   latest = ''
+  /** What an opening finds cut stands between this and its start. */
+  #recovered: number | undefined
   /** By writer. */
   readonly #placements = new Map<string, string>()
 
@@ -114,15 +130,35 @@ export class Facts {
       case 'attempt-refused':
         this.attempts.push({ ...as<'attempt-refused'>(), here })
         return
+      case 'custody-refused':
+        this.attempts.push({ ...as<'custody-refused'>(), here })
+        return
+      case 'erasure':
+        this.erasures.push({ ...as<'erasure'>(), here })
+        return
+      case 'hold-placed':
+        keepFirst(this.holds, entry.hold, { placed: as<'hold-placed'>() })
+        return
+      case 'hold-released': {
+        const hold = this.holds.get(entry.hold)
+        if (hold !== undefined && hold.released === undefined) hold.released = as<'hold-released'>()
+        return
+      }
       case 'attachment':
-        this.attachments.push({ ...as<'attachment'>(), here })
+        this.attachments.push({ ...as<'attachment'>(), here, recovered: undefined })
+        return
+      case 'attachment-cut':
+        this.attachments.push({ ...as<'attachment-cut'>(), here, recovered: this.#recovered })
         return
       case 'started':
         this.#placements.set(entry.writer, entry.placement)
+        this.#recovered = undefined
+        break
+      case 'recovered':
+        this.#recovered = found.index
         break
       case 'heartbeat':
       case 'stopped':
-      case 'recovered':
         break
       default:
         return
@@ -130,6 +166,13 @@ export class Facts {
     if (here) this.lifeSigns.push(found as LifeSign)
   }
 }
+
+/** The entry that erased what was disclosed of a principal up to there; undefined where none did since it was last said. */
+export const erasedBy = ({ principals, erasures }: Facts, pseudonym: string): number | undefined =>
+  erasures.find(
+    ({ index, entry }) =>
+      entry.scope === 'principal' && entry.of === pseudonym && index > (principals.get(pseudonym)?.index ?? index),
+  )?.index
 
 function keepFirst<V>(map: Map<string, V>, key: string, value: V): void {
   if (!map.has(key)) map.set(key, value)

@@ -25,9 +25,37 @@ export const included = (entries: readonly Disclosed[]): Included[] =>
     return [{ index, entry, salt: values.contentSalt, file: recordingFile(entry) }]
   })
 
+/** Fingerprints of who alone can open it: of what is encrypted to others, where that is disclosed. */
+export const sealedTo = ({ sealedTo: to }: Disclosed['values']): string[] =>
+  Array.isArray(to) ? to.filter((one): one is string => typeof one === 'string' && /^[0-9A-F]{40}$/.test(one)) : []
+
+export interface RecordingSummary {
+  readonly listed: number
+  /** Whose bytes are in the bundle. */
+  readonly here: number
+  /** That a crash cut. */
+  readonly cut: number
+  /** Encrypted to others: how many, and to whom, by fingerprint. */
+  readonly sealed: number
+  readonly readers: readonly string[]
+}
+
+/** Of what lies between the two checkpoints. */
+export function summaryOf({ recordings }: Views, openingSize: number): RecordingSummary {
+  const rows = recordings.filter(row => Number(row.index) >= openingSize)
+  const to = rows.map(row => row.sealed_to as readonly string[])
+  return {
+    listed: rows.length,
+    here: rows.filter(row => String(row.location).startsWith('recordings/')).length,
+    cut: rows.filter(row => row.cut === true).length,
+    sealed: to.filter(readers => readers.length > 0).length,
+    readers: [...new Set(to.flat())].sort(),
+  }
+}
+
 export const recordingColumns = [
   ...['index', 'time', 'exchange', 'session', 'part', 'type', 'content', 'bytes', 'chunks'],
-  ...['first', 'last', 'location'],
+  ...['first', 'last', 'location', 'cut', 'cut_by', 'sealed_to'],
 ] as const
 
 /** Every recording between the two checkpoints; `first` and `last` are the entries of its operation's decision and outcome. */

@@ -2,10 +2,21 @@
 import { canonical, type Json } from '../lib/format/canonical.ts'
 import type { Access } from '../lib/format/entry.ts'
 import { attachmentFile } from '../lib/format/layout.ts'
-import type { ApprovalFacts, Facts, Found, GrantFacts, LifeSign, OperationFacts, SessionFacts } from './facts.ts'
+import { custodyRows } from './custody-rows.ts'
+import type { Erasures } from './erasures.ts'
+import type {
+  ApprovalFacts,
+  Facts,
+  Found,
+  GrantFacts,
+  LifeSign,
+  OperationFacts,
+  RecordingFacts,
+  SessionFacts,
+} from './facts.ts'
 import { membershipRows } from './memberships.ts'
 import { globPattern } from './pattern.ts'
-import { recordingFile } from './recorded.ts'
+import { recordingFile, sealedTo } from './recorded.ts'
 import type { Cell, Row } from './view-columns.ts'
 import type { Period, Views } from './views.ts'
 
@@ -17,20 +28,22 @@ interface Actors {
 
 export type FactRows = Omit<Views, 'gaps' | 'checkpoints' | 'requirements'>
 
-export const rowsOf = (facts: Facts, period: Period): FactRows => new Rows(facts, period).all()
+export const rowsOf = (facts: Facts, erasures: Erasures, period: Period): FactRows =>
+  new Rows(facts, erasures, period).all()
 
 class Rows {
   readonly #facts: Facts
+  readonly #erasures: Erasures
   readonly #period: Period
 
-  constructor(facts: Facts, period: Period) {
+  constructor(facts: Facts, erasures: Erasures, period: Period) {
     this.#facts = facts
+    this.#erasures = erasures
     this.#period = period
   }
 
   all(): FactRows {
-    const { operations, grants, approvals, sessions, registrations, policies, attempts, attachments, lifeSigns } =
-      this.#facts
+    const { operations, grants, approvals, sessions, registrations, policies, attachments, lifeSigns } = this.#facts
     return {
       operations: operations.map(one => this.#operation(one)),
       grants: [...grants.values()].map(one => this.#grant(one)),
@@ -40,7 +53,7 @@ class Rows {
       policies: policies.map(one => this.#policy(one)),
       memberships: policies.flatMap(({ entry, values }) => membershipRows(entry.digest, values.rules)),
       recordings: attachments.map(one => this.#recording(one)),
-      attempts: attempts.map(one => this.#attempt(one)),
+      ...custodyRows(this.#facts, this.#period, shown),
       heartbeats: lifeSigns.map(one => this.#lifeSign(one)),
     }
   }
@@ -187,12 +200,6 @@ class Rows {
     return { subject, type, owner: owner ?? null, name: shown(values.name), issuer: shown(values.issuer), index, time }
   }
 
-  #attempt({ index, entry, here }: Found<'attempt-refused'> & { here: boolean }): Row {
-    const { time, verb, of, subject, code, why } = entry
-    const in_period = here && this.#within(time)
-    return { index, time, in_period, verb, of_id: of, subject, subject_name: this.#name(subject), code, why }
-  }
-
   #policy({ index, entry, values }: Found<'policy'>): Row {
     const { digest, model, rules, controls, by, time } = entry
     const rules_disclosed = typeof values.rules === 'string'
@@ -200,12 +207,16 @@ class Rows {
     return { index, time, in_period, digest, model, rules, controls, rules_disclosed, changed_by: by ?? null }
   }
 
-  #recording({ index, entry, values, here }: Found<'attachment'> & { here: boolean }): Row {
-    const { time, attachment, exchange, session, part, type, bytes, chunks, content } = entry
-    const location = values.contentSalt === undefined ? `ledger: ${attachmentFile(attachment)}` : recordingFile(entry)
+  #recording({ index, entry, values, here, recovered }: RecordingFacts): Row {
+    const { time, attachment, exchange, session, part, type, bytes, chunks } = entry
+    const cut = entry.kind === 'attachment-cut'
+    const erased = this.#erasures.byScope(index, entry)
+    const kept = erased === undefined ? `ledger: ${attachmentFile(attachment)}` : `ERASED (by #${erased})`
+    const location = !cut && values.contentSalt !== undefined ? recordingFile(entry) : kept
     const in_period = here && this.#within(time)
     const place = { index, time, in_period, attachment, exchange, session: session ?? null }
-    return { ...place, part, type, bytes, chunks, content, location }
+    const what = { part, type, bytes, chunks, content: cut ? null : entry.content, location }
+    return { ...place, ...what, cut, cut_by: recovered ?? null, sealed_to: sealedTo(values) }
   }
 
   #lifeSign({ index, entry }: LifeSign): Row {

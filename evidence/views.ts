@@ -5,6 +5,7 @@
 import type { Json } from '../lib/format/canonical.ts'
 import type { Entry } from '../lib/format/entry.ts'
 import { Continuity, type Gap } from './continuity.ts'
+import { erasuresIn } from './erasures.ts'
 import { Facts } from './facts.ts'
 import type { Row, ViewName } from './view-columns.ts'
 import { rowsOf } from './view-rows.ts'
@@ -45,7 +46,7 @@ export function deriveViews(input: ViewInput): Views {
     continuity.add(one.index, one.entry)
   }
   return {
-    ...rowsOf(facts, input.period),
+    ...rowsOf(facts, erasuresIn([...input.before, ...input.entries]), input.period),
     gaps: continuity.gaps.map(gap => gapRow(gap, input.period)),
     checkpoints: input.checkpoints,
     requirements: input.requirements,

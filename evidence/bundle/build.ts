@@ -174,7 +174,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   requireVerifiable(listed)
   const files = new Map([...writeMaterial(material), ...derived.files])
   files.set(certificateCopy, trust.seal.certificate)
-  const manifest = manifestOf(material, trust.seal.fingerprint, byPath([...listFiles(files), ...listed]))
+  const manifest = manifestOf(material, derived.views, trust.seal.fingerprint, byPath([...listFiles(files), ...listed]))
   files.set(manifestFile, formatManifest(manifest))
   const sums = formatSums([...manifest.files, { path: manifestFile, sha256: sha256(files.get(manifestFile)!) }])
   files.set(sumsFile, sums)

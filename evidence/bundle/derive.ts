@@ -10,10 +10,10 @@ import { criteria } from '../criteria.ts'
 import { toCsv } from '../csv.ts'
 import { requirementRows } from '../mapping.ts'
 import { bypassColumns, type Reconciliation, reconcile } from '../reconcile.ts'
-import { included, recordingColumns, recordingRows } from '../recorded.ts'
+import { included, recordingColumns, recordingRows, summaryOf } from '../recorded.ts'
 import { reportFiles } from '../report/files.ts'
-import { citations, type Drawn, entryOf, listingsOf, operationsOf, refusedOf } from '../report/listing.ts'
-import { views as columnsOf, openSql, type Row, toNdjson, viewNames } from '../view-columns.ts'
+import { citations, custodyOf, type Drawn, entryOf, listingsOf, operationsOf, refusedOf } from '../report/listing.ts'
+import { views as columnsOf, openSql, type Row, toNdjson, type ViewName, viewNames } from '../view-columns.ts'
 import { type Disclosed, deriveViews, type Period, type Views } from '../views.ts'
 import { cosignatureScript, newestOf, verifyCosignature } from './anchor-texts.ts'
 import { anchorColumns, anchorRows } from './anchors.ts'
@@ -55,6 +55,10 @@ export async function derive(material: Material, disclosed = disclose(material))
   files.set('anchors/index.csv', toCsv(anchorColumns, anchors))
   files.set('log/operations.csv', csvOf('operations', operationsOf(views)))
   files.set('log/refused.csv', csvOf('operations', refusedOf(views)))
+  const { erasures, holds, attempts } = custodyOf(views)
+  files.set('log/erasures.csv', csvOf('erasures', erasures))
+  files.set('log/holds.csv', csvOf('holds', holds))
+  files.set('log/attempts.csv', csvOf('attempts', attempts))
   files.set('log/heartbeats.csv', csvOf('heartbeats', views.heartbeats))
   files.set('log/gaps.csv', csvOf('gaps', views.gaps))
   const opened = [...before, ...entries].find(one => one.entry.kind === 'opened')?.entry as
@@ -65,7 +69,7 @@ export async function derive(material: Material, disclosed = disclose(material))
   const drawn = writeTests(files, material, runs)
   const listings = listingsOf(runs, drawn)
   writeReconciliations(files, reconciliations)
-  await writeProofs(files, material, proved(runs, drawn, citations(listings)))
+  await writeProofs(files, material, proved(runs, drawn, citations(listings, views)))
   writeConfiguration(files, [...before, ...entries])
   const criteriaRows = criteria.map((criterion): Row => ({ ...criterion }))
   files.set('mapping/criteria.csv', toCsv(['id', 'paraphrase', 'strength', 'evidence'], criteriaRows))
@@ -130,9 +134,14 @@ export const stampsOf = ({ scope }: Material): ('DEMO' | 'PROVISIONAL')[] => [
   ...(scope.period.to > scope.asOf ? (['PROVISIONAL'] as const) : []),
 ]
 
-/** @param fingerprint of the key that signs. @param files all but the manifest, its sums and their signature */
-export function manifestOf(material: Material, fingerprint: string, files: readonly ListedFile[]): Manifest {
-  const { scope, opening, closing } = material
+/** @param views as derived. @param fingerprint of the key that signs. @param files all but the manifest, its sums and their signature */
+export function manifestOf(
+  material: Material,
+  views: Views,
+  fingerprint: string,
+  files: readonly ListedFile[],
+): Manifest {
+  const { scope, opening, openingSize, closing } = material
   const { origin, size, root } = parseCheckpoint(Buffer.from(closing))
   const head = (note: string | undefined) => {
     const at = note === undefined ? undefined : parseCheckpoint(Buffer.from(note))
@@ -154,12 +163,13 @@ export function manifestOf(material: Material, fingerprint: string, files: reado
       opening: head(opening),
       closing: { size, root: Buffer.from(root).toString('base64') },
     },
+    recordings: summaryOf(views, openingSize),
     mapping: files.find(({ path }) => path === paths.mapping)!.sha256,
     files,
   }
 }
 
-const csvOf = (name: 'operations' | 'heartbeats' | 'gaps', rows: readonly Row[]) =>
+const csvOf = (name: ViewName, rows: readonly Row[]) =>
   toCsv(
     columnsOf[name].map(([column]) => column),
     rows,

@@ -22,6 +22,8 @@ const shape = record({
   identities: oneOf('identified', 'pseudonyms'),
   samples: 'count',
   ledger: record({ origin: 'word', fingerprint: 'word', opening: head, closing: head }),
+  /** `readers`: fingerprints of who alone can open those that are sealed to others. */
+  recordings: record({ listed: 'count', here: 'count', cut: 'count', sealed: 'count', readers: list('word', 4096) }),
   /** SHA-256, hex, of mapping/controls.json. */
   mapping: 'word',
   files: list(record({ path: 'word', bytes: 'count', sha256: 'word', rows: 'count' }), 1_000_000),

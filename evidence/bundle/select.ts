@@ -104,6 +104,8 @@ export function isShown(entry: Entry, name: string, { identities, actions, recor
     case 'issuer':
     case 'rules':
     case 'reason':
+    case 'basis':
+    case 'sealedTo':
       return identities === 'identified'
     case 'action':
     case 'actionSalt': {

@@ -145,16 +145,33 @@ export function limitations(shown: Shown): string[] {
       : []),
     ...(scope.demo ? ['DEMO: made by a demonstration with invented data.'] : []),
     ...recordingLimits(views),
+    ...erasureLimits(views),
     'Not produced by this version: OSCAL documents (oscal/), the report as PDF, waivers.',
     'Samples are a parameter of this bundle, for running a test again; no size is prescribed by anybody.',
   ]
 }
 
 function recordingLimits({ recordings }: Shown['views']): string[] {
-  const elsewhere = recordings.filter(row => !String(row.location).startsWith('recordings/')).length
-  if (elsewhere === 0) return []
+  const elsewhere = recordings.filter(row => String(row.location).startsWith('ledger:')).length
+  const cut = recordings.filter(row => row.cut === true).length
   return [
-    `${elsewhere} recording${elsewhere === 1 ? '' : 's'} lie${elsewhere === 1 ? 's' : ''} encrypted in the ledger and not in this bundle: that the bytes are what their entries commit to was checked with the key of the vault, and not here; of what is encrypted to others, what is in it can be told by them alone.`,
+    ...(elsewhere === 0
+      ? []
+      : [
+          `${elsewhere} recording${elsewhere === 1 ? '' : 's'} lie${elsewhere === 1 ? 's' : ''} encrypted in the ledger and not in this bundle: that the bytes are what their entries commit to was checked with the key of the vault, and not here; of what is encrypted to others, what is in it can be told by them alone.`,
+        ]),
+    ...(cut === 0
+      ? []
+      : [
+          `A crash cut ${cut} recording${cut === 1 ? '' : 's'}: recordings/index.csv says which, and by which entry. What had not been written of ${cut === 1 ? 'it' : 'them'} is lost.`,
+        ]),
+  ]
+}
+
+function erasureLimits({ erasures }: Shown['views']): string[] {
+  if (erasures.length === 0) return []
+  return [
+    `${erasures.length} erasure${erasures.length === 1 ? ' has' : 's have'} destroyed names, statements or recordings that entries here commit to: views/erasures.jsonl says on whose word. What they said, nobody can tell any more.`,
   ]
 }
 

@@ -24,7 +24,7 @@ select o.index, o.time, o.exchange, o.session, o.subject, o.subject_name, o.targ
 from (
 ${covered(control, `r.record_response = 'masked'`)}
 ) o
-left join recordings c on c.exchange = o.exchange and c.part <> 'request'
+left join recordings c on c.exchange = o.exchange and c.part <> 'request' and not c.cut
 where coalesce(o.bytes, 0) > 0 or c.index is not null
 group by all`.trim(),
   exceptions: control =>

@@ -13,7 +13,7 @@ export function reportFiles(shown: Shown, { before, entries }: DisclosedMaterial
   const files = new Map<string, string>()
   const put = (path: string, text: string) => files.set(`report/${path}`, text)
   const known = new Map([...before, ...entries].map(one => [one.index, one]))
-  const cited = new Map([...citations(listings)].filter(([index]) => known.has(index)))
+  const cited = new Map([...citations(listings, views)].filter(([index]) => known.has(index)))
   const has = (index: number) => cited.has(index)
   const timeline = timelineOf(views, material.scope.period, coverage)
   put('report.html', renderReport(shown, timeline, has))

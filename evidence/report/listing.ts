@@ -39,6 +39,26 @@ export const operationsOf = ({ operations }: Views): readonly Row[] => operation
 
 export const refusedOf = (views: Views): readonly Row[] => operationsOf(views).filter(row => row.verdict === 'deny')
 
+/** Of the period: what was erased, what was held back from it, and what was refused to whoever tried. */
+export const custodyOf = ({ erasures, holds, attempts }: Views) => ({
+  erasures: erasures.filter(row => row.in_period),
+  holds: holds.filter(row => row.in_period),
+  attempts: attempts.filter(row => row.in_period),
+})
+
+/** The first of them are shown, each with its entry; all are in log/. */
+export const mostCustody = 50
+
+/** Entries of those that are shown. */
+export function custodyEntries(views: Views): readonly number[] {
+  const { erasures, holds, attempts } = custodyOf(views)
+  const cells = [
+    ...[...erasures.slice(0, mostCustody), ...attempts.slice(0, mostCustody)].map(row => row.index),
+    ...holds.slice(0, mostCustody).flatMap(row => [row.placed_index, row.released_index]),
+  ]
+  return cells.filter(cell => typeof cell === 'number')
+}
+
 /** The entry that a row is of; undefined where a query of a user names none. */
 export function entryOf(row: Row): number | undefined {
   const index = row.index
@@ -46,9 +66,9 @@ export function entryOf(row: Row): number | undefined {
   return Number(index)
 }
 
-/** Which tests show a row of each entry. */
-export function citations(listings: readonly Listing[]): ReadonlyMap<number, readonly string[]> {
-  const cited = new Map<number, string[]>()
+/** Which tests show a row of each entry: none, of what was erased, held or refused. */
+export function citations(listings: readonly Listing[], views: Views): ReadonlyMap<number, readonly string[]> {
+  const cited = new Map<number, string[]>(custodyEntries(views).map(index => [index, []]))
   for (const { name, population = [], exceptions, sample } of listings) {
     const entries = new Set([...population, ...exceptions, ...sample].map(entryOf))
     for (const index of entries) if (index !== undefined) cited.set(index, [...(cited.get(index) ?? []), name])

@@ -9,9 +9,11 @@ import type { ResultWord, TestRun } from '../control-test.ts'
 import { criteria } from '../criteria.ts'
 import { currentControls } from '../mapping.ts'
 import type { Reconciliation } from '../reconcile.ts'
+import { type RecordingSummary, summaryOf } from '../recorded.ts'
 import type { Row } from '../view-columns.ts'
 import type { Views } from '../views.ts'
 import { controlSection, numbers } from './controls.ts'
+import { custody } from './custody.ts'
 import { type Html, html, sentence } from './html.ts'
 import { type Listing, operationsOf, refusedOf } from './listing.ts'
 import { count, day, facts, folded, link, moment, page, table, textOf, who } from './page.ts'
@@ -55,6 +57,7 @@ const contents: readonly [id: string, name: string][] = [
   ['exceptions', 'Exceptions'],
   ['controls',   'Controls'],
   ['second',     'Second sources'],
+  ['custody',    'Erasures, holds and refused attempts'],
   ['integrity',  'Integrity and completeness'],
   ['limits',     'Limitations'],
   ['criteria',   'Criteria'],
@@ -77,6 +80,7 @@ ${results(shown)}
 ${exceptions(shown, has)}
 ${controls(shown)}
 ${secondSources(shown)}
+${section('custody', custody(shown.views, has))}
 ${integrity(shown)}
 ${section('limits', html`<ul>${limitations(shown).map(line => html`<li>${line}</li>\n`)}</ul>`)}
 ${criteriaTable(shown)}
@@ -97,8 +101,6 @@ const withWord = ({ runs, reconciliations }: Shown, word: ResultWord) => ({
 
 function summary(shown: Shown): Html {
   const { views, coverage, material } = shown
-  const recorded = views.recordings.filter(row => Number(row.index) >= material.openingSize)
-  const here = recorded.filter(row => textOf(row.location).startsWith('recordings/')).length
   const verdicts = words.map(word => {
     const { runs, sources } = withWord(shown, word)
     const found = runs.length + sources.length
@@ -110,17 +112,23 @@ function summary(shown: Shown): Html {
 ${facts([
   ['Operations recorded in the period', count('../log/operations.csv', operationsOf(views).length)],
   ['of which refused', count('../log/refused.csv', refusedOf(views).length)],
-  [
-    'Recordings kept',
-    recorded.length === 0
-      ? 0
-      : html`${count('../recordings/index.csv', recorded.length)}, ${here} of them in this bundle`,
-  ],
+  ['Recordings kept', recordingsKept(summaryOf(views, material.openingSize))],
   ['Entries lie between', `${moment(coverage.first)} and ${moment(coverage.last)}`],
   ['Controls declared', link('#controls', currentControls(material.mapping).length)],
 ])}
 <p class="plain">${material.ledger.undetectable}</p>`,
   )
+}
+
+function recordingsKept({ listed, here, cut, sealed, readers }: RecordingSummary): Html {
+  if (listed === 0) return html`0`
+  const keys = readers.map((one, i) => html`${i === 0 ? '' : ' or '}<code>${one}</code>`)
+  const parts = [
+    html`${count('../recordings/index.csv', listed)}, ${here} of them in this bundle`,
+    ...(cut === 0 ? [] : [html`; a crash cut ${cut} of them`]),
+    ...(sealed === 0 ? [] : [html`; ${sealed} can be opened with the key ${keys} alone`]),
+  ]
+  return html`${parts}`
 }
 
 /** All results, the most urgent first. */

@@ -64,7 +64,9 @@ describe('recordings in a bundle', () => {
   test('are listed with digest, length, span and place, and stay in the ledger where nobody asked for them', async () => {
     const bundle = await build()
     const [head, ...rows] = bundle.files.get('recordings/index.csv')!.trim().split('\n')
-    expect(head).toBe('index,time,exchange,session,part,type,content,bytes,chunks,first,last,location')
+    expect(head).toBe(
+      'index,time,exchange,session,part,type,content,bytes,chunks,first,last,location,cut,cut_by,sealed_to',
+    )
     expect(rows).toHaveLength(3)
     for (const row of rows) {
       const cells = row.split(',')

@@ -23,7 +23,7 @@ export interface Source {
 /** Of all that the ledger has, unless a test says otherwise. */
 export const bundleOf = (
   { directory, sealer, wrappingKey }: Source,
-  { ledger, ...more }: Partial<BundleOptions> = {},
+  { ledger, out = join(temporaryDirectory(), 'bundle'), ...more }: Partial<BundleOptions> = {},
 ): Promise<BundleResult> =>
   buildBundle({
     ledger: {
@@ -32,7 +32,7 @@ export const bundleOf = (
       ...(wrappingKey === undefined ? {} : { wrappingKey }),
       ...ledger,
     },
-    ...{ out: join(temporaryDirectory(), 'bundle'), organisation: 'CRM Example', from: '2020-01-01', to: '2099-01-01' },
+    ...{ out, organisation: 'CRM Example', from: '2020-01-01', to: '2099-01-01' },
     ...{ asOf: Date.parse('2099-01-02'), controls: readControls },
     sign: signWith(sealer),
     ...more,

@@ -3,12 +3,12 @@ import type { Control } from '../../../lib/control.ts'
 import { isOurs } from '../../../lib/errors.ts'
 import { canonical, type Json } from '../../../lib/format/canonical.ts'
 import type { EntryOf } from '../../../lib/format/entry.ts'
-import { Erasures } from '../../erasures.ts'
+import { erasuresIn } from '../../erasures.ts'
 import { included } from '../../recorded.ts'
 import { need, skip } from '../../steps/step.ts'
 import type { BundleExamination } from '../bundle-examination.ts'
 import type { BundleFinding } from '../bundle-verification.ts'
-import { derive, manifestOf } from '../derive.ts'
+import { type Derived, derive, manifestOf } from '../derive.ts'
 import {
   byPath,
   certificateCopy,
@@ -38,10 +38,7 @@ export async function checkDisclosures(x: BundleExamination): Promise<string> {
 /** What is not in the bundle was withheld, or erased by an entry that is: whether it is missing from the vault, the ledger's own verification says. */
 function notHere(material: Material): string {
   const entries = [...material.state, ...material.envelopes]
-  const first = new Erasures()
-  for (const { index, entry } of entries) first.add(index, entry)
-  const erasures = new Erasures(first.ofSessions, first.names)
-  for (const { index, entry } of entries) erasures.add(index, entry)
+  const erasures = erasuresIn(entries)
   const here = disclosuresByEntry(material)
   let withheld = 0
   let erased = 0
@@ -137,8 +134,10 @@ export async function checkRecordings(x: BundleExamination): Promise<string> {
       x.fail({ code: 'RECORDING', what: error.message, file, index })
     }
   }
-  const all = entries.filter(({ entry }) => entry.kind === 'attachment').length
-  return `${recordings.length} of ${all} are here, each what its entry commits to`
+  const kinds = entries.map(({ entry }) => entry.kind)
+  const [all, cut] = (['attachment', 'attachment-cut'] as const).map(kind => kinds.filter(one => one === kind).length)
+  const beside = cut === 0 ? '' : `; beside them the log tells of ${cut} that a crash cut`
+  return `${recordings.length} of ${all} are here, each what its entry commits to${beside}`
 }
 
 const own: ReadonlySet<string> = new Set([manifestFile, sumsFile, signatureFile, certificateCopy])
@@ -157,7 +156,7 @@ export async function deriveAgain(x: BundleExamination): Promise<string> {
   ])
   const differing = differences(x, derived.files, apart)
   for (const finding of differing) x.fail(finding)
-  if (differing.length === 0) checkListing(x, material, derived.files, apart, trust.seal.fingerprint)
+  if (differing.length === 0) checkListing(x, material, derived, apart, trust.seal.fingerprint)
   return `${derived.files.size} files derived again, to the same bytes`
 }
 
@@ -186,7 +185,7 @@ function differences(
 function checkListing(
   x: BundleExamination,
   material: Material,
-  derived: ReadonlyMap<string, string>,
+  { files: derived, views }: Derived,
   apart: ReadonlySet<string>,
   signer: string,
 ): void {
@@ -199,7 +198,7 @@ function checkListing(
     const seen = x.files.seen(path)
     return seen === undefined ? [] : [{ path, bytes: seen.bytes, sha256: seen.sha256, rows: 0 }]
   })
-  const expected = formatManifest(manifestOf(material, signer, byPath([...listFiles(files), ...long])))
+  const expected = formatManifest(manifestOf(material, views, signer, byPath([...listFiles(files), ...long])))
   if (sha256(expected) === x.files.seen(manifestFile)?.sha256) return
   x.fail({ code: 'MANIFEST', what: 'MANIFEST.json does not follow from what it lists', file: manifestFile })
 }
