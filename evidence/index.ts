@@ -27,6 +27,13 @@ export {
   proveEntry,
 } from './prove.ts'
 export type { Explained, Import, ImportOptions, Reconciliation } from './reconcile.ts'
-export { type Recorded, type RecordedAttachment, recordings } from './recordings.ts'
+export {
+  type ErasedBy,
+  type Recorded,
+  type RecordedAttachment,
+  recordings,
+  type SessionRecord,
+  sayErased,
+} from './recordings.ts'
 export { periodsIn, type VerifiedMember, verifySeries } from './series.ts'
 export { inspectLedger, type LedgerRecord, type Verification, type VerifyOptions, verifyLedger } from './verify.ts'

@@ -2,8 +2,19 @@
 import { LedgerError } from '../lib/errors.ts'
 import { type Attached, type OpenMessage, readAttachment } from './attachments.ts'
 import { Vault } from './disclosures.ts'
+import { erasuresIn } from './erasures.ts'
 import type { Cut, LedgerRecord } from './examination.ts'
 import { inspectLedger, type VerifyOptions } from './verify.ts'
+
+/** By which entry what another had disclosed was erased, and on what ground. */
+export interface ErasedBy {
+  readonly by: number
+  readonly ground: string
+}
+
+export interface SessionRecord extends LedgerRecord {
+  readonly erased?: ErasedBy
+}
 
 export interface RecordedAttachment {
   readonly index: number
@@ -12,12 +23,13 @@ export interface RecordedAttachment {
   content(): AsyncGenerator<Buffer>
   /** What a crash left of it, where one cut it: its beginning, up to the last whole chunk. */
   readonly cut?: Cut
+  readonly erased?: ErasedBy
 }
 
 export interface Recorded {
   readonly attachments: readonly RecordedAttachment[]
   /** Where the id is a session's: all that the ledger holds of it, and of the exchanges in it. */
-  readonly session: readonly LedgerRecord[] | undefined
+  readonly session: readonly SessionRecord[] | undefined
 }
 
 /**
@@ -36,34 +48,54 @@ export async function recordings(options: VerifyOptions, id: string, open?: Open
   }
   const { wrappingKey } = options
   const vault = wrappingKey === undefined ? undefined : new Vault(files, wrappingKey, trust.origin, checkpoint.size)
-  const attachments = records.flatMap(({ index, entry, opened }) => {
+  const erasedOf = erasedIn(records, vault !== undefined)
+  const attachments = records.flatMap(record => {
+    const { index, entry } = record
     if (entry.kind !== 'attachment' && entry.kind !== 'attachment-cut') return []
     if (![entry.attachment, entry.exchange, entry.session].includes(id)) return []
     const found = cut.find(one => one.index === index)
+    const erased = erasedOf(record)
     return [
       {
         index,
         entry,
         ...(found === undefined ? {} : { cut: found }),
-        content: () =>
-          opened.erased === undefined
-            ? found?.chunks === 0
-              ? nothing()
-              : readAttachment(files, vault, trust.origin, { index, entry }, open)
-            : gone(opened.erased.by),
+        ...(erased === undefined ? {} : { erased }),
+        content: () => {
+          if (erased !== undefined) return gone(erased)
+          if (found?.chunks === 0) return nothing()
+          return readAttachment(files, vault, trust.origin, { index, entry }, open)
+        },
       },
     ]
   })
-  return { attachments, session: sessionIn(records, id) }
+  const session = sessionIn(records, id)?.map(record => {
+    const erased = erasedOf(record)
+    return erased === undefined ? record : { ...record, erased }
+  })
+  return { attachments, session }
 }
+
+/** @param opened whether the vault was: then what was erased showed there; else by what stands in clear */
+function erasedIn(records: readonly LedgerRecord[], opened: boolean) {
+  const erasures = erasuresIn(records)
+  return ({ index, entry, opened: { erased } }: LedgerRecord): ErasedBy | undefined => {
+    const discloses = entry.sd !== undefined || entry.kind === 'attachment-cut'
+    const by = opened ? erased?.by : discloses ? erasures.byScope(index, entry) : undefined
+    const found = erasures.all.find(erasure => erasure.index === by)
+    return found === undefined ? undefined : { by: found.index, ground: found.entry.ground }
+  }
+}
+
+export const sayErased = ({ by, ground }: ErasedBy): string => `erased by entry #${by}, ground ${ground}`
 
 async function* nothing(): AsyncGenerator<Buffer> {
   yield* []
 }
 
-async function* gone(by: number): AsyncGenerator<Buffer> {
+async function* gone(erased: ErasedBy): AsyncGenerator<Buffer> {
   yield* []
-  throw new LedgerError('ERR_LEDGER_MISSING', `erased (by #${by})`)
+  throw new LedgerError('ERR_LEDGER_MISSING', sayErased(erased))
 }
 
 function sessionIn(records: readonly LedgerRecord[], id: string): LedgerRecord[] | undefined {

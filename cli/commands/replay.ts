@@ -1,7 +1,7 @@
 /** `counterfoil replay`: shows again what a reply showed, or a session's, in order: a terminal in its own time, results as psql would, HTTP as head and body. */
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { type LedgerRecord, type RecordedAttachment, recordings, type VerifyOptions } from '../../evidence/index.ts'
+import { type RecordedAttachment, recordings, type SessionRecord, type VerifyOptions } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { decodeEvents, timelineType } from '../../lib/format/timeline.ts'
@@ -15,7 +15,7 @@ import { colour, output } from '../output.ts'
 import { keys } from '../replay/keys.ts'
 import { parseCast, play, search } from '../replay/player.ts'
 import { visible } from '../replay/safe.ts'
-import { endOf, promptOf, statementOf, storyOf, withoutRecording } from '../replay/session.ts'
+import { endOf, promptOf, statementOf, storyOf, whatIsGone, withoutRecording } from '../replay/session.ts'
 import { showTimeline } from '../replay/timeline.ts'
 import { trusted } from '../trust.ts'
 
@@ -62,7 +62,7 @@ export function replay(program: Command): void {
         throw new Misuse('ERR_OPTION_INVALID', `nothing is recorded under ${JSON.stringify(id)}`)
       if (options.json)
         return out.result(
-          (session ?? found).map(({ index, entry }) => ({ index, entry })),
+          (session ?? found).map(({ index, entry, erased }) => ({ index, entry, ...(erased && { erased }) })),
           () => undefined,
         )
       if (options.out !== undefined) {
@@ -106,7 +106,7 @@ const write = (text: string) => void process.stdout.write(text)
 const remark = (text: string) => write(`${colour.dim(`-- ${visible(text)}`)}\n`)
 
 async function showSession(
-  records: readonly LedgerRecord[],
+  records: readonly SessionRecord[],
   attachments: readonly RecordedAttachment[],
   options: Options,
 ): Promise<void> {
@@ -117,6 +117,8 @@ async function showSession(
     write('\n')
     remark(one.decision.time)
     for (const line of promptOf(one).split('\n')) write(`${colour.bold(visible(line))}\n`)
+    const gone = whatIsGone(one)
+    if (gone !== undefined) remark(gone)
     const instead = withoutRecording(one)
     if (instead !== undefined) remark(instead)
     for (const recording of one.attachments) await showOrSay(recording, options, statementOf(one))

@@ -1,5 +1,5 @@
 /** A session as a list of what was asked in it, in order: each with what is recorded of its reply, and what there is no recording of. */
-import type { LedgerRecord, RecordedAttachment } from '../../evidence/index.ts'
+import { type ErasedBy, type RecordedAttachment, type SessionRecord, sayErased } from '../../evidence/index.ts'
 import type { Json } from '../../lib/format/canonical.ts'
 import type { EntryOf } from '../../lib/format/entry.ts'
 
@@ -7,6 +7,8 @@ export interface Asked {
   readonly decision: EntryOf<'decision'>
   /** As disclosed; undefined where a control keeps no more than its digest. */
   readonly action: Json | undefined
+  /** What was disclosed of it, the action with it. */
+  readonly erased?: ErasedBy
   outcome?: EntryOf<'outcome'>
   settled?: EntryOf<'settled'>['result']
   readonly attachments: RecordedAttachment[]
@@ -18,11 +20,11 @@ export interface SessionStory {
   readonly asked: readonly Asked[]
 }
 
-export function storyOf(records: readonly LedgerRecord[], attachments: readonly RecordedAttachment[]): SessionStory {
+export function storyOf(records: readonly SessionRecord[], attachments: readonly RecordedAttachment[]): SessionStory {
   const asked = new Map<string, Asked>()
   let opened: EntryOf<'session-opened'> | undefined
   let closed: EntryOf<'session-closed'> | undefined
-  for (const { entry, opened: disclosed } of records) {
+  for (const { entry, opened: disclosed, erased } of records) {
     switch (entry.kind) {
       case 'session-opened':
         opened = entry
@@ -31,7 +33,10 @@ export function storyOf(records: readonly LedgerRecord[], attachments: readonly 
         closed = entry
         break
       case 'decision':
-        asked.set(entry.exchange, { decision: entry, action: disclosed.values.action, attachments: [] })
+        asked.set(entry.exchange, {
+          ...{ decision: entry, action: disclosed.values.action, attachments: [] },
+          ...(erased === undefined ? {} : { erased }),
+        })
         break
       case 'outcome': {
         const of = asked.get(entry.exchange)
@@ -93,6 +98,10 @@ function loginOf(accesses: EntryOf<'decision'>['accesses']): string {
   const [, host, login] = accesses[0]?.resource.split('/') ?? []
   return `${login ?? '-'}@${host ?? '-'}`
 }
+
+/** That what was disclosed of it is gone, and on whose word; undefined where it is not. */
+export const whatIsGone = ({ erased }: Asked): string | undefined =>
+  erased === undefined ? undefined : `what was disclosed of this is gone: ${sayErased(erased)}`
 
 /** What is said in the place of a recording, and of what became of it; undefined where its recording says all. */
 export function withoutRecording({ decision, outcome, attachments }: Asked): string | undefined {

@@ -146,7 +146,7 @@ describe('a recording that a kill cuts', () => {
       codes: [],
       detail: expect.stringContaining(`ERASED (by #${stored!.index})`),
     })
-    await expect(replayed(at)).rejects.toMatchObject({ message: `erased (by #${stored!.index})` })
+    await expect(replayed(at)).rejects.toMatchObject({ message: `erased by entry #${stored!.index}, ground art-17` })
   })
 })
 
