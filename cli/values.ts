@@ -1,4 +1,5 @@
 /** How values of options are read: what is written wrongly is refused with the option's name. */
+import { duration, durationPattern } from '../lib/duration.ts'
 import { Misuse } from '../lib/errors.ts'
 
 /** For an option that may be given several times. */
@@ -10,4 +11,12 @@ export const count =
   (value: string): number => {
     if (/^(0|[1-9]\d{0,15})$/.test(value) && Number.isSafeInteger(Number(value))) return Number(value)
     throw new Misuse('ERR_OPTION_INVALID', `${option} is a whole number`)
+  }
+
+/** @returns a reader of durations, in milliseconds. It throws Misuse ERR_OPTION_INVALID */
+export const period =
+  (option: string) =>
+  (value: string): number => {
+    if (durationPattern.test(value)) return duration(value)
+    throw new Misuse('ERR_OPTION_INVALID', `${option} is a whole number and a unit: 30s, 90m, 8h, 2d`)
   }

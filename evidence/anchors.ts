@@ -26,6 +26,11 @@ export interface AnchorOptions {
   readonly authorities?: string
   /** A git repository outside, in which checkpoints were tagged. */
   readonly git?: string
+  /**
+   * Milliseconds: a quorum of the witnesses must have cosigned this ledger within so long before now. Who shows somebody else a history of
+   * its own has the beginning of it cosigned too, and nothing newer.
+   */
+  readonly cosignedWithinMs?: number
 }
 
 /** That a tree of `size` entries was there, by somebody else's word. */
@@ -42,11 +47,16 @@ export interface AnchorKeys {
   readonly quorum: number
   readonly authorities: readonly X509Certificate[]
   readonly git: string | undefined
+  readonly cosignedWithinMs: number | undefined
 }
 
 /** @throws Misuse ERR_OPTION_INVALID where a key is none, or more witnesses must have signed than are given */
-export function readAnchorKeys({ witnesses = [], quorum, authorities, git }: AnchorOptions): AnchorKeys {
+export function readAnchorKeys(options: AnchorOptions): AnchorKeys {
+  const { witnesses = [], quorum, authorities, git, cosignedWithinMs } = options
   const most = witnesses.length
+  if (cosignedWithinMs !== undefined && (most === 0 || !(cosignedWithinMs > 0))) {
+    throw new Misuse('ERR_OPTION_INVALID', 'how old cosignatures may be takes a duration, and the key of a witness')
+  }
   if (quorum !== undefined && (quorum < 1 || quorum > most)) {
     throw new Misuse('ERR_OPTION_INVALID', `a quorum of ${quorum} of ${most} witnesses can never be reached`)
   }
@@ -55,7 +65,7 @@ export function readAnchorKeys({ witnesses = [], quorum, authorities, git }: Anc
       cosigners: witnesses.map(parseCosignerKey),
       quorum: quorum ?? Math.min(1, most),
       authorities: authorities === undefined ? [] : readAuthorities(authorities),
-      git,
+      ...{ git, cosignedWithinMs },
     }
   } catch (error) {
     if (isOurs(error) && error.name === 'LedgerError') throw new Misuse('ERR_OPTION_INVALID', error.message, {}, error)
@@ -93,6 +103,18 @@ export class Anchors {
     const witness = this.newest.filter(({ anchor }) => anchor === 'witness')[Math.max(0, this.#quorum - 1)]
     const others = this.newest.filter(({ anchor }) => anchor !== 'witness')
     return [...(witness === undefined ? [] : [witness]), ...others].sort((a, b) => b.size - a.size)[0]
+  }
+
+  /**
+   * Since when a quorum of witnesses, each by its own clock, is known to have cosigned, whatever the size: RFC 3339; undefined where there
+   * is no such quorum.
+   */
+  get cosignedAt(): string | undefined {
+    const latest = new Map<string, string>()
+    for (const { anchor, by, time } of this.#list) {
+      if (anchor === 'witness' && time > (latest.get(by) ?? '')) latest.set(by, time)
+    }
+    return [...latest.values()].sort().at(-Math.max(1, this.#quorum))
   }
 
   /**

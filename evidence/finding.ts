@@ -38,6 +38,7 @@ export type FindingCode =
   | 'PIN_UNREADABLE'
   | 'ERASURE_UNDONE'
   | 'ANCHOR_ABSENT'
+  | 'ANCHOR_STALE'
   | 'SUCCESSOR_MISSING'
   // Completeness: what was never recorded.
   | 'SEQUENCE_GAP'
@@ -87,6 +88,7 @@ const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'ERASURE_UNDONE',
   'KEY_COMPROMISED',
   'ANCHOR_ABSENT',
+  'ANCHOR_STALE',
   'SUCCESSOR_MISSING',
 ])
 const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([

@@ -10,7 +10,7 @@ import { junit, type Verified } from '../junit.ts'
 import { type Output, output, visible } from '../output.ts'
 import { progressOn } from '../progress.ts'
 import { printFindings, printSteps, printVerdict, trusted, verdictStatus } from '../trust.ts'
-import { collect } from '../values.ts'
+import { collect, period } from '../values.ts'
 
 interface Options extends AnchorChoice {
   readonly key: string
@@ -19,6 +19,8 @@ interface Options extends AnchorChoice {
   readonly incremental?: boolean
   readonly vault?: string
   readonly depth?: 'envelopes' | 'all'
+  /** Milliseconds. */
+  readonly cosignedWithin?: number
   readonly ca?: string
   readonly junit?: string
   readonly json?: boolean
@@ -47,6 +49,11 @@ export function verify(program: Command): void {
     .option('--vault <file>', "the vault's key (keys/vault.key), to examine disclosures too")
     .option('--depth <depth>', 'envelopes, or all (needs --vault)')
   withAnchors(command)
+    .option(
+      '--cosigned-within <duration>',
+      'a quorum of the witnesses must have cosigned so short a time ago (90m, 2d): else INCOMPLETE',
+      period('--cosigned-within'),
+    )
     .option('--ca <file>', 'authorities to trust for an https address, in place of those of the system')
     .option('--junit <file>', 'also write what was found as JUnit XML')
     .option('--json', 'print one JSON document; of several ledgers, a list')
@@ -78,13 +85,17 @@ export function verify(program: Command): void {
 }
 
 /** @throws Misuse ERR_OPTION_INVALID */
-function requireSense(ledgers: readonly string[], { pin, first, incremental, depth, vault }: Options): void {
+function requireSense(
+  ledgers: readonly string[],
+  { pin, first, incremental, depth, vault, cosignedWithin, witness }: Options,
+): void {
   const requires = (holds: boolean, what: string) => {
     if (!holds) throw new Misuse('ERR_OPTION_INVALID', what)
   }
   requires(depth === undefined || ['envelopes', 'all'].includes(depth), '--depth is envelopes or all')
   requires(depth !== 'all' || vault !== undefined, "--depth all needs --vault: the file of the vault's key")
   requires(first !== true || pin.length > 0, '--first needs --pin: the file where the first pin is to be kept')
+  requires(cosignedWithin === undefined || witness.length > 0, '--cosigned-within needs --witness: whose cosignatures')
   requires(incremental !== true || pin.length > 0, '--incremental needs --pin: the checkpoint to go on from')
   requires(incremental !== true || depth !== 'all', '--incremental examines envelopes: --depth all reads everything')
   const each = `each ledger has a pin of its own: ${ledgers.length} ledgers, ${pin.length} pins`
@@ -95,7 +106,7 @@ function requireSense(ledgers: readonly string[], { pin, first, incremental, dep
 type Given = Omit<VerifyOptions, 'directory' | 'pin' | 'progress'>
 
 async function optionsOf(options: Options): Promise<Given> {
-  const { key, first, incremental, vault, depth, ca } = options
+  const { key, first, incremental, vault, depth, ca, cosignedWithin } = options
   const wrappingKey = vault === undefined ? undefined : await vaultKey(vault)
   const authorities = ca === undefined ? undefined : await readText('--ca', ca)
   return {
@@ -105,7 +116,10 @@ async function optionsOf(options: Options): Promise<Given> {
     ...(wrappingKey === undefined ? {} : { wrappingKey }),
     ...(depth === undefined ? {} : { depth }),
     ...(authorities === undefined ? {} : { ca: authorities }),
-    anchors: await anchorsOf(options),
+    anchors: {
+      ...(await anchorsOf(options)),
+      ...(cosignedWithin === undefined ? {} : { cosignedWithinMs: cosignedWithin }),
+    },
   }
 }
 

@@ -1,4 +1,5 @@
 /** What the verification of a bundle was asked and has established so far. Each step adds to it, and needs what those before it added. */
+import { Misuse } from '../../lib/errors.ts'
 import { parseFingerprint } from '../../lib/openpgp.ts'
 import { type AnchorKeys, Anchors, readAnchorKeys } from '../anchors.ts'
 import type { TestResult } from '../control-test.ts'
@@ -34,6 +35,12 @@ export class BundleExamination {
   constructor(options: VerifyBundleOptions) {
     this.options = options
     this.fingerprint = parseFingerprint(options.fingerprint)
+    if (options.anchors?.cosignedWithinMs !== undefined) {
+      throw new Misuse(
+        'ERR_OPTION_INVALID',
+        'how old cosignatures may be is asked of a ledger: a bundle is of the past',
+      )
+    }
     this.anchorKeys = readAnchorKeys(options.anchors ?? {})
     this.anchors = new Anchors(this.anchorKeys.quorum)
   }

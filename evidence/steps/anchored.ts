@@ -29,6 +29,8 @@ export async function checkAnchors(x: Examination): Promise<string> {
     const what = `${x.anchoredBeyond} entries tell of more anchors than ${recorded.length}: whether these are kept was not looked up`
     x.fail({ code: 'ANCHOR_ABSENT', what })
   }
+  const stale = staleness(x)
+  if (stale !== undefined) x.fail(stale)
   const { last } = anchors
   if (findings.length > 0) return ''
   const limits = limitsOf(x, unpublished)
@@ -41,6 +43,27 @@ export async function checkAnchors(x: Examination): Promise<string> {
   return skip(
     `${limits === '' ? 'nobody vouches for this ledger: it has no anchors' : 'no anchors were found'}${limits}`,
   )
+}
+
+/** How far a witness's clock may be ahead of the verifier's. */
+const allowedAheadMs = 5 * 60_000
+
+/** Whether cosignatures are older than was asked for. That there is no quorum of them at all is told already, but where they cannot be listed. */
+function staleness({ anchors, anchorKeys, now, after, files }: Examination): Finding | undefined {
+  const { cosignedWithinMs: most, quorum } = anchorKeys
+  if (most === undefined) return undefined
+  const actual = anchors.cosignedAt
+  const expected = `since ${new Date(now - most).toISOString()}`
+  if (actual === undefined) {
+    if (after === undefined || files!.directory !== undefined) return undefined
+    const what = 'no cosignature is known since the pin, and those from before it cannot be listed at an address'
+    return { code: 'ANCHOR_STALE', what, expected }
+  }
+  const age = now - Date.parse(actual)
+  if (age <= most && age >= -allowedAheadMs) return undefined
+  const who = quorum === 1 ? 'a witness' : `a quorum of ${quorum} witnesses`
+  const what = `${who} cosigned this ledger last at ${actual}, ${ageOf(age)}: ${age < 0 ? 'how old that is cannot be told' : 'older than was asked for'}`
+  return { code: 'ANCHOR_STALE', what, expected, actual }
 }
 
 /**

@@ -61,6 +61,63 @@ describe('a ledger with cosignatures', () => {
     })
   })
 
+  it('is INCOMPLETE where the newest of a quorum is older than was asked for, or of a time to come', async () => {
+    const made = await anchoredLedger()
+    const [one, two] = [
+      await startWitness(logOf(made)),
+      await startWitness(logOf(made), { name: 'witness.example/w2' }),
+    ]
+    await made.use(5, ledger => cosigned(made, ledger, [one, two]))
+    const first = (await made.verify({ anchors: witnessesOf(two) })).anchors[0]!.time
+    // Witnesses sign seconds: the next ones are of a later one.
+    while (Date.now() < Date.parse(first) + 1000) await new Promise(resolve => setTimeout(resolve, 20))
+    await made.use(5, ledger => cosigned(made, ledger, [one]))
+    const { time } = (await made.verify({ anchors: witnessesOf(one) })).anchors[0]!
+    expect(time > first).toBe(true)
+    const hour = 3_600_000
+    const at = (now: number, quorum: number) =>
+      made.verify({ now, anchors: { ...witnessesOf(one, two), quorum, cosignedWithinMs: hour } })
+    for (const [quorum, newest] of [
+      [1, time],
+      [2, first],
+    ] as const) {
+      expect((await at(Date.parse(newest) + hour, quorum)).verdict, String(quorum)).toBe('OK')
+      const late = await at(Date.parse(newest) + hour + 1, quorum)
+      expect([late.verdict, late.integrity.verdict]).toEqual(['INCOMPLETE', 'undetermined'])
+      expect(late.findings).toMatchObject([
+        { code: 'ANCHOR_STALE', actual: newest, what: expect.stringContaining('1 hour ago') },
+      ])
+    }
+    const ahead = await at(Date.parse(time) - 6 * 60_000, 1)
+    expect(codes(ahead)).toContain('ANCHOR_STALE')
+    // That nobody has cosigned is one finding, not two.
+    const stranger = await startWitness(logOf(made), { name: 'witness.example/w3' })
+    const absent = await made.verify({ anchors: { ...witnessesOf(stranger), cosignedWithinMs: hour } })
+    expect(codes(absent)).toEqual(['ANCHOR_ABSENT'])
+    await expect(made.verify({ anchors: { cosignedWithinMs: hour } })).rejects.toMatchObject({
+      code: 'ERR_OPTION_INVALID',
+    })
+  })
+
+  it('shows who is shown another history that its witness signed only the beginning of it', async () => {
+    const made = await anchoredLedger()
+    const witness = await startWitness(logOf(made))
+    await made.use(5, ledger => cosigned(made, ledger, [witness]))
+    const other = { ...made.options, directory: temporaryDirectory() }
+    cpSync(made.options.directory, other.directory, { recursive: true })
+    const again = await anchoredLedger(other)
+    // The witness goes on with one of the two, and refuses the other whatever it is asked.
+    await made.use(7, ledger => cosigned(made, ledger, [witness]))
+    await again.use(9, ledger => cosigned(again, ledger, [witness]))
+    const now = Date.now() + 2 * 3_600_000
+    const told = async (of: Anchored) =>
+      of.verify({ now, anchors: { ...witnessesOf(witness), cosignedWithinMs: 3_600_000 } })
+    const shared = (await again.verify({ anchors: witnessesOf(witness) })).anchors[0]!
+    expect(shared.size).toBeLessThan((await made.verify({ anchors: witnessesOf(witness) })).anchors[0]!.size)
+    expect((await again.verify({ anchors: witnessesOf(witness) })).verdict).toBe('OK')
+    expect(codes(await told(again))).toEqual(['ANCHOR_STALE'])
+  })
+
   it('gives proofs that carry them, for whoever holds the keys of ledger and witness and nothing else', async () => {
     const made = await anchoredLedger()
     const [one, two] = [
