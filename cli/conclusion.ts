@@ -7,17 +7,17 @@ export function bundleConclusion({ verdict, findings, exceptions, steps }: Bundl
   if (verdict === 'OK') return `the bundle is what it was${exceptions ? '; it notes exceptions' : ''}`
   if (first?.code === 'BUNDLE_MISSING') return 'no bundle'
   if (verdict === 'INCOMPLETE' || first === undefined)
-    return `whether the bundle is what it was could not be told: ${leftOut(steps)}`
+    return `whether the bundle is what it was could not be told: ${first?.what ?? leftOut(steps)}`
   const count = `${findings.length} finding${findings.length === 1 ? '' : 's'}, the first: ${first.what}`
   return findings.every(({ code }) => code === 'FILE_EXTRA')
     ? `the bundle holds what nobody signed; ${count}`
     : `the bundle is not what the given key signed; ${count}`
 }
 
-/** The pin comes last: where none was given, its step is left out and nothing is missing. */
+/** Anchors come last, and before them the pin: where none was given, its step is left out and nothing is missing. */
 function leftOut(steps: readonly Step[]): string {
   const unmade = steps.filter(({ status }) => status === 'not-examined')
-  const step = unmade.find(({ name }) => name !== 'pin') ?? unmade[0]
+  const step = unmade.find(({ name }) => name !== 'pin' && name !== 'anchors') ?? unmade[0]
   return step === undefined ? 'a step was not made' : `${step.name}: ${step.detail}`
 }
 

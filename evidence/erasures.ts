@@ -153,6 +153,11 @@ export class Erasures {
     return this.all.find(erased => erased.index > index && this.#scopes.of(entry) === scopeName(erased.entry))?.index
   }
 
+  /** Whether an entry may say so: of an approval that nobody decided it cannot be told whose it was. */
+  mayBeErased(index: number, entry: Entry): boolean {
+    return this.all.some(erased => erased.index > index && this.#scopes.mayBe(entry, scopeName(erased.entry)))
+  }
+
   #objection({ scope, of, by, approvers }: EntryOf<'erasure'>): string | undefined {
     const concerned = scope === 'principal' ? [of] : this.#sessions.get(of)
     if (concerned === undefined) return 'a session that no entry opened'

@@ -21,6 +21,7 @@ interface Options extends AnchorChoice {
   readonly csvlog: readonly string[]
   readonly user?: string
   readonly pseudonyms?: boolean
+  readonly withhold: readonly string[]
   readonly recordings?: boolean
   readonly actions: 'none' | 'approved' | 'all'
   readonly json?: boolean
@@ -45,6 +46,12 @@ export function bundle(program: Command): void {
     )
     .option('--user <name>', 'the database user as whom the gateway connects, for --csvlog')
     .option('--pseudonyms', 'leave the names of people out')
+    .option(
+      '--withhold <who>',
+      'a principal, by name or pseudonym, of whom nothing is disclosed in this copy; repeatable',
+      collect,
+      [],
+    )
     .option('--actions <which>', 'which exact actions are disclosed: none, approved, all', 'approved')
     .option('--recordings', 'put the recordings in, as they were shown; without it they are listed')
   withAnchors(command)
@@ -64,6 +71,7 @@ export function bundle(program: Command): void {
         actions: options.actions,
         identities: options.pseudonyms ? 'pseudonyms' : 'identified',
         recordings: options.recordings === true,
+        ...(options.withhold.length === 0 ? {} : { withhold: options.withhold }),
         anchors: await anchorsOf(options),
         ...(options.organisation === undefined ? {} : { organisation: options.organisation }),
         ...(options.pin === undefined ? {} : { pin: options.pin }),
@@ -133,5 +141,10 @@ export function printBundle(
   }
   for (const stamp of manifest.stamps) out.line(`  ${colour.yellow(stamp)}: ${meaning[stamp]}`)
   if (begins !== undefined) out.line(`  ${colour.yellow(begins)}`)
+  const { principals, entries } = manifest.withheld
+  if (principals.length > 0) {
+    const more = entries.length === 0 ? '' : `, and what names them in ${entries.length} other entries`
+    out.line(`  withheld: what is disclosed of ${principals.length} principal(s)${more}`)
+  }
   out.line(`${files.size} files in ${directory}; begin with README.html, verify as VERIFY.txt says`)
 }

@@ -37,6 +37,7 @@ import { disclose, type KeyMaterial, type Material, type Scope, writeMaterial } 
 import { compactNodes } from './range.ts'
 import { listRecordings, type Open, writeRecordings } from './recordings.ts'
 import { chooseBounds, type DisclosurePolicy, isShown, openingState } from './select.ts'
+import { withhold } from './withheld.ts'
 
 export interface BundleOptions {
   /** How the ledger is verified first; with a wrapping key, names and texts can be disclosed. A pin is compared with, never written. */
@@ -59,6 +60,8 @@ export interface BundleOptions {
   readonly identities?: 'identified' | 'pseudonyms'
   /** Which exact actions are disclosed. Default: those that were approved. */
   readonly actions?: 'none' | 'approved' | 'all'
+  /** Names or pseudonyms of principals of whom nothing is disclosed in this copy, by whomever it was said. */
+  readonly withhold?: readonly string[]
   /** Whether the recordings themselves are put in, as they were shown. Default: they are listed. Takes the vault's key. */
   readonly recordings?: boolean
   readonly imports?: readonly ImportOptions[]
@@ -88,7 +91,7 @@ export interface BundleResult {
  * @throws Misuse ERR_OPTION_INVALID, ERR_PACKAGE_MISSING
  */
 export async function buildBundle(options: BundleOptions): Promise<BundleResult> {
-  const scope = scopeOf(options)
+  const asked = scopeOf(options)
   await requireEmpty(options.out)
   const inspection = await inspectLedger({ ...options.ledger, renew: false })
   const { verification, records, files: ledger, checkpoint, seals, trust } = inspection
@@ -112,7 +115,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
     const why = missing ? `no pin at ${options.ledger.pin}: "verify" keeps one` : verification.integrity.detail
     throw new Misuse('ERR_OPTION_INVALID', `no bundle: ${why}`)
   }
-  const { opening, closing } = chooseBounds(records, seals, checkpoint, scope.period)
+  const { opening, closing } = chooseBounds(records, seals, checkpoint, asked.period)
   const openingSize = opening?.size ?? 0
   const read = ledger.hashReader(checkpoint.size)
   const frontier = await Promise.all(
@@ -131,8 +134,11 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
     })),
   )
   const range = records.filter(({ index }) => index >= openingSize && index < closing.size)
-  const shown = [...openingState(records, openingSize), ...range]
-  const actions = options.actions ?? 'approved'
+  const before = openingState(records, openingSize)
+  const shown = [...before, ...range]
+  const { withheld, isWithheld } = withhold(options.withhold ?? [], records, shown, closing.size)
+  const scope = { ...asked, withheld }
+  const policy = { ...scope, isWithheld }
   const material: Material = {
     scope,
     opening: opening === undefined ? undefined : formatCheckpoint(opening),
@@ -143,14 +149,10 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
     envelopes: range,
     state,
     disclosures: [
-      ...disclosuresOf(openingState(records, openingSize), {
-        identities: scope.identities,
-        actions,
-        recordings: false,
-      }),
-      ...disclosuresOf(range, { identities: scope.identities, actions, recordings: options.recordings ?? false }),
+      ...disclosuresOf(before, { ...policy, recordings: false }),
+      ...disclosuresOf(range, { ...policy, recordings: options.recordings ?? false }),
     ],
-    mapping: mappingOf(shown, options.controls),
+    mapping: mappingOf(shown, options.controls, isWithheld),
     imports: (options.imports ?? []).map(readImport),
     keys: keysOf(trust, records, closing.size),
     anchors: await chooseAnchors(ledger, records, { size: checkpoint.size, openingSize, closing }),
@@ -191,7 +193,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   return { directory: options.out, files, manifest, results, reconciliations, verification, begins, exceptions }
 }
 
-function scopeOf(options: BundleOptions): Scope {
+function scopeOf(options: BundleOptions): Omit<Scope, 'withheld'> {
   const time = (name: string, text: string) => {
     const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
     if (Number.isNaN(at)) throw new Misuse('ERR_OPTION_INVALID', `${name} is no date or RFC 3339 time`)
@@ -203,7 +205,9 @@ function scopeOf(options: BundleOptions): Scope {
   if (!/^[\x20-\x7e]{1,200}$/.test(organisation))
     throw new Misuse('ERR_OPTION_INVALID', 'the organisation is printable ASCII')
   if (!Number.isSafeInteger(samples) || samples < 0) throw new Misuse('ERR_OPTION_INVALID', 'samples is a count')
-  const identified = options.ledger.wrappingKey !== undefined
+  const identified = options.ledger.wrappingKey !== undefined && options.ledger.depth !== 'envelopes'
+  if (!identified && (options.identities === 'identified' || options.withhold !== undefined))
+    throw new Misuse('ERR_OPTION_INVALID', "names are opened with the vault's key")
   if (options.recordings && !identified)
     throw new Misuse('ERR_OPTION_INVALID', "recordings are opened with the vault's key")
   if (options.recordings && options.identities === 'pseudonyms')
@@ -216,6 +220,7 @@ function scopeOf(options: BundleOptions): Scope {
     demo: options.demo ?? false,
     software: options.software ?? 'counterfoil',
     identities: options.identities ?? (identified ? 'identified' : 'pseudonyms'),
+    actions: identified ? (options.actions ?? 'approved') : 'none',
     samples,
   }
 }
@@ -246,23 +251,33 @@ function opener(
   return recording => readAttachment(files, vault!, origin, recording)
 }
 
-function disclosuresOf(records: readonly LedgerRecord[], policy: DisclosurePolicy) {
-  return records.flatMap(({ index, entry, opened }) =>
-    Object.keys(opened.encoded)
-      .sort()
-      .filter(name => isShown(entry, name, policy))
-      .map(name => ({ index, encoded: opened.encoded[name]! })),
-  )
+function disclosuresOf(
+  records: readonly LedgerRecord[],
+  policy: DisclosurePolicy & { readonly isWithheld: IsWithheld },
+) {
+  return records.flatMap(record => {
+    const { index, entry, opened } = record
+    const names = Object.keys(opened.encoded).sort()
+    const shown = names.filter(name => isShown(entry, name, policy) && !policy.isWithheld(record, name))
+    return shown.map(name => ({ index, encoded: opened.encoded[name]! }))
+  })
 }
 
-function mappingOf(records: readonly LedgerRecord[], controls: BundleOptions['controls']): Mapping {
+type IsWithheld = (record: LedgerRecord, name: string) => boolean
+
+function mappingOf(
+  records: readonly LedgerRecord[],
+  controls: BundleOptions['controls'],
+  isWithheld: IsWithheld,
+): Mapping {
   const versions: ControlVersion[] = []
   const unreadable: string[] = []
   const seen = new Set<string>()
-  for (const { entry, opened } of records) {
+  for (const record of records) {
+    const { entry, opened } = record
     if (entry.kind !== 'policy' || seen.has(entry.digest)) continue
     seen.add(entry.digest)
-    const text = opened.values.controls
+    const text = isWithheld(record, 'controls') ? undefined : opened.values.controls
     if (typeof controls !== 'function') versions.push({ policy: entry.digest, controls })
     else if (typeof text === 'string') versions.push({ policy: entry.digest, controls: controls(text) })
     else unreadable.push(entry.digest)

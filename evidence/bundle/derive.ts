@@ -156,6 +156,8 @@ export function manifestOf(
     stamps: stampsOf(material),
     software: scope.software,
     identities: scope.identities,
+    actions: scope.actions,
+    withheld: scope.withheld,
     samples: scope.samples,
     ledger: {
       origin,

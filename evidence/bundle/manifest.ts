@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { LedgerError } from '../../lib/errors.ts'
 import { type Json, parseJson } from '../../lib/format/canonical.ts'
 import { check, list, oneOf, record, type TypeOf } from '../../lib/format/shape.ts'
+import type { Scope } from './material.ts'
 
 export const manifestFile = 'MANIFEST.json'
 export const sumsFile = 'SHA256SUMS'
@@ -20,6 +21,13 @@ const shape = record({
   stamps: list(oneOf('DEMO', 'PROVISIONAL'), 2),
   software: 'text',
   identities: oneOf('identified', 'pseudonyms'),
+  actions: oneOf('none', 'approved', 'all'),
+  /** Of whom nothing is disclosed, and of which entries something is not for another reason than what such a bundle discloses: see withheld.ts. */
+  withheld: record({
+    principals: list('pseudonym', 4096),
+    entries: list('count', 1_000_000),
+    erasedLater: list('count', 1_000_000),
+  }),
   samples: 'count',
   ledger: record({ origin: 'word', fingerprint: 'word', opening: head, closing: head }),
   /** `readers`: fingerprints of who alone can open those that are sealed to others. */
@@ -30,6 +38,12 @@ const shape = record({
 })
 
 export type Manifest = TypeOf<typeof shape>
+
+/** What the manifest says of what the bundle is. */
+export function scopeIn(manifest: Manifest): Omit<Scope, 'demo'> {
+  const { organisation, engagement, period, asOf, software, identities, actions, withheld, samples } = manifest
+  return { organisation, engagement, period, asOf, software, identities, actions, withheld, samples }
+}
 
 export const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex')
 

@@ -12,6 +12,7 @@ import type { Import } from '../reconcile.ts'
 import type { Disclosed, Period } from '../views.ts'
 import type { AnchorMaterial } from './anchors.ts'
 import type { Node } from './range.ts'
+import type { Withheld } from './withheld.ts'
 
 export interface Scope {
   readonly organisation: string
@@ -23,6 +24,10 @@ export interface Scope {
   readonly demo: boolean
   readonly software: string
   readonly identities: 'identified' | 'pseudonyms'
+  /** Which exact actions are disclosed. */
+  readonly actions: 'none' | 'approved' | 'all'
+  /** Of whom nothing is disclosed. */
+  readonly withheld: Withheld
   readonly samples: number
 }
 

@@ -4,7 +4,7 @@ import { followKeys, KeyError } from '../key-chain.ts'
 import { isKeyEntry } from '../key-entries.ts'
 import { type SealKey, type Trust, trustIn } from '../trust.ts'
 import type { BundleExamination } from './bundle-examination.ts'
-import { certificateCopy } from './manifest.ts'
+import { certificateCopy, scopeIn } from './manifest.ts'
 import { type Material, paths } from './material.ts'
 import { readMaterial } from './read-material.ts'
 
@@ -37,8 +37,7 @@ export async function signerOf(x: BundleExamination): Promise<SealKey> {
   const pinned = { fingerprint: x.fingerprint, certificate: x.certificate() }
   if (x.manifest === undefined || x.files.seen(paths.keys) === undefined) return pinned
   try {
-    const { organisation, engagement, period, asOf, software, identities, samples } = x.manifest
-    const scope = { organisation, engagement, period, asOf, software, identities, samples, demo: false }
+    const scope = { ...scopeIn(x.manifest), demo: false }
     return (
       await trustOf(
         x,

@@ -134,6 +134,7 @@ export function limitations(shown: Shown): string[] {
     ...(scope.identities === 'pseudonyms'
       ? ['People appear as stable pseudonyms; their names and the rules that name them are withheld.']
       : []),
+    ...withheldLimits(scope.withheld),
     ...(mapping.unreadable.length > 0
       ? [
           `The controls of ${mapping.unreadable.length} versions of the policy could not be read: what they decided is not tested.`,
@@ -165,6 +166,18 @@ function recordingLimits({ recordings }: Shown['views']): string[] {
       : [
           `A crash cut ${cut} recording${cut === 1 ? '' : 's'}: recordings/index.csv says which, and by which entry. What had not been written of ${cut === 1 ? 'it' : 'them'} is lost.`,
         ]),
+  ]
+}
+
+function withheldLimits({ principals, entries }: Shown['material']['scope']['withheld']): string[] {
+  if (principals.length === 0) return []
+  const one = principals.length === 1
+  const others =
+    entries.length === 0
+      ? ''
+      : ` So is what ${entries.length} other entries disclose that names ${one ? 'it' : 'one of them'}.`
+  return [
+    `What is disclosed of ${one ? 'one principal' : `${principals.length} principals`} is withheld from this copy; MANIFEST.json says of whom, by pseudonym, and of which entries.${others}`,
   ]
 }
 

@@ -245,7 +245,8 @@ the catalog to learn what a statement touches. The operations are those that wer
 }
 
 function integrity({ material, origin, fingerprint, views, anchors }: Shown): Html {
-  const { ledger, openingSize, envelopes, closing } = material
+  const { ledger, openingSize, envelopes, closing, scope } = material
+  const { withheld } = scope
   const { root } = parseCheckpoint(Buffer.from(closing))
   const gaps = views.gaps.filter(gap => gap.kind !== 'stopped').length
   const all = views.gaps.length
@@ -266,6 +267,14 @@ function integrity({ material, origin, fingerprint, views, anchors }: Shown): Ht
           : html`${count('../anchors/index.csv', anchors.length)} times; by whom, their own keys tell: ${file('VERIFY.txt', 'VERIFY.txt')}`,
       ],
       ['Envelopes of the period', html`${count('../log/entries.jsonl', envelopes.length)}, from entry ${openingSize}`],
+      ...(withheld.principals.length === 0
+        ? []
+        : [
+            [
+              'Withheld from this copy',
+              html`what is disclosed of ${withheld.principals.map((one, i) => html`${i === 0 ? '' : ', '}<code>${one}</code>`)}`,
+            ] as const,
+          ]),
       ['Closing root', html`<code>${Buffer.from(root).toString('base64')}</code>`],
       ['Gaps in the recording', gaps],
       ['Gaps, and stops in order', all === 0 ? file('log/gaps.csv', 0) : count('../log/gaps.csv', all)],

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { bundleConclusion } from '../../cli/conclusion.ts'
 import type { BundleResult } from '../../evidence/bundle/build.ts'
 import { stampBy, tagIn } from '../../lib/anchors/obtain.ts'
 import { type Anchored, anchoredLedger, cosigned, startWitness } from '../support/anchored-ledger.ts'
@@ -45,6 +46,7 @@ describe('the cosignatures of a ledger, in its bundle', () => {
     const stranger = await startWitness(logOf(made), { name: 'witness.example/w3' })
     const absent = await verifyOf(bundle.directory, source, { anchors: { witnesses: [stranger.verifierKey] } })
     expect([absent.verdict, codes(absent)]).toEqual(['INCOMPLETE', ['ANCHOR_ABSENT']])
+    expect(bundleConclusion(absent)).toContain('could not be told: 0 of the 1 given witnesses have cosigned')
     const rows = bundle.files.get('anchors/index.csv')!.trim().split('\n')
     expect(rows.filter(row => row.includes(',witness.example/w1,'))).toHaveLength(2)
     expect(bundle.files.get('report/report.html')).toContain('Vouched for by others')

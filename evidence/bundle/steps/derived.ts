@@ -21,6 +21,7 @@ import {
 } from '../manifest.ts'
 import { disclose, disclosuresByEntry, type Material, paths, primaryPaths } from '../material.ts'
 import { requireCommitted } from '../recordings.ts'
+import { isWhole, Theirs } from '../withheld.ts'
 
 export async function checkDisclosures(x: BundleExamination): Promise<string> {
   const [material] = need(x.material)
@@ -32,28 +33,45 @@ export async function checkDisclosures(x: BundleExamination): Promise<string> {
     const place = typeof index === 'number' ? { index } : {}
     return x.fail({ code: 'DISCLOSURE', what: error.message, file: paths.disclosures, ...place })
   }
-  return `${material.disclosures.length}, each committed to by its entry; ${notHere(material)}`
+  return `${material.disclosures.length}, each committed to by its entry; ${notHere(x, material)}`
 }
 
-/** What is not in the bundle was withheld, or erased by an entry that is: whether it is missing from the vault, the ledger's own verification says. */
-function notHere(material: Material): string {
+/**
+ * What is not in the bundle was erased by an entry that is, or withheld: from everybody, of its kind, or of the principals whom the manifest
+ * says. What is neither is missing. Whether something is missing from the vault, the ledger's own verification says.
+ */
+function notHere(x: BundleExamination, material: Material): string {
+  const { identities, actions, withheld } = material.scope
   const entries = [...material.state, ...material.envelopes]
+  const theirs = new Theirs(withheld.principals, entries)
+  const naming = new Set(withheld.entries)
+  const later = new Set(withheld.erasedLater)
   const erasures = erasuresIn(entries)
   const here = disclosuresByEntry(material)
-  let withheld = 0
-  let erased = 0
+  const counts = { withheld: 0, theirs: 0, erased: 0, later: 0 }
   const by = new Set<number>()
   for (const { index, entry } of entries) {
     const gone = (entry.sd?.length ?? 0) - (here.get(index)?.length ?? 0)
-    const erasure = gone > 0 ? erasures.byScope(index, entry) : undefined
-    if (erasure === undefined) withheld += gone
-    else {
-      erased += gone
+    if (gone === 0) continue
+    const erasure = erasures.byScope(index, entry)
+    const isTheirs = theirs.has(entry) || naming.has(index)
+    if (erasure !== undefined) {
+      counts.erased += gone
       by.add(erasure)
-    }
+    } else if (isTheirs) counts.theirs += gone
+    else if (later.has(index)) counts.later += gone
+    else if (isWhole(entry, { identities, actions, recordings: false }) && !erasures.mayBeErased(index, entry)) {
+      const what = `${gone} of what entry ${index} discloses is missing: it was not erased, and the bundle does not say that it is withheld`
+      x.fail({ code: 'DISCLOSURE', what, index, file: paths.disclosures })
+    } else counts.withheld += gone
   }
-  const lost = erased === 0 ? '' : `, ${erased} erased (by ${[...by].map(index => `#${index}`).join(', ')})`
-  return `${withheld} withheld${lost}`
+  const whose = `${counts.theirs} withheld of ${withheld.principals.length} principals whom MANIFEST.json names`
+  return [
+    `${counts.withheld} withheld`,
+    ...(withheld.principals.length === 0 ? [] : [whose]),
+    ...(counts.erased === 0 ? [] : [`${counts.erased} erased (by ${[...by].map(index => `#${index}`).join(', ')})`]),
+    ...(counts.later === 0 ? [] : [`${counts.later} erased after what is here, as MANIFEST.json says`]),
+  ].join(', ')
 }
 
 export async function checkMapping(x: BundleExamination): Promise<string> {

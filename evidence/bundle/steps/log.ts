@@ -10,7 +10,7 @@ import { type AnchorFile, anchorPath, bySize, describeAnchor } from '../anchors.
 import type { BundleExamination } from '../bundle-examination.ts'
 import { mostAnchor } from '../bundle-files.ts'
 import { stampsOf } from '../derive.ts'
-import { manifestFile } from '../manifest.ts'
+import { manifestFile, scopeIn } from '../manifest.ts'
 import { type Material, paths } from '../material.ts'
 import { rangeReader } from '../range.ts'
 import { readMaterial } from '../read-material.ts'
@@ -18,9 +18,8 @@ import { trustOf } from '../signer.ts'
 
 export async function takeMaterial(x: BundleExamination): Promise<string> {
   const [manifest] = need(x.manifest)
-  const { organisation, engagement, period, asOf, software, identities, samples, stamps } = manifest
-  const demo = stamps.includes('DEMO')
-  const scope = { organisation, engagement, period, asOf, software, identities, samples, demo }
+  const { stamps } = manifest
+  const scope = { ...scopeIn(manifest), demo: stamps.includes('DEMO') }
   x.material = readMaterial(scope, path => x.files.content(path), await anchorsIn(x))
   if (stampsOf(x.material).join() !== stamps.join())
     x.fail({ code: 'MANIFEST', what: 'the stamps do not follow from period and as-of', file: manifestFile })
