@@ -19,6 +19,7 @@ import type { LedgerFiles } from './ledger-files.ts'
 import { Meaning } from './meaning.ts'
 import type { Pin, PinState } from './pin.ts'
 import type { Found, Refold } from './snapshots.ts'
+import { Speakers } from './speakers.ts'
 import { Succession } from './succession.ts'
 import type { Trust } from './trust.ts'
 import type { VerifyOptions } from './verification.ts'
@@ -65,6 +66,7 @@ export class Examination {
   /** As entry 0 names it; trusted for nothing. */
   sealKey: string | undefined
   meaning = new Meaning()
+  readonly speakers = new Speakers()
   readonly succession = new Succession()
   erasures = new Erasures()
   readonly seals: SignedCheckpoint[] = []
@@ -143,6 +145,7 @@ export class Examination {
     this.meaning.add(index, summary)
     this.succession.sum(index, summary)
     this.continuity.add(index, summary)
+    this.speakers.add(index, summary)
   }
 
   /** Takes an entry as a whole, behind its summary: of those that are rare, or all of them where they are kept. */

@@ -47,6 +47,7 @@ export type FindingCode =
   | 'TIME_ORDER'
   | 'ENTRY_REPEATED'
   | 'OUTCOME_ORPHAN'
+  | 'OUTCOME_BY_ANOTHER'
 
 export interface Finding {
   readonly code: FindingCode
@@ -98,6 +99,7 @@ const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'TIME_ORDER',
   'ENTRY_REPEATED',
   'OUTCOME_ORPHAN',
+  'OUTCOME_BY_ANOTHER',
 ])
 
 export type Family = 'integrity' | 'untold' | 'completeness'

@@ -8,6 +8,7 @@ import {
   newPlaces,
   parseEntry,
   place,
+  uuidsAt,
   wordAt,
 } from '../lib/format/entry.ts'
 
@@ -27,6 +28,11 @@ export interface Summaries {
   /** From 1 on; 0 where there is none. */
   readonly verdicts: Uint16Array
   readonly verdictWords: readonly string[]
+  /** As verdicts. */
+  readonly results: Uint16Array
+  readonly resultWords: readonly string[]
+  /** Of those that tell of several exchanges, by their number among the entries here. */
+  readonly exchanges: ReadonlyMap<number, readonly string[]>
 }
 
 const numberOf = new Map(kindNames.map((kind, i) => [kind, i]))
@@ -45,6 +51,9 @@ export class Summing {
   readonly #writerNames = new Words()
   readonly #verdicts: Uint16Array
   readonly #verdictWords = new Words()
+  readonly #results: Uint16Array
+  readonly #resultWords = new Words()
+  readonly #exchanges = new Map<number, readonly string[]>()
   #count = 0
 
   /** @param most entries, a bundle's at the most */
@@ -56,6 +65,7 @@ export class Summing {
     this.#texts = Buffer.alloc(most * width, space)
     this.#writers = new Uint16Array(most)
     this.#verdicts = new Uint16Array(most)
+    this.#results = new Uint16Array(most)
   }
 
   /** @param at the entry's place in the bundle. @throws LedgerError ERR_ENTRY_MALFORMED, and nothing is added */
@@ -70,16 +80,22 @@ export class Summing {
     if (exchange >= 0) copy(bundle, exchange + 1, this.#texts, text + exchangeAt, 36)
     if (interval >= 0) this.#intervals[i] = countAt(bundle, interval)
     if (verdict >= 0) this.#verdicts[i] = this.#verdictWords.at(bundle, verdict) + 1
+    const [result, exchanges] = [found[place.result]!, found[place.exchanges]!]
+    if (result >= 0) this.#results[i] = this.#resultWords.at(bundle, result) + 1
+    if (exchanges >= 0) this.#exchanges.set(i, uuidsAt(bundle, exchanges))
     this.#seqs[i] = countAt(bundle, found[place.seq]!)
     this.#writers[i] = this.#writerNames.at(bundle, found[place.writer]!)
     return kind
   }
 
-  #addParsed(at: number, { kind, id, time, exchange, interval, verdict, seq, writer }: EntrySummary): Kind {
+  #addParsed(at: number, summary: EntrySummary): Kind {
+    const { kind, id, time, exchange, interval, verdict, seq, writer, result, exchanges } = summary
     const i = this.#begin(at, kind)
     this.#texts.write(`${id}${time}${exchange ?? ''}`, i * width, 'latin1')
     if (interval !== undefined) this.#intervals[i] = interval
     if (verdict !== undefined) this.#verdicts[i] = this.#verdictWords.add(verdict) + 1
+    if (result !== undefined) this.#results[i] = this.#resultWords.add(result) + 1
+    if (exchanges !== undefined) this.#exchanges.set(i, exchanges)
     this.#seqs[i] = seq
     this.#writers[i] = this.#writerNames.add(writer)
     return kind
@@ -105,6 +121,9 @@ export class Summing {
       writerNames: this.#writerNames.words,
       verdicts: this.#verdicts.slice(0, count),
       verdictWords: this.#verdictWords.words,
+      results: this.#results.slice(0, count),
+      resultWords: this.#resultWords.words,
+      exchanges: this.#exchanges,
     }
   }
 }
@@ -141,13 +160,15 @@ class Words {
 
 /** What was summed up, in order. @param first index of the bundle's first entry */
 export function* summariesIn(
-  { places, kinds, seqs, intervals, texts, writers, writerNames, verdicts, verdictWords }: Summaries,
+  summaries: Summaries,
   first: number,
 ): Generator<{ index: number; place: number; summary: EntrySummary }> {
+  const { places, kinds, seqs, intervals, texts, writers, writerNames, exchanges } = summaries
+  const { verdicts, verdictWords, results, resultWords } = summaries
   for (let i = 0; i < places.length; i += 1) {
     const text = i * width
     const interval = intervals[i]!
-    const verdict = verdicts[i]!
+    const [verdict, result] = [verdicts[i]!, results[i]!]
     const summary = {
       kind: kindNames[kinds[i]!]!,
       id: texts.slice(text + idAt, text + timeAt),
@@ -158,6 +179,8 @@ export function* summariesIn(
         texts.charCodeAt(text + exchangeAt) === space ? undefined : texts.slice(text + exchangeAt, text + width),
       interval: Number.isNaN(interval) ? undefined : interval,
       verdict: verdict === 0 ? undefined : verdictWords[verdict - 1],
+      result: result === 0 ? undefined : resultWords[result - 1],
+      exchanges: exchanges.get(i),
     }
     yield { index: first + places[i]!, place: places[i]!, summary }
   }

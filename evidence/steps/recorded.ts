@@ -199,6 +199,7 @@ function* strayKeyEntries({ keyEntries, keyEntriesInTree }: Examination): Genera
 export async function checkContinuity(x: Examination): Promise<string> {
   need(x.checkpoint)
   x.findings.merge(x.continuity.findings)
+  x.findings.merge(x.speakers.findings)
   const told = `no gap in the writers' counters and heartbeats; newest entry ${x.continuity.latest}`
   return x.cut.length === 0 ? told : `${told}; recordings that a crash cut: ${sayCut(x)}`
 }

@@ -193,7 +193,9 @@ const shapeOf = (kind: Kind) => record({ kind: oneOf(kind), ...head, ...kinds[ki
 const shapes = new Map<string, ReturnType<typeof shapeOf>>(kindNames.map(kind => [kind, shapeOf(kind)]))
 
 /** What a reader of many entries wants of each: where they begin in the bytes is found while the bytes are checked. */
-const wanted = ['v', 'id', 'time', 'writer', 'seq', 'sd', 'exchange', 'interval', 'verdict'] as const
+const wanted = [
+  ...(['v', 'id', 'time', 'writer', 'seq', 'sd', 'exchange', 'interval', 'verdict', 'result', 'exchanges'] as const),
+] as const
 /** By which number a member stands among the places that are found. */
 export const place = Object.fromEntries(wanted.map((name, i) => [name, i])) as Readonly<
   Record<(typeof wanted)[number], number>
@@ -242,6 +244,8 @@ export interface EntrySummary {
   readonly exchange?: string | undefined
   readonly interval?: number | undefined
   readonly verdict?: string | undefined
+  readonly result?: string | undefined
+  readonly exchanges?: readonly string[] | undefined
 }
 
 /** As strict as `parseEntry`, at a fraction of its cost. @throws LedgerError ERR_ENTRY_MALFORMED */
@@ -252,6 +256,8 @@ export function summarise(bytes: Uint8Array): EntrySummary {
   const exchange = places[place.exchange]!
   const interval = places[place.interval]!
   const verdict = places[place.verdict]!
+  const result = places[place.result]!
+  const exchanges = places[place.exchanges]!
   return {
     kind,
     id: view.toString('latin1', places[place.id]! + 1, places[place.id]! + 37),
@@ -261,6 +267,8 @@ export function summarise(bytes: Uint8Array): EntrySummary {
     ...(exchange < 0 ? {} : { exchange: view.toString('latin1', exchange + 1, exchange + 37) }),
     ...(interval < 0 ? {} : { interval: countAt(view, interval) }),
     ...(verdict < 0 ? {} : { verdict: wordAt(view, verdict) }),
+    ...(result < 0 ? {} : { result: wordAt(view, result) }),
+    ...(exchanges < 0 ? {} : { exchanges: uuidsAt(view, exchanges) }),
   }
 }
 
@@ -310,6 +318,13 @@ export function countAt(view: Buffer, at: number): number {
   let count = 0
   for (let i = at; view[i]! >= 0x30 && view[i]! <= 0x39; i += 1) count = count * 10 + view[i]! - 0x30
   return count
+}
+
+/** @param at of the opening bracket: 36 characters each, in quotes, behind that or a comma */
+export function uuidsAt(view: Buffer, at: number): string[] {
+  const found: string[] = []
+  for (let next = at; view[next + 1] === 0x22; next += 39) found.push(view.toString('latin1', next + 2, next + 38))
+  return found
 }
 
 /** Digests of 43 characters, each in quotes and behind a comma. */

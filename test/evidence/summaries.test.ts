@@ -32,8 +32,8 @@ describe('entries summed up where they lie', () => {
     expect(told.map(({ index }) => index)).toEqual(all.map((_, i) => 512 + i))
     expect(told.map(({ summary }) => summary)).toEqual(
       all.map(bytes => {
-        const { kind, id, time, writer, seq, exchange, interval, verdict } = summarise(bytes)
-        return { kind, id, time, writer, seq, exchange, interval, verdict }
+        const { kind, id, time, writer, seq, exchange, interval, verdict, result, exchanges } = summarise(bytes)
+        return { kind, id, time, writer, seq, exchange, interval, verdict, result, exchanges }
       }),
     )
   })
