@@ -37,7 +37,7 @@ export function newestOf({ files }: AnchorMaterial): {
   const here = new Set(files.map(({ path }) => path))
   return {
     cosigned: files.findLast(({ cosigners }) => cosigners.length > 0),
-    stamp: files.findLast(({ stamped }) => stamped !== undefined && here.has(stamped)),
+    stamp: files.findLast(({ stamped }) => stamped !== undefined && here.has(stamped.note)),
   }
 }
 
@@ -47,7 +47,7 @@ export function anchorText(anchors: AnchorMaterial): string {
   const { cosigned, stamp } = newestOf(anchors)
   const stamped = `   A time stamp (RFC 3161), with the certificates of its authority. What it stamps is the note beside it:
 
-    openssl ts -verify -data ${stamp?.stamped} -in ${stamp?.path} -CAfile AUTHORITY.pem
+    openssl ts -verify -data ${stamp?.stamped?.note} -in ${stamp?.path} -CAfile AUTHORITY.pem
 
 `
   const signed = `   A cosignature of a witness (C2SP tlog-cosignature), by its verifier key. The script is a page of sh over coreutils and openssl: read it first.

@@ -9,7 +9,7 @@ import { isOurs } from '../../lib/errors.ts'
 import { type AnchorKind, anchorFile, anchorFolder, parseAnchorName } from '../../lib/format/anchor.ts'
 import { type Checkpoint, parseCheckpoint } from '../../lib/format/checkpoint.ts'
 import { consistencyProof, type Hash, type HashReader, treeRoot } from '../../lib/format/merkle.ts'
-import { readTimestamp } from '../../lib/format/timestamp.ts'
+import { readTimestamp, signerName } from '../../lib/format/timestamp.ts'
 import type { LedgerFiles } from '../ledger-files.ts'
 import type { LedgerRecord } from '../verify.ts'
 import type { Row } from '../view-columns.ts'
@@ -23,8 +23,8 @@ export interface AnchorFile {
   readonly size: number
   /** Of a note: whose lines it has beside the ledger's own. By their own word: whether they signed, their keys tell. */
   readonly cosigners: readonly string[]
-  /** Of a time stamp: the path of the note that it is for. */
-  readonly stamped: string | undefined
+  /** Of a time stamp: the path of the note that it is for, whose certificate came with it, and the time that it says. */
+  readonly stamped: { readonly note: string; readonly by: string; readonly at: string } | undefined
 }
 
 /** A tree beyond the closing checkpoint, and the proof that it begins with all that is there. */
@@ -56,7 +56,9 @@ export function describeAnchor(path: string, bytes: Uint8Array): AnchorFile {
   const file = { path, size, cosigners: [], stamped: undefined }
   try {
     if (kind === 'timestamp') {
-      return { ...file, stamped: anchorFile('witness', size, readTimestamp(bytes).imprint.toString('base64url')) }
+      const stamp = readTimestamp(bytes)
+      const note = anchorFile('witness', size, stamp.imprint.toString('base64url'))
+      return { ...file, stamped: { note, by: signerName(stamp), at: new Date(stamp.time).toISOString() } }
     }
     const { origin, note } = parseCheckpoint(bytes)
     const names = note.signatures.map(({ name }) => name).filter(name => name !== origin)
@@ -128,7 +130,7 @@ async function namedIn(ledger: LedgerFiles, records: readonly LedgerRecord[]): P
     if (!(await ledger.hasAnchor(path))) continue
     names.add(path)
     const { stamped } = describeAnchor(path, await ledger.anchor(path))
-    if (stamped !== undefined && (await ledger.hasAnchor(stamped))) names.add(stamped)
+    if (stamped !== undefined && (await ledger.hasAnchor(stamped.note))) names.add(stamped.note)
   }
   return [...names]
 }
@@ -158,11 +160,14 @@ export async function writeAnchors(out: string, { files }: AnchorMaterial, conte
 
 type Content = (path: string) => Promise<Uint8Array>
 
-export const anchorColumns = ['index', 'time', 'anchor', 'by', 'size', 'at', 'location'] as const
+export const anchorColumns = ['index', 'time', 'anchor', 'by', 'size', 'at', 'location', 'stamps'] as const
 
-/** Every anchor that an entry here tells of, or that is here: `index` and `time` are its entry's, `at` is by the clock of whoever vouches. */
+/**
+ * Every word of others that an entry here tells of, or that is here: `index` and `time` are its entry's, `at` is by the clock of whoever vouches,
+ * `stamps` the note that a time stamp is for. By their own word: whether it is theirs, their keys tell.
+ */
 export function anchorRows({ files }: AnchorMaterial, entries: readonly Disclosed[]): Row[] {
-  const here = new Set(files.map(({ path }) => path))
+  const here = new Map(files.map(file => [file.path, file]))
   const told = new Set<string>()
   const rows = entries.flatMap(({ index, entry }): Row[] => {
     if (entry.kind !== 'anchored') return []
@@ -170,14 +175,20 @@ export function anchorRows({ files }: AnchorMaterial, entries: readonly Disclose
     const path = anchorFile(anchor, size, entry.file)
     told.add(path)
     const elsewhere = anchor === 'git' ? 'where it was pushed to' : `ledger: ${path}`
-    return [{ index, time, anchor, by, size, at, location: here.has(path) ? path : elsewhere }]
+    const place = { location: here.has(path) ? path : elsewhere, stamps: here.get(path)?.stamped?.note ?? null }
+    return [{ index, time, anchor, by, size, at, ...place }]
   })
   const untold = files.filter(({ path }) => !told.has(path))
   return [
     ...rows,
-    ...untold.map(({ path, size, cosigners, stamped }): Row => {
-      const anchor = stamped !== undefined ? 'timestamp' : cosigners.length > 0 ? 'witness' : 'note'
-      return { index: null, time: null, anchor, by: cosigners, size, at: null, location: path }
+    ...untold.flatMap(({ path, size, cosigners, stamped }): Row[] => {
+      const one = { index: null, time: null, size, location: path }
+      if (stamped !== undefined) {
+        const { note, by, at } = stamped
+        return [{ ...one, anchor: 'timestamp', by, at, stamps: note }]
+      }
+      // A note that nobody signed is there to be stamped.
+      return cosigners.length === 0 ? [] : [{ ...one, anchor: 'witness', by: cosigners, at: null, stamps: null }]
     }),
   ]
 }

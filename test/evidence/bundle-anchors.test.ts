@@ -10,7 +10,7 @@ import { type Anchored, anchoredLedger, cosigned, startWitness } from '../suppor
 import { authorities, authority, serveAuthority } from '../support/authority.ts'
 import { bundleOf, forgedOf, type Source, verifyOf } from '../support/bundle-of.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
-import { interop } from '../support/interop.ts'
+import { findTool, interop } from '../support/interop.ts'
 
 const sourceOf = ({ options: { directory, sealer } }: Anchored): Source => ({ directory, sealer: sealer! })
 const codes = (result: { findings: readonly { code: string }[] }) => result.findings.map(({ code }) => code)
@@ -121,10 +121,10 @@ describe('the cosignatures of a ledger, in its bundle', () => {
 })
 
 interop(
-  ['openssl', 'dash'],
+  ['dash', 'openssl'],
   "openssl and a page of sh verify a bundle's time stamp and cosignature, as VERIFY.txt says",
-  async openssl => {
-    const tsa = authority(openssl, 'bundled')
+  async dash => {
+    const tsa = authority(findTool('openssl')!, 'bundled')
     const made = await anchoredLedger()
     const witness = await startWitness(logOf(made))
     await made.use(20, ledger => cosigned(made, ledger, [witness]))
@@ -135,7 +135,7 @@ interop(
     const text = bundle.files.get('VERIFY.txt')!
     const commands = text.split('\n').map(line => line.trim())
     const stamp = commands.find(line => line.startsWith('openssl ts -verify'))!.replace('AUTHORITY.pem', tsa.ca)
-    const sh = (command: string) => spawnSync('dash', ['-c', command], { cwd: bundle.directory, encoding: 'utf8' })
+    const sh = (command: string) => spawnSync(dash, ['-c', command], { cwd: bundle.directory, encoding: 'utf8' })
     const stamped = sh(stamp)
     expect([stamped.status, stamped.stdout.trim() || stamped.stderr]).toEqual([
       0,
@@ -153,6 +153,12 @@ interop(
     expect([result.verdict, result.findings]).toEqual(['OK', []])
     expect(result.anchors).toMatchObject([{ anchor: 'timestamp', by: got.by, size: got.size }])
     const path = anchorsIn(bundle).find(file => file.endsWith('.tsr'))!
+    const listed = bundle.files.get('anchors/index.csv')!.trim().split('\n')
+    expect(listed.filter(row => row.includes(',timestamp,'))).toEqual([
+      expect.stringMatching(
+        new RegExp(`,timestamp,${got.by},${got.size},${new Date(got.at).toISOString()},${path},anchors/.*\\.note$`),
+      ),
+    ])
     const bytes = readFileSync(join(bundle.directory, path))
     const broken = Buffer.from(bytes.map((byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte)))
     writeFileSync(join(bundle.directory, path), broken)

@@ -65,10 +65,11 @@ function notHere(x: BundleExamination, material: Material): string {
       x.fail({ code: 'DISCLOSURE', what, index, file: paths.disclosures })
     } else counts.withheld += gone
   }
-  const whose = `${counts.theirs} withheld of ${withheld.principals.length} principals whom MANIFEST.json names`
+  const { length } = withheld.principals
+  const whose = `${counts.theirs} withheld of the ${length === 1 ? 'principal' : `${length} principals`} whom MANIFEST.json names`
   return [
     `${counts.withheld} withheld`,
-    ...(withheld.principals.length === 0 ? [] : [whose]),
+    ...(length === 0 ? [] : [whose]),
     ...(counts.erased === 0 ? [] : [`${counts.erased} erased (by ${[...by].map(index => `#${index}`).join(', ')})`]),
     ...(counts.later === 0 ? [] : [`${counts.later} erased after what is here, as MANIFEST.json says`]),
   ].join(', ')
