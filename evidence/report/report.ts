@@ -261,10 +261,10 @@ function integrity({ material, origin, fingerprint, views, anchors }: Shown): Ht
       ],
       ['Checkpoint held elsewhere', ledger.pinned ? 'given, and the ledger agreed with it' : 'none was given'],
       [
-        'Vouched for by others',
+        'Cosignatures, time stamps and tags',
         anchors.length === 0
-          ? html`by nobody, as far as this bundle shows (${file('anchors/index.csv', 'anchors/index.csv')})`
-          : html`${count('../anchors/index.csv', anchors.length)} times; by whom, their own keys tell: ${file('VERIFY.txt', 'VERIFY.txt')}`,
+          ? file('anchors/index.csv', 0)
+          : html`${count('../anchors/index.csv', anchors.length)}; whose they are, their own keys tell: ${file('VERIFY.txt', 'VERIFY.txt')}`,
       ],
       ['Envelopes of the period', html`${count('../log/entries.jsonl', envelopes.length)}, from entry ${openingSize}`],
       ...(withheld.principals.length === 0

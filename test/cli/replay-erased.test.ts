@@ -1,21 +1,23 @@
 /** A session of which one half was erased, shown again: the entry that erased it stands in its place, and the other half is shown. */
-import { expect, it } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { promptOf, storyOf, whatIsGone } from '../../cli/replay/session.ts'
 import { recordings } from '../../evidence/index.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { type Draft, disclosedOf } from '../../lib/ledger/ledger.ts'
 import { decision, exchangeId, outcome } from '../support/directory-ledger.ts'
-import { customer, erasableLedger, erased, erasure, session } from '../support/erasable-ledger.ts'
+import { customer, type Erasable, erasableLedger, erased, erasure, session } from '../support/erasable-ledger.ts'
 
 const slot = `session:${session}` as const
 
-it.each([
-  ['with the key of the vault', true],
-  ['by a copy alone', false],
-])('a session of which one half was erased says by which entry and on what ground, %s', async (_, withKey) => {
-  const at = await erased(await erasableLedger(), erasure({ scope: 'session', of: session }))
-  const { options, key } = at
-  const ledger = await openDirectoryLedger(options)
+let folder: string
+let at: Erasable
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'counterfoil-replay-'))
+  at = await erased(await erasableLedger(join(folder, 'ledger')), erasure({ scope: 'session', of: session }))
+  const ledger = await openDirectoryLedger(at.options)
   const exchange = exchangeId()
   const writer = await ledger.attach({ slot })
   await writer.write(Buffer.from('shown after it'))
@@ -36,6 +38,14 @@ it.each([
     outcome(exchange),
   ])
   await ledger.close()
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it.each([
+  ['with the key of the vault', true],
+  ['by a copy alone', false],
+])('a session of which one half was erased says by which entry and on what ground, %s', async (_, withKey) => {
+  const { options, key } = at
   const trust = { directory: options.directory, fingerprint: key.fingerprint, certificate: key.certificate }
   const given = withKey ? { ...trust, wrappingKey: options.wrappingKey! } : trust
   const { session: records, attachments } = await recordings(given, session)

@@ -49,7 +49,7 @@ describe('the cosignatures of a ledger, in its bundle', () => {
     expect(bundleConclusion(absent)).toContain('could not be told: 0 of the 1 given witnesses have cosigned')
     const rows = bundle.files.get('anchors/index.csv')!.trim().split('\n')
     expect(rows.filter(row => row.includes(',witness.example/w1,'))).toHaveLength(2)
-    expect(bundle.files.get('report/report.html')).toContain('Vouched for by others')
+    expect(bundle.files.get('report/report.html')).toContain('whose they are, their own keys tell')
   })
 
   it('that came after the period vouch for it too, by the proof that their tree begins with it', async () => {
