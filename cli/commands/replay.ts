@@ -1,7 +1,13 @@
 /** `counterfoil replay`: shows again what a reply showed, or a session's, in order: a terminal in its own time, results as psql would, HTTP as head and body. */
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { type RecordedAttachment, recordings, type SessionRecord, type VerifyOptions } from '../../evidence/index.ts'
+import {
+  type RecordedAttachment,
+  recordings,
+  type SessionRecord,
+  sayErased,
+  type VerifyOptions,
+} from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { decodeEvents, timelineType } from '../../lib/format/timeline.ts'
@@ -145,8 +151,9 @@ async function showOrSay(recording: RecordedAttachment, options: Options, statem
 }
 
 async function show(recording: RecordedAttachment, options: Options, statement?: string): Promise<void> {
+  const { cut, erased } = recording
+  if (erased !== undefined) throw new LedgerError('ERR_LEDGER_MISSING', sayErased(erased))
   await showContent(recording, options, statement)
-  const { cut } = recording
   if (cut === undefined) return
   const left = cut.chunks === 0 ? 'nothing of it is left' : `it is complete to chunk ${cut.chunks}`
   const by =
