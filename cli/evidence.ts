@@ -1,6 +1,13 @@
 /** From a configuration to a bundle: how `bundle` and the demo call the evidence. */
 import { join } from 'node:path'
-import { type AnchorOptions, type BundleOptions, type BundleResult, buildBundle, periodsIn, readPin } from '../evidence/index.ts'
+import {
+  type AnchorOptions,
+  type BundleOptions,
+  type BundleResult,
+  buildBundle,
+  periodsIn,
+  readPin,
+} from '../evidence/index.ts'
 import type { Config } from '../lib/config/config.ts'
 import { parseControls } from '../lib/config/controls.ts'
 import { originOf } from '../lib/format/series.ts'

@@ -37,7 +37,7 @@ export async function rewriteHistory(
     seqs.set(entry.writer, seq)
     return { entry: { ...entry, seq } as Entry, sealed }
   })
-  for (const folder of ['tile', 'vault/entries', 'checkpoint.d'])
+  for (const folder of ['tile', 'vault/entries', 'checkpoint.d', 'snapshot'])
     await rm(join(into, folder), { recursive: true, force: true })
   await write(into, config, kept)
   return padding.length
