@@ -30,6 +30,7 @@ export function takeSnapshot(
   const { text, body } = snapshotOf(checkpoint, living)
   const bytes = encodeSnapshot(text, signNote(text, checkpoint.origin, privateKey, publicKey), body)
   return async directory => {
+    // A verifier takes whatever else lies beside snapshots for a forgery: a kill may come at any moment.
     await keepFile(directory, snapshotFile(checkpoint.size), bytes)
     for (const size of (await sizes(directory)).filter(size => size !== checkpoint.size).slice(kept - 1)) {
       await fs.unlink(join(directory, snapshotFile(size)))

@@ -150,6 +150,21 @@ describe('a seal whose writer was killed while it kept it', () => {
   )
 })
 
+describe('a snapshot whose writer was killed while it wrote it', () => {
+  it('leaves nothing among the snapshots that a verifier would take for a forgery', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    for await (const _ of ledger.state());
+    await ledger.seal()
+    await ledger.append([settled()])
+    // Were it written aside there, it could not be now.
+    mkdirSync(join(options.directory, `snapshot/${ledger.size}.tmp`))
+    const { size } = await ledger.seal()
+    expect(readdirSync(join(options.directory, 'snapshot'))).toContain(String(size))
+    await ledger.close()
+  })
+})
+
 describe('what cannot be read back', () => {
   it('is said so with a type, by whoever asks for it, and harms nothing', async () => {
     const options = ledgerOptions()
