@@ -32,7 +32,7 @@ import type {
   Stored,
 } from './ledger.ts'
 import type { Lock } from './lock.ts'
-import { endingDrafts } from './opening.ts'
+import { endingDrafts, isUnfinished } from './opening.ts'
 import type { DirectoryOptions } from './options.ts'
 import { Publisher, type Signers } from './publisher.ts'
 import type { Recent } from './recent.ts'
@@ -269,10 +269,10 @@ export class DirectoryLedger implements Ledger {
     }
   }
 
-  /** Closes the past of a writer that went without a word. The first since a takeover is whose writing was torn, if it was. */
+  /** Closes the past of a writer that went without a word, or left something in flight. The first since a takeover is whose writing was torn, if it was. */
   async giveUp(writer: string): Promise<void> {
     const story = this.story(writer)
-    if (!story.alive) return
+    if (!isUnfinished(story)) return
     const torn = this.#tornUntold
     this.#tornUntold = 0
     await this.appendAs(writer, endingDrafts(story.open, this.#epoch, torn))

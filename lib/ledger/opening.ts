@@ -20,20 +20,20 @@ export function endingDrafts(open: Iterable<string>, epoch: number, torn: number
   ]
 }
 
-/** For who has the ledger alone: whoever was at work before it is gone. */
+/** For who has the ledger alone: whoever was at work before it is gone, and what it had in flight, though the last to write stopped in order. */
 export function recoveryDrafts({ stories, stopped }: Standing, epoch: number, torn: number): Draft[] {
-  if (stopped && torn === 0) return []
-  return endingDrafts(
-    [...stories.values()].flatMap(({ open }) => [...open]),
-    epoch,
-    torn,
-  )
+  const open = [...stories.values()].flatMap(({ open }) => [...open])
+  return stopped && torn === 0 && open.length === 0 ? [] : endingDrafts(open, epoch, torn)
 }
 
 /** For who shares it: another writer may still be at work, and speaks for itself. */
 export function returnDrafts(story: Story | undefined, epoch: number, torn: number): Draft[] {
-  return story?.alive === true || torn > 0 ? endingDrafts(story?.open ?? [], epoch, torn) : []
+  return isUnfinished(story) || torn > 0 ? endingDrafts(story?.open ?? [], epoch, torn) : []
 }
+
+/** Whether its past is still to be closed: it ended without a word, or left something in flight. */
+export const isUnfinished = (story: Story | undefined): boolean =>
+  story !== undefined && (story.alive || story.open.size > 0)
 
 /** That entry 0 opens this ledger. @throws LedgerError ERR_LEDGER_CORRUPT, ERR_LEDGER_INCONSISTENT */
 export function requireOpened(entry: Entry | undefined, origin: string): EntryOf<'opened'> {

@@ -8,7 +8,7 @@ import { segmentFile } from '../../lib/format/layout.ts'
 import { Frontier, leafHash } from '../../lib/format/merkle.ts'
 import { decodeBundle } from '../../lib/format/tile.ts'
 import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
-import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { recover, trimZeros } from '../../lib/ledger/recovery.ts'
 import {
@@ -113,6 +113,28 @@ describe('recovery', () => {
     expect(await unknown(twice)).toEqual([first, second])
     await twice.close()
   })
+
+  it.each(['snapshot', 'entries'])(
+    'closes as unknown, once, what was in flight when a writer stopped in order, found in the %s',
+    async found => {
+      const options = ledgerOptions()
+      const exchanges = Array.from({ length: 2 }, exchangeId)
+      const ledger = await openForKeys(options)
+      // Who has asked for the state has a snapshot taken at the seal.
+      if (found === 'snapshot') for await (const _ of ledger.state());
+      // Another process of a shared ledger, which the one that leads did not outlive.
+      await ledger.appendAs('web', [ledger.started(options), decision(exchanges[0]!)])
+      await ledger.append([decision(exchanges[1]!)])
+      await ledger.close()
+      await (await openDirectoryLedger(options)).close()
+      const again = await openDirectoryLedger(options)
+      const entries = (await allEntries(again)).map(({ entry }) => entry)
+      const unknown = entries.filter(entry => entry.kind === 'outcome' && entry.result === 'unknown')
+      expect(unknown.map(entry => entry.kind === 'outcome' && entry.exchange).sort()).toEqual(exchanges)
+      expect(entries.filter(({ kind }) => kind === 'recovered')).toHaveLength(1)
+      await again.close()
+    },
+  )
 
   it('sets a torn tail aside, cuts it off, and says how long it was', async () => {
     const { options, ends } = await killed()
