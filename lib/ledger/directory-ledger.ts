@@ -440,10 +440,11 @@ export class DirectoryLedger implements Ledger {
     return items.map(({ entry }, i) => ({ index: first + i, entry }))
   }
 
-  async #settled(): Promise<void> {
-    for (const next = this.#next; this.size < next && this.#commit.fault === undefined; await setImmediate()) {
-      await this.#commit.idle()
-    }
+  /** @returns how many entries there were when it was called, once they are durable */
+  async #settled(): Promise<number> {
+    const next = this.#next
+    for (; this.size < next && this.#commit.fault === undefined; await setImmediate()) await this.#commit.idle()
+    return next
   }
 
   #frame(items: readonly Prepared[]): TreeFrame {

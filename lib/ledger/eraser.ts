@@ -31,8 +31,8 @@ interface Parts {
   readonly entries: (from: number) => AsyncIterable<Stored>
   /** Durable entries. */
   readonly size: () => number
-  /** Resolves when all that was appended by now is durable. */
-  readonly settled: () => Promise<void>
+  /** Resolves when all that was appended by now is durable. @returns how many entries that is */
+  readonly settled: () => Promise<number>
   readonly append: (drafts: readonly DraftOf<'erasure'>[]) => Promise<readonly Stored[]>
   readonly publish: () => Promise<unknown>
   /** Runs what writes: an error of it stops the ledger. */
@@ -88,7 +88,7 @@ export class Eraser {
   }
 
   async #erase({ basis, judgedAt, ...clear }: Erasure): Promise<readonly Stored[]> {
-    const { directory, size, append, publish, guarded } = this.#parts
+    const { directory, vault, size, append, publish, guarded } = this.#parts
     if (judgedAt !== undefined) await this.#requireUnheld(judgedAt, clear)
     const slots = await this.#slots(clear)
     const begun = { slots, size: size() }
@@ -102,6 +102,8 @@ export class Eraser {
       await guarded(() => removeNote(directory))
       throw underHold()
     }
+    // Whatever goes by these keys still, under whatever name, stands before these entries too, and what follows has others.
+    vault.names.forgetSlots(new Set(slots))
     const stored = await append(drafts)
     await publish()
     await guarded(() => this.#destroy(begun))
@@ -124,10 +126,12 @@ export class Eraser {
       throw missing('a recording of what is to be erased is being written: wait for its end')
     }
     const latest = vault.names.forget(name)
-    // What is sealed under keys of before, and is still on its way, is found once it is durable.
-    await settled()
-    const attached = (id: string) => slotOfAttachment(join(directory, attachmentFile(id)))
-    const found = await slotsOf(name, () => this.#withSealed(), attached)
+    // What is sealed under keys of before, and is still on its way, is found once it is durable; what comes from now on has a key of its own.
+    const end = await settled()
+    const found = await slotsOf(name, () => this.#withSealed(end), {
+      attached: id => slotOfAttachment(join(directory, attachmentFile(id))),
+      isInUse: slot => vault.names.has(slot),
+    })
     if (latest !== undefined) found.add(latest)
     const slots: number[] = []
     for (const slot of [...found].sort((a, b) => a - b)) if ((await vault.key(slot)) !== undefined) slots.push(slot)
@@ -147,10 +151,12 @@ export class Eraser {
     await removeNote(directory)
   }
 
-  async *#withSealed(): AsyncGenerator<WithSealed> {
+  /** @param end index behind the last one */
+  async *#withSealed(end: number): AsyncGenerator<WithSealed> {
     const { directory, recent, entries } = this.#parts
     let read: { readonly n: number; readonly sealed: readonly Uint8Array[] } | undefined
     for await (const { index, entry } of entries(0)) {
+      if (index >= end) return
       const held = recent.get(index)
       const n = Math.floor(index / tileWidth)
       if (held === undefined && read?.n !== n) read = { n, sealed: await readVaultBundle(directory, n, tileWidth) }

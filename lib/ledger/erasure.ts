@@ -22,16 +22,22 @@ export interface WithSealed {
   readonly sealed: Uint8Array
 }
 
+export interface SlotsParts {
+  /** The slot of an attachment; undefined where its file is gone. */
+  readonly attached: (id: string) => Promise<number | undefined>
+  /** Whether a slot is the one that another name has now: it is that name's alone, whatever its entries leave open. */
+  readonly isInUse: (slot: number) => boolean
+}
+
 /**
  * Every slot under which anything of that scope is sealed, in whatever opening of the ledger.
  * @param entries all of them, in order; read twice
- * @param attached the slot of an attachment, undefined where its file is gone
  * @throws LedgerError ERR_LEDGER_INCONSISTENT where a slot is shared with what is of another scope: it cannot be erased alone
  */
 export async function slotsOf(
   name: ScopeName,
   entries: () => AsyncIterable<WithSealed>,
-  attached: (id: string) => Promise<number | undefined>,
+  { attached, isInUse }: SlotsParts,
 ): Promise<Set<number>> {
   const scopes = new Scopes()
   for await (const { entry } of entries()) scopes.learn(entry)
@@ -45,7 +51,7 @@ export async function slotsOf(
     const slot = await attached(entry.attachment)
     if (slot !== undefined) own.add(slot)
   }
-  for (const slot of perhaps) if (!others.has(slot)) own.add(slot)
+  for (const slot of perhaps) if (!others.has(slot) && !isInUse(slot)) own.add(slot)
   if ([...own].some(slot => others.has(slot))) {
     throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'what is to be erased is sealed under a key that others share', {
       of: name,

@@ -136,7 +136,7 @@ class MemoryLedger implements Ledger {
     const all = async function* () {
       yield* items
     }
-    const found = await slotsOf(name, all, attached)
+    const found = await slotsOf(name, all, { attached, isInUse: slot => this.#names.has(slot) })
     const latest = this.#names.forget(name)
     if (latest !== undefined) found.add(latest)
     const slots = [...found].filter(slot => this.#keys[slot] !== undefined).sort((a, b) => a - b)

@@ -40,6 +40,16 @@ export class SlotNames {
     this.#names.delete(name)
     return found?.slot
   }
+
+  /** As forget, for whoever has one of these now. */
+  forgetSlots(slots: ReadonlySet<number>): void {
+    for (const [name, { slot }] of this.#names) if (slots.has(slot)) this.#names.delete(name)
+  }
+
+  /** Whether some name has this slot now. */
+  has(slot: number): boolean {
+    return [...this.#names.values()].some(one => one.slot === slot)
+  }
 }
 
 export interface VaultParts {

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { slotFile, slotsInFile, vaultBundle } from '../../lib/format/layout.ts'
 import { decodeSealed, encodeSealed, slotBytes } from '../../lib/format/vault.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
-import { allEntries } from '../support/directory-ledger.ts'
+import type { Draft, DraftOf, Stored } from '../../lib/ledger/ledger.ts'
+import { allEntries, decision, exchangeId } from '../support/directory-ledger.ts'
 import {
   copyOf,
   customer,
@@ -37,6 +38,10 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+const login = (): Draft => ({
+  ...{ kind: 'event', source: 'crm', event: 'login', level: 'info', subject: customer },
+  ...{ disclose: { message: 'came' }, slot: `principal:${customer}` },
+})
 const slotsIn = async (at: Erasable) => {
   const ledger = await openDirectoryLedger(copyOf(at).options)
   const entries = await allEntries(ledger)
@@ -92,6 +97,45 @@ describe('an erasure', () => {
     expect(existsSync(file(gone, 'vault/erasing'))).toBe(false)
     const ciphertexts = (at: Erasable) => readFileSync(file(at, vaultBundle(0))).length
     expect(ciphertexts(gone)).toBeLessThan(ciphertexts(whole))
+  })
+
+  it('leaves what is said of the same principal while it goes on, and after it', async () => {
+    const at = copyOf(whole)
+    const ledger = await openDirectoryLedger(at.options)
+    const came = (): Promise<readonly Stored[]> => ledger.append([login()])
+    const stored: Stored[] = []
+    for (let round = 0; round < 5; round += 1) {
+      await came()
+      let over = false
+      const erasing = ledger.erase!(erasure()).finally(() => {
+        over = true
+      })
+      while (!over) stored.push(...(await came()))
+      const last = (await erasing).at(-1)!.index
+      stored.push(...(await came()))
+      for (const { index } of stored.filter(one => one.index > last)) {
+        expect(await ledger.disclosures(index), `entry ${index}`).toEqual({ message: 'came' })
+      }
+    }
+    await ledger.close()
+    expect(await codesOf(at)).toEqual({ verdict: 'OK', codes: [] })
+  })
+
+  it('leaves the key of another session, in which an approval waits that may be of any', async () => {
+    const at = copyOf(whole)
+    const ledger = await openDirectoryLedger(at.options)
+    const other = '0190b0a0-0000-7000-8000-00000000cccc'
+    const { action, accesses, controls } = decision() as DraftOf<'decision'>
+    const asked = { approval: 'a-0000000001', exchange: exchangeId(), subject: officer, action, accesses, controls }
+    const terms = { people: 1, roles: [], until: '2026-01-01T00:00:00.000Z' }
+    const slot = `session:${other}`
+    await ledger.append([{ kind: 'approval-requested', ...asked, ...terms, disclose: { action: 'drop' }, slot }])
+    await ledger.erase!(ofSession)
+    const later = { ...decision(), session: other, subject: officer, disclose: { action: 'select 2' }, slot } as Draft
+    const [stored] = await ledger.append([later])
+    expect(await ledger.disclosures(stored!.index)).toEqual({ action: 'select 2' })
+    await ledger.close()
+    expect(await codesOf(at)).toEqual({ verdict: 'OK', codes: [] })
   })
 
   it('is refused where nothing is there to erase, and while a recording of it is being written', async () => {
