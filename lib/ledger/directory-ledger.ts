@@ -462,16 +462,23 @@ export class DirectoryLedger implements Ledger {
   #accept(items: readonly Prepared[], { first, size, root }: TreeFrame): void {
     this.#recent.add(items)
     this.#durable = { origin: this.origin, size, root }
-    this.#publication ??= setTimeout(() => {
-      this.#publication = undefined
-      this.#publishOrSeal().catch(() => undefined)
-    }, this.#options.publishMs ?? 1000).unref()
+    this.#publishSoon()
     for (const [i, { entry }] of items.entries()) {
       this.#eraser.see(entry)
       this.living.add({ index: first + i, entry })
       this.#attaching.see(entry)
       this.#followers.tell({ index: first + i, entry })
     }
+  }
+
+  /** One at a time, however long it takes: what becomes durable meanwhile is the next one's. */
+  #publishSoon(): void {
+    this.#publication ??= setTimeout(async () => {
+      const { size } = this
+      await this.#publishOrSeal().catch(() => undefined)
+      this.#publication = undefined
+      if (this.size > size && this.#closing === undefined && this.#commit.fault === undefined) this.#publishSoon()
+    }, this.#options.publishMs ?? 1000).unref()
   }
 
   async #read(index: number): Promise<{ entry: Entry; sealed: Uint8Array }> {

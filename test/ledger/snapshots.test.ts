@@ -162,4 +162,36 @@ describe('a ledger that stays open', () => {
     await expect.poll(() => seals(options)).toEqual(['4'])
     await ledger.close()
   })
+
+  it('is published as often as that can be done: whoever asks for it does not wait for what time has piled up', async () => {
+    const { privateKey } = await generateKey({ name: 'Ledger' })
+    const real = openpgpSealer(await readPrivateKey(privateKey))
+    let asked = 0
+    let release: () => void = () => undefined
+    const released = new Promise<void>(resolve => {
+      release = resolve
+    })
+    const sealer: Sealer = {
+      ...real,
+      sign: async bytes => {
+        asked += 1
+        // The first certifies the note key, in entry 0.
+        if (asked > 1) await released
+        return real.sign(bytes)
+      },
+    }
+    const ledger = await openDirectoryLedger(ledgerOptions({ publishMs: 1, sealMs: 1, sealer }))
+    for (let i = 0; i < 100; i += 1) await ledger.append(many(1))
+    let over = false
+    const goOn = (async () => {
+      while (!over) await ledger.append(many(1))
+    })()
+    const published = ledger.publish()
+    release()
+    await published
+    over = true
+    expect(asked).toBeLessThan(6)
+    await goOn
+    await ledger.close()
+  })
 })
