@@ -143,6 +143,7 @@ async function openLocked(
       sealKey: sealer?.fingerprint,
       entry: index => entryAt(directory, recovered, index),
       backwards: () => backwards(directory, recovered),
+      known: () => known(directory, recovered, noteKey.verifierKey),
     })
   }
   if (formerWrappingKey === undefined && !isNew) await requireWrappingKey(options)

@@ -1,12 +1,14 @@
 /**
  * That a ledger is opened with the keys that speak for it now: those of entry 0, or of the last rotation. Found without reading the
- * whole ledger: what came after the newest seal stands in the write-ahead log, and what came before, the seal's signatures tell.
+ * whole ledger: what came after the newest seal stands in the write-ahead log, and what came before, the seal's signatures tell. Where they do
+ * not, as of a key that is to be refused, what is known from a snapshot does.
  */
 import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import type { Entry, EntryOf } from '../format/entry.ts'
 import { sealFile } from '../format/layout.ts'
+import type { Living } from '../format/living.ts'
 import { openpgpKeyId } from '../format/note.ts'
 import { namesIn, readIfThere } from './files.ts'
 import type { Recovered } from './recovery.ts'
@@ -20,6 +22,8 @@ export interface SpeakingParts {
   readonly sealKey: string | undefined
   readonly entry: (index: number) => Promise<Entry>
   readonly backwards: () => AsyncIterable<Entry>
+  /** What all entries come to, where a snapshot spares reading them. */
+  readonly known: () => Promise<Living | undefined>
 }
 
 type Rotated = EntryOf<'key-rotated'>
@@ -36,7 +40,7 @@ export async function requireSpeaking(parts: SpeakingParts): Promise<void> {
   if (sealKey === undefined) return
   const rotated = late.findLast(({ key }) => key === 'seal')
   if (rotated === undefined && seal !== undefined && isSealedBy(seal, sealKey)) return
-  const last = rotated ?? (await lastRotation(parts.backwards()))
+  const last = rotated ?? (await lastRotation(parts))
   const fingerprint = last?.new ?? opened.sealKey ?? ''
   if (sealKey !== fingerprint) throw another('OpenPGP key', fingerprint, last !== undefined)
 }
@@ -58,8 +62,16 @@ async function lateRotations({ recovered, entry }: SpeakingParts, seal: SignedCh
   return late
 }
 
-async function lastRotation(backwards: AsyncIterable<Entry>): Promise<Rotated | undefined> {
-  for await (const entry of backwards) if (entry.kind === 'key-rotated' && entry.key === 'seal') return entry
+const isOfSeal = (entry: Entry): entry is Rotated => entry.kind === 'key-rotated' && entry.key === 'seal'
+
+async function lastRotation({ known, backwards }: SpeakingParts): Promise<Rotated | undefined> {
+  const living = await known()
+  if (living !== undefined)
+    return living
+      .entries()
+      .flatMap(({ entry }) => (isOfSeal(entry) ? [entry] : []))
+      .at(-1)
+  for await (const entry of backwards()) if (isOfSeal(entry)) return entry
   return undefined
 }
 

@@ -1,8 +1,9 @@
 /** Rotations in the store: which key a directory opens with, wherever the write-ahead log ends. */
 import { generateKeyPairSync } from 'node:crypto'
-import { readdirSync, readFileSync, truncateSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { entryBundle } from '../../lib/format/layout.ts'
 import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
 import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
@@ -84,6 +85,27 @@ describe('a rotation that is published', () => {
       expect((await opensWith(options, [{}]))[0]).not.toBe('opens')
     },
   )
+})
+
+describe('the OpenPGP key that speaks', () => {
+  it('is known from a snapshot to who is refused: what it stands for is not read', async () => {
+    const { options, before, seal } = await signers()
+    const ledger = await openForKeys(options)
+    for await (const _ of ledger.state());
+    const beats = Array.from({ length: 600 }, () => ({ kind: 'heartbeat', open: 0, interval: 60 }) as const)
+    await ledger.append(beats)
+    const history = await keyHistory(ledger.entries())
+    await ledger.rotate([await rotationDraft({ origin, history, before, after: seal })], seal)
+    await ledger.append(beats)
+    await ledger.close()
+    rmSync(join(options.directory, entryBundle(3)))
+    const expected = seal.sealer.fingerprint
+    for (const stranger of [before.sealer, await sealer()]) {
+      const refused = openDirectoryLedger({ ...options, sealer: stranger })
+      await expect(refused).rejects.toMatchObject({ code: 'ERR_LEDGER_INCONSISTENT', data: { expected } })
+    }
+    expect(await opens({ ...options, sealer: seal.sealer })).toBe('opens')
+  })
 })
 
 describe('a rotation is not made', () => {
