@@ -1,0 +1,77 @@
+/**
+ * What a kill in the midst of something would leave: the folder as it lies just before the n-th of the calls that change files, without ending
+ * the process. Of the write-ahead log, which is written past these calls, it has whatever of a write has come so far.
+ */
+import { cpSync, promises as fs, rmSync } from 'node:fs'
+
+type Call = (...args: unknown[]) => Promise<unknown>
+const calls = ['mkdir', 'open', 'rename', 'rm', 'unlink'] as const
+const callsOfFiles = ['sync', 'truncate', 'write', 'writeFile'] as const
+
+export interface Crash {
+  readonly directory: string
+  /** Where the image goes: a folder that is not there yet. */
+  readonly image: string
+  /** At which call, from 1; where there are fewer, the image is taken at the end. */
+  readonly at: number
+}
+
+/**
+ * Does the work to its end, whatever comes of it.
+ * @param work is told whether the image was taken: what is acknowledged before must be in it
+ */
+export async function crashDuring(
+  { directory, image, at }: Crash,
+  work: (isTaken: () => boolean) => Promise<unknown>,
+): Promise<void> {
+  let met = 0
+  const isTaken = () => met >= at
+  const restore = await watch(() => {
+    met += 1
+    if (met === at) copy(directory, image)
+  })
+  try {
+    await work(isTaken).catch(() => undefined)
+  } finally {
+    restore()
+  }
+  if (!isTaken()) copy(directory, image)
+}
+
+/** Calls back before each call that changes a file. @returns what ends it */
+async function watch(before: () => void): Promise<() => void> {
+  const file = await fs.open('/dev/null')
+  const ofFiles = Object.getPrototypeOf(file) as Record<string, Call>
+  await file.close()
+  const undo = [
+    ...calls.map(name => replace(fs as unknown as Record<string, Call>, name, before)),
+    ...callsOfFiles.map(name => replace(ofFiles, name, before)),
+  ]
+  return () => {
+    for (const each of undo) each()
+  }
+}
+
+function replace(of: Record<string, Call>, name: string, before: () => void): () => void {
+  const real = of[name]!
+  of[name] = function (this: unknown, ...args: unknown[]) {
+    before()
+    return real.apply(this, args)
+  }
+  return () => {
+    of[name] = real
+  }
+}
+
+/** A call that is under way in another thread may take a file away while it is copied: then it is copied anew. */
+export function copy(directory: string, image: string): void {
+  for (let left = 20; ; left -= 1) {
+    try {
+      cpSync(directory, image, { recursive: true })
+      return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || left === 0) throw error
+      rmSync(image, { recursive: true, force: true })
+    }
+  }
+}
