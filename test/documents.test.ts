@@ -10,7 +10,9 @@ import { exit, exitStatusOf } from '../cli/exit.ts'
 import { loadConfig } from '../lib/config/config.ts'
 import { type AnyError, Fault, LedgerError, Misuse, Refusal } from '../lib/errors.ts'
 import { kindNames } from '../lib/format/entry.ts'
-import { findTool, interop } from './support/interop.ts'
+import { openGuard } from '../lib/open.ts'
+import { authority } from './support/certificates.ts'
+import { findTool, interop, without } from './support/interop.ts'
 import { postgres } from './support/postgres.ts'
 import {
   freePort,
@@ -68,7 +70,7 @@ describe('the samples of the README', () => {
     expect(samples.size).toBe(fences - pictures)
     // biome-ignore format: a list
     expect([...samples.keys()]).toEqual([
-      'try', 'gateway', 'grant', 'express', 'counterfoil.yaml', 'controls.yaml', 'policy.csv', 'pool', 'ci', 'github', 'gitlab', 'witness', 'prove', 'bundle', 'stranger',
+      'try', 'gateway', 'grant', 'express', 'counterfoil.yaml', 'controls.yaml', 'policy.csv', 'pool', 'remote', 'ci', 'keys', 'github', 'gitlab', 'witness', 'prove', 'bundle', 'stranger',
     ])
   })
 
@@ -238,6 +240,41 @@ describe('the gateway of the README', () => {
   })
 })
 
+/** A ledger of its own, that has been open once. @returns its folder, and its fingerprint */
+async function ledgerOnce(environment: Record<string, string>): Promise<string> {
+  const where = folder()
+  const made = await good('counterfoil init --name crm', where)
+  environment.FINGERPRINT = /^\s+([0-9A-F]{40})$/m.exec(made)![1]!
+  await openAndClose(where, environment)
+  return where
+}
+
+async function openAndClose(where: string, environment: Record<string, string>): Promise<void> {
+  const config = await loadConfig(join(where, 'counterfoil.yaml'), { env: environment })
+  await (await openGuard(config, { software: 'counterfoil/test', placement: 'gateway' })).close()
+}
+
+describe('the keys of the README', () => {
+  it(
+    'are rotated, revoked and shown, and who has pinned the old fingerprint is led to the new one',
+    async () => {
+      const environment: Record<string, string> = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/crm' }
+      const where = await ledgerOnce(environment)
+      const told: string[] = []
+      for (const line of linesOf('keys')) told.push(await good(line, where, environment))
+      const [, rotated, , shown, verified] = told
+      const fresh = /\b[0-9A-F]{40}\b/g
+      const [now] = rotated!.match(fresh)!.filter(one => one !== environment.FINGERPRINT)
+      expect(shown).toContain(now)
+      expect(shown).toContain('superseded')
+      expect(verified).toContain('OK')
+      await openAndClose(where, environment)
+      expect(await good(linesOf('keys').at(-1)!, where, environment)).toContain('OK')
+    },
+    slow,
+  )
+})
+
 describe('what others vouch for, of the README', () => {
   it(
     'is cosigned by a witness, verified with its key, and an entry of it proved',
@@ -251,9 +288,7 @@ describe('what others vouch for, of the README', () => {
         if (line.startsWith('counterfoil witness serve')) {
           const command = line.replace(/ &.*$/, ` --address 127.0.0.1:${port}`)
           running.push(await start(['sh', '-c', `exec ${command}`], /"message":"witness"/, where, environment))
-          const { openGuard } = await import('../lib/open.ts')
-          const config = await loadConfig(join(where, 'counterfoil.yaml'), { env: environment })
-          await (await openGuard(config, { software: 'counterfoil/test', placement: 'gateway' })).close()
+          await openAndClose(where, environment)
           continue
         }
         const text = await good(line, where, environment)
@@ -388,6 +423,57 @@ describe('the guarded pool of the README', () => {
       edit(policy, text => `${text}${right}\n`)
       expect(await get()).toEqual({ status: 200, text: '[{"name":"Customer 0001","ssn":"****3456"}]' })
       await good(`"${process.execPath}" "${join(root, 'node_modules/typescript/bin/tsc')}" -p .`, where)
+    },
+    slow,
+  )
+})
+
+describe.skipIf(without('openssl'))('the application of the README on another host (with openssl)', () => {
+  it(
+    'appends through the host that has the ledger, under its own name',
+    async () => {
+      const [host, other] = [folder(), folder()]
+      await good(/`counterfoil init --name api`/.exec(readme)![0].slice(1, -1), host)
+      const { key } = JSON.parse(await good('counterfoil credentials issue user@example.com --json', host)) as {
+        key: string
+      }
+      const tls = authority()
+      const files = { controls: 'controls.yaml', policy: 'policy.csv' } as const
+      for (const [where, issued] of [
+        [host, tls.issue({ names: ['IP.1=127.0.0.1'], use: 'serverAuth' })],
+        [other, tls.issue({ names: ['URI.1=counterfoil:api:web-1'], use: 'clientAuth' })],
+      ] as const) {
+        mkdirSync(join(where, 'tls'))
+        for (const [name, text] of Object.entries(issued))
+          writeFileSync(join(where, `tls/${name}.pem`), String(text), { mode: 0o600 })
+        for (const file of Object.values(files)) writeFileSync(join(where, file), sample(file))
+      }
+      writeFileSync(join(other, 'keys.json'), readFileSync(join(host, 'keys.json')), { mode: 0o600 })
+      const [port, listening] = [await freePort(), await freePort()]
+      const fill = (text: string) => text.replace('10.0.0.5:7443', `127.0.0.1:${listening}`)
+      const [, shared, writer, listen] = /`(shared: true)`, `(writer: [^`]*)`[\s\S]*?`(listen: [^`]*)`/.exec(readme)!
+      const shares = [shared, writer, fill(listen!)].map(line => `  ${line}\n`).join('')
+      const config = sample('counterfoil.yaml').replace(/^ledger:\n/m, `ledger:\n${shares}`)
+      writeFileSync(join(host, 'counterfoil.yaml'), config)
+      writeFileSync(join(other, 'counterfoil.yaml'), fill(sample('remote')))
+      writeFileSync(join(other, 'app.ts'), sample('express').replace('3000', port))
+
+      const leader = await openGuard(await loadConfig(join(host, 'counterfoil.yaml')), {
+        ...{ software: 'counterfoil/test', placement: 'embedded' },
+      })
+      try {
+        const app = await start(node('app.ts'), undefined, other)
+        running.push(app)
+        const headers = { authorization: `Bearer ${key}` }
+        const shown = await untilItAnswers(() => fetch(`http://127.0.0.1:${port}/customers/1`, { headers }))
+        expect(await shown.json()).toEqual({ id: '1', name: 'Customer 0001', ssn: '****3456' })
+        const kinds: string[] = []
+        for await (const { entry } of leader.ledger.entries()) if (entry.writer === 'web-1') kinds.push(entry.kind)
+        expect(kinds).toEqual(expect.arrayContaining(['started', 'decision', 'outcome']))
+        await app.stop()
+      } finally {
+        await leader.close()
+      }
     },
     slow,
   )
