@@ -26,7 +26,7 @@ export async function crashDuring(
 ): Promise<void> {
   let met = 0
   const isTaken = () => met >= at
-  const restore = await watch(() => {
+  const restore = await beforeEachCall(() => {
     met += 1
     if (met === at) copy(directory, image)
   })
@@ -39,7 +39,7 @@ export async function crashDuring(
 }
 
 /** Calls back before each call that changes a file. @returns what ends it */
-async function watch(before: () => void): Promise<() => void> {
+export async function beforeEachCall(before: () => void): Promise<() => void> {
   const file = await fs.open('/dev/null')
   const ofFiles = Object.getPrototypeOf(file) as Record<string, Call>
   await file.close()
