@@ -11,7 +11,7 @@ import { lineDoor } from './line.ts'
 it('runs under node:test, from the package', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'counterfoil-conformance-'))
   try {
-    install(folder)
+    install(folder, 'sources')
     const door = pathToFileURL(fileURLToPath(new URL('./line.ts', import.meta.url))).href
     const file = `
 import { test } from 'node:test'

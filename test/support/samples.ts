@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { compiled } from './compiled.ts'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -32,22 +33,29 @@ export function sample(name: string): string {
 /** The source that the build makes a file of dist/ from. */
 export const sourceOf = (built: string): string => built.replace(/^(\.\/)?dist\//, '').replace(/(\.d\.ts|\.js)$/, '.ts')
 
+const builtOf = (built: string): string => built.replace(/^(\.\/)?dist\//, '')
+
 const loader = pathToFileURL(join(root, 'node_modules/tsx/dist/loader.mjs')).href
 
-/** A folder in which `counterfoil` is a command and a package, as if installed: made from the manifest, over the sources. */
-export function install(folder: string): void {
+/**
+ * A folder in which `counterfoil` is a command and a package, as if installed: made from the manifest.
+ * @param of the sources as they are compiled; or as they lie, for who imports them from elsewhere too: twice over, nothing is of one make
+ */
+export function install(folder: string, of: 'compiled' | 'sources' = 'compiled'): void {
+  const built = of === 'compiled' ? compiled() : root
+  const placeOf = of === 'compiled' ? builtOf : sourceOf
   const modules = join(folder, 'node_modules')
   const own = join(modules, 'counterfoil')
   mkdirSync(join(modules, '.bin'), { recursive: true })
   mkdirSync(own)
-  const main = join(root, sourceOf(manifest.bin.counterfoil!))
-  const command = `#!/bin/sh\nexec "${process.execPath}" --import "${loader}" "${main}" "$@"\n`
+  const main = join(built, placeOf(manifest.bin.counterfoil!))
+  const command = `#!/bin/sh\nexec "${process.execPath}" ${of === 'compiled' ? '' : `--import "${loader}" `}"${main}" "$@"\n`
   writeFileSync(join(modules, '.bin/counterfoil'), command, { mode: 0o755 })
   const entries = Object.entries(manifest.exports).flatMap(([subpath, target], i) => {
     if (typeof target === 'string') return []
-    const source = join(root, sourceOf(target.default))
-    writeFileSync(join(own, `${i}.js`), `export * from ${JSON.stringify(pathToFileURL(source).href)}\n`)
-    writeFileSync(join(own, `${i}.d.ts`), `export * from ${JSON.stringify(source)}\n`)
+    const module = pathToFileURL(join(built, placeOf(target.default))).href
+    writeFileSync(join(own, `${i}.js`), `export * from ${JSON.stringify(module)}\n`)
+    writeFileSync(join(own, `${i}.d.ts`), `export * from ${JSON.stringify(join(root, sourceOf(target.default)))}\n`)
     return [[subpath, { types: `./${i}.d.ts`, default: `./${i}.js` }]]
   })
   const exported = { name: 'counterfoil', type: 'module', exports: Object.fromEntries(entries) }
