@@ -6,7 +6,7 @@ import { generateKey, readPrivateKey, type SigningKey } from '../../lib/openpgp.
 import { endRecordings, step, take } from './model/steps.ts'
 import { World } from './model/world.ts'
 
-const { COUNTERFOIL_RUNS: runs = '15' } = process.env
+const { COUNTERFOIL_RUNS: runs = '10' } = process.env
 let pool: SigningKey[]
 
 beforeAll(async () => {
