@@ -132,6 +132,11 @@ async function openLocked(
   const isNew = recovered.tree.size === 0
   if (isNew) requireNoTiles(await namesIn(directory))
   if (isNew && create !== true) throw new LedgerError('ERR_LEDGER_MISSING', 'the directory holds no ledger')
+  let folded: Promise<Living> | undefined
+  const fold = () => {
+    folded ??= known(directory, recovered, noteKey.verifierKey)
+    return folded
+  }
   if (!isNew) {
     if (before === undefined) throw new LedgerError('ERR_LEDGER_CORRUPT', 'the epoch file is missing')
     const opened = requireOpened(await entryAt(directory, recovered, 0), origin)
@@ -142,12 +147,11 @@ async function openLocked(
       noteKey: noteKey.verifierKey,
       sealKey: sealer?.fingerprint,
       entry: index => entryAt(directory, recovered, index),
-      backwards: () => backwards(directory, recovered),
-      known: () => known(directory, recovered, noteKey.verifierKey),
+      known: fold,
     })
   }
   if (formerWrappingKey === undefined && !isNew) await requireWrappingKey(options)
-  const living = await known(directory, recovered, noteKey.verifierKey)
+  const living = await fold()
   if (!isNew) admit(living)
   const last = isNew ? undefined : await entryAt(directory, recovered, recovered.tree.size - 1)
   const standing = { stories: storiesIn(living.writers), stopped: last?.kind === 'stopped' }
@@ -222,14 +226,5 @@ async function* forwards(directory: string, { recent, tree }: Recovered, from: n
   }
   for (let index = Math.max(from, recent.base); index < recent.end; index += 1) {
     yield { index, entry: recent.get(index)!.entry }
-  }
-}
-
-async function* backwards(directory: string, { recent, tree }: Recovered): AsyncGenerator<Entry> {
-  for (let index = recent.end - 1; index >= recent.base; index -= 1) yield recent.get(index)!.entry
-  const stored = new StoredBundles(directory, tree)
-  for (let n = recent.base / tileWidth - 1; n >= 0; n -= 1) {
-    const bundle = await stored.entries(n)
-    for (const bytes of bundle.toReversed()) yield parseEntry(bytes)
   }
 }

@@ -21,9 +21,8 @@ export interface SpeakingParts {
   readonly noteKey: string
   readonly sealKey: string | undefined
   readonly entry: (index: number) => Promise<Entry>
-  readonly backwards: () => AsyncIterable<Entry>
-  /** What all entries come to, where a snapshot spares reading them. */
-  readonly known: () => Promise<Living | undefined>
+  /** What all entries come to. */
+  readonly known: () => Promise<Living>
 }
 
 type Rotated = EntryOf<'key-rotated'>
@@ -64,15 +63,9 @@ async function lateRotations({ recovered, entry }: SpeakingParts, seal: SignedCh
 
 const isOfSeal = (entry: Entry): entry is Rotated => entry.kind === 'key-rotated' && entry.key === 'seal'
 
-async function lastRotation({ known, backwards }: SpeakingParts): Promise<Rotated | undefined> {
-  const living = await known()
-  if (living !== undefined)
-    return living
-      .entries()
-      .flatMap(({ entry }) => (isOfSeal(entry) ? [entry] : []))
-      .at(-1)
-  for await (const entry of backwards()) if (isOfSeal(entry)) return entry
-  return undefined
+async function lastRotation({ known }: SpeakingParts): Promise<Rotated | undefined> {
+  const rotations = (await known()).entries().flatMap(({ entry }) => (isOfSeal(entry) ? [entry] : []))
+  return rotations.at(-1)
 }
 
 async function newestSeal(directory: string): Promise<SignedCheckpoint | undefined> {

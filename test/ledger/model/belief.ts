@@ -114,8 +114,8 @@ export class Belief {
       new Map(this.entries.flatMap(({ entry }, i) => (of(entry) === undefined ? [] : [[of(entry), i]])))
     const singles = [
       ...last(({ kind }) => (kind === 'opened' || kind === 'policy' ? kind : undefined)).values(),
-      ...last(entry => (entry.kind === 'principal' ? entry.subject : undefined)).values(),
-    ]
+      ...last(named).values(),
+    ].filter(i => this.entries[i]!.kind !== 'erasure')
     const lasting = ['hold-placed', 'hold-released', 'key-rotated', 'key-revoked']
     return this.entries
       .flatMap(({ kind }, i) => (singles.includes(i) || lasting.includes(kind) || this.#isLive(i) ? [i] : []))
@@ -165,4 +165,10 @@ export function difference({ kind, writer, clear, discloses }: Believed, entry: 
   const disclosed = Object.values(discloses).filter(value => value !== undefined).length
   const actually = entry.sd?.length ?? 0
   return disclosed === actually ? undefined : `it discloses ${actually}, expected ${disclosed}`
+}
+
+/** Whom an entry names, or makes a name of nobody. */
+function named(entry: Entry): string | undefined {
+  if (entry.kind === 'principal') return entry.subject
+  return entry.kind === 'erasure' && entry.scope === 'principal' ? entry.of : undefined
 }
