@@ -1,12 +1,12 @@
 /** What a leader lets in and what it does not, what becomes of who leaves, and that a hostile connection harms nobody. */
 import { once } from 'node:events'
-import { mkdirSync, statSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { mkdirSync, renameSync, statSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
-import { encodeJson, encodeMessage } from '../../lib/ledger/shared/frames.ts'
+import { encodeJson, encodeMessage, longestMessage, MessageReader } from '../../lib/ledger/shared/frames.ts'
 import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
 import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
 import {
@@ -46,7 +46,47 @@ const hello = (options: SharedOptions, writer: string) => ({
   },
 })
 
+/** In the leader's place, between it and who comes first: that one is let in, told of nothing, and cut off. Who comes later is passed on. */
+async function cutAfterWelcome(directory: string): Promise<void> {
+  const [address, real] = ['socket', 'real'].map(name => join(directory, 'leader', name))
+  renameSync(address!, real!)
+  let first = true
+  const between = createServer(here => {
+    const there = connect(real!)
+    for (const socket of [here, there]) socket.on('error', () => undefined)
+    here.pipe(there)
+    const cut = first
+    first = false
+    if (!cut) return void there.pipe(here)
+    const reader = new MessageReader(longestMessage)
+    there.on('data', (bytes: Buffer) => {
+      for (const { type, body } of reader.read(bytes)) {
+        if (type !== 'welcome') continue
+        here.end(encodeMessage(type, body))
+        there.destroy()
+      }
+    })
+  })
+  onTestFinished(() => void between.close())
+  between.listen(address!)
+  await once(between, 'listening')
+}
+
 describe('a shared ledger', () => {
+  it('lets in again who was let in, and lost its leader before it was told of anything', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    await one.append([settled()])
+    await cutAfterWelcome(options.directory)
+    const two = await shared({ ...options, writer: 'two' })
+    const [stored] = await two.append([settled()])
+    expect((await allEntries(one)).slice(-2).map(({ entry }) => [entry.writer, entry.kind])).toEqual([
+      ['two', 'started'],
+      ['two', 'settled'],
+    ])
+    expect((await allEntries(two)).at(-1)).toEqual(stored)
+  })
+
   it('tells every process of the entries of all, each under its own name and counter', async () => {
     const options = ledgerOptions()
     const one = await shared({ ...options, writer: 'one' })

@@ -72,6 +72,8 @@ export class Peer {
       .catch(() => this.#socket.destroy())
       .finally(() => {
         this.#telling = false
+        // What became durable after the last look, and before this.
+        if (this.#next < this.#ledger.size && !this.#socket.destroyed) this.wake()
       })
   }
 

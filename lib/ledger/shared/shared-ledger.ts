@@ -289,8 +289,10 @@ export class SharedLedger implements Ledger {
     let between: number = attemptMs.first
     while (!this.#over && this.#fault === undefined) {
       const back = this.#started === undefined ? undefined : { started: this.#started, last: this.#last! }
+      // Behind what it has been told of, or behind its own `started`, where it was let in and told of nothing yet.
       const onNext = (next: number) => {
-        if (back !== undefined && next !== this.#size) throw misled()
+        if (back !== undefined && next !== back.last.index + 1) throw misled()
+        if (back === undefined) this.#last = undefined
         this.#size = next
       }
       const attempt = { begun: false, lost: false }
