@@ -11,7 +11,7 @@ import { canonical, parseJson } from '../format/canonical.ts'
 import { type Clear, timestamp } from '../format/entry.ts'
 import type { Hash } from '../format/merkle.ts'
 import { check, oneOf, record } from '../format/shape.ts'
-import { namesIn, readIfThere, replaceFiles, syncFolder } from '../ledger/files.ts'
+import { keepFile, namesIn, readIfThere, replaceFiles, syncFolder } from '../ledger/files.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 
 export interface Obtained {
@@ -41,9 +41,13 @@ export async function keepAnchor(directory: string, { bytes, root, at, ...rest }
   if ((await readIfThere(join(directory, file))) !== undefined) return file
   // The note of it first: a file that no entry will ever name is worse than a note of a file that is not there, which is dropped.
   await replaceFiles(directory, [[`${unrecordedFolder}/${digest}.json`, canonical(said)]])
-  await replaceFiles(directory, [[file, bytes]])
+  await keepAnchorFile(directory, file, bytes)
   return file
 }
+
+/** Whatever else lies beside anchors looks like a forgery: it is written aside above them, by each process under a name of its own. */
+export const keepAnchorFile = (directory: string, file: string, bytes: Uint8Array): Promise<void> =>
+  keepFile(directory, file, bytes, `anchors.${process.pid}.tmp`)
 
 /** Appends an entry for each that has none. Killed in between it appends one twice, which says nothing false. @returns how many */
 export async function recordAnchors(directory: string, ledger: Pick<Ledger, 'append'>): Promise<number> {

@@ -10,8 +10,8 @@ import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { checkpointFile } from '../format/layout.ts'
 import { parseTag, tagName } from '../format/tag.ts'
 import { isTrusted, nonceOf, readTimestamp, signerName, timestampRequest } from '../format/timestamp.ts'
-import { namesIn, readIfThere, replaceFiles } from '../ledger/files.ts'
-import { keepAnchor } from './kept.ts'
+import { namesIn, readIfThere } from '../ledger/files.ts'
+import { keepAnchor, keepAnchorFile } from './kept.ts'
 
 export interface Got {
   /** In the ledger's directory. */
@@ -33,7 +33,7 @@ async function keepPublished(directory: string): Promise<Published> {
   if (note === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the ledger has no published checkpoint')
   const checkpoint = parseCheckpoint(note)
   const digest = hash('sha256', note, 'base64url' as 'hex')
-  await replaceFiles(directory, [[anchorFile('witness', checkpoint.size, digest), note]])
+  await keepAnchorFile(directory, anchorFile('witness', checkpoint.size, digest), note)
   return { checkpoint, note }
 }
 

@@ -63,11 +63,19 @@ export async function writeWhole(file: fs.FileHandle, bytes: Uint8Array, positio
   }
 }
 
-/** Keeps a file in a folder where nothing else may ever lie, whatever moment a kill comes at: it is written aside above that folder. */
-export async function keepFile(root: string, path: string, bytes: Uint8Array | string): Promise<void> {
+/**
+ * Keeps a file in a folder where nothing else may ever lie, whatever moment a kill comes at: it is written aside above that folder.
+ * @param aside relative to `root`, where several processes may keep files at once: one of its own
+ */
+export async function keepFile(
+  root: string,
+  path: string,
+  bytes: Uint8Array | string,
+  aside = `${dirname(path)}.tmp`,
+): Promise<void> {
   const folder = dirname(join(root, path))
   await makeFolder(folder)
-  await place(join(root, path), bytes, 'open', `${folder}.tmp`)
+  await place(join(root, path), bytes, 'open', join(root, aside))
   await syncFolder(folder)
 }
 

@@ -1,6 +1,6 @@
 /** A ledger whose checkpoints are given to witnesses: real ledger, real witnesses over HTTP, down, forked, rolled back. */
-import { generateKeyPairSync } from 'node:crypto'
-import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { createHash, generateKeyPairSync } from 'node:crypto'
+import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -181,5 +181,14 @@ describe('a ledger with witnesses', () => {
     expect(kept(options)).toBe(1)
     expect(await anchored(ledger)).toMatchObject([{ anchor: 'git', by: 'counterfoil/crm/1' }])
     await ledger.close()
+  })
+
+  it('is written aside above its folder, where a kill leaves nothing that a verifier takes for a forgery', async () => {
+    const options = ledgerOptions()
+    const file = anchorFile('git', 1, createHash('sha256').update('one').digest('base64url'))
+    // Were it written aside there, it could not be now.
+    mkdirSync(join(options.directory, `${file}.tmp`), { recursive: true })
+    const obtained = { anchor: 'git', by: 'counterfoil/crm/1', size: 1, root: new Uint8Array(32), at: 0 } as const
+    expect(await keepAnchor(options.directory, { ...obtained, bytes: Buffer.from('one') })).toBe(file)
   })
 })
