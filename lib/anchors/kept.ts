@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { promises as fs } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { isOurs } from '../errors.ts'
 import { type AnchorKind, anchorFile, unrecordedFolder } from '../format/anchor.ts'
 import { canonical, parseJson } from '../format/canonical.ts'
@@ -45,9 +45,9 @@ export async function keepAnchor(directory: string, { bytes, root, at, ...rest }
   return file
 }
 
-/** Whatever else lies beside anchors looks like a forgery: it is written aside above them, by each process under a name of its own. */
+/** Whatever else lies beside anchors looks like a forgery: each is written aside above them, under a name of this file and process. */
 export const keepAnchorFile = (directory: string, file: string, bytes: Uint8Array): Promise<void> =>
-  keepFile(directory, file, bytes, `anchors.${process.pid}.tmp`)
+  keepFile(directory, file, bytes, `anchors.${basename(file)}.${process.pid}.tmp`)
 
 /** Appends an entry for each that has none. Killed in between it appends one twice, which says nothing false. @returns how many */
 export async function recordAnchors(directory: string, ledger: Pick<Ledger, 'append'>): Promise<number> {
