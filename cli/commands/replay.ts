@@ -16,7 +16,7 @@ import { asciicastType } from '../../lib/recording/recorder.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
 import { readSecret } from '../credentials.ts'
 import { exit } from '../exit.ts'
-import { newestOf } from '../ledgers.ts'
+import { ledgersOf } from '../ledgers.ts'
 import { colour, output } from '../output.ts'
 import { keys } from '../replay/keys.ts'
 import { parseCast, play, search } from '../replay/player.ts'
@@ -59,13 +59,7 @@ export function replay(program: Command): void {
     .option('--json', 'print one JSON document: what is recorded under the id')
     .action(async (id: string, options: Options) => {
       const out = output(options.json === true)
-      const { attachments: found, session } = await recordings(
-        await ledgerOf(options),
-        id.replace(/^urn:uuid:/, ''),
-        await readerOf(options),
-      )
-      if (found.length === 0 && session === undefined)
-        throw new Misuse('ERR_OPTION_INVALID', `nothing is recorded under ${JSON.stringify(id)}`)
+      const { attachments: found, session } = await lookedUp(id, options)
       if (options.json)
         return out.result(
           (session ?? found).map(({ index, entry, erased }) => ({ index, entry, ...(erased && { erased }) })),
@@ -86,14 +80,26 @@ export function replay(program: Command): void {
     })
 }
 
-async function ledgerOf({ config, ledger: copy, fingerprint }: Options): Promise<VerifyOptions> {
+/** In the newest ledger of the series that holds anything under it. @throws Misuse ERR_OPTION_INVALID */
+async function lookedUp(id: string, options: Options) {
+  const reader = await readerOf(options)
+  for (const ledger of await ledgersToLookIn(options)) {
+    const found = await recordings(ledger, id.replace(/^urn:uuid:/, ''), reader)
+    if (found.attachments.length > 0 || found.session !== undefined) return found
+  }
+  throw new Misuse('ERR_OPTION_INVALID', `nothing is recorded under ${JSON.stringify(id)}`)
+}
+
+/** The newest first. */
+async function ledgersToLookIn({ config, ledger: copy, fingerprint }: Options): Promise<readonly VerifyOptions[]> {
   if ((copy === undefined) !== (fingerprint === undefined))
     throw new Misuse('ERR_OPTION_INVALID', '--ledger and --fingerprint go together')
-  if (copy !== undefined) return { directory: copy, ...(await trusted(fingerprint!)) }
-  const { ledger } = await newestOf(await loadConfig(config, { evidence: true }))
-  const { fingerprint: own, certificate } = await configuredSealer(ledger.sealKey)
-  const wrappingKey = Buffer.from(ledger.vaultKey.reveal(), 'base64url')
-  return { directory: ledger.directory, fingerprint: own, certificate, wrappingKey }
+  if (copy !== undefined) return [{ directory: copy, ...(await trusted(fingerprint!)) }]
+  const loaded = await loadConfig(config, { evidence: true })
+  const { fingerprint: own, certificate } = await configuredSealer(loaded.ledger.sealKey)
+  const wrappingKey = Buffer.from(loaded.ledger.vaultKey.reveal(), 'base64url')
+  const key = { fingerprint: own, certificate, wrappingKey }
+  return (await ledgersOf(loaded)).toReversed().map(({ ledger }) => ({ directory: ledger.directory, ...key }))
 }
 
 /** Who can open what is encrypted to them; undefined where no key was given. */

@@ -5,9 +5,10 @@ import { Command } from 'commander'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { bundle } from '../../cli/commands/bundle.ts'
 import { dispose } from '../../cli/commands/dispose.ts'
-import { erase } from '../../cli/commands/erase.ts'
 import { keys } from '../../cli/commands/keys.ts'
+import { replay } from '../../cli/commands/replay.ts'
 import { rollover } from '../../cli/commands/rollover.ts'
+import { show } from '../../cli/commands/show.ts'
 import { vault } from '../../cli/commands/vault.ts'
 import { verify } from '../../cli/commands/verify.ts'
 import { verifyBundle } from '../../cli/commands/verify-bundle.ts'
@@ -19,7 +20,7 @@ import { temporaryDirectory } from '../support/directory-ledger.ts'
 /** Runs a command of ours here. @returns what it printed; its exit status is the process's */
 async function run(...args: string[]): Promise<string> {
   const program = new Command().exitOverride()
-  for (const register of [bundle, dispose, erase, keys, rollover, vault, verify, verifyBundle]) register(program)
+  for (const register of [bundle, dispose, keys, replay, rollover, show, vault, verify, verifyBundle]) register(program)
   const lines: string[] = []
   const print = vi.spyOn(process.stdout, 'write').mockImplementation(text => lines.push(String(text)) > 0)
   try {
@@ -54,10 +55,17 @@ it('is rolled over, verified with one pin, rotated, bundled and disposed of', as
   await expect(run('rollover', ...config)).rejects.toThrow('there is no ledger in')
   const opened = async () =>
     openGuard(await loadConfig(made.config, { evidence: true }), { software: 'x', placement: 'gateway' })
-  await (await opened()).close()
+  const guard = await opened()
+  const subject = await guard.identify({ kind: 'bearer', secret: process.env.A! })
+  const session = await guard.openSession({ protocol: 'ssh', target: 'web1', tls: true, subject })
+  await session.close('client')
+  await guard.close()
   expect(verdicts(await run(...check, at('keys/vault.key'), '--first'))).toEqual(['OK  crm'])
   expect(await run('rollover', ...config)).toContain('concluded: crm; it goes on as crm/2')
   expect(verdicts(await run(...check, at('keys/vault.key')))).toEqual(['OK  crm', 'OK  crm/2'])
+
+  expect(await run('show', session.id, ...config)).toContain('session-opened')
+  expect(await run('replay', session.id, ...config)).toContain(`session ${session.id}`)
 
   await run('keys', 'rotate', 'seal', ...config)
   await run('vault', 'rotate', '--to', at('keys/next.key'), ...config)
