@@ -15,6 +15,8 @@ export interface Pin extends Checkpoint {
   readonly time: string
   /** RFC 3339, when every entry up to `size` or an earlier pin's was last read. Absent in pins of before. */
   readonly whole?: string | undefined
+  /** Of the ledgers before it in its series, as they were verified with it. */
+  readonly earlier?: readonly PinnedEarlier[] | undefined
   /** Where the verification left off, for one that goes on from here. */
   readonly state?: PinState | undefined
 }
@@ -42,9 +44,13 @@ const state = record({
 
 export type PinState = TypeOf<typeof state>
 
+const earlier = record({ origin: 'word', size: 'count', root: 'word' })
+export type PinnedEarlier = TypeOf<typeof earlier>
+
 const shape = record({
   ...({ origin: 'word', size: 'count', root: 'word', fingerprint: 'word', time: 'time' } as const),
   whole: optional('time'),
+  earlier: optional(list(earlier, 10_000)),
   state: optional(state),
 })
 

@@ -7,10 +7,11 @@ import { isOurs } from '../lib/errors.ts'
 import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type EntryOf, parseEntry } from '../lib/format/entry.ts'
 import { memberFolder } from '../lib/format/layout.ts'
+import { originOf } from '../lib/format/series.ts'
 import { isAddress } from './address.ts'
 import { isUnreachable } from './finding.ts'
 import { LedgerFiles } from './ledger-files.ts'
-import { readPin } from './pin.ts'
+import { type Pin, type PinnedEarlier, readPin } from './pin.ts'
 import type { Member, Verification, VerifyOptions } from './verification.ts'
 import { verifyLedger } from './verify.ts'
 
@@ -30,6 +31,8 @@ interface Seen {
 }
 
 const mostMembers = 10_000
+/** How often a series that changes while it is verified is verified anew. */
+const mostAnew = 2
 
 /**
  * @param options the directory or address of the first ledger; of another, that alone is verified
@@ -37,7 +40,23 @@ const mostMembers = 10_000
  * @throws as verifyLedger
  */
 export async function verifySeries(options: VerifyOptions): Promise<readonly VerifiedMember[]> {
-  const all = await look(options)
+  for (let left = mostAnew; ; left -= 1) {
+    const all = await look(options)
+    const verified = await verifyAll(options, all)
+    const isWrong = verified.some(({ verification }) => verification.findings.length > 0)
+    // One may have been concluded, followed or disposed of meanwhile: what is found then is told where it is found again.
+    if (!isWrong || left === 0 || !hasChanged(all, await look(options))) return verified
+  }
+}
+
+const hasChanged = (before: readonly Seen[], now: readonly Seen[]): boolean =>
+  before.length !== now.length ||
+  now.some(({ checkpoint, opened }, i) => {
+    const then = before[i]!
+    return checkpoint?.size !== then.checkpoint?.size || (opened === undefined) !== (then.opened === undefined)
+  })
+
+async function verifyAll(options: VerifyOptions, all: readonly Seen[]): Promise<readonly VerifiedMember[]> {
   const [first] = all
   if (first === undefined || (all.length === 1 && first.continued !== undefined)) {
     return [{ ledger: options.directory, verification: await verifyLedger(options) }]
@@ -50,13 +69,15 @@ export async function verifySeries(options: VerifyOptions): Promise<readonly Ver
   for (const [i, one] of there.entries()) {
     const next = there[i + 1]
     const before = next === undefined && pinned !== undefined && pinned !== one ? pin?.origin : undefined
+    const seen = next === undefined ? undefined : seenOf(pin, one)
     const given =
       next === undefined ? forNewest(options, before !== undefined, verified) : forEarlier(options, one === pinned)
     const member: Member = {
       number: one.number,
       ...(next?.continued === undefined ? {} : { followed: next.continued }),
       ...(i === 0 || one.continued === undefined ? {} : { follows: one.continued }),
-      ...(next === undefined ? { gone: gone.flatMap(({ checkpoint }) => checkpoint ?? []) } : {}),
+      ...(seen === undefined ? {} : { seen }),
+      ...(next === undefined ? { gone, earlier: earlierOf(verified) } : {}),
       ...(before === undefined ? {} : { pinnedBefore: before }),
     }
     const { certificate: _, ...rest } = given
@@ -67,6 +88,17 @@ export async function verifySeries(options: VerifyOptions): Promise<readonly Ver
   }
   return verified
 }
+
+/** As it was when the pin was kept: what was appended since it was concluded must still be there too. */
+function seenOf(pin: Pin | undefined, { opened }: Seen): Pin | undefined {
+  const found = pin?.earlier?.find(({ origin }) => origin === opened?.origin)
+  if (pin === undefined || found === undefined) return undefined
+  const { fingerprint, time } = pin
+  return { fingerprint, time, origin: found.origin, size: found.size, root: Buffer.from(found.root, 'base64') }
+}
+
+const earlierOf = (verified: readonly VerifiedMember[]): PinnedEarlier[] =>
+  verified.map(({ verification: { origin = '', size, root } }) => ({ origin, size, root }))
 
 export interface Period {
   /** Of the ledger, its directory. */
@@ -130,11 +162,18 @@ function keyFor(
   return { fingerprint, certificate }
 }
 
+/** A number that holds a ledger of another series, or the same one once more, ends it: the one before has no successor then. */
 async function look({ directory, ca }: Pick<VerifyOptions, 'directory' | 'ca'>): Promise<readonly Seen[]> {
   const seen: Seen[] = []
-  for (const number of await numbersIn(directory, ca)) {
+  let series: string | undefined
+  for (let number = 1; number <= mostMembers; number += 1) {
     const ledger = placeOf(directory, number)
-    seen.push({ number, ledger, ...(await peek(ledger, ca)) })
+    if (number > 1 && !(await isThere(ledger, ca))) break
+    const one = { number, ledger, ...(await peek(ledger, ca)) }
+    const origin = one.opened?.origin ?? one.checkpoint?.origin
+    if (number === 1) series = origin
+    else if (series !== undefined && origin !== undefined && origin !== originOf(series, number)) break
+    seen.push(one)
   }
   return seen
 }
@@ -144,15 +183,6 @@ const placeOf = (directory: string, number: number): string => {
   return isAddress(directory)
     ? `${directory.replace(/\/?$/, '/')}${memberFolder(number)}/`
     : join(directory, memberFolder(number))
-}
-
-/** One after another: where a number is missing, what comes after it is not found either, and the one before has no successor. */
-async function numbersIn(directory: string, ca: string | undefined): Promise<readonly number[]> {
-  const numbers = [1]
-  while (numbers.length < mostMembers && (await isThere(placeOf(directory, numbers.length + 1), ca))) {
-    numbers.push(numbers.length + 1)
-  }
-  return numbers
 }
 
 /** What is there and cannot be read is one that is there. @throws Fault ERR_LEDGER_UNAVAILABLE */

@@ -6,7 +6,7 @@ import type { Anchor, AnchorOptions } from './anchors.ts'
 import type { Gap } from './continuity.ts'
 import type { Examination } from './examination.ts'
 import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
-import type { Pin } from './pin.ts'
+import type { Pin, PinnedEarlier } from './pin.ts'
 import type { Trust } from './trust.ts'
 
 export interface VerifyOptions {
@@ -53,8 +53,12 @@ export interface Member {
   readonly followed?: EntryOf<'continued'>
   /** What it was found to say of the one before, when that was verified; undefined where that is not there. */
   readonly follows?: EntryOf<'continued'>
-  /** Of the newest: ledgers of which there is no more than a checkpoint. */
-  readonly gone?: readonly Checkpoint[]
+  /** Of an earlier one: as it was when the pin was kept. */
+  readonly seen?: Pin
+  /** Of the newest: numbers of those that are gone, each with the checkpoint that is left of it. */
+  readonly gone?: readonly { readonly number: number; readonly checkpoint: Checkpoint | undefined }[]
+  /** Of the newest: the others as they were verified, for its pin. */
+  readonly earlier?: readonly PinnedEarlier[]
   /** Of the newest: against which the pin was held, as it is of that one. */
   readonly pinnedBefore?: string
 }

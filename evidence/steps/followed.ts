@@ -3,6 +3,7 @@ import { isOurs } from '../../lib/errors.ts'
 import { canonical } from '../../lib/format/canonical.ts'
 import { type EntryOf, encodeEntry } from '../../lib/format/entry.ts'
 import { inclusionProof, leafHash, sameHash, verifyInclusion } from '../../lib/format/merkle.ts'
+import { originOf } from '../../lib/format/series.ts'
 import { entriesAgain } from '../bundles.ts'
 import type { Examination } from '../examination.ts'
 import { isUnreachable } from '../finding.ts'
@@ -26,8 +27,10 @@ export async function checkSeries(x: Examination): Promise<string> {
   const before = continued === undefined ? [] : [`continues ${continued.of} at ${continued.size} entries`]
   const after = concluded === undefined ? [] : [`goes on as ${concluded.entry.next}`]
   const alone = options.member === undefined && before.length + after.length > 0 ? ['which is not looked at here'] : []
-  const gone = (options.member?.gone ?? []).map(
-    ({ origin, size }) => `${origin} was disposed of: its last checkpoint, of ${size} entries, is left`,
+  const gone = (options.member?.gone ?? []).flatMap(({ checkpoint }) =>
+    checkpoint === undefined
+      ? []
+      : `${checkpoint.origin} was disposed of: its last checkpoint, of ${checkpoint.size} entries, is left`,
   )
   const told = [...before, ...after, ...alone, ...gone]
   return told.length === 0 ? 'it follows no other ledger, and none follows it' : told.join(', ')
@@ -41,9 +44,11 @@ async function checkFollows(x: Examination): Promise<void> {
   const wrong = (what: string) => x.findings.add({ code: 'SUCCESSION_INVALID', what, index: 1 })
   const other = 'the one before was held against another entry 1'
   if (x.after !== undefined) {
-    if (member.follows === undefined || !(await standsFirst(x, member.follows))) wrong(other)
+    if (member.follows !== undefined && !(await standsFirst(x, member.follows))) wrong(other)
   } else if (continued === undefined) {
     wrong(`the ledger has number ${member.number} in its series, and does not say which one it follows`)
+  } else if (continued.of !== originIn(x, member.number - 1)) {
+    wrong(`the ledger has number ${member.number} in its series, and follows ${continued.of}`)
   } else if (member.follows !== undefined && canonical({ ...continued }) !== canonical({ ...member.follows }))
     wrong(other)
 }
@@ -65,22 +70,32 @@ async function standsFirst(x: Examination, entry: EntryOf<'continued'>): Promise
 async function checkGone(x: Examination): Promise<void> {
   const gone = x.options.member?.gone ?? []
   const disposed = new Map(x.succession.disposed.map(entry => [entry.of, entry]))
-  if (x.after !== undefined && gone.some(({ origin }) => !disposed.has(origin))) {
+  if (x.after !== undefined && gone.some(({ number }) => !disposed.has(originIn(x, number)))) {
     for await (const { entry } of entriesAgain(x, new Set(['disposed']))) {
       if (entry.kind === 'disposed') disposed.set(entry.of, entry)
     }
   }
-  for (const { origin, size, root } of gone) {
+  for (const { number, checkpoint } of gone) {
+    const origin = originIn(x, number)
     const said = disposed.get(origin)
-    const expected = said === undefined ? undefined : `${said.size} ${said.root}`
-    const actual = `${size} ${Buffer.from(root).toString('base64url')}`
+    const expected = said === undefined ? undefined : `${origin} ${said.size} ${said.root}`
+    const actual =
+      checkpoint === undefined
+        ? 'none'
+        : `${checkpoint.origin} ${checkpoint.size} ${Buffer.from(checkpoint.root).toString('base64url')}`
     if (expected === actual) continue
     const what =
       expected === undefined
-        ? `${origin} is gone but for its checkpoint, and no entry says that it was disposed of`
-        : `of ${origin}, which was disposed of, another checkpoint is left`
+        ? `${origin} is gone, and no entry says that it was disposed of`
+        : `of ${origin}, which was disposed of, another checkpoint is left than its last, or none`
     x.findings.add({ code: 'FILE_MISSING', what, ...(expected === undefined ? {} : { expected, actual }) })
   }
+}
+
+/** The origin of the ledger with that number in the same series. */
+function originIn({ options: { member }, trust }: Examination, number: number): string {
+  const own = trust?.origin ?? ''
+  return originOf(member === undefined || member.number === 1 ? own : own.slice(0, -`/${member.number}`.length), number)
 }
 
 function checkFollowed(x: Examination, { size, root, carried, state }: EntryOf<'continued'>): string {

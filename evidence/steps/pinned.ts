@@ -10,10 +10,11 @@ import { need, skip } from './step.ts'
 
 export async function checkPin(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
-  if (x.options.pin === undefined) return skip('no checkpoint held elsewhere was given')
+  const { seen } = x.options.member ?? {}
+  if (x.options.pin === undefined && seen === undefined) return skip('no checkpoint held elsewhere was given')
   let pin: Pin | undefined
   try {
-    pin = await readPin(x.options.pin)
+    pin = x.options.pin === undefined ? seen : await readPin(x.options.pin)
   } catch (error) {
     if (!isOurs(error)) throw error
     return x.fail({ code: 'PIN_UNREADABLE', what: error.message })
@@ -30,7 +31,8 @@ export async function checkPin(x: Examination): Promise<string> {
   const elsewhere = pin.origin === trust.origin ? undefined : inSeries(x, pin.origin)
   if (elsewhere !== undefined) return x.fail(elsewhere)
   x.pin = pin
-  if (pin.origin !== trust.origin || !trust.spans.some(({ seal }) => seal === pin.fingerprint)) {
+  const isSpoken = x.options.pin === undefined || trust.spans.some(({ seal }) => seal === pin.fingerprint)
+  if (pin.origin !== trust.origin || !isSpoken) {
     const what = 'the pin is of another ledger or another key'
     return x.fail({ code: 'KEY_SUBSTITUTED', what, expected: pin.fingerprint, actual: x.fingerprint })
   }
@@ -56,7 +58,7 @@ export async function checkPin(x: Examination): Promise<string> {
 /** A pin of another ledger of the series than any that is there. */
 function inSeries({ options: { member }, trust }: Examination, pinned: string): Finding | undefined {
   if (member === undefined || trust === undefined) return undefined
-  if (member.gone?.some(({ origin }) => origin === pinned)) {
+  if (member.gone?.some(({ checkpoint }) => checkpoint?.origin === pinned)) {
     const what = `the pin is of ${pinned}, which was disposed of: nothing shows what became of what it covered`
     return { code: 'PIN_UNREADABLE', what }
   }
@@ -76,7 +78,11 @@ export async function keepPin(x: Examination): Promise<string> {
   const { fingerprint } = x
   const time = new Date(x.now).toISOString()
   const whole = x.after === undefined ? time : x.after.whole
-  await writePin(x.options.pin, { origin, size, root, fingerprint, time, whole, state: stateOf(x) })
+  const earlier = x.options.member?.earlier ?? []
+  await writePin(x.options.pin, {
+    ...{ origin, size, root, fingerprint, time, whole, state: stateOf(x) },
+    ...(earlier.length === 0 ? {} : { earlier }),
+  })
   return `${size} entries`
 }
 

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { verifySeries } from '../../evidence/index.ts'
+import { type VerifyOptions, verifySeries } from '../../evidence/index.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { Earlier } from '../../lib/ledger/earlier.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
@@ -11,7 +11,7 @@ import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { memberOf, newestIn } from '../../lib/ledger/series.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
-import { ledgerOptions } from '../support/directory-ledger.ts'
+import { ledgerOptions, temporaryDirectory } from '../support/directory-ledger.ts'
 import {
   approvalControl,
   ask,
@@ -150,8 +150,10 @@ describe('a ledger that is disposed of', () => {
       await expect(only).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
     })
     expect(readdirSync(options.directory).sort()).toEqual(['checkpoint', 'checkpoint.d', 'keys', 'series'])
-    const then = () => verdictsAt(options, now)
-    expect(await then()).toEqual([`${first}/2 OK`])
+    const then = (more: Partial<VerifyOptions> = {}) => verdictsAt(options, now, more)
+    const pin = join(temporaryDirectory(), 'pin')
+    expect(await then({ pin, first: true })).toEqual([`${first}/2 OK`])
+    expect(await then({ pin, incremental: true })).toEqual([`${first}/2 OK`])
     await roll(options)
     expect(await then()).toEqual([`${first}/2 OK`, `${first}/3 OK`])
   })
@@ -216,8 +218,8 @@ describe('a ledger that is disposed of', () => {
   })
 })
 
-async function verdictsAt({ directory }: DirectoryOptions, now: number) {
-  const verified = await verifySeries({ directory, fingerprint: key.fingerprint, now })
+async function verdictsAt({ directory }: DirectoryOptions, now: number, more: Partial<VerifyOptions> = {}) {
+  const verified = await verifySeries({ directory, fingerprint: key.fingerprint, now, ...more })
   return verified.map(({ verification: { origin, verdict, findings } }) =>
     [origin, verdict, ...findings.map(({ code, what }) => `${code} ${what}`)].join(' '),
   )

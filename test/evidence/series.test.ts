@@ -1,5 +1,5 @@
 /** What holds between the ledgers of a series, each case made by somebody who has all keys but the pin. */
-import { cpSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -129,6 +129,38 @@ describe('between two ledgers', () => {
     rmSync(join(options.directory, 'series'), { recursive: true })
     expect(await told(options)).toEqual(['INCOMPLETE SUCCESSOR_MISSING'])
     expect(await told(options, { pin })).toEqual(['TAMPERED ROLLBACK SUCCESSOR_MISSING'])
+  })
+
+  it.each([
+    ['all of it', undefined],
+    ['all but something in the place of its checkpoint', ''],
+  ])('is missed, where the first is taken away, %s', async (_, checkpoint) => {
+    const options = await two()
+    const pin = join(temporaryDirectory(), 'pin')
+    expect(await told(options, { pin, first: true })).toEqual(['OK', 'OK'])
+    for (const name of readdirSync(options.directory)) {
+      if (name !== 'series') rmSync(join(options.directory, name), { recursive: true })
+    }
+    if (checkpoint !== undefined) writeFileSync(join(options.directory, 'checkpoint'), checkpoint)
+    expect(await told(options)).toEqual(['TAMPERED FILE_MISSING'])
+    expect(await told(options, { pin })).toEqual(['TAMPERED FILE_MISSING'])
+  })
+
+  it('is told by a pin, where what the first recorded of its vault since is cut off', async () => {
+    const options = await two()
+    const before = temporaryDirectory()
+    cpSync(options.directory, before, { recursive: true })
+    await (await openForKeys(options)).close()
+    const pin = join(temporaryDirectory(), 'pin')
+    expect(await told(options, { pin, first: true })).toEqual(['OK', 'OK'])
+    expect(await told({ directory: before })).toEqual(['OK', 'OK'])
+    expect(await told({ directory: before }, { pin })).toEqual(['TAMPERED ROLLBACK', 'OK'])
+  })
+
+  it('is none, where a link leads to one of the others', async () => {
+    const options = await two()
+    for (const number of [3, 4]) symlinkSync('..', memberOf(options, number).directory)
+    expect(await told(options)).toEqual(['OK', 'OK'])
   })
 
   it('is told, where the first is put back to before it was concluded', async () => {
