@@ -22,14 +22,14 @@ import {
 } from '../lib/format/layout.ts'
 import type { HashReader } from '../lib/format/merkle.ts'
 import { decodeBundle, longestEntry, tileReader } from '../lib/format/tile.ts'
-import { slotBytes } from '../lib/format/vault.ts'
+import { longestSealed, slotBytes } from '../lib/format/vault.ts'
 import { isAddress, openAddress } from './address.ts'
 import { unlessUnreachable } from './finding.ts'
 import { type DirectoryReader, openDirectory } from './read.ts'
 
 const mostBundle = tileWidth * (2 + longestEntry)
 // An entry has at most 64 disclosures; a value fits an entry many times over. Beyond this a bundle is no bundle.
-const mostVault = 256 * 1024 * 1024
+const mostVault = tileWidth * longestSealed
 const mostCertificate = 256 * 1024
 const mostEpoch = 64
 // Everybody who ever acted is in it, in some three hundred bytes.

@@ -2,7 +2,7 @@
 import type { Approvalbook } from '../approvals/approvalbook.ts'
 import type { Clock } from '../clock.ts'
 import { isOurs, Misuse, Refusal } from '../errors.ts'
-import { scopeName } from '../format/scope.ts'
+import { type ScopeName, scopeName } from '../format/scope.ts'
 import { isWaiting } from '../grants/grant.ts'
 import type { Grantbook } from '../grants/grantbook.ts'
 import type { Subject } from '../identity/subject.ts'
@@ -114,12 +114,18 @@ export class Custodian {
     const judgedAt = ledger.size
     const erasure = { scope, of, ground, basis, ...people }
     // The newest last: it is the one that knows them by name, should this be cut off.
-    const before = (await this.#parts.earlier?.erase(erasure, [known(by, asks), known(approver, approves)])) ?? []
+    const named = [known(by, asks), known(approver, approves)]
+    const isHeld = () => this.#isHeldSince(judgedAt, scopeName({ scope, of }))
+    const before = (await this.#parts.earlier?.erase(erasure, named, isHeld)) ?? []
     const own = await ledger.erase({ ...erasure, judgedAt }).catch(async error => {
       if (before.length > 0 && isOurs(error) && error.code === 'ERR_LEDGER_MISSING') return noneThere(error)
       // Of several processes, one may have been asked for a hold meanwhile.
       if (!(error instanceof Refusal) || error.code !== 'ERR_OBLIGATION_UNMET') throw error
-      throw await this.#refused('erase', of, asks, [approves.subject], { why: 'under-hold' })
+      const refused = await this.#refused('erase', of, asks, [approves.subject], { why: 'under-hold' })
+      if (before.length === 0) throw refused
+      const erased = before.map(({ origin }) => origin)
+      const what = `${refused.message}; it was placed when this was erased from ${erased.join(', ')} already`
+      throw new Refusal(refused.code, what, { ...refused.data, erased })
     })
     const all = [...(own.length === 0 ? [] : [{ origin: ledger.origin, stored: own }]), ...before]
     const slots = all.flatMap(({ stored }) => stored).reduce((sum, one) => sum + slotsOf(one), 0)
@@ -152,7 +158,7 @@ export class Custodian {
     const [stored] = await ledger.append([draft])
     // Nothing is gone before something signed says so.
     await ledger.seal()
-    await earlier.remove(of)
+    await earlier.remove(draft)
     return { origin: of, size, index: stored!.index }
   }
 
@@ -199,6 +205,15 @@ export class Custodian {
     if (by.type !== 'person') return { why: 'not-a-person' }
     const may = this.#parts.policy.decide(by, [{ action, resource: vaultResource }]).permit
     return may ? undefined : { why: 'no-right' }
+  }
+
+  async #isHeldSince(size: number, name: ScopeName): Promise<boolean> {
+    for await (const { entry } of this.#parts.ledger.entries(size)) {
+      if (entry.kind !== 'hold-placed') continue
+      const { scope, of = '' } = entry
+      if (scope === 'ledger' || scopeName({ scope, of }) === name) return true
+    }
+    return false
   }
 
   #unauthorised(

@@ -17,6 +17,9 @@ const headBytes = 4
 const slotVersion = 2
 const firstVersion = Buffer.of(0, 0, 0, 1)
 
+/** Sealed disclosures of one entry, in bytes. Those of a bundle are read as one: whoever opens or verifies a ledger must be able to. */
+export const longestSealed = 1024 * 1024
+
 export interface SealedDisclosure {
   readonly slot: number
   /** nonce, ciphertext, tag; empty once it was erased. */

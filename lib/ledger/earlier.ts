@@ -5,13 +5,13 @@
 import { promises as fs } from 'node:fs'
 import { join } from 'node:path'
 import { isOurs, LedgerError } from '../errors.ts'
-import type { SignedCheckpoint } from '../format/checkpoint.ts'
+import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import type { Entry, EntryOf } from '../format/entry.ts'
 import { checkpointFile, seriesFolder } from '../format/layout.ts'
 import { type ScopeName, scopeName } from '../format/scope.ts'
 import { type Looked, lookInto, openForKeys } from './directory.ts'
 import type { DirectoryLedger } from './directory-ledger.ts'
-import { namesIn, syncFolder } from './files.ts'
+import { namesIn, readIfThere, syncFolder } from './files.ts'
 import type { DraftOf, Erasure, Ledger, Stored } from './ledger.ts'
 import type { DirectoryOptions } from './options.ts'
 import { earlierIn, memberOf, newestIn } from './series.ts'
@@ -62,10 +62,19 @@ export class Earlier {
     return false
   }
 
-  /** @param people who asks for it and approves it: named where a ledger does not know them. @throws as Ledger.erase */
-  async erase(erasure: Erasure, people: readonly Known[]): Promise<readonly ErasedEarlier[]> {
+  /**
+   * @param people who asks for it and approves it: named where a ledger does not know them
+   * @param isHeld whether it may not be gone on with: asked before each ledger
+   * @returns what was done by then. @throws as Ledger.erase
+   */
+  async erase(
+    erasure: Erasure,
+    people: readonly Known[],
+    isHeld: () => Promise<boolean>,
+  ): Promise<readonly ErasedEarlier[]> {
     const erased: ErasedEarlier[] = []
     for (const number of await earlierIn(this.#series.directory)) {
+      if (await isHeld()) break
       const options = memberOf(this.#series, number)
       if (!(await this.speaksOf(number, new Set([scopeName(erasure)])))) continue
       const stored = await eraseIn(options, erasure, people)
@@ -89,14 +98,17 @@ export class Earlier {
   /** Removes what the entries of the newest say was disposed of, and a kill left. */
   async finish(newest: Ledger): Promise<void> {
     if ((await earlierIn(this.#series.directory)).length === 0) return
-    for await (const { entry } of newest.state()) if (entry.kind === 'disposed') await this.remove(entry.of)
+    for await (const { entry } of newest.state()) if (entry.kind === 'disposed') await this.remove(entry)
   }
 
-  /** Removes all but its last checkpoint and its keys. */
-  async remove(origin: string): Promise<void> {
+  /** Removes all but its last checkpoint and its keys; nothing where that is another than was disposed of, or a link leads elsewhere. */
+  async remove({ of, size, root }: Pick<EntryOf<'disposed'>, 'of' | 'size' | 'root'>): Promise<void> {
     for (const number of await earlierIn(this.#series.directory)) {
-      const member = memberOf(this.#series, number)
-      if (member.origin === origin) await remove(member.directory)
+      const { origin, directory } = memberOf(this.#series, number)
+      if (origin !== of || (number > 1 && !(await fs.lstat(directory)).isDirectory())) continue
+      const left = parseCheckpoint((await readIfThere(join(directory, checkpointFile)))!)
+      const isThat = left.origin === of && left.size === size && Buffer.from(left.root).toString('base64url') === root
+      if (isThat) await remove(directory)
     }
   }
 

@@ -28,8 +28,8 @@ export interface Bounds {
   readonly entries?: number
 }
 
-/** So many of them together are within a frame, however long they are. */
-const together = 64
+/** So many of them together are within a frame, however long they are, with what they disclose. */
+const together = 24
 /** How often somebody else may have changed what is being rolled over. */
 const attempts = 3
 

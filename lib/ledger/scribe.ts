@@ -6,7 +6,7 @@ import { disclosureDigest, encodeDisclosure, randomSalt } from '../format/disclo
 import { composeEntry, type Entry, timestamp, uuidv7, versionOf } from '../format/entry.ts'
 import { longestFrame } from '../format/frame.ts'
 import { type Hash, leafHash } from '../format/merkle.ts'
-import { encodeSealed, type SealedDisclosure, sealDisclosure } from '../format/vault.ts'
+import { encodeSealed, longestSealed, type SealedDisclosure, sealDisclosure } from '../format/vault.ts'
 import type { Draft } from './ledger.ts'
 import type { SlotKey } from './vault.ts'
 
@@ -93,6 +93,10 @@ export class Scribe {
     value.sd = disclosed.length === 0 ? undefined : disclosed.map(disclosureDigest).sort()
     const { entry, bytes } = composeEntry(value as unknown as Entry)
     const sealed = disclosed.length === 0 ? noDisclosures : this.#seal(origin, id, slot ?? commonSlot, disclosed)
+    if (sealed.length > longestSealed) {
+      const what = `an entry that discloses ${sealed.length} bytes, over ${longestSealed}`
+      throw new LedgerError('ERR_ENTRY_MALFORMED', what)
+    }
     return { entry, bytes, leaf: leafHash(bytes), sealed }
   }
 

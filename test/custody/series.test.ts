@@ -1,5 +1,5 @@
 /** What is granted, held, erased and disposed of across the ledgers of a series: guards that are stopped and started, on a directory. */
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type VerifyOptions, verifySeries } from '../../evidence/index.ts'
@@ -111,6 +111,20 @@ describe('an erasure', () => {
     })
   })
 
+  it('touches no ledger of the series where it is held back before the first is come to', async () => {
+    const options = series()
+    await started(options, at => ask(at, requester))
+    await roll(options)
+    await started(options, async at => {
+      // Judged by what stands now; placed before the first ledger is come to.
+      const erased = at.guard.custodian.erase(officer, counsel, ofRequester)
+      const placed = at.guard.custodian.place(counsel, { scope: 'ledger' }, 'a suit')
+      await expect(erased).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET', data: { why: 'under-hold' } })
+      await placed
+    })
+    for (const verdict of await verdicts(options)) expect(verdict).toMatch(/ OK$/)
+  })
+
   it('of a session finds it in the ledger where it was opened', async () => {
     const options = series()
     const session = await started(options, async at => {
@@ -205,6 +219,28 @@ describe('a ledger that is disposed of', () => {
     writeFileSync(join(options.directory, 'vault/left'), '')
     await started(options, async () => undefined)
     expect(readdirSync(options.directory).sort()).toEqual(['checkpoint', 'checkpoint.d', 'keys', 'series'])
+  })
+
+  it('is no other that a link leads to, nor one with another checkpoint', async () => {
+    const options = series()
+    await started(options, at => ask(at, requester))
+    await roll(options)
+    await roll(options)
+    const victim = series()
+    await started(victim, at => ask(at, requester))
+    const disposal = { ...request, retentionMs: 0 }
+    await started(options, at => at.guard.custodian.dispose(officer, counsel, disposal))
+    await started(options, at => at.guard.custodian.dispose(officer, counsel, disposal))
+    const second = memberOf(options, 2).directory
+    cpSync(second, join(options.directory, 'kept'), { recursive: true })
+    rmSync(second, { recursive: true })
+    symlinkSync(victim.directory, second)
+    await started(options, async () => undefined)
+    expect(existsSync(join(victim.directory, 'vault'))).toBe(true)
+    rmSync(second)
+    cpSync(victim.directory, second, { recursive: true })
+    await started(options, async () => undefined)
+    expect(existsSync(join(second, 'vault'))).toBe(true)
   })
 
   it('is missed where no entry says so', async () => {

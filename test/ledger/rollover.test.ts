@@ -92,6 +92,20 @@ describe('a ledger that is followed by another', () => {
     expect(await verdicts(options)).toEqual(['OK', 'OK'])
   })
 
+  it('says again all that is in force, however much that discloses', async () => {
+    const people = Array.from({ length: 40 }, (_, i) => `${String(i).padStart(2, '0')}${'C'.repeat(20)}`)
+    const long = people.map((subject, i) => ({ ...person(subject, `${i}${'x'.repeat(700_000)}`) }))
+    const options = sealed()
+    const ledger = await openDirectoryLedger(options)
+    for (const one of long) await ledger.append([one])
+    await expect(ledger.append([person(alice, 'x'.repeat(1_000_000))])).rejects.toMatchObject({
+      code: 'ERR_ENTRY_MALFORMED',
+    })
+    await ledger.close()
+    await rollOver(options, 1)
+    expect(await verdicts(options)).toEqual(['OK', 'OK'])
+  })
+
   it('is opened for appending no more', async () => {
     const options = await begun(sealed())
     await rollOver(options, 1)
