@@ -1,6 +1,14 @@
 /** Starts everything that a configuration names: the guard, its listeners, the admin address; and stops it in order. */
 import { type AdminServer, serveAdmin } from '../adapters/admin/index.ts'
-import type { Config, Listener, PostgresListener, RemoteConfig, SshListener, Tls } from '../lib/config/config.ts'
+import {
+  type Config,
+  isRemote,
+  type Listener,
+  type PostgresListener,
+  type RemoteConfig,
+  type SshListener,
+  type Tls,
+} from '../lib/config/config.ts'
 import { type Diagnostics, tellingOf } from '../lib/diagnostics.ts'
 import { Misuse } from '../lib/errors.ts'
 import type { Guard } from '../lib/guard.ts'
@@ -24,6 +32,11 @@ interface Gateway {
 }
 
 export async function start(config: Config | RemoteConfig, log: Diagnostics): Promise<Running> {
+  const isReached = config.listen.length > 0 || config.admin !== undefined
+  if (!isReached && (isRemote(config) || config.ledger.listen === undefined)) {
+    const what = `${config.file}: nothing to listen on (listen, admin, ledger.listen): a guard that is embedded runs in its application`
+    throw new Misuse('ERR_OPTION_INVALID', what)
+  }
   const guard = await openGuard(config, {
     software: `counterfoil/${version}`,
     placement: 'gateway',

@@ -40,6 +40,7 @@ export type FindingCode =
   | 'ANCHOR_ABSENT'
   | 'ANCHOR_STALE'
   | 'SUCCESSOR_MISSING'
+  | 'VAULT_KEY'
   // Completeness: what was never recorded.
   | 'SEQUENCE_GAP'
   | 'SEQUENCE_REPEATED'
@@ -91,6 +92,7 @@ const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'ANCHOR_ABSENT',
   'ANCHOR_STALE',
   'SUCCESSOR_MISSING',
+  'VAULT_KEY',
 ])
 const unrecorded: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'SEQUENCE_GAP',

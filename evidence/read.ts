@@ -49,7 +49,12 @@ export async function openDirectory(directory: string): Promise<DirectoryReader>
     root = await realpath(directory)
     await (await opendir(root)).close()
   } catch (cause) {
-    throw new LedgerError('ERR_LEDGER_MISSING', 'there is no such directory, or it cannot be read', {}, cause)
+    throw new LedgerError(
+      'ERR_LEDGER_MISSING',
+      `there is no such directory, or it cannot be read: ${directory}`,
+      {},
+      cause,
+    )
   }
   return {
     root,

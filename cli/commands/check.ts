@@ -17,9 +17,10 @@ export function check(program: Command): void {
         title,
         mode: mode === 'enforce' ? 'enforce' : 'observe',
       }))
-      const warnings = isRemote(config)
+      const isAnchored = isRemote(config) || config.ledger.witnesses !== undefined
+      const warnings = isAnchored
         ? []
-        : ['No anchor is configured: whoever operates this ledger could rewrite it undetected.']
+        : ['No witness is configured: whoever operates this ledger could rewrite it undetected.']
       for (const { id, mode } of controls)
         if (mode === 'observe') warnings.push(`${id} is only observed: it refuses nothing yet.`)
       out.result(

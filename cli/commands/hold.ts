@@ -42,6 +42,8 @@ export function hold(program: Command): void {
     .action(async (options: Options) => {
       const out = output(options.json === true)
       const named = options.principal !== undefined || options.session !== undefined
+      if (!named && !options.everything)
+        throw new Misuse('ERR_OPTION_INVALID', 'say which: --principal NAME, --session ID or --everything')
       if (options.everything && named) throw new Misuse('ERR_OPTION_INVALID', '--everything is all there is')
       const target = options.everything ? { scope: 'ledger' as const } : targetOf(options)
       await withCustody(options.config, [await readSecret(options.key, 'key')], {}, async (custodian, [by]) => {

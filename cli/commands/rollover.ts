@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
+import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
 import { rollOver } from '../../lib/ledger/rollover.ts'
 import { memberOf, membersIn } from '../../lib/ledger/series.ts'
 import { directoryOptions } from '../../lib/open.ts'
@@ -26,7 +27,11 @@ export function rollover(program: Command): void {
       const { directory } = memberOf(series, number + 1)
       out.result({ concluded, next, directory }, () => {
         out.line(`concluded: ${concluded}; it goes on as ${next}, in ${directory}`)
-        out.line(`verify them together, with the pin that you have: counterfoil verify ${series.directory} --pin FILE`)
+        out.line('verify them together, with the key and the pin that you have:')
+        out.line(`  counterfoil verify ${series.directory} --key FILE --pin FILE`)
+        if (config.ledger.witnesses === undefined) return
+        const { verifierKey } = noteKeyOf(config.ledger.noteKey, next)
+        out.line(`tell its witnesses of the new log, or they do not cosign it: ${next}=${verifierKey}`)
       })
     })
 }

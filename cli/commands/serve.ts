@@ -19,7 +19,9 @@ export function serve(program: Command): void {
         for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name))
       })
       const config = await loadGuardConfig(options.config)
+      // Who only has the ledger for others has nothing that would keep the process.
       const running = await start(config, log)
+      const alive = setInterval(() => undefined, 3_600_000)
       if (!isRemote(config) && config.ledger.witnesses === undefined) {
         log.warn('no witness is configured: whoever operates this ledger could rewrite it undetected')
       }
@@ -35,6 +37,7 @@ export function serve(program: Command): void {
       log.info('stopping', { signal })
       await reloaded
       await running.close()
+      clearInterval(alive)
       log.info(isRemote(config) ? 'stopped' : 'stopped: the ledger is sealed')
     })
 }

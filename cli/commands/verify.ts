@@ -1,4 +1,5 @@
 /** `counterfoil verify`: whether ledgers are what they were, each against a key and a checkpoint from outside. */
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { type Verdict, type Verification, type VerifyOptions, verifySeries } from '../../evidence/index.ts'
@@ -101,6 +102,8 @@ function requireSense(
   const each = `each ledger has a pin of its own: ${ledgers.length} ledgers, ${pin.length} pins`
   requires(pin.length === 0 || pin.length === ledgers.length, each)
   requires(new Set(pin).size === pin.length, 'two ledgers cannot share a pin')
+  const taken = first === true ? pin.find(file => existsSync(file)) : undefined
+  requires(taken === undefined, `--first, and there is a pin already: ${taken}; leave --first out`)
 }
 
 type Given = Omit<VerifyOptions, 'directory' | 'pin' | 'progress'>

@@ -193,10 +193,17 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   return { directory: options.out, files, manifest, results, reconciliations, verification, begins, exceptions }
 }
 
+/** Date.parse makes the 2nd of March of a 30th of February. */
+const isDay = (text: string): boolean => {
+  const at = Date.parse(text)
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text)
+}
+
 function scopeOf(options: BundleOptions): Omit<Scope, 'withheld'> {
   const time = (name: string, text: string) => {
     const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
-    if (Number.isNaN(at)) throw new Misuse('ERR_OPTION_INVALID', `${name} is no date or RFC 3339 time`)
+    if (Number.isNaN(at) || !isDay(text.slice(0, 10)))
+      throw new Misuse('ERR_OPTION_INVALID', `${name} is no date or RFC 3339 time`)
     return new Date(at).toISOString()
   }
   const period = { from: time('from', options.from), to: time('to', options.to) }

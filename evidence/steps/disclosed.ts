@@ -1,10 +1,12 @@
 /** The step over what entries disclose: each disclosure and attachment that an entry commits to is there, or was erased by who may. */
 import type { Entry } from '../../lib/format/entry.ts'
+import { isErased, slotBytes, wrappedUnder, wrappingKeyId } from '../../lib/format/vault.ts'
 import { examineAttachment, examineCut } from '../attachments.ts'
 import { entriesAgain } from '../bundles.ts'
 import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
+import type { LedgerFiles } from '../ledger-files.ts'
 import { laterErasures } from './later.ts'
 import { need, skip } from './step.ts'
 
@@ -12,6 +14,11 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
   const key = x.options.wrappingKey
   if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
+  const other = await otherKey(files, key)
+  if (other !== undefined) {
+    const what = `the vault is under another key (${other}) than the one that was given (${wrappingKeyId(key)}): it was rotated, or this is of another ledger`
+    return x.fail({ code: 'VAULT_KEY', what, expected: other, actual: wrappingKeyId(key) })
+  }
   const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures)
   let opened = 0
   let attachments = 0
@@ -59,4 +66,16 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   if (erased.by.size === 0) return whole
   const by = [...erased.by].map(index => `#${index}`).join(', ')
   return `${whole}; ${what(erased.disclosures, erased.attachments)} are ERASED (by ${by})`
+}
+
+/** @returns the id of the key that all of the first slots say they are under, where it is not this one */
+async function otherKey(files: LedgerFiles, key: Uint8Array): Promise<string | undefined> {
+  const { bytes } = await files.slots(0)
+  const ids = new Set<string | undefined>()
+  for (let at = 0; bytes !== undefined && at + slotBytes <= bytes.length; at += slotBytes) {
+    const slot = bytes.subarray(at, at + slotBytes)
+    if (!isErased(slot)) ids.add(wrappedUnder(slot))
+  }
+  const [one] = ids
+  return ids.size === 1 && one !== wrappingKeyId(key) ? one : undefined
 }

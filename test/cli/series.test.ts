@@ -63,12 +63,15 @@ it('is rolled over, verified with one pin, rotated, bundled and disposed of', as
   expect(verdicts(await run(...check, at('keys/vault.key'), '--first'))).toEqual(['OK  crm'])
   expect(await run('rollover', ...config)).toContain('concluded: crm; it goes on as crm/2')
   expect(verdicts(await run(...check, at('keys/vault.key')))).toEqual(['OK  crm', 'OK  crm/2'])
+  await expect(run(...check, at('keys/vault.key'), '--first')).rejects.toThrow('there is a pin already')
 
   expect(await run('show', session.id, ...config)).toContain('session-opened')
   expect(await run('replay', session.id, ...config)).toContain(`session ${session.id}`)
 
   await run('keys', 'rotate', 'seal', ...config)
   await run('vault', 'rotate', '--to', at('keys/next.key'), ...config)
+  expect(await run(...check, at('keys/vault.key'))).toMatch(/VAULT_KEY {2}the vault is under another key \(\w+\)/)
+  expect(process.exitCode).toBe(4)
   edit('keys/vault.key', 'keys/next.key')
   expect(verdicts(await run(...check, at('keys/next.key')))).toEqual(['OK  crm', 'OK  crm/2'])
 
@@ -83,6 +86,8 @@ it('is rolled over, verified with one pin, rotated, bundled and disposed of', as
   )
   edit('  rollover: { every: 1s }\n', '')
   const period = ['--from', new Date().toISOString().slice(0, 10), '--to', '2099-01-01']
+  const never = ['--from', '2026-02-30', '--to', '2026-12-31', '--out', at('never')]
+  await expect(run('bundle', ...never, ...config)).rejects.toThrow('is no date')
   await run('bundle', ...period, '--out', at('bundle'), ...config)
   expect(readdirSync(at('bundle'))).toEqual(['1', '2', '3'])
   for (const one of ['1', '2', '3']) {
