@@ -21,6 +21,7 @@ import {
   vaultBundle,
 } from '../lib/format/layout.ts'
 import type { HashReader } from '../lib/format/merkle.ts'
+import { longestSnapshotNote } from '../lib/format/snapshot.ts'
 import { decodeBundle, longestEntry, tileReader } from '../lib/format/tile.ts'
 import { longestSealed, slotBytes } from '../lib/format/vault.ts'
 import { isAddress, openAddress } from './address.ts'
@@ -182,8 +183,14 @@ export class LedgerFiles {
     return { sizes: names.filter(isSize).map(Number).sort(ascending), strange: names.filter(name => !isSize(name)) }
   }
 
-  snapshot(size: number): Promise<Buffer | undefined> {
-    return this.#directory.readIfThere(snapshotFile(size), mostSnapshot)
+  /** Its beginning, where the note is. */
+  snapshotHead(size: number): Promise<Buffer | undefined> {
+    return this.#directory.from(snapshotFile(size), 0, longestSnapshotNote)
+  }
+
+  /** @param most bytes: longer, it is not read */
+  snapshot(size: number, most: number): Promise<Buffer | undefined> {
+    return this.#directory.readIfThere(snapshotFile(size), Math.min(most, mostSnapshot))
   }
 
   /** Entries n * 256 on, of a ledger of `size`. @throws LedgerError ERR_LEDGER_MISSING */

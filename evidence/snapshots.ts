@@ -11,7 +11,7 @@ import { snapshotFile } from '../lib/format/layout.ts'
 import { Living } from '../lib/format/living.ts'
 import { type Hash, sameHash } from '../lib/format/merkle.ts'
 import type { Note } from '../lib/format/note.ts'
-import { isOfOtherRules, noteOfSnapshot, parseSnapshot, snapshotOf } from '../lib/format/snapshot.ts'
+import { isOfOtherRules, longestSnapshot, noteOfSnapshot, parseSnapshot, snapshotOf } from '../lib/format/snapshot.ts'
 import { type Finding, isUnreachable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { requireOwnSignature, type Trust } from './trust.ts'
@@ -44,15 +44,18 @@ export async function findSnapshots(files: LedgerFiles, trust: Trust, checkpoint
   let others = 0
   for (const size of sizes.slice(-mostSnapshots)) {
     try {
-      const bytes = await files.snapshot(size)
+      const head = await files.snapshotHead(size)
       // A writer that is at work replaces the older one.
-      if (bytes === undefined) continue
-      const note = noteOfSnapshot(bytes)
+      if (head === undefined) continue
+      const note = noteOfSnapshot(head)
+      // Before any more of it is read: whoever has no key says nothing of how long it is.
       requireOwnSignature({ note, size }, trust)
       if (isOfOtherRules(note)) {
         others += 1
         continue
       }
+      const bytes = await files.snapshot(size, longestSnapshot(note))
+      if (bytes === undefined) continue
       const { checkpoint: of } = parseSnapshot(bytes)
       if (of.size !== size || of.origin !== trust.origin) findings.push(invalid('a snapshot of another tree', size))
       else if (size <= checkpoint.size) snapshots.push({ file: snapshotFile(size), checkpoint: of, note })

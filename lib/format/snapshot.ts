@@ -15,6 +15,7 @@ import { encodeEntry, parseEntry, timestamp } from './entry.ts'
 import { Living, type LivingEntry } from './living.ts'
 import { formatNote, type Note, type NoteSignature, parseNote } from './note.ts'
 import { Standing } from './standing.ts'
+import { longestEntry } from './tile.ts'
 
 /** The number is of the rules of living.ts: whoever has others can neither go on from it nor derive it again. */
 const title = 'counterfoil snapshot 1'
@@ -56,6 +57,16 @@ function lengthOf({ length }: Uint8Array): Buffer {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(length)
   return bytes
+}
+
+/** A file begins with its note, which is no longer than this. */
+export const longestSnapshotNote = 64 * 1024
+const longestWriters = 64 * 1024 * 1024
+
+/** How long a file with this note may be, in bytes: by how many entries it says that it holds. */
+export function longestSnapshot({ text }: Note): number {
+  const count = Number(/^(\d{1,9}) /.exec(text.split('\n').at(-2) ?? '')?.[1] ?? 0)
+  return longestSnapshotNote + longestWriters + count * (10 + longestEntry)
 }
 
 /** What is signed of a snapshot, by whatever rules it was made. @throws LedgerError ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_SIGNATURE */

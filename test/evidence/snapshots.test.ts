@@ -1,6 +1,6 @@
 /** What a writer takes up again is derived again from the entries: a snapshot that says anything else is named, whoever signed it. */
 import { generateKeyPairSync } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Verification, verifyLedger } from '../../evidence/index.ts'
@@ -59,6 +59,19 @@ const invalid = async () => {
 }
 
 describe('the snapshots of a ledger', () => {
+  it('are read no further than their signed notes allow, however long their files are', async () => {
+    const [older, newest] = sizes()
+    truncateSync(path(newest!), 900 * 1024 * 1024)
+    truncateSync(path(older!), 0)
+    truncateSync(path(older!), 900 * 1024 * 1024)
+    const { verdict, findings } = await invalid()
+    expect(verdict).toBe('TAMPERED')
+    expect(findings).toMatchObject([
+      { code: 'SNAPSHOT_INVALID', file: `snapshot/${older}` },
+      { code: 'SNAPSHOT_INVALID', file: `snapshot/${newest}`, what: expect.stringContaining('is larger than') },
+    ])
+  })
+
   it('are derived again, also by several threads', async () => {
     for (const threads of [1, 2]) {
       const verification = await verify(threads)
