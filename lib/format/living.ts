@@ -52,6 +52,11 @@ export class Living {
     return living
   }
 
+  /** What was said last of who a pseudonym is; undefined where nothing was, or it was erased. */
+  principal(pseudonym: string): LivingEntry | undefined {
+    return this.#principals.get(pseudonym)
+  }
+
   /** That the series goes on in another ledger. */
   get concluded(): EntryOf<'concluded'> | undefined {
     for (const { entry } of this.#lasting) if (entry.kind === 'concluded') return entry

@@ -107,6 +107,17 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     expect(kindsOf(await allEntries(host.ledger)).at(-1)).toBe('stopped')
   })
 
+  it('lets no other host say anew who somebody is, and lets it say the same again', async () => {
+    const { ledger, url } = await leads()
+    const bob = { kind: 'principal', subject: 'B'.repeat(22), type: 'person' } as const
+    await ledger.append([{ ...bob, disclose: { name: 'bob@crm.example' } }])
+    const web = await remote(url, 'web-1')
+    const other = web.append([{ ...bob, type: 'service', disclose: { name: 'somebody' } }])
+    await expect(other).rejects.toMatchObject({ name: 'Refusal', code: 'ERR_ACCESS_DENIED' })
+    await expect(web.append([bob])).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+    await web.append([{ ...bob, disclose: { name: 'bob@crm.example' } }])
+  })
+
   it('opens names and what waits for a decision for another host, and nothing else', async () => {
     const { ledger, url } = await leads()
     const [approval, late] = [approvalRequested(60_000), approvalRequested(-3_600_000)]

@@ -9,7 +9,7 @@ import type { Json } from '../../format/canonical.ts'
 import { formatCheckpoint } from '../../format/checkpoint.ts'
 import { encodeRecords } from '../../format/snapshot.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
-import type { AttachmentWriter, Draft, Stored } from '../ledger.ts'
+import type { AttachmentWriter, Draft, DraftOf, Stored } from '../ledger.ts'
 import { type Access, denied, local } from './access.ts'
 import { encodeJson, encodeMessage, longestMessage, type Message, type MessageReader, unreadable } from './frames.ts'
 import {
@@ -135,6 +135,7 @@ export class Peer {
     const { ids, drafts } = readBatch(message)
     const work = async () => {
       for (const { kind } of drafts) this.#requireSayable(kind)
+      for (const draft of drafts) if (draft.kind === 'principal') await this.#requireSameName(draft)
       await this.#ledger.appendAs(this.writer, drafts, { ids })
     }
     this.#hold(
@@ -148,6 +149,14 @@ export class Peer {
       throw new LedgerError('ERR_ENTRY_MALFORMED', 'an entry of a kind that is for the ledger to say')
     }
     if (!this.#access.appends(kind)) throw denied(`append an entry of the kind ${kind}`)
+  }
+
+  /** Who somebody is, is not said anew from another host: under another name they would be two, and could approve for themselves. */
+  async #requireSameName({ subject, disclose }: DraftOf<'principal'>): Promise<void> {
+    const known = this.#access.renames ? undefined : this.#ledger.living.principal(subject)
+    if (known === undefined) return
+    const { name } = await this.#ledger.disclosures(known.index)
+    if (name !== disclose?.name) throw denied('say anew who somebody is')
   }
 
   #write(body: Buffer): void {
