@@ -68,14 +68,14 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   return `${whole}; ${what(erased.disclosures, erased.attachments)} are ERASED (by ${by})`
 }
 
-/** @returns the id of the key that all of the first slots say they are under, where it is not this one */
+/** @returns the id of the key that all of the first slots, two at least, say they are under, where it is not this one: no one alteration does */
 async function otherKey(files: LedgerFiles, key: Uint8Array): Promise<string | undefined> {
   const { bytes } = await files.slots(0)
-  const ids = new Set<string | undefined>()
+  const ids: (string | undefined)[] = []
   for (let at = 0; bytes !== undefined && at + slotBytes <= bytes.length; at += slotBytes) {
     const slot = bytes.subarray(at, at + slotBytes)
-    if (!isErased(slot)) ids.add(wrappedUnder(slot))
+    if (!isErased(slot)) ids.push(wrappedUnder(slot))
   }
   const [one] = ids
-  return ids.size === 1 && one !== wrappingKeyId(key) ? one : undefined
+  return ids.length > 1 && ids.every(id => id === one) && one !== wrappingKeyId(key) ? one : undefined
 }
