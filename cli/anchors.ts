@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { AnchorOptions } from '../evidence/index.ts'
 import { Misuse } from '../lib/errors.ts'
+import { witnessKeys } from './given-keys.ts'
 import { collect, count } from './values.ts'
 
 export interface AnchorChoice {
@@ -22,7 +23,7 @@ export const withAnchors = (command: Command): Command =>
 /** @throws Misuse ERR_OPTION_INVALID */
 export async function anchorsOf({ witness, quorum, tsa, git }: AnchorChoice): Promise<AnchorOptions> {
   return {
-    witnesses: witness,
+    witnesses: witnessKeys('--witness', witness),
     ...(quorum === undefined ? {} : { quorum }),
     ...(tsa === undefined ? {} : { authorities: await readText('--tsa', tsa) }),
     ...(git === undefined ? {} : { git }),

@@ -1,16 +1,15 @@
 /** Findings as workflow commands of GitHub Actions, which shows them beside a run. Hostile text cannot begin a command of its own. */
-import type { Verified } from './junit.ts'
-import { lineOf } from './junit.ts'
+import { lineOf, type Suite } from './junit.ts'
 
 /** GitHub shows no more than ten of a step. */
 const mostShown = 9
 
-export function annotations(all: readonly Verified[]): string[] {
-  return all.flatMap(({ ledger, verification: { verdict, findings, origin, integrity } }) => {
+export function annotations(all: readonly Suite[]): string[] {
+  return all.flatMap(({ name, verdict, findings, detail }) => {
     if (verdict === 'OK') return []
     const level = verdict === 'TAMPERED' ? 'error' : 'warning'
-    const title = property(`${verdict}: ${origin ?? ledger}`)
-    const lines = findings.length === 0 ? [integrity.detail] : findings.slice(0, mostShown).map(lineOf)
+    const title = property(`${verdict}: ${name}`)
+    const lines = findings.length === 0 ? [detail] : findings.slice(0, mostShown).map(lineOf)
     if (findings.length > mostShown) lines.push(`and ${findings.length - mostShown} more`)
     return lines.map(line => `::${level} title=${title}::${data(line)}`)
   })

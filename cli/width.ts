@@ -67,3 +67,28 @@ export function shortenedWithin(text: string, columns: number): string {
   }
   return begin + end
 }
+
+/** How a colour is switched on and off (ECMA-48, SGR): it takes no column. */
+export const sgr = '\u001b\\[[0-9;]*m'
+const colours = new RegExp(sgr, 'g')
+
+/**
+ * The text in lines of at most so many columns, broken between words, all but the first behind so many spaces. A word that is longer than a line
+ * (a root, a key) stands whole on one of its own: what is copied is not cut.
+ */
+export function wrapped(text: string, columns: number, indent: number): string[] {
+  const lines: string[] = []
+  for (const line of text.split('\n')) {
+    let current = ''
+    // Two spaces and more are columns of ours, and stay.
+    for (const [, space, word] of line.matchAll(/( *)([^ ]+)/g)) {
+      const next = current + space! + word!
+      if (current.trim() !== '' && widthOf(next.replaceAll(colours, '')) > columns) {
+        lines.push(current)
+        current = ' '.repeat(indent) + word!
+      } else current = next
+    }
+    lines.push(current)
+  }
+  return lines
+}

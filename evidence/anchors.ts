@@ -27,8 +27,8 @@ export interface AnchorOptions {
   /** A git repository outside, in which checkpoints were tagged. */
   readonly git?: string
   /**
-   * Milliseconds: a quorum of the witnesses must have cosigned this ledger within so long before now. Who shows somebody else a history of
-   * its own has the beginning of it cosigned too, and nothing newer.
+   * Milliseconds: a quorum of the witnesses must have cosigned this ledger within so long before now, and every entry that is older. Who shows
+   * somebody else a history of its own has the beginning of it cosigned too, anew if they ask for it, and nothing newer.
    */
   readonly cosignedWithinMs?: number
 }
@@ -118,6 +118,19 @@ export class Anchors {
   }
 
   /**
+   * How many entries a quorum of witnesses has cosigned from a time on, each by its own clock. Whoever has an old checkpoint cosigned again
+   * has had no more entries cosigned.
+   * @param from RFC 3339. @returns 0 where there is no such quorum
+   */
+  cosignedSince(from: string): number {
+    const largest = new Map<string, number>()
+    for (const { anchor, by, size, time } of this.#list) {
+      if (anchor === 'witness' && time >= from) largest.set(by, Math.max(size, largest.get(by) ?? 0))
+    }
+    return [...largest.values()].sort((a, b) => b - a)[Math.max(1, this.#quorum) - 1] ?? 0
+  }
+
+  /**
    * By when entries 0 to `size` - 1 are known to have stood here: the earliest time that is vouched for, by a quorum of witnesses or by a
    * timestamping authority. Tags do not count, since their time is whatever their maker wrote.
    * @returns RFC 3339; undefined where nobody vouches for so many
@@ -159,10 +172,7 @@ export interface RecordedAnchor {
 }
 
 /** Where anchors lie: a ledger, or a bundle of one. */
-export type AnchorFiles = Pick<
-  LedgerFiles,
-  'directory' | 'anchorSizes' | 'anchorNames' | 'anchor' | 'hasAnchor' | 'checkpointIfThere'
->
+export type AnchorFiles = Pick<LedgerFiles, 'directory' | 'anchorSizes' | 'anchorNames' | 'anchor' | 'hasAnchor'>
 
 interface Given {
   readonly files: AnchorFiles
@@ -170,6 +180,8 @@ interface Given {
   readonly trust: Trust
   /** The root over the first entries, as verified; undefined where that failed, and was told. */
   readonly rootOf: (size: number) => Promise<Hash | undefined>
+  /** The same of more entries than that, where these were published since, and are verified too. */
+  readonly laterRootOf?: (size: number) => Promise<Hash | undefined>
   readonly keys: AnchorKeys
   readonly recorded: readonly RecordedAnchor[]
   readonly tags: readonly Tag[]
@@ -177,6 +189,8 @@ interface Given {
   readonly isPart: boolean
   /** What anchors are looked for, in words. */
   readonly of: string
+  /** Of a bundle, which is as it was made: nothing more can be obtained for it. */
+  readonly isPast?: boolean
 }
 
 /** After so many files that are none no more are looked at: who put them there could go on for ever. */
@@ -246,12 +260,10 @@ class Examiner {
   readonly #given: Given
   /** Digests of the notes that hold, by which stamps name them. */
   readonly #notes = new Set<string>()
-  readonly #newer: number
 
   constructor(given: Given) {
     this.#given = given
     this.anchors = new Anchors(given.keys.quorum)
-    this.#newer = given.checkpoint.size
   }
 
   fail(finding: AnchorFinding): void {
@@ -327,7 +339,7 @@ class Examiner {
 
   /** Whether a checkpoint that the ledger's key signed is of this very history; where not, two signed trees disagree: a fork. */
   async #holds(found: SignedCheckpoint, size: number, file: string): Promise<boolean> {
-    const { trust, checkpoint, rootOf, files } = this.#given
+    const { trust, checkpoint, rootOf, laterRootOf } = this.#given
     if (found.origin !== trust.origin || found.size !== size) {
       this.fail({ code: 'ANCHOR_INVALID', what: 'an anchor of another ledger, or of another size', file })
       return false
@@ -335,8 +347,8 @@ class Examiner {
     requireOwnSignature(found, trust)
     if (size > checkpoint.size) {
       // A live ledger may have been published, and vouched for, since its checkpoint was read here.
-      const now = await files.checkpointIfThere()
-      if (now !== undefined && now.size > this.#newer && now.size >= size) return false
+      const later = await laterRootOf?.(size)
+      if (later !== undefined && sameHash(later, found.root)) return false
       const what = `the ledger has ${checkpoint.size} entries, and had ${size} when others vouched for it`
       this.fail({ code: 'ROLLBACK', what, expected: String(size), actual: String(checkpoint.size), file })
       return false
@@ -358,7 +370,8 @@ class Examiner {
     const { keys, of } = this.#given
     if (!unlisted) this.#tellUnkept()
     if (keys.git !== undefined && this.#count('git') === 0) {
-      this.fail({ code: 'ANCHOR_ABSENT', what: `no checkpoint of ${of} is tagged in the given repository` })
+      const what = this.#advised(`no checkpoint of ${of} is tagged in the given repository`, '"anchor git" tags one')
+      this.fail({ code: 'ANCHOR_ABSENT', what })
     }
   }
 
@@ -367,12 +380,28 @@ class Examiner {
     const { cosigners, quorum, authorities } = keys
     const cosigned = this.#count('witness')
     if (cosigners.length > 0 && cosigned < quorum) {
-      const what = `${cosigned} of the ${cosigners.length} given witnesses have cosigned ${of}, and ${quorum} must have`
+      const given = cosigners.length === 1 ? 'the given witness has' : `the ${cosigners.length} given witnesses have`
+      const count =
+        cosigners.length === 1
+          ? `${given} not cosigned ${of}`
+          : `${cosigned} of ${given} cosigned ${of}, and ${quorum} must have`
+      const what = this.#advised(
+        count,
+        'a gateway asks the witnesses that "witness add" named once it is started again',
+      )
       this.fail({ code: 'ANCHOR_ABSENT', what })
     }
     if (authorities.length > 0 && this.#count('timestamp') === 0) {
-      this.fail({ code: 'ANCHOR_ABSENT', what: `no time stamp of ${of} by the given authority is kept` })
+      const what = this.#advised(
+        `no time stamp of ${of} by the given authority is kept`,
+        '"anchor timestamp" obtains one',
+      )
+      this.fail({ code: 'ANCHOR_ABSENT', what })
     }
+  }
+
+  #advised(what: string, next: string): string {
+    return this.#given.isPast === true ? what : `${what}; ${next}`
   }
 
   #count(kind: AnchorKind): number {

@@ -61,7 +61,7 @@ export async function* readAttachment(
 const missing = (what: string) => new LedgerError('ERR_LEDGER_MISSING', what)
 
 /** As it lies, none of it opened. @throws as readAttachment */
-async function countSealed({ pieces }: ReturnType<LedgerFiles['attachment']>, origin: string, id: string) {
+async function countSealed({ pieces }: ReturnType<LedgerFiles['attachment']>) {
   const digest = createHash('sha256')
   const passed = (async function* () {
     for await (const piece of pieces) {
@@ -69,7 +69,7 @@ async function countSealed({ pieces }: ReturnType<LedgerFiles['attachment']>, or
       yield piece
     }
   })()
-  const { chunks: all, head } = await readSealed({ origin, id }, passed)
+  const { chunks: all, head } = await readSealed(passed)
   let bytes = 0
   let chunks = 0
   for await (const chunk of all) {
@@ -103,7 +103,7 @@ export async function examineAttachment(
   try {
     if (typeof salt !== 'string') {
       // What is in it only its readers can tell: replay --key holds it against the commitment.
-      const found = await countSealed(files.attachment(entry.attachment), origin, entry.attachment)
+      const found = await countSealed(files.attachment(entry.attachment))
       const same = found.file === sealed && found.bytes === entry.bytes && found.chunks === entry.chunks
       return same ? undefined : mismatch('is not what its entry commits to')
     }
@@ -138,7 +138,7 @@ export async function examineCut(
   })
   const altered = 'is not what was left of it when the ledger was opened again'
   try {
-    const found = await countSealed(files.attachment(entry.attachment), origin, entry.attachment)
+    const found = await countSealed(files.attachment(entry.attachment))
     const same = found.file === entry.file && found.bytes === entry.bytes && found.chunks === entry.chunks
     if (!same) return { finding: mismatch(altered) }
     if (!found.readers) for await (const _ of readAttachment(files, vault, origin, { index, entry }));

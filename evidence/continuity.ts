@@ -3,6 +3,7 @@
  * clock does not run backwards. What a compromised writer never appended shows only in the target's own log: see reconcile.ts.
  */
 import type { EntrySummary } from '../lib/format/entry.ts'
+import { counted } from '../lib/format/words.ts'
 import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
 
@@ -24,9 +25,11 @@ export interface Writer {
   readonly time: string
   /** The same, in Unix milliseconds. */
   readonly at: number
-  /** Milliseconds until the next heartbeat is due; undefined where none was promised. */
+  /** Seconds until the next heartbeat is due, as they were said; undefined where none was promised. */
   readonly interval: number | undefined
   readonly stopped: boolean
+  /** It was said to have crashed (`recovered`), in its own name by whoever took the ledger up, and has not started since. */
+  readonly crashed?: boolean | undefined
 }
 
 /** Writers beyond these, and gaps, are counted and not followed: whoever made up the ledger could go on for ever. */
@@ -47,6 +50,7 @@ export class Continuity {
   readonly #whole: boolean
   readonly #mostGaps: number
   readonly #minutes = new Minutes()
+  #crashes = 0
 
   /**
    * @param now Unix milliseconds: entries later than this are out of order. @param whole from entry 0 on: counters start at 1
@@ -70,12 +74,13 @@ export class Continuity {
   resume(last: EntrySummary, heartbeat: EntrySummary | undefined): void {
     const interval = promisedBy(heartbeat)
     const at = Date.parse(last.time)
-    this.resumeWriter(last.writer, { ...last, at, interval, stopped: last.kind === 'stopped' })
+    const crashed = last.kind === 'recovered'
+    this.resumeWriter(last.writer, { ...last, at, interval, crashed, stopped: last.kind === 'stopped' })
   }
 
   /** The same, as an earlier verification kept it. */
-  resumeWriter(name: string, { seq, time, at, interval, stopped }: Writer): void {
-    this.#writers.set(name, { seq, time, at, interval, stopped })
+  resumeWriter(name: string, { seq, time, at, interval, stopped, crashed = false }: Writer): void {
+    this.#writers.set(name, { seq, time, at, interval, stopped, crashed })
     this.#advance(time, at)
   }
 
@@ -106,6 +111,7 @@ export class Continuity {
       last.at = at
       if (promises) last.interval = promisedBy(entry)
       last.stopped = entry.kind === 'stopped'
+      last.crashed = entry.kind === 'recovered' || (last.crashed === true && isGivenUp(entry))
     }
     this.#advance(entry.time, at)
   }
@@ -114,6 +120,11 @@ export class Continuity {
     if (!(at > this.#latestAt)) return
     this.#latest = time
     this.#latestAt = at
+  }
+
+  /** How often a writer that had crashed and was given up stayed away for longer than it may be silent: no finding, and told. */
+  get crashes(): number {
+    return this.#crashes
   }
 
   /** The time of the newest entry; empty where there is none. */
@@ -150,7 +161,7 @@ export class Continuity {
 
   #sequence(index: number, entry: EntrySummary, before: number, from: string): void {
     const missing = entry.seq - before - 1
-    const what = `${missing} entries of writer ${entry.writer} are missing before entry ${index}`
+    const what = `${counted(missing, 'entry')} of writer ${entry.writer} ${missing === 1 ? 'is' : 'are'} missing before entry ${index}`
     this.findings.add({ code: 'SEQUENCE_GAP', what, index, expected: String(before + 1), actual: String(entry.seq) })
     this.#gap({ kind: 'sequence', writer: entry.writer, from, to: entry.time, index, detail: what })
   }
@@ -163,20 +174,30 @@ export class Continuity {
       return
     }
     const restarted = entry.kind === 'started' || entry.kind === 'recovered'
-    const long = writer.interval !== undefined && silent > silentIntervals * writer.interval
+    const long = writer.interval !== undefined && silent > silentIntervals * writer.interval * 1000
     if (!long) return
     const seconds = Math.round(silent / 1000)
-    const due = Math.round(writer.interval! / 1000)
+    if (writer.crashed === true && restarted) {
+      const detail = `writer ${entry.writer} had crashed, was given up, and started again after ${seconds} s`
+      this.#crashes += 1
+      this.#gap({ ...span, kind: 'crash', detail })
+      return
+    }
+    const due = writer.interval!
     const what = `writer ${entry.writer} was silent for ${seconds} s before entry ${index}, with a sign of life due every ${due} s`
     this.findings.add({ code: 'SILENCE', what, index, expected: `${due} s`, actual: `${seconds} s` })
     this.#gap({ ...span, kind: restarted ? 'crash' : 'silence', detail: what })
   }
 }
 
-/** Milliseconds; undefined where no heartbeat is due. */
+/** What is said behind `recovered` in the name of a writer that is gone: how what it had in flight ended. */
+const isGivenUp = ({ kind, result }: EntrySummary): boolean =>
+  kind === 'attachment-cut' || (kind === 'outcome' && result === 'unknown')
+
+/** Seconds; undefined where no heartbeat is due. */
 function promisedBy(entry: EntrySummary | undefined): number | undefined {
   const seconds = entry?.kind === 'started' || entry?.kind === 'heartbeat' ? entry.interval : undefined
-  return seconds === undefined || seconds === 0 ? undefined : seconds * 1000
+  return seconds === 0 ? undefined : seconds
 }
 
 /** Instants of a format's times, each minute parsed once: most entries are of the minute of the one before. */

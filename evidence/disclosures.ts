@@ -58,6 +58,8 @@ export class Vault {
   readonly #keys = new Map<number, Promise<Uint8Array | undefined>>()
   /** Slots found to be erased. */
   readonly #erased = new Set<number>()
+  /** What opened under these slots, and is said to be erased. */
+  readonly #undone: { readonly slot: number; readonly finding: Finding }[] = []
   #bundle: { n: number; bundle: Promise<Bundle> } | undefined
 
   /** @param wrapping 32 bytes, from configuration. @param size of the ledger. @param erasures that have learnt of all of its entries */
@@ -119,6 +121,10 @@ export class Vault {
         }
         define(values, name, value)
         define(encoded, name, text)
+        const by = this.#erasures?.undone(index, entry)
+        if (by === undefined) continue
+        const what = `entry ${by} says that all of it was erased, and a disclosure of entry ${index} still opens`
+        this.#undone.push({ slot: one.slot, finding: { code: 'ERASURE_UNDONE', what, index, file } })
       } catch (error) {
         if (!isOurs(error)) throw error
         const what = `a disclosure of entry ${index}: ${error.message}`
@@ -141,13 +147,23 @@ export class Vault {
       const what = 'an erasure was begun and is not finished: opening the ledger for writing finishes it'
       this.#findings.push({ code: 'ERASURE_UNDONE', what, file: erasingFile })
     }
-    for (const { index, entry } of this.#erasures?.all ?? []) {
-      for (const slot of entry.slots) {
-        const { file, bytes } = await this.#files.slot(slot)
-        if (bytes === undefined || isErased(bytes)) continue
-        const what = `entry ${index} says that slot ${slot} was erased, and it is not`
-        this.#findings.push({ code: 'ERASURE_UNDONE', what, index, file })
-      }
+    for (const { slot, finding } of this.#undone) {
+      // Told below, as that slot's.
+      if (this.#erasures?.isErased(slot) === true) continue
+      const { bytes } = await this.#files.slot(slot)
+      if (bytes !== undefined && !isErased(bytes)) this.#findings.push(finding)
+    }
+    let read = -1
+    let batch: Awaited<ReturnType<LedgerFiles['slots']>> | undefined
+    for (const [slot, index] of this.#erasures?.slots() ?? []) {
+      const n = Math.floor(slot / slotsInFile)
+      if (batch === undefined || n !== read) batch = await this.#files.slots(slot)
+      read = n
+      const at = (slot % slotsInFile) * slotBytes
+      const bytes = batch.bytes?.subarray(at, at + slotBytes)
+      if (bytes === undefined || bytes.length < slotBytes || isErased(bytes)) continue
+      const what = `entry ${index} says that slot ${slot} was erased, and it is not`
+      this.#findings.push({ code: 'ERASURE_UNDONE', what, index, file: batch.file })
     }
   }
 

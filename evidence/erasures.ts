@@ -1,8 +1,9 @@
 /**
  * What entries say was erased, and whether that was theirs to do: asked for by one person and approved by another, neither of them whom it
- * is about, under no hold, and not by who released one. It needs no key: all of that stands in clear. With the vault's key, an erasure
- * is an alibi for the disclosures that are gone of its own scope and slots, and for no others.
+ * is about, on whose behalf that acted or who is accountable for it, under no hold, and not by who released one. It needs no key: all of that
+ * stands in clear. With the vault's key, an erasure is an alibi for the disclosures that are gone of its own scope and slots, and for no others.
  */
+import { Comings, concernIn, coveredBy, holdOn } from '../lib/format/concerned.ts'
 import type { Entry, EntryOf, Kind } from '../lib/format/entry.ts'
 import { type ScopeName, Scopes, scopeName } from '../lib/format/scope.ts'
 import type { Finding } from './finding.ts'
@@ -13,16 +14,47 @@ export interface ErasedScope {
   readonly entry: EntryOf<'erasure'>
 }
 
-interface Hold {
-  readonly scope: ScopeName | 'ledger'
-  releasedBy?: string
+/** An erasure in a ledger that was concluded: which holds stood by then, the later ledgers of its series say. */
+export interface LateErasure extends ErasedScope {
+  readonly origin: string
+  /** Pseudonyms of whom it concerns, as that ledger tells. */
+  readonly concerned: readonly string[]
 }
+
+interface Hold {
+  readonly id: string
+  readonly on: ScopeName | 'ledger'
+  /** Unix milliseconds; what is carried from the ledger before was placed before anything here. */
+  readonly placed: number
+  released?: { readonly by: string; readonly at: number }
+}
+
+interface HoldsOn {
+  readonly all: Hold[]
+  readonly standing: Set<Hold>
+  /** One that each has released. */
+  readonly releasedBy: Map<string, Hold>
+}
+
+/** Milliseconds that a hold may come to stand in the newest ledger between the last look at it and an erasure in another. */
+const betweenMs = 5_000
+
+/** Milliseconds before an erasure within which what comes may not be found any more: all of the ledger is read for it. */
+const meanwhileMs = 60_000
+
+/** Entries that are kept of one slot's destruction. */
+const mostOfSlot = 16
+const mostOfScope = 16
+
+const allTime = Number.POSITIVE_INFINITY
 
 /** The kinds that say something of erasures. Decisions and sessions are many: they are told of for the sake of the erasures that there are. */
 export const toldOf: ReadonlySet<Kind> = new Set<Kind>([
   ...(['principal', 'session-opened', 'hold-placed', 'hold-released', 'erasure'] as const),
-  ...(['decision', 'approval-requested', 'continued', 'disposed'] as const),
+  ...(['decision', 'approval-requested', 'grant-requested', 'continued', 'concluded', 'disposed'] as const),
 ])
+
+const asked = ({ writer, exchange }: EntryOf<'approval-requested' | 'decision'>) => `${exchange} ${writer}`
 
 /** Of entries that are all at hand, in order: told twice, so that it can be asked what erased whatever each of them disclosed. */
 export function erasuresIn(entries: readonly { readonly index: number; readonly entry: Entry }[]): Erasures {
@@ -35,6 +67,8 @@ export function erasuresIn(entries: readonly { readonly index: number; readonly 
 
 export class Erasures {
   readonly all: ErasedScope[] = []
+  /** Those of them behind the ledger's conclusion. */
+  readonly late: ErasedScope[] = []
   readonly findings: Finding[] = []
   /** Sessions that were erased. */
   readonly ofSessions = new Set<string>()
@@ -42,105 +76,188 @@ export class Erasures {
   readonly names = new Set<ScopeName>()
   /** Of these alone it is kept who acted in them. */
   readonly #wanted: ReadonlySet<string>
-  /** Of these alone it is kept which exchanges are theirs. */
+  /** Of these alone it is kept which exchanges are theirs, and whom they acted for. */
   readonly #erased: ReadonlySet<ScopeName>
   readonly #types = new Map<string, string>()
-  /** Who acted in a session, by its id. */
-  readonly #sessions = new Map<string, readonly (string | undefined)[]>()
+  /** On whose behalf an erased principal acted, and who is accountable for it, by its pseudonym. */
+  readonly #concerned = new Map<string, Set<string>>()
+  /** Who acted in a session, by its id: whoever it was said to be opened for, however often. */
+  readonly #sessions = new Map<string, Set<string>>()
+  readonly #comings = new Comings()
   readonly #holds = new Map<string, Hold>()
+  /** The same, by what they are on. */
+  readonly #on = new Map<ScopeName | 'ledger', HoldsOn>()
   readonly #bySlot = new Map<number, ErasedScope[]>()
+  readonly #byScope = new Map<ScopeName, readonly ErasedScope[]>()
   readonly #scopes = new Scopes()
-  /** Exchanges for which an approval was asked, and which have not been decided. */
+  /** Exchanges for which an approval was asked, and which who asked has not decided. */
   readonly #asked = new Set<string>()
+  /** Index of the first decision of an exchange by who wrote it. */
+  readonly #decided = new Map<string, number>()
   #others = 0
+  /** The ledger before, and who was known there when it was concluded: what is carried says so. */
+  #follows: string | undefined
+  readonly #before: string[] = []
   /** What stands up to here is said again of another ledger, and was judged there. */
   #carried = 0
+  /** Unix milliseconds. */
+  #concluded: number | undefined
 
   /**
    * What an erasure needs of decisions and sessions is known after a first time through the entries; a second tells it.
-   * @param wanted sessions that were erased. @param erased what was erased: needed for alibis
+   * @param wanted sessions that were erased. @param erased what was erased: needed for alibis, and for whom a principal's erasure concerns
    */
   constructor(wanted: ReadonlySet<string> = new Set(), erased: ReadonlySet<ScopeName> = new Set()) {
     this.#wanted = wanted
     this.#erased = erased
   }
 
-  /** Whether there is an erasure, or a hold was placed or released. */
+  /** Whether there is an erasure, a hold was placed or released, or a ledger disposed of. */
   get isAny(): boolean {
     return this.all.length > 0 || this.#others > 0
   }
 
   /** Holds that stand at the end. */
   get holds(): number {
-    return [...this.#holds.values()].filter(({ releasedBy }) => releasedBy === undefined).length
+    return [...this.#holds.values()].filter(({ released }) => released === undefined).length
   }
 
   /** In index order. */
   add(index: number, entry: Entry): void {
+    this.#learnConcern(entry)
+    if (entry.kind === 'principal') this.#comings.learn({ index, time: 0 }, entry)
     switch (entry.kind) {
       case 'principal':
         this.#types.set(entry.subject, entry.type)
+        if (index <= this.#carried) this.#before.push(entry.subject)
         return
       case 'session-opened':
-        if (this.#wanted.has(entry.session)) {
-          this.#sessions.set(entry.session, [entry.subject, entry.principal, entry.owner])
-        }
+        if (this.#wanted.has(entry.session)) this.#learnSession(entry)
         return
       case 'approval-requested':
-        if (this.#erased.size > 0) this.#asked.add(entry.exchange)
+        if (this.#erased.size > 0) this.#asked.add(asked(entry))
         return
       case 'decision':
-        this.#learn(entry)
+        this.#learn(index, entry)
         return
       case 'continued':
         this.#carried = index + entry.carried
+        this.#follows = entry.of
+        return
+      case 'concluded':
+        this.#concluded ??= Date.parse(entry.time)
         return
       case 'disposed': {
-        const why = index <= this.#carried ? undefined : this.#objectionTo(entry, [], 'ledger')
+        if (index <= this.#carried) return
+        this.#others += 1
+        const why = this.#objectionTo(entry, []) ?? this.#heldBefore(entry)
         if (why !== undefined) this.#invalid(index, `disposes of ${entry.of}, ${why}`)
         return
       }
       case 'hold-placed': {
         this.#others += 1
-        const { hold, scope, of = '' } = entry
+        const { hold } = entry
         if (this.#holds.has(hold)) this.#invalid(index, `places the hold ${hold} again`)
-        else this.#holds.set(hold, { scope: scope === 'ledger' ? scope : scopeName({ scope, of }) })
+        else this.#place({ id: hold, on: holdOn(entry), placed: this.#timeOf(index, entry) })
         return
       }
       case 'hold-released': {
         this.#others += 1
         const hold = this.#holds.get(entry.hold)
-        if (hold === undefined || hold.releasedBy !== undefined)
+        if (hold === undefined || hold.released !== undefined)
           this.#invalid(index, 'releases a hold that does not stand')
-        else hold.releasedBy = entry.by
+        else this.#release(hold, { by: entry.by, at: this.#timeOf(index, entry) })
         return
       }
       case 'erasure': {
         const why = this.#objection(entry)
         if (why !== undefined) this.#invalid(index, `erases ${entry.scope} ${entry.of}, ${why}`)
+        this.#comings.learn({ index, time: 0 }, entry)
         const erased = { index, entry }
         this.all.push(erased)
+        if (this.#concluded !== undefined) this.late.push(erased)
         this.names.add(scopeName(entry))
+        this.#remember(erased)
         if (entry.scope === 'session') this.ofSessions.add(entry.of)
-        for (const slot of entry.slots) this.#bySlot.set(slot, [...(this.#bySlot.get(slot) ?? []), erased])
+        for (const slot of new Set(entry.slots)) this.#destroyedBy(slot).push(erased)
         return
       }
       default:
     }
   }
 
+  /** A key is destroyed once: of more entries that say so than a few, the first are as good as all. */
+  #destroyedBy(slot: number): ErasedScope[] {
+    const found = this.#bySlot.get(slot) ?? []
+    this.#bySlot.set(slot, found)
+    return found.length < mostOfSlot ? found : []
+  }
+
+  /** Of more than a few of one scope, the first and the last are as good as all. */
+  #remember(erased: ErasedScope): void {
+    const scope = scopeName(erased.entry)
+    const found = this.#byScope.get(scope) ?? []
+    this.#byScope.set(scope, [...found.slice(0, mostOfScope - 1), erased])
+  }
+
+  #learnConcern(entry: Entry): void {
+    const concern = this.#erased.size === 0 ? undefined : concernIn(entry)
+    if (concern === undefined || !this.#erased.has(`principal:${concern.subject}`)) return
+    const known = this.#concerned.get(concern.subject) ?? new Set()
+    for (const one of concern.people) known.add(one)
+    this.#concerned.set(concern.subject, known)
+  }
+
+  #learnSession({ session, subject, principal, owner }: EntryOf<'session-opened'>): void {
+    const known = this.#sessions.get(session) ?? new Set()
+    for (const one of [subject, principal, owner]) if (one !== undefined) known.add(one)
+    this.#sessions.set(session, known)
+  }
+
   /** An approval's exchange that was decided is not anybody's, whoever's it is. */
-  #learn(entry: EntryOf<'decision'>): void {
+  #learn(index: number, entry: EntryOf<'decision'>): void {
     if (this.#erased.size === 0) return
     const scope = this.#scopes.of(entry)
     const isErased = scope !== undefined && this.#erased.has(scope)
-    if (this.#asked.delete(entry.exchange) || isErased) this.#scopes.learn(entry)
+    if (!this.#asked.delete(asked(entry)) && !isErased) return
+    this.#scopes.learn(entry)
+    if (!this.#decided.has(asked(entry))) this.#decided.set(asked(entry), index)
+  }
+
+  /**
+   * To be asked after a second time through the entries, of one that discloses something still.
+   * @returns the index of the entry by which all of it was to be erased; undefined where it came later, or whose it is was known later
+   */
+  undone(index: number, entry: Entry): number | undefined {
+    const time = Date.parse(entry.time)
+    const known = this.#knownFrom(index, entry)
+    const scope = this.#scopes.of(entry)
+    const of = scope === undefined ? [] : (this.#byScope.get(scope) ?? [])
+    return of.find(({ index: at, entry: { time: then } }) => at > known && Date.parse(then) - time > meanwhileMs)?.index
+  }
+
+  /** Behind which entry it is known whose something is. */
+  #knownFrom(index: number, entry: Entry): number {
+    switch (entry.kind) {
+      case 'outcome':
+      case 'approval-requested':
+      case 'attachment':
+        if (entry.kind === 'attachment' && entry.session !== undefined) return index
+        return Math.max(index, this.#decided.get(`${entry.exchange} ${entry.writer}`) ?? Number.POSITIVE_INFINITY)
+      default:
+        return index
+    }
   }
 
   /** To be asked after a second time through the entries. @returns the index of the entry that says that what this one disclosed under that slot was erased */
   by(index: number, entry: Entry, slot: number): number | undefined {
     const of = this.#bySlot.get(slot) ?? []
     return of.find(erased => erased.index > index && this.#scopes.mayBe(entry, scopeName(erased.entry)))?.index
+  }
+
+  /** Slots that entries say were erased, each with the first that does, ascending. */
+  slots(): readonly (readonly [slot: number, by: number])[] {
+    return [...this.#bySlot].map(([slot, [first]]) => [slot, first!.index] as const).sort(([a], [b]) => a - b)
   }
 
   /** Whether an entry says that this slot was erased. */
@@ -158,32 +275,117 @@ export class Erasures {
     return this.all.some(erased => erased.index > index && this.#scopes.mayBe(entry, scopeName(erased.entry)))
   }
 
-  #objection({ scope, of, by, approvers }: EntryOf<'erasure'>): string | undefined {
-    const concerned = scope === 'principal' ? [of] : this.#sessions.get(of)
+  /**
+   * Judges what was erased in an earlier ledger of the series, by the holds that stood here when it was.
+   * @param late what the one before gives on. @returns what is to be given on to the next: what was erased once this ledger was concluded too
+   */
+  judge(late: readonly LateErasure[]): readonly LateErasure[] {
+    const end = this.#concluded ?? Number.POSITIVE_INFINITY
+    for (const { origin, index, entry, concerned } of late) {
+      const at = Date.parse(entry.time)
+      const why = at < end ? this.#held(entry.by, scopeName(entry), concerned, at) : undefined
+      const what = `entry ${index} of ${origin} erases ${entry.scope} ${entry.of}, ${why}`
+      if (why !== undefined) this.findings.push({ code: 'ERASURE_UNAUTHORISED', what })
+    }
+    return late.filter(({ entry }) => Date.parse(entry.time) >= end)
+  }
+
+  #timeOf(index: number, { time }: Entry): number {
+    return index <= this.#carried ? Number.NEGATIVE_INFINITY : Date.parse(time)
+  }
+
+  /** Pseudonyms of whom an erasure concerns, as far as this ledger tells; undefined of a session that it does not tell of. */
+  concernedBy({ scope, of }: Pick<EntryOf<'erasure'>, 'scope' | 'of'>): readonly string[] | undefined {
+    if (scope === 'principal') return [of, ...(this.#concerned.get(of) ?? [])]
+    const known = this.#sessions.get(of)
+    return known === undefined ? undefined : [...known]
+  }
+
+  #objection(entry: EntryOf<'erasure'>): string | undefined {
+    const { scope, of, by } = entry
+    const concerned = this.concernedBy(entry)
     if (concerned === undefined) return 'a session that no entry opened'
     if (scope === 'principal' && !this.#types.has(of)) return 'whom no entry names'
-    return this.#objectionTo({ by, approvers }, concerned, scopeName({ scope, of }))
+    const why = this.#objectionTo(entry, concerned)
+    // What was held when a ledger was concluded may have been released in the next.
+    if (why !== undefined || this.#concluded !== undefined) return why
+    return this.#held(by, scopeName(entry), concerned) ?? this.#returned(entry, concerned)
+  }
+
+  /** Behind a conclusion it is not told: people are named there when they do something, whenever the series came to know them. */
+  #returned(entry: EntryOf<'erasure'>, concerned: readonly string[]): string | undefined {
+    const covered = coveredBy(scopeName(entry), concerned)
+    const releasers = [...this.#holds.values()].flatMap(({ on, released }) =>
+      released !== undefined && covered.has(on) ? [released.by] : [],
+    )
+    if (!this.#comings.mayHaveReturned([entry.by, ...entry.approvers], [...concerned, ...releasers])) return undefined
+    return 'by or with the approval of who was named after somebody was erased whom it concerns, or who released a hold on it'
   }
 
   #objectionTo(
     { by, approvers }: Pick<EntryOf<'erasure'>, 'by' | 'approvers'>,
-    concerned: readonly (string | undefined)[],
-    what: ScopeName | 'ledger',
+    concerned: readonly string[],
   ): string | undefined {
     const people = [by, ...approvers]
     if (approvers.length === 0) return 'and nobody has approved it'
     if (new Set(people).size !== people.length) return 'approved by who asked for it, or twice by one person'
     if (people.some(one => this.#types.get(one) !== 'person')) return 'by or with the approval of what is no person'
-    if (people.some(one => concerned.includes(one))) return 'by or with the approval of whom it is about'
-    for (const { scope: held, releasedBy } of this.#holds.values()) {
-      if (held !== 'ledger' && held !== what) continue
-      if (releasedBy === undefined) return 'under a hold'
-      if (releasedBy === by) return 'by who released the hold on it'
+    return people.some(one => concerned.includes(one)) ? 'by or with the approval of whom it is about' : undefined
+  }
+
+  /** Of the ledger just before this one it is known who was in it: of those before that, and of sessions, it is not. */
+  #heldBefore({ of, by }: EntryOf<'disposed'>): string | undefined {
+    if (this.#concluded !== undefined) return undefined
+    const people = of === this.#follows ? this.#before : []
+    return this.#held(by, 'ledger', people)
+  }
+
+  /**
+   * @param concerned pseudonyms: a hold on one of them is in the way too. @param at Unix milliseconds, in another ledger; by all that was
+   * added where left out
+   */
+  #held(by: string, what: ScopeName | 'ledger', concerned: readonly string[], at = allTime): string | undefined {
+    for (const scope of coveredBy(what, concerned)) {
+      const holds = this.#on.get(scope)
+      const why = holds === undefined ? undefined : at === allTime ? heldNow(holds, by) : heldAt(holds, by, at)
+      if (why !== undefined) return why
     }
     return undefined
+  }
+
+  #place(hold: Hold): void {
+    const holds: HoldsOn = this.#on.get(hold.on) ?? { all: [], standing: new Set(), releasedBy: new Map() }
+    this.#on.set(hold.on, holds)
+    this.#holds.set(hold.id, hold)
+    holds.all.push(hold)
+    holds.standing.add(hold)
+  }
+
+  #release(hold: Hold, released: NonNullable<Hold['released']>): void {
+    const { standing, releasedBy } = this.#on.get(hold.on)!
+    hold.released = released
+    standing.delete(hold)
+    if (!releasedBy.has(released.by)) releasedBy.set(released.by, hold)
   }
 
   #invalid(index: number, what: string): void {
     this.findings.push({ code: 'ERASURE_UNAUTHORISED', what: `entry ${index} ${what}`, index })
   }
+}
+
+/** Whoever wrote the ledger may have placed and released as many as it has entries: none is looked through for each erasure. */
+function heldNow({ standing, releasedBy }: HoldsOn, by: string): string | undefined {
+  const [first] = standing
+  const released = releasedBy.get(by)
+  if (first !== undefined) return `under the hold ${first.id}`
+  return released === undefined ? undefined : `by who released the hold ${released.id} on it`
+}
+
+function heldAt({ all }: HoldsOn, by: string, at: number): string | undefined {
+  for (const { id, placed, released } of all) {
+    if (placed > at - betweenMs) continue
+    if (released === undefined || released.at > at) return `under the hold ${id}`
+    if (released.by === by) return `by who released the hold ${id} on it`
+  }
+  return undefined
 }

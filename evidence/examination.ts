@@ -10,7 +10,7 @@ import { type AnchorKeys, Anchors, type RecordedAnchor, readAnchorKeys } from '.
 import type { Taken } from './beside.ts'
 import { Continuity } from './continuity.ts'
 import { nothingOpened, type Opened } from './disclosures.ts'
-import { Erasures } from './erasures.ts'
+import { Erasures, type LateErasure } from './erasures.ts'
 import type { Finding } from './finding.ts'
 import { Findings } from './findings.ts'
 import type { Tag } from './git-tags.ts'
@@ -69,6 +69,8 @@ export class Examination {
   readonly speakers = new Speakers()
   readonly succession = new Succession()
   erasures = new Erasures()
+  /** What the next ledger of the series is to judge. */
+  erasedLate: readonly LateErasure[] = []
   readonly seals: SignedCheckpoint[] = []
   readonly continuity: Continuity
   /** Recordings that were cut, each with the entry that says that there was a crash; the first ten thousand of them. */
@@ -89,7 +91,16 @@ export class Examination {
   files: LedgerFiles | undefined
   checkpoint: SignedCheckpoint | undefined
   trust: Trust | undefined
+  /** Whether the checkpoint bears the signature of the note key that speaks. */
+  isSigned = false
   pin: Pin | undefined
+  /** What this verifier knows of this very ledger, read ahead of the step that holds the ledger against it. */
+  held: Pin | undefined
+  /**
+   * The ledger as it is by now, where that has so many entries: established by a verification of its own, which begins with what is verified
+   * here. Undefined where it has not, or does not hold: whoever shows it may show anything.
+   */
+  later: (size: number) => Promise<Examination | undefined> = async () => undefined
   /** The pin, where it is of an earlier ledger of the series, against which it was held. */
   pinnedBefore: Pin | undefined
   /** Whether the keys that spoke before the pin are known, without reading what is before it. */
@@ -134,8 +145,8 @@ export class Examination {
     this.meaning = new Meaning({ greatest, open })
     this.taken = taken.map(({ index, ...entry }) => ({ index, entry }))
     for (const { name, interval, ...left } of writers) {
-      const seconds = interval === 0 ? undefined : interval * 1000
-      this.continuity.resumeWriter(name, { ...left, at: Date.parse(left.time), interval: seconds })
+      const promised = interval === 0 ? undefined : interval
+      this.continuity.resumeWriter(name, { ...left, at: Date.parse(left.time), interval: promised })
     }
   }
 
@@ -183,8 +194,8 @@ export class Examination {
 
   /** What shows from outside that so many entries were there: anchors, as far as they are established, or this verifier's own pin. RFC 3339, the earliest. */
   existedBy(size: number): string | undefined {
-    const { pin } = this
-    const pinned = pin !== undefined && pin.size >= size ? pin.time : undefined
+    const { held } = this
+    const pinned = held !== undefined && held.size >= size ? (held.since ?? held.time) : undefined
     const given = this.options.anchoredBefore?.(size)
     return [pinned, given, this.anchors.anchoredBefore(size)]
       .filter(time => time !== undefined)

@@ -32,6 +32,7 @@ export type FindingCode =
   | 'SUCCESSION_INVALID'
   // Not told: the verification could not know.
   | 'KEY_COMPROMISED'
+  | 'KEY_UNPROVEN'
   | 'LEDGER_MISSING'
   | 'LEDGER_UNREACHABLE'
   | 'PIN_MISSING'
@@ -89,6 +90,7 @@ const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'PIN_UNREADABLE',
   'ERASURE_UNDONE',
   'KEY_COMPROMISED',
+  'KEY_UNPROVEN',
   'ANCHOR_ABSENT',
   'ANCHOR_STALE',
   'SUCCESSOR_MISSING',

@@ -1,11 +1,13 @@
-/** Reads the annotated tags of a ledger's checkpoints out of a git repository, through git itself. Nothing in it is run or checked out. */
+/** Reads the annotated tags of a ledger's checkpoints out of a git repository, through git itself. Nothing in it is run, fetched or checked out. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { describe, Misuse } from '../lib/errors.ts'
-import { tagName } from '../lib/format/tag.ts'
+import { gitAlone, tagName } from '../lib/format/tag.ts'
 
 const run = promisify(execFile)
 const most = 16 * 1024 * 1024
+/** Its config may include what never ends. */
+const longestMs = 60_000
 
 export interface Tag {
   readonly name: string
@@ -30,12 +32,12 @@ export async function readTags(repository: string, origin: string): Promise<Tag[
 }
 
 async function git(repository: string, command: readonly string[]): Promise<Buffer> {
-  const quiet = { ...process.env, GIT_TERMINAL_PROMPT: '0', GIT_OPTIONAL_LOCKS: '0' }
   try {
-    const { stdout } = await run('git', ['-C', repository, ...command], {
+    const { stdout } = await run('git', ['-C', repository, ...gitAlone.options, ...command], {
       encoding: 'buffer',
       maxBuffer: most,
-      env: quiet,
+      timeout: longestMs,
+      env: { ...process.env, ...gitAlone.env },
     })
     return stdout
   } catch (error) {

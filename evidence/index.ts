@@ -9,6 +9,7 @@ export {
   type VerifyBundleOptions,
   verifyBundle,
 } from './bundle/verify-bundle.ts'
+export { type BundlesVerification, type VerifiedBundle, verifyBundles } from './bundle/verify-bundles.ts'
 export type { Gap } from './continuity.ts'
 export type { Interval, ResultWord, TestResult } from './control-test.ts'
 export { type Criterion, criteria, isCriterion } from './criteria.ts'

@@ -37,6 +37,8 @@ export interface ChainParts {
   readonly fingerprint: string
   /** The armored certificate of a key, from outside where it was given, else from what is verified. */
   readonly certificate: (fingerprint: string) => Promise<string | undefined>
+  /** Whether that of the pinned key was given from outside. */
+  readonly isGiven: boolean
   readonly existedBy: ExistedBy
 }
 
@@ -57,18 +59,26 @@ export async function followKeys(parts: ChainParts): Promise<KeyChain> {
   if (sealKey === undefined || certification === undefined) {
     throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'entry 0 holds no certification by an OpenPGP key')
   }
-  const chain = new Chain(parts, { note: noteKey, seal: sealKey.toUpperCase() })
+  const first = sealKey.toUpperCase()
+  // Before any signature is verified: of a ledger that never names the pinned key, all of them are nobody's.
+  requireNamed(fingerprint, [first, ...entries.flatMap(({ entry }) => (isOfSeal(entry) ? [entry.new] : []))])
+  const chain = new Chain(parts, { note: noteKey, seal: first })
   await chain.takeAll(entries)
-  const { seals } = chain
-  if (!seals.includes(fingerprint)) {
-    const told = seals.length === 1 ? 'entry 0 names' : 'entry 0 and the rotations after it name'
-    throw new KeyError('KEY_SUBSTITUTED', `${told} another OpenPGP key than the pinned one`, {
-      index: 0,
-      expected: fingerprint,
-      ...(/^[0-9A-F]{40}$/.test(seals.at(-1)!) ? { actual: seals.at(-1)! } : {}),
-    })
-  }
   return chain.conclude()
+}
+
+const isOfSeal = (entry: KeyEntry['entry']): entry is EntryOf<'key-rotated'> =>
+  entry.kind === 'key-rotated' && entry.key === 'seal'
+
+/** @throws KeyError */
+function requireNamed(fingerprint: string, seals: readonly string[]): void {
+  if (seals.includes(fingerprint)) return
+  const told = seals.length === 1 ? 'entry 0 names' : 'entry 0 and the rotations after it name'
+  throw new KeyError('KEY_SUBSTITUTED', `${told} another OpenPGP key than the pinned one`, {
+    index: 0,
+    expected: fingerprint,
+    ...(/^[0-9A-F]{40}$/.test(seals.at(-1)!) ? { actual: seals.at(-1)! } : {}),
+  })
 }
 
 class Chain {
@@ -184,16 +194,29 @@ class Chain {
     throw new KeyError('KEY_REVOKED', `OpenPGP key ${key} is ${sayRevoked(revocation)}`, { expected: key })
   }
 
-  /** A certificate may say that its key is revoked where no entry does: the owner's own word, wherever it comes from. */
+  /**
+   * A certificate may say that its key is revoked where no entry does: the owner's own word, wherever it comes from. Beside an entry it counts
+   * where it says worse: whoever stole the key can have that entry made, by a successor of his own, and call it retired.
+   */
   async #readRevocation(fingerprint: string): Promise<void> {
-    if (this.#revoked.some(({ key }) => key === fingerprint)) return
     const { certificate } = await this.#certificateOf(fingerprint)
     const { revocation } = await readCertificate(certificate)
     if (revocation === undefined) return
+    const { reason, at, isSaid } = revocation
+    const entries = this.#revoked.filter(({ key }) => key === fingerprint)
+    if (entries.length > 0) {
+      // One that was made with the key gives no reason, and is of then: of the ledger's own copy, the entry says why it was published.
+      const isGiven = this.#parts.isGiven && fingerprint === this.#parts.fingerprint
+      if (reason !== 'compromised' || !(isSaid || isGiven)) return
+      // To the second, which is what a certificate tells.
+      const isToldBy = (one: RevokedKey) =>
+        one.reason === 'compromised' && Math.floor(Date.parse(one.at) / 1000) * 1000 <= at.getTime()
+      if (entries.some(isToldBy)) return
+    }
     this.#revoked.push({
       key: fingerprint,
-      reason: revocation.reason,
-      at: revocation.at.toISOString(),
+      reason,
+      at: at.toISOString(),
       index: undefined,
     })
   }

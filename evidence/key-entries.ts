@@ -34,16 +34,22 @@ const readAhead = 8
 
 /**
  * In order. What cannot be read is left to the step that reads everything: it tells where the two differ.
- * @param begin index of the first entry that is looked at
+ * @param begin index of the first entry that is looked at. @param end of the first that is not; that of its bundle may be
  * @throws Fault ERR_LEDGER_UNAVAILABLE
  */
-export async function findKeyEntries(files: LedgerFiles, { size }: Checkpoint, begin = 0): Promise<FoundKeyEntry[]> {
+export async function findKeyEntries(
+  files: LedgerFiles,
+  { size }: Checkpoint,
+  begin = 0,
+  end = size,
+): Promise<FoundKeyEntry[]> {
   const found: FoundKeyEntry[] = []
   const ahead: Promise<Buffer | undefined>[] = []
   const first = Math.floor(begin / tileWidth)
+  const last = Math.min(size, end)
   let absent = 0
-  for (let n = first; n * tileWidth < size && absent < mostAbsent && found.length < mostKeyEntries; n += 1) {
-    while (ahead.length < readAhead && (n + ahead.length) * tileWidth < size) {
+  for (let n = first; n * tileWidth < last && absent < mostAbsent && found.length < mostKeyEntries; n += 1) {
+    while (ahead.length < readAhead && (n + ahead.length) * tileWidth < last) {
       const bytes = bytesOf(files, n + ahead.length, size)
       // Whoever stops early has no more use for it, nor for why it failed.
       bytes.catch(() => undefined)
@@ -54,7 +60,7 @@ export async function findKeyEntries(files: LedgerFiles, { size }: Checkpoint, b
     if (bytes === undefined || !bytes.includes(mark)) continue
     for (const [i, one] of cut(bytes, tileFill(size, 0, n)).entries.entries()) {
       const index = n * tileWidth + i
-      const entry = index >= begin && Buffer.from(one).includes(mark) ? readable(one) : undefined
+      const entry = index >= begin && index < last && Buffer.from(one).includes(mark) ? readable(one) : undefined
       if (entry !== undefined && isKeyEntry(entry)) found.push({ index, entry, digest: digestOf(one) })
     }
   }

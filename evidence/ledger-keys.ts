@@ -1,7 +1,9 @@
 /** Which keys have spoken for a ledger, as its entries tell and their signatures hold up: what `counterfoil keys show` shows. */
-import { LedgerError } from '../lib/errors.ts'
+import { isOurs, LedgerError } from '../lib/errors.ts'
+import type { Checkpoint } from '../lib/format/checkpoint.ts'
 import { parseEntry } from '../lib/format/entry.ts'
-import { followKeys } from './key-chain.ts'
+import { counted } from '../lib/format/words.ts'
+import { followKeys, KeyError } from './key-chain.ts'
 import { findKeyEntries } from './key-entries.ts'
 import { LedgerFiles } from './ledger-files.ts'
 import { cut } from './stored.ts'
@@ -36,7 +38,9 @@ export async function ledgerKeys(
 ): Promise<LedgerKeys> {
   const files = await LedgerFiles.open(directory)
   const checkpoint = await files.checkpoint()
-  const { bytes } = await files.first()
+  const { bytes } = await files.first().catch(error => {
+    throw isOurs(error) && error.code === 'ERR_LEDGER_MISSING' ? disposedOf(checkpoint, error) : error
+  })
   const [first] = cut(bytes, 1).entries
   const opened = first === undefined ? undefined : parseEntry(first)
   if (opened?.kind !== 'opened') throw new LedgerError('ERR_LEDGER_CORRUPT', 'entry 0 does not open a ledger')
@@ -48,7 +52,10 @@ export async function ledgerKeys(
     entries,
     fingerprint: pinned?.fingerprint ?? own,
     certificate: async of => (of === pinned?.fingerprint ? pinned.certificate : undefined) ?? files.certificateOf(of),
+    isGiven: pinned?.certificate !== undefined,
     existedBy: () => undefined,
+  }).catch(async error => {
+    throw isOther(error) ? await rotatedBefore(files, checkpoint, error) : error
   })
   const keys: LedgerKey[] = []
   for (const key of ['note', 'seal'] as const) {
@@ -64,4 +71,25 @@ export async function ledgerKeys(
   }
   const now = spans.at(-1)!
   return { origin, keys, note: now.note, seal: now.seal }
+}
+
+/** Of one that was disposed of its last checkpoint is left, and no entry. */
+const disposedOf = ({ origin, size }: Checkpoint, cause: unknown): LedgerError =>
+  new LedgerError(
+    'ERR_LEDGER_MISSING',
+    `${origin} was disposed of, or its entries are lost: its last checkpoint, of ${counted(size, 'entry')}, is left`,
+    {},
+    cause,
+  )
+
+const isOther = (error: unknown): error is KeyError =>
+  error instanceof KeyError && error.finding.code === 'KEY_SUBSTITUTED' && error.finding.actual !== undefined
+
+/** A key that spoke in the ledger before this one alone: what leads from it to those of this one stands there. */
+async function rotatedBefore(files: LedgerFiles, { size }: Checkpoint, error: KeyError): Promise<LedgerError> {
+  const [, second] = await files.entriesOf(0, size)
+  const continued = second === undefined ? undefined : parseEntry(second)
+  if (continued?.kind !== 'continued') return error
+  const what = `${error.message}; it continues ${continued.of}: if the key was rotated before that, the keys of that ledger say so`
+  return new LedgerError('ERR_CHECKPOINT_SIGNATURE', what, {}, error)
 }

@@ -25,7 +25,8 @@ export async function hasMoved({ files, checkpoint }: Examination, findings: rea
 
 /** What was never recorded stays so; and what a pin or a key says does not change with the ledger. */
 const mayPass = ({ code }: Finding): boolean =>
-  familyOf(code) !== 'completeness' && !['PIN_MISSING', 'PIN_UNREADABLE', 'KEY_COMPROMISED'].includes(code)
+  familyOf(code) !== 'completeness' &&
+  !['PIN_MISSING', 'PIN_UNREADABLE', 'KEY_COMPROMISED', 'KEY_UNPROVEN'].includes(code)
 
 const lately = 60_000
 

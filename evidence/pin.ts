@@ -13,6 +13,8 @@ export interface Pin extends Checkpoint {
   readonly fingerprint: string
   /** RFC 3339, when it was verified. */
   readonly time: string
+  /** RFC 3339, when a pin of just this size was first kept. Absent: `time`. */
+  readonly since?: string | undefined
   /** RFC 3339, when every entry up to `size` or an earlier pin's was last read. Absent in pins of before. */
   readonly whole?: string | undefined
   /** Of the ledgers before it in its series, as they were verified with it. */
@@ -27,7 +29,13 @@ const state = record({
   greatest: 'text',
   open: list('uuid', 10_000),
   /** `interval`: seconds until the next heartbeat; 0: none is due. */
-  writers: list(record({ name: 'word', seq: 'count', time: 'time', interval: 'count', stopped: 'flag' }), 65_536),
+  writers: list(
+    record({
+      ...({ name: 'word', seq: 'count', time: 'time', interval: 'count', stopped: 'flag' } as const),
+      crashed: optional('flag'),
+    }),
+    65_536,
+  ),
   /** The last start between two entries about keys, and the entry of the newest epoch. */
   taken: list(
     record({
@@ -44,11 +52,22 @@ const state = record({
 
 export type PinState = TypeOf<typeof state>
 
-const earlier = record({ origin: 'word', size: 'count', root: 'word' })
+const earlier = record({ origin: 'word', size: 'count', root: 'word', since: optional('time') })
 export type PinnedEarlier = TypeOf<typeof earlier>
+
+/** @returns when a pin was first kept that is of just this checkpoint, RFC 3339; undefined where the given one is of none, or of another */
+export function heldSince(pin: Pin | undefined, { origin, size, root }: Checkpoint): string | undefined {
+  const own = pin === undefined ? [] : [{ ...pin, root: Buffer.from(pin.root).toString('base64') }]
+  const all: readonly PinnedEarlier[] = [...own, ...(pin?.earlier ?? [])]
+  const same = all.find(
+    one => one.origin === origin && one.size === size && Buffer.from(one.root, 'base64').equals(Buffer.from(root)),
+  )
+  return same === undefined ? undefined : (same.since ?? pin?.time)
+}
 
 const shape = record({
   ...({ origin: 'word', size: 'count', root: 'word', fingerprint: 'word', time: 'time' } as const),
+  since: optional('time'),
   whole: optional('time'),
   earlier: optional(list(earlier, 10_000)),
   state: optional(state),
@@ -63,6 +82,11 @@ export async function readPin(file: string): Promise<Pin | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new LedgerError('ERR_CHECKPOINT_ROLLBACK', 'the pin cannot be read', {}, error)
   }
+  return parsePin(text)
+}
+
+/** @throws LedgerError ERR_CHECKPOINT_ROLLBACK where it is none */
+function parsePin(text: string): Pin {
   try {
     const value = parseJson(text)
     check(shape, value)
@@ -79,14 +103,19 @@ export function formatPin({ root, ...pin }: Pin): string {
   return `${canonical({ ...pin, root: Buffer.from(root).toString('base64') })}\n`
 }
 
-/** Replaced as a whole or not at all. @throws Misuse ERR_OPTION_INVALID where it cannot be written */
+/**
+ * Replaced as a whole or not at all, and by nothing that could not be read again: what is in it comes from the ledger.
+ * @throws Misuse ERR_OPTION_INVALID where it cannot be written; LedgerError ERR_CHECKPOINT_ROLLBACK where it is none
+ */
 export async function writePin(file: string, pin: Pin): Promise<void> {
+  const text = formatPin(pin)
+  parsePin(text)
   const beside = `${file}.${randomBytes(6).toString('hex')}`
   try {
     await mkdir(dirname(file), { recursive: true })
     const handle = await open(beside, 'wx', 0o644)
     try {
-      await handle.writeFile(formatPin(pin))
+      await handle.writeFile(text)
       await handle.sync()
     } finally {
       await handle.close()

@@ -1,5 +1,7 @@
 /** The proof of one entry: that it stands at its place in a tree that the ledger signed. Written from tiles, checked from nothing but itself. */
-import { LedgerError, Misuse } from '../lib/errors.ts'
+import { hash } from 'node:crypto'
+import { basename } from 'node:path'
+import { isOurs, LedgerError, Misuse } from '../lib/errors.ts'
 import { anchorFile, anchorFolder, parseAnchorName } from '../lib/format/anchor.ts'
 import {
   type Checkpoint,
@@ -13,6 +15,7 @@ import { parseEntry } from '../lib/format/entry.ts'
 import { tileWidth } from '../lib/format/layout.ts'
 import { inclusionProof, leafHash, verifyInclusion } from '../lib/format/merkle.ts'
 import { formatNote, type Note, type NoteSignature, parseVerifierKey, requireSignature } from '../lib/format/note.ts'
+import { isUnreachable, unlessUnreachable } from './finding.ts'
 import { LedgerFiles } from './ledger-files.ts'
 
 export interface ProveOptions {
@@ -22,7 +25,10 @@ export interface ProveOptions {
   readonly ca?: string
   /** Its index in the tree, or its id. */
   readonly entry: number | string
-  /** Of a checkpoint that the ledger holds: the published one, a seal, or one that others vouch for. Default: the published one. */
+  /**
+   * Of a checkpoint that the ledger holds: the published one, a seal, or one that others vouch for. Default: the newest over the entry that most
+   * witnesses have cosigned; the published one where none has.
+   */
   readonly size?: number
   /** Whether the proof carries the entry's bytes too. */
   readonly inside?: boolean
@@ -34,6 +40,8 @@ export interface Proved {
   readonly entry: Uint8Array
   readonly checkpoint: Checkpoint
   readonly hashes: number
+  /** How many lines of witnesses the checkpoint carries, whoever they are; undefined where nobody vouches for this ledger. */
+  readonly cosigned: number | undefined
   /** C2SP tlog-proof. */
   readonly proof: string
 }
@@ -57,54 +65,114 @@ async function proveFrom(
   { entry, size, inside }: Omit<ProveOptions, 'directory' | 'ca'>,
 ): Promise<Proved> {
   const published = await files.checkpoint()
-  const checkpoint = size === undefined || size === published.size ? published : await heldOf(files, size, published)
   const index = typeof entry === 'number' ? entry : await indexOf(files, entry, published.size)
-  if (!Number.isSafeInteger(index) || index < 0 || index >= checkpoint.size) {
-    throw new Misuse('ERR_OPTION_INVALID', `there is no entry ${index} in a tree of ${checkpoint.size}`)
+  const given = size === undefined || size === published.size ? published : await heldOf(files, size, published)
+  if (!Number.isSafeInteger(index) || index < 0 || index >= given.size) {
+    throw new Misuse('ERR_OPTION_INVALID', `there is no entry ${index} in a tree of ${given.size}`)
   }
   const bundle = await files.entriesOf(Math.floor(index / tileWidth), published.size)
   const bytes = bundle[index % tileWidth]!
-  const hashes = await inclusionProof(index, checkpoint.size, files.hashReader(checkpoint.size))
-  verifyInclusion(leafHash(bytes), index, checkpoint.size, hashes, checkpoint.root)
+  const at = async (checkpoint: SignedCheckpoint) => {
+    const hashes = await inclusionProof(index, checkpoint.size, files.hashReader(checkpoint.size))
+    verifyInclusion(leafHash(bytes), index, checkpoint.size, hashes, checkpoint.root)
+    const note = await cosigned(files, checkpoint, published)
+    return { checkpoint, hashes, note, lines: note.signatures.filter(({ name }) => name !== checkpoint.origin).length }
+  }
+  const sizes = await cosignedSizes(files, published)
+  const covering = size === undefined ? sizes.filter(one => one > index && one <= published.size) : []
+  let found: Awaited<ReturnType<typeof at>> | undefined
+  for (const one of covering.slice(-mostCosigned).reverse()) {
+    const vouched = await vouchedFor(files, one, published)
+    const next = vouched === undefined ? undefined : await at(vouched).catch(unproven)
+    if (next !== undefined && next.lines > (found?.lines ?? 0)) found = next
+  }
+  const { checkpoint, hashes, note, lines } = found ?? (await at(given))
   const extra = inside ? { extra: bytes } : {}
-  const proof = formatTlogProof({
-    index,
-    hashes,
-    checkpoint: formatNote(await cosigned(files, checkpoint, published)),
-    ...extra,
-  })
-  return { index, entry: bytes, checkpoint, hashes: hashes.length, proof }
+  const proof = formatTlogProof({ index, hashes, checkpoint: formatNote(note), ...extra })
+  const count = sizes.length === 0 ? undefined : lines
+  return { index, entry: bytes, checkpoint, hashes: hashes.length, cosigned: count, proof }
+}
+
+/** So many of the newest are looked at for the one that most have cosigned. */
+const mostCosigned = 64
+
+/** What is wrong with what others vouch for is for a verification to say: no proof rests on it. */
+function unproven(error: unknown): undefined {
+  if (!isOurs(error) || isUnreachable(error)) throw error
+}
+
+/** Of what others may vouch for, ascending. At an address those that the newest entries name. */
+async function cosignedSizes(files: LedgerFiles, { size }: Checkpoint): Promise<readonly number[]> {
+  if (files.directory !== undefined) return (await files.anchorSizes()).sizes
+  const named = new Set<number>()
+  const last = Math.ceil(size / tileWidth)
+  for (let n = Math.max(0, last - mostLookedThrough); n < last; n += 1) {
+    for (const bytes of await files.entriesOf(n, size)) {
+      const entry = parseEntry(bytes)
+      if (entry.kind === 'anchored' && entry.anchor === 'witness') named.add(entry.size)
+    }
+  }
+  return [...named].sort((a, b) => a - b)
 }
 
 async function heldOf(files: LedgerFiles, size: number, published: Checkpoint): Promise<SignedCheckpoint> {
   const { sizes } = await files.sealSizes([size])
   if (sizes.includes(size)) return files.seal(size)
-  const [vouched] = await notesOf(files, size, published)
+  const vouched = await vouchedFor(files, size, published)
   if (vouched !== undefined) return vouched
   const newest = sizes.length === 0 ? 'it has no seal yet' : `its newest seals: ${sizes.slice(-5).join(', ')}`
   const some = files.directory === undefined ? 'which seals it has cannot be listed at an address' : newest
   throw new Misuse('ERR_OPTION_INVALID', `the ledger holds no checkpoint of ${size} entries; ${some}`)
 }
 
-/** With the lines of the witnesses that cosigned the same text: who checks the proof knows which of them to believe. */
-async function cosigned(files: LedgerFiles, { size, note }: SignedCheckpoint, published: Checkpoint): Promise<Note> {
-  const lines = [...note.signatures]
-  const isNew = (line: NoteSignature) => !lines.some(one => formatLine(one) === formatLine(line))
-  for (const other of await notesOf(files, size, published)) {
-    if (other.note.text === note.text) lines.push(...other.note.signatures.filter(isNew))
-  }
-  return { ...note, signatures: lines.slice(0, mostLines) }
+/** A checkpoint of that size which others vouch for: the first that there is. */
+async function vouchedFor(
+  files: LedgerFiles,
+  size: number,
+  published: Checkpoint,
+): Promise<SignedCheckpoint | undefined> {
+  for await (const vouched of notesOf(files, size, published)) return vouched
+  return undefined
 }
 
-const formatLine = ({ name, keyId, signature }: NoteSignature): string =>
-  JSON.stringify([name, [...keyId], [...signature]])
-/** A note with more is none (signed-note). */
-const mostLines = 100
+/** With the lines of the witnesses that cosigned the same text: who checks the proof knows which of them to believe. */
+async function cosigned(files: LedgerFiles, { size, note }: SignedCheckpoint, published: Checkpoint): Promise<Note> {
+  const lines = new Map(note.signatures.map(line => [formatLine(line), line]))
+  let left = [...lines.keys()].reduce((rest, { length }) => rest - length, mostLineBytes)
+  for await (const other of notesOf(files, size, published)) {
+    if (other.note.text !== note.text) continue
+    for (const line of other.note.signatures) {
+      const text = formatLine(line)
+      if (lines.has(text) || text.length > left) continue
+      if (lines.size === mostLines) return { ...note, signatures: [...lines.values()] }
+      lines.set(text, line)
+      left -= text.length
+    }
+  }
+  return { ...note, signatures: [...lines.values()] }
+}
 
-async function notesOf(files: LedgerFiles, size: number, published: Checkpoint): Promise<SignedCheckpoint[]> {
+const formatLine = (line: NoteSignature): string => formatNote({ text: '', signatures: [line] })
+/** A note with more is none (signed-note), nor is one of over a megabyte. */
+const mostLines = 100
+const mostLineBytes = 500_000
+
+/** Of one checkpoint a few are kept; of more than this the later ones are not looked at. */
+const mostNotes = 256
+
+/** One at a time: whoever can put a file there can put many. What is no note, or not the one that its name says, is for verify to tell. */
+async function* notesOf(files: LedgerFiles, size: number, published: Checkpoint): AsyncGenerator<SignedCheckpoint> {
   const named = files.directory === undefined ? namedNotes(files, size, published) : listedNotes(files, size)
-  const notes = await Promise.all((await named).map(async file => parseCheckpoint(await files.anchor(file))))
-  return notes.filter(one => one.size === size)
+  for (const file of (await named).slice(0, mostNotes)) {
+    const note = await noteIn(files, file).catch(unlessUnreachable)
+    if (note?.size === size) yield note
+  }
+}
+
+async function noteIn(files: LedgerFiles, file: string): Promise<SignedCheckpoint | undefined> {
+  const bytes = await files.anchor(file)
+  const isNamed = parseAnchorName(basename(file))?.digest === hash('sha256', bytes, 'base64url' as 'hex')
+  return isNamed ? parseCheckpoint(bytes) : undefined
 }
 
 async function listedNotes(files: LedgerFiles, size: number): Promise<string[]> {
@@ -126,8 +194,7 @@ async function namedNotes(files: LedgerFiles, size: number, published: Checkpoin
         named.add(anchorFile(entry.anchor, size, entry.file))
     }
   }
-  const there = await Promise.all([...named].map(file => files.hasAnchor(file)))
-  return [...named].filter((_, i) => there[i])
+  return [...named]
 }
 
 /** From the end: what is asked for is seldom old. */

@@ -78,15 +78,21 @@ const corrupt = (path: string, what: string, cause?: unknown) =>
 
 const isAbsent = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
 
+/** Folders that are links to themselves would hold, of a few files, as many as anybody likes to say. */
 async function inside(root: string, path: string): Promise<string | undefined> {
+  const at = join(root, path)
+  let real: string
+  let folder: string
   try {
-    const real = await realpath(join(root, path))
-    if (real === root || real.startsWith(root + sep)) return real
+    real = await realpath(at)
+    folder = real === at ? dirname(at) : await realpath(dirname(at))
   } catch (error) {
     if (isAbsent(error)) return undefined
     throw corrupt(path, 'cannot be read', error)
   }
-  throw corrupt(path, 'leads out of the directory')
+  if (real !== root && !real.startsWith(root + sep)) throw corrupt(path, 'leads out of the directory')
+  if (at !== root && folder !== dirname(at)) throw corrupt(path, 'lies in a folder that is a link')
+  return real
 }
 
 // Not blocking, so that a named pipe put in a file's place cannot hold the reader.
@@ -145,6 +151,7 @@ function inFolders(root: string): DirectoryReader['readNow'] {
     if (known !== undefined) return known
     const real = realpathSync.native(join(root, folder))
     if (real !== root && !real.startsWith(root + sep)) throw corrupt(path, 'leads out of the directory')
+    if (real !== join(root, folder)) throw corrupt(path, 'lies in a folder that is a link')
     if (folders.size === mostFolders) folders.delete(folders.keys().next().value!)
     folders.set(folder, real)
     return real
@@ -213,6 +220,7 @@ async function listInside(root: string, path: string): Promise<string[]> {
 async function* entriesInside(root: string, path: string): AsyncGenerator<FolderEntry> {
   const real = await inside(root, path)
   if (real === undefined) return
+  if (real !== join(root, path)) throw corrupt(path, 'is a link')
   try {
     for await (const entry of await opendir(real, { bufferSize: 4096 })) {
       const kind = entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other'

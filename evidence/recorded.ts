@@ -4,11 +4,11 @@ import type { Row } from './view-columns.ts'
 import type { Disclosed, Views } from './views.ts'
 
 // Media type -> what its file is called, so that players of others know it.
-const suffixes: Readonly<Record<string, string>> = { 'application/x-asciicast': 'cast' }
+const suffixes: ReadonlyMap<string, string> = new Map([['application/x-asciicast', 'cast']])
 
 /** The file in a bundle that holds an attachment's bytes, where it was asked for. */
 export const recordingFile = ({ attachment, type }: Pick<EntryOf<'attachment'>, 'attachment' | 'type'>): string =>
-  `recordings/${attachment}.${suffixes[type] ?? 'bin'}`
+  `recordings/${attachment}.${suffixes.get(type) ?? 'bin'}`
 
 export interface Included {
   readonly index: number

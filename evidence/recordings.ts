@@ -30,6 +30,8 @@ export interface Recorded {
   readonly attachments: readonly RecordedAttachment[]
   /** Where the id is a session's: all that the ledger holds of it, and of the exchanges in it. */
   readonly session: readonly SessionRecord[] | undefined
+  /** Whether the id is that of an exchange: of one that is there, nothing need be recorded. */
+  readonly exchange: boolean
 }
 
 /**
@@ -73,7 +75,8 @@ export async function recordings(options: VerifyOptions, id: string, open?: Open
     const erased = erasedOf(record)
     return erased === undefined ? record : { ...record, erased }
   })
-  return { attachments, session }
+  const exchange = records.some(({ entry }) => entry.kind === 'decision' && entry.exchange === id)
+  return { attachments, session, exchange }
 }
 
 /** @param opened whether the vault was: then what was erased showed there; else by what stands in clear */

@@ -2,7 +2,7 @@
 import { isOurs, LedgerError } from '../lib/errors.ts'
 import type { Checkpoint, SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type Hash, sameHash } from '../lib/format/merkle.ts'
-import { type Finding, isUnreachable, unlessUnreachable } from './finding.ts'
+import { type Finding, isUnreachable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { type ExistedBy, type RevokedKey, sayRevoked, voids } from './revoked-keys.ts'
 import { requireNoteSignature, requireSealSignature, type SealedBy, type Trust } from './trust.ts'
@@ -13,7 +13,8 @@ const mostInvalid = 50
 
 /**
  * @param rootAt the roots of the verified entries, by size; empty where they do not give the signed root themselves
- * @param pinned of the pin that what is examined follows: seals before it were examined then
+ * @param pinned of the pin that what is examined follows: seals before it were examined then; 0 where there is none
+ * @param laterSize how many entries there are by now, where these are at least so many, and verified too
  */
 export async function examineSeals(
   files: LedgerFiles,
@@ -21,10 +22,13 @@ export async function examineSeals(
   trust: Trust,
   rootAt: ReadonlyMap<number, Hash>,
   existedBy: ExistedBy,
-  pinned = 0,
+  pinned: number,
+  laterSize: (size: number) => Promise<number | undefined>,
 ): Promise<{ seals: SignedCheckpoint[]; worthless: RevokedKey[]; findings: Finding[] }> {
   const { sizes: all, strange } = await files.sealSizes([pinned, checkpoint.size])
-  const end = await endOf(files, checkpoint, all)
+  // A live ledger may have been sealed since its checkpoint was read here: up to what it has now, seals are not there yet.
+  const newestName = all.at(-1) ?? 0
+  const end = (newestName > checkpoint.size ? await laterSize(newestName) : undefined) ?? checkpoint.size
   const sizes = all.filter(size => size >= pinned && (size <= checkpoint.size || size > end))
   const seals: SignedCheckpoint[] = []
   const findings: Finding[] = []
@@ -67,12 +71,6 @@ export async function examineSeals(
       })
   }
   return { seals, worthless, findings }
-}
-
-/** A live ledger may have been sealed since its checkpoint was read here: up to what it has now, seals are not there yet. */
-async function endOf(files: LedgerFiles, { size }: Checkpoint, sizes: readonly number[]): Promise<number> {
-  if ((sizes.at(-1) ?? 0) <= size) return size
-  return (await files.checkpointIfThere().catch(unlessUnreachable))?.size ?? size
 }
 
 /** What costs least first: an OpenPGP signature takes a thousand times what a name does. @throws LedgerError */

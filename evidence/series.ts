@@ -3,15 +3,17 @@
  * all: a rotation leads on from one ledger to the next, and the pin is of whichever was the newest when it was kept.
  */
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { isOurs } from '../lib/errors.ts'
 import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { type EntryOf, parseEntry } from '../lib/format/entry.ts'
 import { memberFolder } from '../lib/format/layout.ts'
 import { originOf } from '../lib/format/series.ts'
 import { isAddress } from './address.ts'
+import { disposedIn } from './disposed.ts'
 import { isUnreachable } from './finding.ts'
 import { LedgerFiles } from './ledger-files.ts'
-import { type Pin, type PinnedEarlier, readPin } from './pin.ts'
+import { heldSince, type Pin, type PinnedEarlier, readPin } from './pin.ts'
 import type { Member, Verification, VerifyOptions } from './verification.ts'
 import { verifyLedger } from './verify.ts'
 
@@ -45,8 +47,28 @@ export async function verifySeries(options: VerifyOptions): Promise<readonly Ver
     const verified = await verifyAll(options, all)
     const isWrong = verified.some(({ verification }) => verification.findings.length > 0)
     // One may have been concluded, followed or disposed of meanwhile: what is found then is told where it is found again.
-    if (!isWrong || left === 0 || !hasChanged(all, await look(options))) return verified
+    if (!isWrong || left === 0) return verified
+    if (!hasChanged(all, await look(options)) && !(await isFollowedSoon(options, all, verified))) return verified
   }
+}
+
+/** A ledger that was concluded so short a time ago may be followed yet: its successor is made right after. */
+const justMs = 10_000
+const waits = { most: 30, ms: 50 }
+
+async function isFollowedSoon(
+  options: VerifyOptions,
+  all: readonly Seen[],
+  verified: readonly VerifiedMember[],
+): Promise<boolean> {
+  const { findings, latest } = verified.at(-1)!.verification
+  const isMissing = findings.some(({ code }) => code === 'SUCCESSOR_MISSING')
+  if (!isMissing || !(Math.abs(Date.now() - Date.parse(latest)) < justMs)) return false
+  for (let left = waits.most; left > 0; left -= 1) {
+    await setTimeout(waits.ms)
+    if (hasChanged(all, await look(options))) return true
+  }
+  return false
 }
 
 const hasChanged = (before: readonly Seen[], now: readonly Seen[]): boolean =>
@@ -66,8 +88,10 @@ async function verifyAll(options: VerifyOptions, all: readonly Seen[]): Promise<
   const pin = options.pin === undefined ? undefined : await readPin(options.pin).catch(() => undefined)
   const pinned = there.find(({ opened }) => opened !== undefined && opened.origin === pin?.origin)
   const verified: VerifiedMember[] = []
+  let { fingerprint } = options
   for (const [i, one] of there.entries()) {
     const next = there[i + 1]
+    const last = verified.at(-1)
     const before = next === undefined && pinned !== undefined && pinned !== one ? pin?.origin : undefined
     const seen = next === undefined ? undefined : seenOf(pin, one)
     const given =
@@ -77,28 +101,44 @@ async function verifyAll(options: VerifyOptions, all: readonly Seen[]): Promise<
       ...(next?.continued === undefined ? {} : { followed: next.continued }),
       ...(i === 0 || one.continued === undefined ? {} : { follows: one.continued }),
       ...(seen === undefined ? {} : { seen }),
-      ...(next === undefined ? { gone, earlier: earlierOf(verified) } : {}),
+      erasedBefore: last?.verification.erasedLate ?? [],
+      ...(last?.verification.followedBy === undefined ? {} : { begunBy: last.verification.followedBy.fingerprint }),
+      ...(gone.length === 0 || verified.some(isWhole)
+        ? {}
+        : { keyGone: () => areDisposed(gone, all.at(-1)!, options.ca) }),
+      ...(next === undefined ? { gone, earlier: earlierOf(verified, pin) } : {}),
       ...(before === undefined ? {} : { pinnedBefore: before }),
     }
-    const { certificate: _, ...rest } = given
-    const { fingerprint, certificate } = keyFor(options, one, verified.at(-1))
-    const key = certificate === undefined ? { fingerprint } : { fingerprint, certificate }
-    const verification = await verifyLedger({ ...rest, ...key, directory: one.ledger, member })
+    const { certificate, ...rest } = given
+    fingerprint = keyFor(options, last, fingerprint)
+    const own = certificate === undefined || fingerprint !== options.fingerprint ? {} : { certificate }
+    const verification = await verifyLedger({ ...rest, ...own, fingerprint, directory: one.ledger, member })
     verified.push({ ledger: one.ledger, verification })
   }
   return verified
+}
+
+const isWhole = ({ verification }: VerifiedMember): boolean => verification.integrity.verdict === 'whole'
+
+async function areDisposed(gone: readonly Seen[], { ledger }: Seen, ca: string | undefined): Promise<boolean> {
+  const disposed = await disposedIn(ledger, ca)
+  return gone.every(({ checkpoint }) => checkpoint !== undefined && disposed.has(checkpoint.origin))
 }
 
 /** As it was when the pin was kept: what was appended since it was concluded must still be there too. */
 function seenOf(pin: Pin | undefined, { opened }: Seen): Pin | undefined {
   const found = pin?.earlier?.find(({ origin }) => origin === opened?.origin)
   if (pin === undefined || found === undefined) return undefined
-  const { fingerprint, time } = pin
+  const { fingerprint } = pin
+  const time = found.since ?? pin.time
   return { fingerprint, time, origin: found.origin, size: found.size, root: Buffer.from(found.root, 'base64') }
 }
 
-const earlierOf = (verified: readonly VerifiedMember[]): PinnedEarlier[] =>
-  verified.map(({ verification: { origin = '', size, root } }) => ({ origin, size, root }))
+const earlierOf = (verified: readonly VerifiedMember[], pin: Pin | undefined): PinnedEarlier[] =>
+  verified.map(({ verification: { origin = '', size, root } }) => {
+    const since = heldSince(pin, { origin, size, root: Buffer.from(root, 'base64') })
+    return { origin, size, root, ...(since === undefined ? {} : { since }) }
+  })
 
 export interface Period {
   /** Of the ledger, its directory. */
@@ -135,7 +175,7 @@ function forNewest(
   isPinnedBefore: boolean,
   verified: readonly VerifiedMember[],
 ): VerifyOptions {
-  const held = verified.every(({ verification }) => verification.integrity.verdict === 'whole')
+  const held = verified.every(({ verification }) => verification.verdict === 'OK')
   // What is of an earlier ledger is nothing to go on from.
   const from = incremental === undefined || isPinnedBefore ? {} : { incremental }
   return { ...options, ...from, ...(held ? {} : { renew: false }) }
@@ -149,17 +189,11 @@ function forEarlier(
   return isPinned && pin !== undefined ? { ...options, pin, renew: false } : options
 }
 
-/** The key of the ledger before it at its end, where that one was found to be whole, and this one begins with it. */
-function keyFor(
-  { fingerprint, certificate }: VerifyOptions,
-  { opened }: Seen,
-  before: VerifiedMember | undefined,
-): { readonly fingerprint: string; readonly certificate: string | undefined } {
-  const last = before?.verification.integrity.verdict === 'whole' ? before.verification.sealKey : undefined
-  if (last !== undefined && last !== fingerprint && opened?.sealKey?.toUpperCase() === last) {
-    return { fingerprint: last, certificate: undefined }
-  }
-  return { fingerprint, certificate }
+/** Of the one before, found to be whole: the key that it was verified by, or one that spoke later, and with which this one begins. */
+function keyFor(options: VerifyOptions, before: VerifiedMember | undefined, used: string): string {
+  if (before?.verification.integrity.verdict !== 'whole') return options.fingerprint
+  const { followedBy } = before.verification
+  return followedBy?.isLater === true ? followedBy.fingerprint : used
 }
 
 /** A number that holds a ledger of another series, or the same one once more, ends it: the one before has no successor then. */
@@ -168,8 +202,9 @@ async function look({ directory, ca }: Pick<VerifyOptions, 'directory' | 'ca'>):
   let series: string | undefined
   for (let number = 1; number <= mostMembers; number += 1) {
     const ledger = placeOf(directory, number)
-    if (number > 1 && !(await isThere(ledger, ca))) break
-    const one = { number, ledger, ...(await peek(ledger, ca)) }
+    const found = await peek(ledger, ca)
+    if (number > 1 && found === undefined) break
+    const one = { number, ledger, ...(found ?? unread) }
     const origin = one.opened?.origin ?? one.checkpoint?.origin
     if (number === 1) series = origin
     else if (series !== undefined && origin !== undefined && origin !== originOf(series, number)) break
@@ -185,29 +220,26 @@ const placeOf = (directory: string, number: number): string => {
     : join(directory, memberFolder(number))
 }
 
-/** What is there and cannot be read is one that is there. @throws Fault ERR_LEDGER_UNAVAILABLE */
-async function isThere(place: string, ca: string | undefined): Promise<boolean> {
-  try {
-    return (await within(place, ca, files => files.checkpointIfThere())) !== undefined
-  } catch (error) {
-    if (!isOurs(error) || isUnreachable(error) || error.name === 'Misuse') throw error
-    return error.code !== 'ERR_LEDGER_MISSING'
-  }
-}
+const unread: Omit<Seen, 'number' | 'ledger'> = { checkpoint: undefined, opened: undefined, continued: undefined }
 
-/** What cannot be read is left out: verifying it says why. @throws Fault ERR_LEDGER_UNAVAILABLE */
-async function peek(place: string, ca: string | undefined): Promise<Omit<Seen, 'number' | 'ledger'>> {
-  const unread = (error: unknown) => {
+/** @returns undefined where nothing is. What cannot be read is left out: verifying it says why. @throws Fault ERR_LEDGER_UNAVAILABLE */
+async function peek(place: string, ca: string | undefined): Promise<Omit<Seen, 'number' | 'ledger'> | undefined> {
+  const unless = (error: unknown) => {
     if (!isOurs(error) || isUnreachable(error) || error.name === 'Misuse') throw error
-    return undefined
+    return error
   }
   const found = await within(place, ca, async files => {
-    const checkpoint = await files.checkpoint()
-    return { checkpoint, entries: await files.entriesOf(0, checkpoint.size).catch(unread) }
-  }).catch(unread)
-  const [opened, continued] = (found?.entries ?? []).slice(0, 2).map(read)
+    const checkpoint = await files.checkpointIfThere()
+    if (checkpoint === undefined) return undefined
+    const entries = await files.entriesOf(0, checkpoint.size).catch(error => void unless(error))
+    return { checkpoint, entries }
+  }).catch(error => (unless(error).code === 'ERR_LEDGER_MISSING' ? undefined : 'unreadable'))
+  if (found === undefined) return undefined
+  if (found === 'unreadable') return unread
+  const { checkpoint, entries = [] } = found
+  const [opened, continued] = entries.slice(0, 2).map(read)
   return {
-    checkpoint: found?.checkpoint,
+    checkpoint,
     opened: opened?.kind === 'opened' ? opened : undefined,
     continued: continued?.kind === 'continued' ? continued : undefined,
   }

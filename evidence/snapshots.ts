@@ -33,8 +33,16 @@ export interface Found {
   readonly findings: readonly Finding[]
 }
 
-/** Of what was found no more is kept than was signed: that covers the rest by its digest. */
-export async function findSnapshots(files: LedgerFiles, trust: Trust, checkpoint: Checkpoint): Promise<Found> {
+/**
+ * Of what was found no more is kept than was signed: that covers the rest by its digest.
+ * @param laterSize how many entries there are by now, where these are at least so many, and verified too
+ */
+export async function findSnapshots(
+  files: LedgerFiles,
+  trust: Trust,
+  checkpoint: Checkpoint,
+  laterSize: (size: number) => Promise<number | undefined>,
+): Promise<Found> {
   const { sizes, strange } = await files.snapshotSizes()
   const invalid = (what: string, name: string | number): Finding => ({
     ...{ code: 'SNAPSHOT_INVALID', what, file: `snapshot/${name}` },
@@ -60,7 +68,7 @@ export async function findSnapshots(files: LedgerFiles, trust: Trust, checkpoint
       if (of.size !== size || of.origin !== trust.origin) findings.push(invalid('a snapshot of another tree', size))
       else if (size <= checkpoint.size) snapshots.push({ file: snapshotFile(size), checkpoint: of, note })
       // Sealed since the checkpoint was read; or the checkpoint was put back.
-      else if ((await files.checkpoint()).size < size) findings.push(invalid('a snapshot of more than is signed', size))
+      else if ((await laterSize(size)) === undefined) findings.push(invalid('a snapshot of more than is signed', size))
     } catch (error) {
       if (!isOurs(error) || isUnreachable(error)) throw error
       findings.push(invalid(error.message, size))

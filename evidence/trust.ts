@@ -40,7 +40,8 @@ export function sayTrust({ spans, seal }: Trust, pinned: string): string {
   if (spans.length === 1) return first
   const led =
     seal.fingerprint === pinned ? 'the pinned one, speaks now' : `speaks now, and the pinned one ${pinned} leads to it`
-  return `${first}; ${spans.length - 1} rotations, each signed by both: ${seal.fingerprint}, ${led}`
+  const rotations = spans.length === 2 ? 'one rotation,' : `${spans.length - 1} rotations, each`
+  return `${first}; ${rotations} signed by both: ${seal.fingerprint}, ${led}`
 }
 
 /** The keys that must sign a tree of this size, and those that may beside them: the ones before a rotation, where it ends with that. */
@@ -48,6 +49,19 @@ function speakersAt({ spans }: Trust, size: number): { readonly must: Span; read
   const at = spans.findLastIndex(({ since }) => since <= size)
   const must = spans[at]!
   return { must, may: at > 0 && must.since === size ? [must, spans[at - 1]!] : [must] }
+}
+
+export interface FollowedKey {
+  readonly fingerprint: string
+  /** Whether it came to speak after the key that is pinned. */
+  readonly isLater: boolean
+}
+
+/** The OpenPGP key that spoke at a size: it begins the ledger that follows this one there. */
+export function sealKeyAt(trust: Trust, size: number, pinned: string): FollowedKey {
+  const { must } = speakersAt(trust, size)
+  const isPinned = ({ seal }: Span) => seal === pinned
+  return { fingerprint: must.seal, isLater: trust.spans.findLastIndex(isPinned) < trust.spans.indexOf(must) }
 }
 
 /** The note signature, and no line that nobody answers for. @throws LedgerError ERR_CHECKPOINT_SIGNATURE */
@@ -59,7 +73,11 @@ export function requireNoteSignature(checkpoint: SignedCheckpoint, trust: Trust)
   const { must, may } = speakersAt(trust, size)
   // signed-note ignores signatures by unknown keys, for the sake of witnesses. None is configured in this version, so a line
   // that no pinned key answers for is an altered one: it could be the OpenPGP signature, its name or key id changed.
+  const seen = new Set<string>()
   for (const { name, keyId } of note.signatures) {
+    const line = `${name} ${Buffer.from(keyId).toString('hex')}`
+    if (seen.has(line)) throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'two signature lines by one key')
+    seen.add(line)
     const own = may.find(span => Buffer.compare(span.verifier.keyId, keyId) === 0)
     if (own !== undefined && name === origin) requireSignature(note, own.verifier)
     else if (name !== origin || !may.some(span => isLineOf(span.seal, origin, keyId))) {

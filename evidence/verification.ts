@@ -4,10 +4,11 @@ import type { EntryOf } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import type { Anchor, AnchorOptions } from './anchors.ts'
 import type { Gap } from './continuity.ts'
+import type { LateErasure } from './erasures.ts'
 import type { Examination } from './examination.ts'
 import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
 import type { Pin, PinnedEarlier } from './pin.ts'
-import type { Trust } from './trust.ts'
+import { type FollowedKey, sealKeyAt, type Trust } from './trust.ts'
 
 export interface VerifyOptions {
   /** Where the ledger is: a directory, or an https address. */
@@ -26,6 +27,11 @@ export interface VerifyOptions {
   readonly first?: boolean
   /** Goes on from the pin: entries before it are not read again, but proven to be what they were. */
   readonly incremental?: boolean
+  /**
+   * At an address, how many entries are looked through for a rotation that leads to who signed, where the keys before that did not: whoever
+   * serves it can serve for ever. 2^24 unless said otherwise.
+   */
+  readonly search?: number
   /** Told how many entries have been examined, of how many. */
   readonly progress?: (examined: number, of: number) => void
   /** Whether a pin that agreed is replaced by the newer one. Default: true. */
@@ -53,6 +59,15 @@ export interface Member {
   readonly followed?: EntryOf<'continued'>
   /** What it was found to say of the one before, when that was verified; undefined where that is not there. */
   readonly follows?: EntryOf<'continued'>
+  /** The OpenPGP key that spoke for the one before where it was followed: it is the one to begin with. */
+  readonly begunBy?: string
+  /**
+   * Where nothing that is there leads from the pinned key to one of this ledger: whether those before it are said to have been disposed of, in
+   * which that may have been told.
+   */
+  readonly keyGone?: () => Promise<boolean>
+  /** What was erased in those before once they were concluded, and is to be held against the holds of this one. */
+  readonly erasedBefore?: readonly LateErasure[]
   /** Of an earlier one: as it was when the pin was kept. */
   readonly seen?: Pin
   /** Of the newest: numbers of those that are gone, each with the checkpoint that is left of it. */
@@ -82,6 +97,10 @@ export interface Verification {
   readonly root: string
   /** The OpenPGP key that speaks at its end, to which the pinned one leads; undefined where none is trusted. */
   readonly sealKey: string | undefined
+  /** Of one that was followed: the OpenPGP key that spoke there, with which the next one begins. */
+  readonly followedBy: FollowedKey | undefined
+  /** What was erased in it, or in one before, once it was concluded: to be held against the holds of the next of its series. */
+  readonly erasedLate: readonly LateErasure[]
   /** The newest seal: a checkpoint that the pinned OpenPGP key signed. */
   readonly seal: SealSummary | undefined
   /** Time of the newest entry, by the writer's own clock. */
@@ -103,6 +122,7 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
   // Whether there was something signed, by a key that is trusted, to hold the ledger against.
   const examined = checkpoint !== undefined && trust !== undefined
   const seal = x.seals.at(-1)
+  const followed = x.options.member?.followed
   const of = (family: string) => findings.filter(finding => familyOf(finding.code) === family)
   const [broken, untold, gaps] = [of('integrity'), of('untold'), of('completeness')]
   const integrity: Integrity =
@@ -130,6 +150,9 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     from: x.after?.size ?? 0,
     root: checkpoint === undefined ? '' : base64(checkpoint.root),
     sealKey: trust?.seal.fingerprint,
+    followedBy:
+      followed === undefined || trust === undefined ? undefined : sealKeyAt(trust, followed.size, x.fingerprint),
+    erasedLate: x.erasedLate,
     seal: seal === undefined ? undefined : { size: seal.size, root: base64(seal.root) },
     latest: continuity.latest,
     gaps: continuity.gaps,
@@ -137,7 +160,10 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     undetectable:
       checkpoint === undefined && findings.some(({ code }) => code.startsWith('LEDGER_'))
         ? 'There was no ledger here to verify.'
-        : (followedBy(x.options.member) ?? undetectable(pin, x.anchors.last, x.pinnedBefore)) +
+        : (followedBy(x.options.member) ??
+            notCompared(x) ??
+            notHeld(x, broken) ??
+            undetectable(pin, x.anchors.last, x.pinnedBefore)) +
           inOtherHands(trust) +
           passedOver(x.after),
   }
@@ -147,6 +173,25 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
 function followedBy(member: Member | undefined): string | undefined {
   if (member?.followed === undefined) return undefined
   return 'The ledger that follows this one cites it: what is said there of what could have been rewritten undetected holds here too.'
+}
+
+/** Where no key is trusted, what was pinned was held against nothing; nor where it could not be read. */
+function notCompared({ options, trust, pin, pinnedBefore, checkpoint }: Examination): string | undefined {
+  if (options.pin === undefined || options.first === true || checkpoint === undefined) return undefined
+  if ((trust !== undefined && pin !== undefined) || pinnedBefore !== undefined) return undefined
+  return (
+    'The checkpoint held elsewhere was compared with nothing: whoever operates this ledger and holds its keys could have rewritten all of it, ' +
+    'or have cut its end, undetected.'
+  )
+}
+
+/** A checkpoint held elsewhere says nothing of a ledger that is not the one it was taken of, or not whole. */
+function notHeld({ pin, anchors }: Examination, broken: readonly Finding[]): string | undefined {
+  const held = heldElsewhere(pin, anchors.last)
+  if (held === undefined || broken.length === 0) return undefined
+  const disagrees = broken.some(({ code }) => code === 'FORK' || code === 'ROLLBACK' || code === 'KEY_SUBSTITUTED')
+  const why = disagrees ? 'what stands here does not agree with what is held elsewhere' : 'the ledger is not whole'
+  return `Not even the ${held.size} entries ${held.how} are shown to be what they were, since ${why}.`
 }
 
 /** What a key that was compromised may have been used for, out of sight of this ledger. */
@@ -169,11 +214,16 @@ function passedOver(after: Pin | undefined): string {
   )
 }
 
+/** The larger of what this verifier pinned and what others vouch for. */
+function heldElsewhere(pin: Pin | undefined, anchor: Anchor | undefined) {
+  const pinned = pin === undefined ? undefined : { size: pin.size, how: `pinned at ${pin.time}`, anchor: undefined }
+  const anchored = anchor === undefined ? undefined : { size: anchor.size, how: vouched(anchor), anchor }
+  return anchored !== undefined && anchored.size >= (pinned?.size ?? 0) ? anchored : pinned
+}
+
 /** What no key, given from outside, excludes: from the newest checkpoint on that somebody else holds or vouches for. */
 function undetectable(pin: Pin | undefined, anchor: Anchor | undefined, before: Pin | undefined): string {
-  const pinned = pin === undefined ? undefined : { size: pin.size, how: `pinned at ${pin.time}` }
-  const anchored = anchor === undefined ? undefined : { size: anchor.size, how: vouched(anchor) }
-  const held = anchored !== undefined && anchored.size >= (pinned?.size ?? 0) ? anchored : pinned
+  const held = heldElsewhere(pin, anchor)
   if (held === undefined && before !== undefined) {
     return (
       `Whoever operates this ledger and holds its keys could have rewritten all of it, undetected: it follows ${before.origin}, of which ` +
@@ -186,10 +236,9 @@ function undetectable(pin: Pin | undefined, anchor: Anchor | undefined, before: 
       'could have rewritten all of it, or have cut its end, undetected.'
     )
   }
-  const stampOnly = held === anchored ? stampedOnly(anchor) : ''
   return (
     `Whoever operates this ledger and holds its keys could have rewritten, undetected, what was appended after the ${held.size} ` +
-    `entries ${held.how} and before now${anchor === undefined ? '; no anchor counts by keys from outside' : ''}. Before that, nothing can have changed since.${stampOnly}`
+    `entries ${held.how} and before now${anchor === undefined ? '; no anchor counts by keys from outside' : ''}. Before that, nothing can have changed since.${stampedOnly(held.anchor)}`
   )
 }
 

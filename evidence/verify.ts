@@ -11,6 +11,7 @@ import { hasMoved } from './moved.ts'
 import { checkAnchors } from './steps/anchored.ts'
 import { checkDisclosures } from './steps/disclosed.ts'
 import { checkSeries } from './steps/followed.ts'
+import { laterOf } from './steps/later.ts'
 import { checkPin, keepPin } from './steps/pinned.ts'
 import {
   checkContinuity,
@@ -72,6 +73,7 @@ async function settled(options: VerifyOptions, keep: boolean): Promise<[Verifica
 }
 
 async function examine(x: Examination): Promise<Verification> {
+  x.later = laterOf(x)
   // Table: the steps of a verification, in their order. Each needs what the ones before it established.
   // biome-ignore format: a table
   const steps: readonly [name: string, run: (x: Examination) => Promise<string>][] = [

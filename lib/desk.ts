@@ -5,6 +5,7 @@
 import type { Approvalbook } from './approvals/approvalbook.ts'
 import type { Clock } from './clock.ts'
 import type { Obligations } from './control.ts'
+import { formatDuration } from './duration.ts'
 import { appendDenial, askedOfUs, isMalformed, wordOf } from './entries.ts'
 import { Refusal } from './errors.ts'
 import { Exchange } from './exchange.ts'
@@ -14,10 +15,11 @@ import { type Grant, isWaiting } from './grants/grant.ts'
 import type { Grantbook } from './grants/grantbook.ts'
 import type { Subject } from './identity/subject.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import { nearest } from './options.ts'
 import type { Policy } from './policy/policy.ts'
 import type { Actors, Principals } from './principals.ts'
 import { newId, Requests } from './requests.ts'
-import { explained, type Item, objection } from './separation.ts'
+import { explained, type Item, objection, remedy, wouldPermit } from './separation.ts'
 
 export interface GrantRequest {
   /** A resource or a glob of resources: `crm/public.customers`. */
@@ -98,15 +100,19 @@ export class Desk {
     const { policy } = this.#parts
     const accesses = request.actions.map(action => ({ action, resource: request.resource }))
     if (accesses.length === 0 || !policy.decide(subject, accesses).permit) {
-      throw new Refusal('ERR_ACCESS_DENIED', `no right to ${request.actions.join(', ')} on ${request.resource}`)
+      const what = `no right to ${request.actions.join(', ')} on ${request.resource}`
+      throw new Refusal('ERR_ACCESS_DENIED', `${what}${this.#known(subject, request)}`)
     }
     const terms = policy.grantTerms(accesses)
     if (terms === undefined) {
-      throw new Refusal('ERR_OBLIGATION_UNMET', `no control asks for a grant on ${request.resource}: it needs none`)
+      const what = `no control asks for a grant to ${request.actions.join(', ')} on ${request.resource}: it needs none`
+      throw new Refusal('ERR_OBLIGATION_UNMET', `${what}${this.#known(subject, request)}`)
     }
     const longest = Math.floor(terms.longestMs / 1000)
     if (!Number.isSafeInteger(request.seconds) || request.seconds <= 0 || request.seconds > longest) {
-      throw new Refusal('ERR_OBLIGATION_UNMET', `a grant here lasts at most ${longest} s`, { longest })
+      throw new Refusal('ERR_OBLIGATION_UNMET', `a grant here lasts at most ${formatDuration(longest * 1000)}`, {
+        longest,
+      })
     }
     if (terms.reason && !request.reason?.trim()) {
       throw new Refusal(
@@ -115,6 +121,16 @@ export class Desk {
       )
     }
     return terms
+  }
+
+  /** A slip in an action is seen by what could be asked for there, where controls name that. */
+  #known(subject: Subject, { actions, resource }: GrantRequest): string {
+    const known = this.#parts.policy.grantActions(subject, resource)
+    const strange = actions.find(action => !known.includes(action))
+    if (known.length === 0 || strange === undefined) return ''
+    const meant = nearest(strange, known)
+    const hint = meant === undefined ? '' : `; did you mean "${meant}"?`
+    return `; grants there are for ${known.join(', ')}${hint}`
   }
 
   /** As any operation that is denied: a decision, of the protocol `desk`. */
@@ -149,7 +165,7 @@ export class Desk {
     const item = this.#open(id)
     if (item === undefined) throw await this.#refused(actors, verdict, id, 'nothing-to-decide')
     const why = objection(this.#parts.policy, approver, actors, item)
-    if (why !== undefined) throw await this.#refused(actors, verdict, id, why)
+    if (why !== undefined) throw await this.#refused(actors, verdict, id, why, remedy(why, item))
     const decided = { approver: actors.subject, verdict }
     const grant = this.#parts.grants.get(id)
     if (grant === undefined) {
@@ -171,7 +187,8 @@ export class Desk {
     }
     const own = [grant.subject, grant.principal, grant.owner].includes(actors.subject)
     const may = this.#parts.policy.decide(by, [{ action: 'revoke', resource: grant.resource }]).permit
-    if (!own && !may) throw await this.#refused(actors, 'revoke', id, 'no-right')
+    if (!own && !may)
+      throw await this.#refused(actors, 'revoke', id, 'no-right', `: ${wouldPermit('revoke', grant.resource)}`)
     await ledger.append([
       {
         kind: 'grant-revoked',
@@ -225,11 +242,12 @@ export class Desk {
     return { ...grant, accesses: accessesOf(grant), approvers: [], globs: true }
   }
 
-  async #refused(actors: Actors, verb: Verb, of: string, why: string): Promise<Refusal> {
+  /** @param more what would help, for who is refused */
+  async #refused(actors: Actors, verb: Verb, of: string, why: string, more = ''): Promise<Refusal> {
     const code = 'ERR_ACCESS_DENIED'
     const known = /^[ag]-[0-9a-z]{8,26}$/.test(of) ? of : 'unknown'
     await this.#parts.ledger.append([{ kind: 'attempt-refused', verb, of: known, subject: actors.subject, code, why }])
-    return new Refusal(code, explained[why] ?? 'not permitted', { of: known, why })
+    return new Refusal(code, `${explained[why] ?? 'not permitted'}${more}`, { of: known, why })
   }
 }
 

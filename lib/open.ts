@@ -1,5 +1,6 @@
 /** From a configuration to a guard: opens the ledger, loads the policy, asks the identity providers. */
 import { Anchoring, type AnchorNews } from './anchors/anchoring.ts'
+import type { AnchorPlace } from './anchors/kept.ts'
 import { type Config, isRemote, loadGuardConfig, type RemoteConfig } from './config/config.ts'
 import type { Diagnostics } from './diagnostics.ts'
 import { Misuse } from './errors.ts'
@@ -83,7 +84,7 @@ async function guardOf({ ledger, ...parts }: GivenParts): Promise<Guard> {
 /** A ledger of a series, open; and where it lies. */
 interface Opened {
   readonly ledger: Ledger
-  readonly directory: string
+  readonly place: AnchorPlace
   readonly earlier: Earlier
 }
 
@@ -113,9 +114,9 @@ async function openOwn(config: Config, options: OpenOptions, onSeal: () => void)
   // Who makes no ledger where there is none begins no other either.
   const bounds = options.create === false ? {} : rollover
   const series = await directoryOptions(config, options)
-  let directory = series.directory
-  const ledger = await openNewest(series, bounds, newest => {
-    directory = newest.directory
+  let place: AnchorPlace = series
+  const open = (newest: DirectoryOptions) => {
+    place = newest
     const all = { ...newest, onSeal: tellingWhenDue(newest, rollover, onSeal, onEvent) }
     if (!shared) return openDirectoryLedger(all)
     return openSharedLedger({
@@ -123,8 +124,11 @@ async function openOwn(config: Config, options: OpenOptions, onSeal: () => void)
       ...(listen === undefined ? {} : { listen }),
       ...(onEvent === undefined ? {} : { onEvent }),
     })
-  })
-  return { ledger, directory, earlier: new Earlier(series) }
+  }
+  const ledger = await openNewest(series, bounds, open, ({ message: why }) =>
+    onEvent?.('the ledger is past its bounds and could not be followed by another: it goes on', { why }),
+  )
+  return { ledger, place, earlier: new Earlier(series) }
 }
 
 /** A ledger that is open goes on past its bounds: whoever operates it is told once that it is time to start anew. */
@@ -176,7 +180,7 @@ export async function openGuard(config: Config | RemoteConfig, options: OpenOpti
     })
     // What is vouched for is the directory: whoever has it sees to that.
     if (own === undefined || isRemote(config)) return guard
-    anchoring = anchoringOf(guard.ledger, own.directory, config, options.onAnchor)
+    anchoring = anchoringOf(guard.ledger, own.place, config, options.onAnchor)
     return anchored(guard, anchoring)
   } catch (error) {
     await ledger.close()
@@ -187,13 +191,13 @@ export async function openGuard(config: Config | RemoteConfig, options: OpenOpti
 /** The task beside a ledger. Without witnesses it records what other processes obtained. */
 function anchoringOf(
   ledger: Ledger,
-  directory: string,
+  place: AnchorPlace,
   { ledger: { witnesses } }: Config,
   tell: OpenOptions['onAnchor'],
 ): Anchoring {
   const { list, quorum, everyMs } = witnesses ?? { list: [], quorum: 0, everyMs: 60_000 }
   const told = tell === undefined ? {} : { tell }
-  return new Anchoring({ directory, ledger, witnesses: list, quorum, everyMs, ...told }).start()
+  return new Anchoring({ place, ledger, witnesses: list, quorum, everyMs, ...told }).start()
 }
 
 /** The guard with that task, which ends with it. */

@@ -51,6 +51,8 @@ export interface Certificate {
 export interface KeyRevocation {
   /** One that gives no reason counts as compromised: RFC 9580, 5.2.3.31. */
   readonly reason: Reason
+  /** Whether it gives that reason itself. */
+  readonly isSaid: boolean
   readonly at: Date
 }
 
@@ -209,11 +211,14 @@ const reasonFlags = [
 /** By its own hand; of several, the one that leaves least. */
 async function revocationOf(key: openpgp.Key): Promise<KeyRevocation | undefined> {
   if (!(await key.isRevoked())) return undefined
-  const all = key.revocationSignatures.map(({ reasonForRevocationFlag: flag, created }): KeyRevocation => {
-    const [reason] = reasonFlags.find(([, known]) => known === flag) ?? ['compromised' as const]
-    return { reason, at: created ?? new Date(0) }
-  })
-  return all.find(({ reason }) => reason === 'compromised') ?? all.sort((a, b) => a.at.getTime() - b.at.getTime())[0]
+  const all = key.revocationSignatures
+    .map(({ reasonForRevocationFlag: flag, created }): KeyRevocation => {
+      const said = reasonFlags.find(([, known]) => known === flag)
+      return { reason: said?.[0] ?? 'compromised', isSaid: said !== undefined, at: created ?? new Date(0) }
+    })
+    .sort((a, b) => a.at.getTime() - b.at.getTime())
+  const compromised = all.filter(({ reason }) => reason === 'compromised')
+  return compromised.find(({ isSaid }) => isSaid) ?? compromised[0] ?? all[0]
 }
 
 /** The key's own certificate, revoked by it, for publication. */

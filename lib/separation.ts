@@ -40,7 +40,20 @@ export const explained: Readonly<Record<string, string>> = {
   'owner-of-agent': 'you are accountable for who asks: another person must decide it',
   'decided-already': 'you have decided this already: another person is needed',
   'role-missing': 'a role that this decision requires is missing',
-  'no-right': 'no right to decide this: policy must permit it',
+  'no-right': 'no right to do this',
   'nothing-to-decide': 'nothing under that id waits for a decision: it was decided, has lapsed, or was never asked for',
   'nothing-to-revoke': 'no grant under that id can be revoked: it was denied or revoked already, or never asked for',
+}
+
+/** The right that is missing, as the line of a policy that would give it. */
+export const wouldPermit = (action: string, resource: string): string =>
+  `policy must permit ${action} on ${resource}, as a line "p, ROLE, ${resource}, ${action}, allow" does where none denies it`
+
+/** @returns what would lift the objection, where it is a right or a role that is missing; else nothing */
+export function remedy(why: string, { accesses, roles }: Pick<Item, 'accesses' | 'roles'>): string {
+  if (why === 'role-missing') return `: ${roles.join(' and ')}`
+  const [first] = accesses
+  if (why !== 'no-right' || first === undefined) return ''
+  const others = new Set(accesses.map(({ resource }) => resource)).size - 1
+  return `: ${wouldPermit('approve', first.resource)}${others > 0 ? `; and so for ${others} more` : ''}`
 }

@@ -1,10 +1,12 @@
 /** `counterfoil anchor`: has a timestamping authority (RFC 3161) or a git repository vouch for the published checkpoint. */
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
+import type { AnchorPlace } from '../../lib/anchors/kept.ts'
 import { acceptTimestamp, type Got, requestFor, stampBy, tagIn } from '../../lib/anchors/obtain.ts'
 import { loadConfig } from '../../lib/config/config.ts'
-import { Misuse } from '../../lib/errors.ts'
+import { isOurs, Misuse } from '../../lib/errors.ts'
 import { readAuthorities } from '../../lib/format/timestamp.ts'
+import { counted } from '../../lib/format/words.ts'
 import { newestOf } from '../ledgers.ts'
 import { output } from '../output.ts'
 
@@ -45,7 +47,7 @@ export function anchor(program: Command): void {
     .option(...json)
     .exitOverride()
     .action(async (options: { repository: string; config: string; json?: boolean }) => {
-      const got = await tagIn(await ledgerOf(options.config), options.repository)
+      const got = await tagIn(await placeOf(options.config), options.repository)
       show(got, options.json, `push it: git push REMOTE refs/tags/${got.by}`)
     })
 }
@@ -53,29 +55,44 @@ export function anchor(program: Command): void {
 async function stamp({ config, ca, url, requestOut, responseIn, json }: StampOptions): Promise<void> {
   const ways = [url, requestOut, responseIn].filter(way => way !== undefined)
   if (ways.length !== 1) throw new Misuse('ERR_OPTION_INVALID', 'say one of --url, --request-out and --response-in')
-  const directory = await ledgerOf(config)
+  const place = await placeOf(config)
   if (requestOut !== undefined) {
-    const { request, size } = await requestFor(directory)
+    const { request, size } = await requestFor(place)
     await writeFile(requestOut, request)
     const out = output(json === true)
     out.result({ file: requestOut, size }, () => {
-      out.line(`${requestOut}: a request for the checkpoint of ${size} entries, of type application/timestamp-query`)
+      out.line(
+        `${requestOut}: a request for the checkpoint of ${counted(size, 'entry')}, of type application/timestamp-query`,
+      )
       out.line('its answer: counterfoil anchor timestamp --response-in FILE --ca FILE')
     })
     return
   }
   if (ca === undefined)
     throw new Misuse('ERR_OPTION_INVALID', 'an answer is verified with --ca: the certificate of the authority')
-  const authorities = readAuthorities((await read('--ca', ca)).toString('utf8'))
+  const authorities = authoritiesIn(ca, (await read('--ca', ca)).toString('utf8'))
   const got =
     url === undefined
-      ? await acceptTimestamp(directory, await read('--response-in', responseIn!), authorities)
-      : await stampBy(directory, url, authorities)
+      ? await acceptTimestamp(place, await read('--response-in', responseIn!), authorities)
+      : await stampBy(place, url, authorities)
   show(got, json, `verified with: counterfoil verify LEDGER --tsa ${ca}`)
 }
 
-const ledgerOf = async (config: string): Promise<string> =>
-  (await newestOf(await loadConfig(config, { evidence: true }))).ledger.directory
+/** @throws Misuse ERR_OPTION_INVALID */
+function authoritiesIn(file: string, text: string): ReturnType<typeof readAuthorities> {
+  try {
+    return readAuthorities(text)
+  } catch (error) {
+    if (!isOurs(error)) throw error
+    throw new Misuse('ERR_OPTION_INVALID', `--ca ${file}: no certificate in PEM is in it`, {}, error)
+  }
+}
+
+async function placeOf(config: string): Promise<AnchorPlace> {
+  const { name: origin, ledger } = await newestOf(await loadConfig(config, { evidence: true }))
+  const { directory, noteKey, vaultKey } = ledger
+  return { directory, origin, noteKey, wrappingKey: Buffer.from(vaultKey.reveal(), 'base64url') }
+}
 
 const read = (option: string, file: string): Promise<Buffer> =>
   readFile(file).catch((error: unknown) => {
@@ -86,7 +103,7 @@ function show({ file, by, size, at }: Got, json: boolean | undefined, next: stri
   const out = output(json === true)
   const time = new Date(at).toISOString()
   out.result({ file, by, size, at: time }, () => {
-    out.line(`${size} entries, ${time}, by ${by}`)
+    out.line(`${counted(size, 'entry')}, ${time}, by ${by}`)
     out.line(`kept as ${file}; it becomes an entry at the gateway's next round, or when the ledger is next opened`)
     out.line(next)
   })

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { BundleResult, ImportOptions } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
+import { counted } from '../../lib/format/words.ts'
 import { type AnchorChoice, anchorsOf, withAnchors } from '../anchors.ts'
 import { bundlesOf } from '../evidence.ts'
 import { exit } from '../exit.ts'
@@ -137,14 +138,16 @@ export function printBundle(
   ])
   out.table(rows.length === 0 ? [['  no control was tested']] : [heading, ...rows])
   for (const { name, word, bypasses } of reconciliations) {
-    out.line(`  reconciled with ${name}: ${paint(word)}, ${bypasses.length} statement(s) that came by another way`)
+    out.line(
+      `  reconciled with ${name}: ${paint(word)}, ${counted(bypasses.length, 'statement')} that came by another way`,
+    )
   }
   for (const stamp of manifest.stamps) out.line(`  ${colour.yellow(stamp)}: ${meaning[stamp]}`)
   if (begins !== undefined) out.line(`  ${colour.yellow(begins)}`)
   const { principals, entries } = manifest.withheld
   if (principals.length > 0) {
-    const more = entries.length === 0 ? '' : `, and what names them in ${entries.length} other entries`
-    out.line(`  withheld: what is disclosed of ${principals.length} principal(s)${more}`)
+    const more = entries.length === 0 ? '' : `, and what names them in ${counted(entries.length, 'other entry')}`
+    out.line(`  withheld: what is disclosed of ${counted(principals.length, 'principal')}${more}`)
   }
   out.line(`${files.size} files in ${directory}; begin with README.html, verify as VERIFY.txt says`)
 }

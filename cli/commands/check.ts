@@ -1,6 +1,8 @@
 /** `counterfoil check`: reads the whole configuration strictly, and says all that is wrong with it. */
 import type { Command } from 'commander'
 import { isRemote, loadGuardConfig } from '../../lib/config/config.ts'
+import { Misuse } from '../../lib/errors.ts'
+import { keysThatDoNotFit } from '../fitting-keys.ts'
 import { colour, output } from '../output.ts'
 
 export function check(program: Command): void {
@@ -12,6 +14,9 @@ export function check(program: Command): void {
     .action(async (options: { config: string; json?: boolean }) => {
       const out = output(options.json === true)
       const config = await loadGuardConfig(options.config)
+      const misfits = isRemote(config) ? [] : await keysThatDoNotFit(config)
+      if (misfits.length > 0)
+        throw new Misuse('ERR_OPTION_INVALID', misfits.map(misfit => `${config.file}: ${misfit}`).join('\n'))
       const controls = config.policy.controls.map(({ id, title, mode }) => ({
         id,
         title,

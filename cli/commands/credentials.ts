@@ -64,7 +64,7 @@ export function credentials(program: Command): void {
       if (!(await listKeys(path)).some(record => record.id === id)) {
         throw new Misuse(
           'ERR_OPTION_INVALID',
-          `there is no key with this id in ${path}: counterfoil credentials list --file ${options.file}`,
+          `there is no key with this id in ${path}: counterfoil credentials list${options.file === 'keys.json' ? '' : ` --file ${options.file}`}`,
         )
       }
       await revokeKey(path, id)

@@ -1,12 +1,14 @@
 /** `counterfoil demo`: the whole of it in a minute, on loopback, with nothing left running. */
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { openCompany } from '../demo/company.ts'
+import { type Company, openCompany } from '../demo/company.ts'
+import { interrupted } from '../demo/interrupted.ts'
 import { Narrator } from '../demo/narrator.ts'
 import { aroundTheGateway, auditor, bypass, insider, leak, reconciled } from '../demo/villains.ts'
 import { dropsOnce, getsGrant, logIn, losesGrant, needsGrant, reads, sealed } from '../demo/work.ts'
 import { exit } from '../exit.ts'
-import { output } from '../output.ts'
+import { type Output, output } from '../output.ts'
 
 export function demo(program: Command): void {
   program
@@ -15,7 +17,7 @@ export function demo(program: Command): void {
       "an agent's work on a real PostgreSQL and web service, from controls to evidence, and who tries to get around it",
     )
     .option('--out <folder>', 'what is left to look at: ledger/, bundle/, keys/ledger.pub.asc, pin', 'demo-out')
-    .option('--keep', 'leave the gateway up, with a line for psql, until interrupted')
+    .option('--keep', 'leave the gateway up, with a line for psql, until Ctrl-C; then go on')
     .action(async (options: { out: string; keep?: boolean }) => {
       const out = output(false)
       const tell = new Narrator(out)
@@ -30,7 +32,7 @@ export function demo(program: Command): void {
         await losesGrant(company, tokens, tell, client, grant)
         await bypass(company)
         const csvlog = await company.postgres.csvlog(aroundTheGateway)
-        if (options.keep) await keep(company, tokens.agent, out.line)
+        if (options.keep) await keep(company, tokens.agent, options.out, out)
         await company.stopServing()
         const evidence = await sealed(company, csvlog, tell)
         await insider(company, evidence, tell)
@@ -57,14 +59,14 @@ export function demo(program: Command): void {
 /** As a shell reads it. */
 const quoted = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)
 
-/** Until SIGINT: the gateway can be tried by hand. */
-async function keep(
-  { gatewayPort }: { gatewayPort: number },
-  token: string,
-  line: (text?: string) => void,
-): Promise<void> {
-  line()
-  line('the gateway is up; try it, then press Ctrl-C to go on to the evidence:')
-  line(`  PGPASSWORD='${token}' psql -h 127.0.0.1 -p ${gatewayPort} -U agent crm -c 'select * from customers'`)
-  await new Promise(resolve => process.once('SIGINT', resolve))
+/** Until Ctrl-C: the gateway can be tried by hand. */
+async function keep({ folder, gatewayPort }: Company, token: string, shown: string, out: Output): Promise<void> {
+  await writeFile(join(folder, 'agent.token'), token, { mode: 0o600 })
+  out.line()
+  out.line(
+    'the gateway is up; try it elsewhere, with a token that is good for ten minutes; Ctrl-C goes on to the evidence:',
+  )
+  const password = `PGPASSWORD="$(cat ${quoted(join(shown, 'agent.token'))})"`
+  out.line(`  ${password} psql -h 127.0.0.1 -p ${gatewayPort} -U agent crm -c 'select * from customers'`)
+  await interrupted()
 }

@@ -1,7 +1,7 @@
 /** `request`, `pending`, `approve`, `deny`, `revoke`: the desk of a running guard. */
 import { Argument, type Command } from 'commander'
 import type { Pending } from '../../lib/desk.ts'
-import { duration } from '../../lib/duration.ts'
+import { duration, formatDuration } from '../../lib/duration.ts'
 import { savedClient } from '../credentials.ts'
 import { colour, output } from '../output.ts'
 
@@ -69,7 +69,7 @@ function describe(item: Pending, line: (text?: string) => void): void {
   const owner = item.owner === undefined ? '' : ` (owner ${item.owner})`
   line(`${colour.bold(item.id)}  ${item.kind} asked by ${item.subject}${behalf}${owner}`)
   for (const { action, resource } of item.accesses) line(`  ${action} ${resource}`)
-  if (item.seconds !== undefined) line(`  for ${item.seconds} s`)
+  if (item.seconds !== undefined) line(`  for ${formatDuration(item.seconds * 1000)}`)
   if (item.reason !== undefined) line(`  reason: ${item.reason}`)
   if (item.action !== undefined) line(`  exactly: ${JSON.stringify(item.action)}`)
   if (item.until !== undefined) line(`  to be decided before ${item.until}`)

@@ -1,14 +1,14 @@
 /** `counterfoil hold`: legal holds, which nothing is erased under. */
 import type { Command } from 'commander'
-import { inspectLedger } from '../../evidence/index.ts'
-import { loadConfig } from '../../lib/config/config.ts'
+import { inspectLedger, type LedgerRecord } from '../../evidence/index.ts'
+import { type Config, loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
-import type { EntryOf } from '../../lib/format/entry.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
 import { readSecret } from '../credentials.ts'
 import { withCustody } from '../custody.ts'
-import { newestOf } from '../ledgers.ts'
-import { output } from '../output.ts'
+import { ledgersOf } from '../ledgers.ts'
+import { namesOf } from '../names.ts'
+import { colour, type Output, output } from '../output.ts'
 import { targetOf } from './erase.ts'
 
 interface Options {
@@ -31,7 +31,7 @@ export function hold(program: Command): void {
   group
     .command('place')
     .description('from now on nothing of this is erased')
-    .option('--principal <name>', 'what is sealed under one name')
+    .option('--principal <name>', 'what is sealed under one name, in their sessions, and of their agents')
     .option('--session <id>', 'what is sealed of one session')
     .option('--everything', 'the whole ledger')
     .requiredOption(...reason)
@@ -80,34 +80,101 @@ export function hold(program: Command): void {
     .action(async (options: Options) => {
       const out = output(options.json === true)
       const holds = await listed(options.config)
-      out.result({ holds }, () => {
+      out.result({ holds: holds.map(plain) }, () => {
         if (holds.length === 0) return out.line('no hold was ever placed')
-        const rows = holds.map(({ hold, on, placed, released }) => [hold, on, placed, released ?? 'stands'])
-        out.table([['hold', 'on', 'placed', 'released'], ...rows])
+        for (const one of holds) print(out, one)
       })
     })
 }
 
-interface Listed {
-  readonly hold: string
-  readonly on: string
-  readonly placed: string
-  readonly released?: string
+interface Said {
+  /** RFC 3339. */
+  readonly at: string
+  /** A pseudonym. */
+  readonly by: string
+  /** Of who said it, where it can be opened. */
+  readonly name?: string
+  readonly reason?: string
 }
 
+interface Listed {
+  readonly hold: string
+  /** A session by its id, a principal by its pseudonym. */
+  readonly on: string
+  /** Of that principal, where it can be opened. */
+  readonly name?: string
+  /** RFC 3339: in the first ledger of the series, or of what is left of it, that says so. */
+  readonly placed: string
+  /** That this was in a ledger that was disposed of: the time is that of the one after it. */
+  readonly carried?: true
+  readonly said: Said
+  released?: Said
+}
+
+/** For programs. */
+const plain = ({ said: { by, name, reason }, released, ...hold }: Listed) => ({
+  ...hold,
+  ...{ by: name ?? by, reason },
+  ...(released === undefined
+    ? {}
+    : { released: released.at, releasedBy: released.name ?? released.by, releasedReason: released.reason }),
+})
+
+function print(out: Output, { hold, on, name, carried, said, released }: Listed): void {
+  const words = (verb: string, { at, by, name: who = by, reason }: Said) =>
+    out.wrapped(`  ${verb} ${at} by ${who}${reason === undefined ? '' : `: ${reason}`}`, 4)
+  const what = name === undefined ? on : `principal ${name}`
+  out.wrapped(`${colour.bold(hold)}  ${what}  ${released === undefined ? 'stands' : 'released'}`, 2)
+  words(carried === true ? 'placed before' : 'placed', said)
+  if (released !== undefined) words('released', released)
+}
+
+/** Of all ledgers of the series, the oldest first: a hold is said again in each. */
 async function listed(config: string): Promise<Listed[]> {
-  const { ledger } = await newestOf(await loadConfig(config, { evidence: true }))
-  const { fingerprint, certificate } = await configuredSealer(ledger.sealKey)
-  const { verification, records } = await inspectLedger({ directory: ledger.directory, fingerprint, certificate })
-  if (verification.integrity.verdict === 'broken') {
-    throw new LedgerError('ERR_LEDGER_INCONSISTENT', `the ledger is not whole: ${verification.integrity.detail}`)
+  const holds = new Map<string, Listed>()
+  for (const { ledger } of await ledgersOf(await loadConfig(config, { evidence: true }))) {
+    const records = await recordsOf(ledger)
+    const names = namesOf(records)
+    const saidIn = ({ entry, opened }: LedgerRecord, by: string): Said => {
+      const { reason } = opened.values
+      const name = names.get(by)
+      const told = { ...(name === undefined ? {} : { name }), ...(typeof reason === 'string' ? { reason } : {}) }
+      return { at: entry.time, by, ...told }
+    }
+    const carriedTo = lastCarried(records)
+    for (const record of records) {
+      const { entry, index } = record
+      const known = 'hold' in entry && entry.hold !== undefined ? holds.get(entry.hold) : undefined
+      if (entry.kind === 'hold-released' && known !== undefined) known.released ??= saidIn(record, entry.by)
+      if (entry.kind !== 'hold-placed' || known !== undefined) continue
+      const name = entry.scope === 'principal' ? names.get(entry.of!) : undefined
+      holds.set(entry.hold, {
+        hold: entry.hold,
+        on: [entry.scope, entry.of].filter(part => part !== undefined).join(' '),
+        ...(name === undefined ? {} : { name }),
+        placed: entry.time,
+        ...(index <= carriedTo ? { carried: true } : {}),
+        said: saidIn(record, entry.by),
+      })
+    }
   }
-  const released = new Map<string, EntryOf<'hold-released'>>()
-  for (const { entry } of records) if (entry.kind === 'hold-released') released.set(entry.hold, entry)
-  return records.flatMap(({ entry }) => {
-    if (entry.kind !== 'hold-placed') return []
-    const ended = released.get(entry.hold)?.time
-    const on = [entry.scope, entry.of].filter(part => part !== undefined).join(' ')
-    return [{ hold: entry.hold, on, placed: entry.time, ...(ended === undefined ? {} : { released: ended }) }]
-  })
+  return [...holds.values()]
+}
+
+/** @throws LedgerError ERR_LEDGER_INCONSISTENT, ERR_LEDGER_MISSING: none is shown where some may be hidden */
+async function recordsOf({ directory, sealKey, vaultKey }: Config['ledger']): Promise<readonly LedgerRecord[]> {
+  const { fingerprint, certificate } = await configuredSealer(sealKey)
+  const wrappingKey = Buffer.from(vaultKey.reveal(), 'base64url')
+  const { verification, records } = await inspectLedger({ directory, fingerprint, certificate, wrappingKey })
+  const { verdict, detail } = verification.integrity
+  if (verdict === 'broken') throw new LedgerError('ERR_LEDGER_INCONSISTENT', `the ledger is not whole: ${detail}`)
+  if (verdict !== 'whole')
+    throw new LedgerError('ERR_LEDGER_MISSING', `which holds there are cannot be told: ${detail}`)
+  return records
+}
+
+/** Index of the last entry that was said in the ledger before; -1 where this is the first. */
+function lastCarried(records: readonly LedgerRecord[]): number {
+  for (const { index, entry } of records) if (entry.kind === 'continued') return index + entry.carried
+  return -1
 }

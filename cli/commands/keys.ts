@@ -6,11 +6,14 @@ import { type LedgerKeys, ledgerKeys } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
 import { type Reason, reasons } from '../../lib/format/key-text.ts'
+import { parseVerifierKey } from '../../lib/format/note.ts'
+import { counted } from '../../lib/format/words.ts'
 import { writeKeys } from '../initialise.ts'
 import { newPassphrase } from '../keys/passphrase.ts'
 import { prepare } from '../keys/prepared.ts'
 import { revokeFormer } from '../keys/revoke-former.ts'
 import { type Rotated, type RotateOptions, rotate } from '../keys/rotate.ts'
+import { requireLedger, sayIfGoesOn } from '../ledgers.ts'
 import { colour, type Output, output } from '../output.ts'
 import { trusted } from '../trust.ts'
 
@@ -132,6 +135,8 @@ async function init(options: { dir: string; name: string; passphrase?: string; j
 async function show(ledger: string, options: { key?: string; note?: boolean; json?: boolean }): Promise<void> {
   const out = output(options.json === true)
   const pinned = options.key === undefined ? undefined : await trusted(options.key)
+  if (!/^https?:/i.test(ledger)) requireLedger(ledger)
+  await sayIfGoesOn(ledger)
   const found = await ledgerKeys(ledger, pinned)
   if (options.note === true && !out.json) {
     process.stdout.write(`${found.note}\n`)
@@ -141,17 +146,13 @@ async function show(ledger: string, options: { key?: string; note?: boolean; jso
 }
 
 function printKeys(out: Output, { origin, keys: all }: LedgerKeys, pinned: boolean): void {
-  out.line(`${colour.bold(origin)}: ${all.length} keys`)
-  out.table([
-    ['', 'from', 'until', 'first size', 'key'],
-    ...all.map(({ key, id, from, until, since, revoked }) => [
-      `  ${key}`,
-      from,
-      until ?? 'now',
-      String(since),
-      revoked === undefined ? id : `${id} ${colour.red(`revoked: ${revoked.reason}, from ${revoked.at} on`)}`,
-    ]),
-  ])
+  out.line(`${colour.bold(origin)}: ${counted(all.length, 'key', 'keys')}`)
+  // One below the other: a key of a note alone is about as wide as a terminal.
+  for (const { key, id, from, until, since, revoked } of all) {
+    out.line(`  ${key}  ${from} - ${until ?? 'now'}  (from size ${since} on)`)
+    out.line(`        ${id}`)
+    if (revoked !== undefined) out.line(`        ${colour.red(`revoked: ${revoked.reason}, from ${revoked.at} on`)}`)
+  }
   if (pinned) out.line('each held up by the pinned key: it endorsed those after it, and claims those before it')
   else
     out.line(
@@ -240,7 +241,10 @@ async function finish(options: RotateOptions): Promise<Rotated> {
 
 function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void {
   const { key, old, kept, finished } = rotated
-  out.result({ ...rotated, ...(reason === undefined ? {} : { revoked: reason }) }, () => {
+  // Of a series this is the newest ledger's: that is the one that is still cosigned.
+  const origin = key === 'note' ? `${parseVerifierKey(rotated.new).name}=${rotated.new}` : undefined
+  const told = { ...(origin === undefined ? {} : { origin }), ...(reason === undefined ? {} : { revoked: reason }) }
+  out.result({ ...rotated, ...told }, () => {
     if (finished)
       out.line(`an earlier run had recorded this already${to === undefined ? '; the new key is in its place now' : ''}`)
     out.line(`the ${key} key was  ${old}${reason === undefined ? '' : `  ${colour.red(`revoked: ${reason}`)}`}`)
@@ -255,15 +259,28 @@ function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void
       out.line(`Before the gateway starts, in counterfoil.yaml:  ledger.keys.${key}: ${value}`)
       out.line('Until then it does not open: the old key speaks no more. Then destroy the old one, or keep it offline.')
     }
-    if (key === 'note') return
     out.line()
-    out.line('Give the new fingerprint and certificate to your auditor, by another way than the ledger.')
+    if (origin !== undefined) return tellNote(out, origin, rotated)
+    out.line(
+      'Give the new fingerprint, and its certificate (keys/ledger.pub.asc), to your auditor, by another way than the ledger.',
+    )
     out.line(
       reason === 'compromised'
         ? 'Nobody can follow from the old fingerprint to this one: whoever pinned it must be told.'
         : 'Who pinned the old one is led to the new one: each endorses the other in the ledger.',
     )
   })
+}
+
+/** A witness holds what it cosigned last against the keys that it trusts: without the old one it would take that for altered. */
+function tellNote(out: Output, origin: string, { new: now }: Rotated): void {
+  out.line(
+    'Give whoever runs a witness of this ledger the new key, to be trusted beside the old one until it has cosigned again:',
+  )
+  out.line(`  counterfoil witness serve ... --origin ${origin}`)
+  out.line('Give whoever checks single entries the same key, for proofs that are made from now on:')
+  out.line(`  counterfoil prove --check FILE --entry FILE --key ${now}`)
+  out.line('The fingerprint stays: who verifies ledgers and bundles by it need not be told.')
 }
 
 function which(key: string): 'note' | 'seal' {

@@ -3,7 +3,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { checkProof, proofScript, proveEntry } from '../../evidence/index.ts'
 import { Misuse } from '../../lib/errors.ts'
-import { colour, output } from '../output.ts'
+import { counted } from '../../lib/format/words.ts'
+import { logKey, witnessKeys } from '../given-keys.ts'
+import { sayIfGoesOn } from '../ledgers.ts'
+import { colour, output, say } from '../output.ts'
 import { collect, count } from '../values.ts'
 
 interface Options {
@@ -26,7 +29,11 @@ export function prove(program: Command): void {
     .description('write the proof of one entry (C2SP tlog-proof); or check one: --check FILE --entry FILE --key VKEY')
     .argument('[ledger]', "the ledger's directory, or the https address where it is published")
     .argument('[entry]', "the entry's number, or its id")
-    .option('--size <n>', 'against the seal of that size (default: the published checkpoint)', count('--size'))
+    .option(
+      '--size <n>',
+      'against the checkpoint of that size (default: the newest over the entry that most witnesses cosigned)',
+      count('--size'),
+    )
     .option(
       '--out <file>',
       'where the proof goes, with the entry beside it as FILE.entry (default: the proof, printed)',
@@ -59,6 +66,7 @@ async function write(directory: string, given: string, options: Options): Promis
   if (script === true && (file === undefined || inside === true)) {
     throw new Misuse('ERR_OPTION_INVALID', '--script needs --out, and the entry in a file of its own: no --inside')
   }
+  await sayIfGoesOn(directory)
   const made = await proveEntry({
     directory,
     entry: /^\d+$/.test(given) ? Number(given) : given,
@@ -66,7 +74,11 @@ async function write(directory: string, given: string, options: Options): Promis
     ...(ca === undefined ? {} : { ca: await readFile(ca, 'utf8').catch(unreadable('--ca', ca)) }),
     ...(size === undefined ? {} : { size }),
   })
-  const { index, checkpoint, hashes, proof, entry } = made
+  const { index, checkpoint, hashes, proof, entry, cosigned } = made
+  if (cosigned === 0)
+    say(
+      `no witness has cosigned ${size === undefined ? 'a checkpoint over this entry yet' : 'that checkpoint'}: whoever asks for witnesses refuses this proof`,
+    )
   const beside = inside || file === undefined ? undefined : `${file}.entry`
   if (file !== undefined) await writeFile(file, proof)
   if (beside !== undefined) await writeFile(beside, entry)
@@ -80,9 +92,12 @@ async function write(directory: string, given: string, options: Options): Promis
       if (file === undefined) process.stdout.write(proof)
       else
         out.line(
-          `entry ${index} of ${origin} at ${of} entries, ${hashes} hashes: ${[file, beside, checker].filter(Boolean).join(', ')}`,
+          `entry ${index} of ${origin} at ${counted(of, 'entry')}, ${counted(hashes, 'hash', 'hashes')}${cosigned ? `, with ${counted(cosigned, 'cosignature')}` : ''}: ${[file, beside, checker].filter(Boolean).join(', ')}`,
         )
-      if (checker !== undefined) out.line(`without anything of ours: sh ${checker} ${file} ${beside} LOG-KEY`)
+      if (checker !== undefined) {
+        out.line(`without anything of ours: sh ${checker} ${file} ${beside} "$LOG_KEY"`)
+        out.line(`LOG_KEY, from outside: counterfoil keys show ${directory} --note`)
+      }
     },
   )
 }
@@ -92,6 +107,8 @@ async function check(file: string, { key, entry, witness, quorum, json }: Option
   if (key === undefined) {
     throw new Misuse('ERR_OPTION_INVALID', "--check needs --key: the ledger's verifier key, from outside the proof")
   }
+  logKey('--key', key)
+  witnessKeys('--witness', witness)
   const checked = checkProof({
     proof: await readFile(file, 'utf8').catch(unreadable('--check', file)),
     key,
@@ -104,7 +121,7 @@ async function check(file: string, { key, entry, witness, quorum, json }: Option
   const signed = cosignatures.map(({ name, time }) => ({ name, time: new Date(time * 1000).toISOString() }))
   const summary = { index, origin, size, root: Buffer.from(root).toString('base64'), cosignatures: signed }
   out.result(summary, () => {
-    out.line(`${colour.green('ok')}  entry ${index} is in ${origin} at ${size} entries, root ${summary.root}`)
+    out.line(`${colour.green('ok')}  entry ${index} is in ${origin} at ${counted(size, 'entry')}, root ${summary.root}`)
     for (const { name, time } of signed) out.line(`    cosigned by ${name} at ${time}, by its clock`)
   })
 }

@@ -11,12 +11,13 @@ import {
 import { loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { decodeEvents, timelineType } from '../../lib/format/timeline.ts'
+import { earlierIn, memberOf, newestIn } from '../../lib/ledger/series.ts'
 import { decryptWith, readPrivateKey } from '../../lib/openpgp.ts'
 import { asciicastType } from '../../lib/recording/recorder.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
 import { readSecret } from '../credentials.ts'
 import { exit } from '../exit.ts'
-import { ledgersOf } from '../ledgers.ts'
+import { ledgersOf, requireLedger } from '../ledgers.ts'
 import { colour, output } from '../output.ts'
 import { keys } from '../replay/keys.ts'
 import { parseCast, play, search } from '../replay/player.ts'
@@ -86,15 +87,27 @@ async function lookedUp(id: string, options: Options) {
   for (const ledger of await ledgersToLookIn(options)) {
     const found = await recordings(ledger, id.replace(/^urn:uuid:/, ''), reader)
     if (found.attachments.length > 0 || found.session !== undefined) return found
+    if (found.exchange) {
+      const why = 'no control has its reply recorded (record: { response: masked }), or nothing was shown'
+      throw new Misuse('ERR_OPTION_INVALID', `that exchange is there, and nothing of it is recorded: ${why}`)
+    }
   }
-  throw new Misuse('ERR_OPTION_INVALID', `nothing is recorded under ${JSON.stringify(id)}`)
+  throw new Misuse(
+    'ERR_OPTION_INVALID',
+    `there is no exchange, session or attachment ${JSON.stringify(id)} in what is published`,
+  )
 }
 
 /** The newest first. */
 async function ledgersToLookIn({ config, ledger: copy, fingerprint }: Options): Promise<readonly VerifyOptions[]> {
   if ((copy === undefined) !== (fingerprint === undefined))
     throw new Misuse('ERR_OPTION_INVALID', '--ledger and --fingerprint go together')
-  if (copy !== undefined) return [{ directory: copy, ...(await trusted(fingerprint!)) }]
+  if (copy !== undefined) {
+    requireLedger(copy)
+    const key = await trusted(fingerprint!, '--fingerprint')
+    const members = [...(await earlierIn(copy)), await newestIn(copy)].toReversed()
+    return members.map(number => ({ directory: memberOf({ directory: copy, origin: '' }, number).directory, ...key }))
+  }
   const loaded = await loadConfig(config, { evidence: true })
   const { fingerprint: own, certificate } = await configuredSealer(loaded.ledger.sealKey)
   const wrappingKey = Buffer.from(loaded.ledger.vaultKey.reveal(), 'base64url')

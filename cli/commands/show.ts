@@ -6,6 +6,7 @@ import { LedgerError, Misuse } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
 import { ledgersOf } from '../ledgers.ts'
+import { namesOf } from '../names.ts'
 import { colour, type Output, output } from '../output.ts'
 
 export function show(program: Command): void {
@@ -60,14 +61,6 @@ async function lookedUp(config: Config, id: string) {
 function concerns({ index, entry }: LedgerRecord, id: string): boolean {
   if (/^\d+$/.test(id)) return index === Number(id)
   return Object.values(entry).some(value => value === id || (Array.isArray(value) && value.includes(id)))
-}
-
-function namesOf(records: readonly LedgerRecord[]): ReadonlyMap<string, string> {
-  return new Map(
-    records.flatMap(({ entry, opened }) =>
-      entry.kind === 'principal' && typeof opened.values.name === 'string' ? [[entry.subject, opened.values.name]] : [],
-    ),
-  )
 }
 
 const heads = new Set(['v', 'id', 'kind', 'time', 'writer', 'seq', 'sd'])

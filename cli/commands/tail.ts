@@ -8,8 +8,8 @@ import { duration } from '../../lib/duration.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import { timestamp } from '../../lib/format/entry.ts'
 import { exit } from '../exit.ts'
-import { newestOf } from '../ledgers.ts'
-import { colour } from '../output.ts'
+import { newestAt, sayIfGoesOn } from '../ledgers.ts'
+import { colour, say } from '../output.ts'
 import type { Paint } from '../tail/line.ts'
 import { firstSince, lastOf } from '../tail/start.ts'
 import { type Line, Teller, type Telling } from '../tail/teller.ts'
@@ -47,9 +47,12 @@ export function tail(program: Command): void {
     .option('--all', 'heartbeats, recordings and new pseudonyms too')
     .option('--no-follow', 'end when all that there is was shown')
     .option('--json', 'print one JSON object a line, an entry each')
-    .addHelpText('after', `\nShows what stands in the log, maybe before it is durable; ${notified}.`)
+    .addHelpText(
+      'after',
+      `\nShows what stands in the log, maybe before it is durable; ${notified}. Ids to replay come with --all; what a terminal\nis too narrow for is left out, or cut within: --json has all of it.`,
+    )
     .action(async (ledger: string | undefined, options: Options) => {
-      const { directory, wrapping } = await whichLedger(ledger, options)
+      const { directory, series, wrapping } = await whichLedger(ledger, options)
       const telling: Telling = {
         json: options.json === true,
         filter: filterOf(options, wrapping),
@@ -58,20 +61,28 @@ export function tail(program: Command): void {
       }
       const over = ending()
       try {
-        await follow(directory, telling, options, over)
+        await follow(directory, telling, options, over, series)
       } catch (error) {
         if (!over.aborted) throw error
       }
     })
 }
 
-async function follow(directory: string, telling: Telling, options: Options, over: AbortSignal): Promise<void> {
+/** @param series the directory of its first ledger: where a rollover has begun another, that is followed */
+async function follow(
+  directory: string,
+  telling: Telling,
+  options: Options,
+  over: AbortSignal,
+  series: string,
+): Promise<void> {
   const begun = await begin(directory, telling, options)
   if (begun === undefined && !options.follow)
-    throw new LedgerError('ERR_LEDGER_MISSING', 'there is no ledger in this directory')
-  const { follower, teller, lines = [] } = begun ?? (await waitFor(directory, telling, over))
+    throw new LedgerError('ERR_LEDGER_MISSING', `there is no ledger in ${directory}`)
+  let { follower, teller, lines = [] } = begun ?? (await waitFor(directory, telling, over))
   await print(lines)
-  let told = false
+  let [told, doubted] = [false, false]
+  let [at, idle] = [directory, 0]
   while (!over.aborted) {
     const batch = await follower.poll()
     if (follower.behind && !told) {
@@ -80,9 +91,19 @@ async function follow(directory: string, telling: Telling, options: Options, ove
         'the write-ahead log may not be read by this user: what happens shows once it is published, about a second later',
       )
     }
+    if (follower.unproven && !doubted) {
+      doubted = true
+      say('what is not published yet was not made with this key of the vault: it may be forged, or the key is another')
+    }
     if (batch.length > 0) await print((await teller.lines(batch)).filter(({ time }) => time >= (begun?.since ?? '')))
-    else if (options.follow) await sleep(interval, undefined, { signal: over })
-    else return
+    else if (!options.follow) return
+    else if (idle++ % 5 === 4 && (await newestAt(series)) !== at) {
+      at = await newestAt(series)
+      say(`the ledger was concluded, and goes on in ${at}`)
+      const next = (await beginAt(at, telling)) ?? (await waitFor(at, telling, over))
+      follower = next.follower
+      teller = next.teller
+    } else await sleep(interval, undefined, { signal: over })
   }
 }
 
@@ -98,13 +119,13 @@ interface Begun {
 async function begin(directory: string, telling: Telling, options: Options): Promise<Begun | undefined> {
   if (options.since !== undefined) {
     const since = timestamp(Date.now() - duration(options.since))
-    const follower = await Follower.open(directory)
+    const follower = await Follower.open(directory, telling.wrapping)
     if (follower === undefined) return undefined
     follower.next = await firstSince(follower, since)
     return { follower, teller: new Teller(follower, telling), since }
   }
   let teller: Teller | undefined
-  const found = await lastOf(directory, countOf(options.lines), async (follower, entries) => {
+  const found = await lastOf(directory, countOf(options.lines), telling.wrapping, async (follower, entries) => {
     teller = new Teller(follower, telling)
     return teller.lines(entries)
   })
@@ -113,23 +134,33 @@ async function begin(directory: string, telling: Telling, options: Options): Pro
 
 /** All of a ledger that begins later is new. */
 async function waitFor(directory: string, telling: Telling, over: AbortSignal): Promise<Begun> {
-  say(`there is no ledger in ${directory} yet: waiting for one`)
+  say(`there is no ledger in ${directory} yet: waiting for one, until Ctrl-C`)
   for (;;) {
     await sleep(interval, undefined, { signal: over })
-    const follower = await Follower.open(directory)
-    if (follower !== undefined) return { follower, teller: new Teller(follower, telling) }
+    const begun = await beginAt(directory, telling)
+    if (begun !== undefined) return begun
   }
 }
 
+async function beginAt(directory: string, telling: Telling): Promise<Begun | undefined> {
+  const follower = await Follower.open(directory, telling.wrapping)
+  return follower && { follower, teller: new Teller(follower, telling) }
+}
+
 /** @throws Misuse ERR_OPTION_INVALID */
-async function whichLedger(ledger: string | undefined, { config, vault }: Options) {
-  if (ledger !== undefined)
-    return { directory: resolve(ledger), wrapping: vault === undefined ? undefined : await vaultKey(vault) }
+async function whichLedger(ledger: string | undefined, { config, vault, follow }: Options) {
+  if (ledger !== undefined) {
+    const series = resolve(ledger)
+    const directory = follow ? await newestAt(series) : series
+    if (directory !== series) say(`this ledger was concluded: what is shown is of the newest after it, in ${directory}`)
+    else await sayIfGoesOn(series)
+    return { directory, series, wrapping: vault === undefined ? undefined : await vaultKey(vault) }
+  }
   if (vault !== undefined)
     throw new Misuse('ERR_OPTION_INVALID', '--vault goes with a directory: a configuration names its own key')
-  const loaded = await newestOf(await loadConfig(config, { evidence: true }))
-  const wrapping = Buffer.from(loaded.ledger.vaultKey.reveal(), 'base64url')
-  return { directory: loaded.ledger.directory, wrapping }
+  const first = await loadConfig(config, { evidence: true })
+  const wrapping = Buffer.from(first.ledger.vaultKey.reveal(), 'base64url')
+  return { directory: await newestAt(first.ledger.directory), series: first.ledger.directory, wrapping }
 }
 
 /** @throws Misuse ERR_OPTION_INVALID */
@@ -171,8 +202,6 @@ async function print(lines: readonly Line[]): Promise<void> {
   const text = `${lines.map(line => line.text).join('\n')}\n`
   await new Promise<void>(done => process.stdout.write(text, () => done()))
 }
-
-const say = (text: string) => void process.stderr.write(`${colour.yellow('counterfoil:')} ${text}\n`)
 
 const paint: Paint = (text, tone) => {
   const paints = { good: colour.green, bad: colour.red, warn: colour.yellow, plain: (same: string) => same }

@@ -7,6 +7,7 @@ import { loadConfig } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
 import { forEachMember } from '../../lib/ledger/earlier.ts'
 import { directoryOptions } from '../../lib/open.ts'
+import { ledgersOf, requireClosed } from '../ledgers.ts'
 import { output } from '../output.ts'
 import { version } from '../version.ts'
 import { vaultKey } from './verify.ts'
@@ -23,7 +24,10 @@ export function vault(program: Command): void {
     .action(async (options: { to: string; config: string; json?: boolean }) => {
       const out = output(options.json === true)
       const config = await loadConfig(options.config, { evidence: true })
+      requireClosed(await ledgersOf(config))
       const file = resolve(options.to)
+      const software = { software: `counterfoil/${version}`, placement: 'gateway', create: false } as const
+      const series = await directoryOptions(config, software)
       const made = await makeKey(file)
       const [wrappingKey, formerWrappingKey] = [await vaultKey(file, '--to'), config.ledger.vaultKey]
       const former = Buffer.from(formerWrappingKey.reveal(), 'base64url')
@@ -33,8 +37,6 @@ export function vault(program: Command): void {
           `${options.config} names the key of --to already: name another file for the new one`,
         )
       }
-      const software = { software: `counterfoil/${version}`, placement: 'gateway', create: false } as const
-      const series = await directoryOptions(config, software)
       await forEachMember({ ...series, wrappingKey, formerWrappingKey: former }, async () => {})
       out.result({ key: file, made }, () => {
         out.line(`the vault is under the key of ${file}${made ? ', which is new: keep a copy elsewhere' : ''}`)

@@ -1,23 +1,30 @@
 /** `counterfoil verify`: whether ledgers are what they were, each against a key and a checkpoint from outside. */
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { type Verdict, type Verification, type VerifyOptions, verifySeries } from '../../evidence/index.ts'
+import {
+  type Verdict,
+  type Verification,
+  type VerifiedMember,
+  type VerifyOptions,
+  verifySeries,
+} from '../../evidence/index.ts'
 import { Misuse } from '../../lib/errors.ts'
+import { counted } from '../../lib/format/words.ts'
 import { type AnchorChoice, anchorsOf, readText, withAnchors } from '../anchors.ts'
 import { annotations } from '../annotations.ts'
 import { ledgerConclusion } from '../conclusion.ts'
-import { junit, type Verified } from '../junit.ts'
+import { junit, ledgerSuite, writeReport } from '../junit.ts'
 import { type Output, output, visible } from '../output.ts'
 import { progressOn } from '../progress.ts'
 import { printFindings, printSteps, printVerdict, trusted, verdictStatus } from '../trust.ts'
-import { collect, period } from '../values.ts'
+import { collect, count, period } from '../values.ts'
 
 interface Options extends AnchorChoice {
-  readonly key: string
+  readonly key?: string
   readonly pin: readonly string[]
   readonly first?: boolean
   readonly incremental?: boolean
+  readonly search?: number
   readonly vault?: string
   readonly depth?: 'envelopes' | 'all'
   /** Milliseconds. */
@@ -35,10 +42,7 @@ export function verify(program: Command): void {
       '<ledger...>',
       "a ledger's directory, or the https address where it is published, with all that follow it; several of the same key",
     )
-    .requiredOption(
-      '--key <where>',
-      'the OpenPGP fingerprint, or the file of the certificate, as given to you from outside',
-    )
+    .option('--key <where>', 'the OpenPGP fingerprint, or the file of the certificate, as given to you from outside')
     .option(
       '--pin <file>',
       "this verifier's own checkpoint, kept where the ledger's operators cannot write; renewed on success. One for each ledger",
@@ -48,11 +52,16 @@ export function verify(program: Command): void {
     .option('--first', 'there is no pin yet: write the first')
     .option('--incremental', 'go on from the pin: entries before it are proven, and not read again')
     .option('--vault <file>', "the vault's key (keys/vault.key), to examine disclosures too")
+    .option(
+      '--search <entries>',
+      'at an address, how many entries to look through for the rotation that leads to who signed (default: 16777216)',
+      count('--search'),
+    )
     .option('--depth <depth>', 'envelopes, or all (needs --vault)')
   withAnchors(command)
     .option(
       '--cosigned-within <duration>',
-      'a quorum of the witnesses must have cosigned so short a time ago (90m, 2d): else INCOMPLETE',
+      'a quorum of the witnesses must have cosigned so short a time ago (90m, 2d), and all that is older: else INCOMPLETE',
       period('--cosigned-within'),
     )
     .option('--ca <file>', 'authorities to trust for an https address, in place of those of the system')
@@ -62,7 +71,7 @@ export function verify(program: Command): void {
       requireSense(ledgers, options)
       const out = output(options.json === true)
       const given = await optionsOf(options)
-      const all: Verified[] = []
+      const all: VerifiedMember[] = []
       for (const [i, ledger] of ledgers.entries()) {
         const pin = options.pin[i]
         const progress = progressOn(process.stderr, visible(ledger))
@@ -78,8 +87,9 @@ export function verify(program: Command): void {
         if (!out.json) for (const one of verified) print(out, one.verification, isOne ? undefined : one.ledger)
       }
       process.exitCode = verdictStatus(worstOf(all.map(({ verification }) => verification.verdict)))
-      if (options.junit !== undefined) await writeReport(options.junit, junit(all))
-      if (!out.json && process.env.GITHUB_ACTIONS === 'true') for (const line of annotations(all)) out.line(line)
+      if (options.junit !== undefined) await writeReport(options.junit, junit(all.map(ledgerSuite)))
+      if (!out.json && process.env.GITHUB_ACTIONS === 'true')
+        for (const line of annotations(all.map(ledgerSuite))) out.line(line)
       const results = all.map(({ verification }) => verification)
       out.result(results.length === 1 ? results[0] : results, () => {})
     })
@@ -99,7 +109,7 @@ function requireSense(
   requires(cosignedWithin === undefined || witness.length > 0, '--cosigned-within needs --witness: whose cosignatures')
   requires(incremental !== true || pin.length > 0, '--incremental needs --pin: the checkpoint to go on from')
   requires(incremental !== true || depth !== 'all', '--incremental examines envelopes: --depth all reads everything')
-  const each = `each ledger has a pin of its own: ${ledgers.length} ledgers, ${pin.length} pins`
+  const each = `each ledger has a pin of its own: ${counted(ledgers.length, 'ledger')}, ${counted(pin.length, 'pin')}`
   requires(pin.length === 0 || pin.length === ledgers.length, each)
   requires(new Set(pin).size === pin.length, 'two ledgers cannot share a pin')
   const taken = first === true ? pin.find(file => existsSync(file)) : undefined
@@ -109,13 +119,14 @@ function requireSense(
 type Given = Omit<VerifyOptions, 'directory' | 'pin' | 'progress'>
 
 async function optionsOf(options: Options): Promise<Given> {
-  const { key, first, incremental, vault, depth, ca, cosignedWithin } = options
+  const { key, first, incremental, search, vault, depth, ca, cosignedWithin } = options
   const wrappingKey = vault === undefined ? undefined : await vaultKey(vault)
   const authorities = ca === undefined ? undefined : await readText('--ca', ca)
   return {
     ...(await trusted(key)),
     ...(first === undefined ? {} : { first }),
     ...(incremental === undefined ? {} : { incremental }),
+    ...(search === undefined ? {} : { search }),
     ...(wrappingKey === undefined ? {} : { wrappingKey }),
     ...(depth === undefined ? {} : { depth }),
     ...(authorities === undefined ? {} : { ca: authorities }),
@@ -134,18 +145,11 @@ function print(out: Output, result: Verification, ledger: string | undefined): v
   printSteps(out, result.steps)
   printFindings(out, result.findings)
   out.line()
-  out.line(`integrity:    ${result.integrity.verdict}: ${result.integrity.detail}`)
-  out.line(`completeness: ${result.completeness.verdict}: ${result.completeness.detail}`)
-  out.line(result.undetectable)
+  out.wrapped(`integrity:    ${result.integrity.verdict}: ${result.integrity.detail}`, 14)
+  out.wrapped(`completeness: ${result.completeness.verdict}: ${result.completeness.detail}`, 14)
+  out.wrapped(result.undetectable, 0)
   printVerdict(out, result.verdict, ledgerConclusion(result))
   if (ledger !== undefined) out.line()
-}
-
-/** @throws Misuse ERR_OPTION_INVALID */
-async function writeReport(file: string, text: string): Promise<void> {
-  await writeFile(file, text).catch((error: unknown) => {
-    throw new Misuse('ERR_OPTION_INVALID', `--junit ${file}: the file cannot be written`, {}, error)
-  })
 }
 
 /** @throws Misuse ERR_OPTION_INVALID */

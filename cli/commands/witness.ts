@@ -12,8 +12,9 @@ import { splitAddress } from '../../lib/config/material.ts'
 import { diagnostics, loggable } from '../../lib/diagnostics.ts'
 import { Misuse } from '../../lib/errors.ts'
 import { formatCosignerKey, parseCosignerKey } from '../../lib/format/cosignature.ts'
-import { formatVerifierKey, isName, type NoteVerifier, parseVerifierKey } from '../../lib/format/note.ts'
+import { formatVerifierKey, isName, type NoteVerifier } from '../../lib/format/note.ts'
 import { lockDirectory } from '../../lib/ledger/lock.ts'
+import { logKey, witnessKeys } from '../given-keys.ts'
 import { output } from '../output.ts'
 import { collect } from '../values.ts'
 
@@ -68,7 +69,7 @@ async function makeKey(name: string, options: { out: string; json?: boolean }): 
   const verifierKey = formatCosignerKey(name, publicKey)
   out.result({ name, verifierKey, file: options.out }, () => {
     out.line(verifierKey)
-    out.line(`the private key is in ${options.out}; give the line above to whoever trusts this witness`)
+    process.stderr.write(`the private key is in ${options.out}; give the line above to whoever trusts this witness\n`)
   })
 }
 
@@ -128,14 +129,15 @@ async function keyOf(file: string): Promise<KeyObject> {
   }
 }
 
-/** @throws Misuse ERR_OPTION_INVALID; LedgerError ERR_CHECKPOINT_SIGNATURE where a key is none */
+/** @throws Misuse ERR_OPTION_INVALID */
 function logsOf(given: readonly string[]): Map<string, NoteVerifier[]> {
   const logs = new Map<string, NoteVerifier[]>()
   for (const one of given) {
     const [, origin, vkey] = /^([^=]+)=(.+)$/.exec(one) ?? []
     if (origin === undefined)
       throw new Misuse('ERR_OPTION_INVALID', '--origin is ORIGIN=VKEY, as "witness add" prints it')
-    logs.set(origin, [...(logs.get(origin) ?? []), parseVerifierKey(vkey!)])
+    const key = logKey('--origin ORIGIN=VKEY', vkey!)
+    logs.set(origin, [...(logs.get(origin) ?? []), key])
   }
   if (logs.size === 0) throw new Misuse('ERR_OPTION_INVALID', 'a witness of no log: name one with --origin ORIGIN=VKEY')
   return logs
@@ -143,6 +145,7 @@ function logsOf(given: readonly string[]): Map<string, NoteVerifier[]> {
 
 async function add(options: { key: string; url: string; config: string; json?: boolean }): Promise<void> {
   const out = output(options.json === true)
+  witnessKeys('--key', [options.key])
   const path = resolve(options.config)
   const before = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new Misuse('ERR_OPTION_INVALID', `${options.config}: the file cannot be read`, {}, error)
@@ -154,7 +157,7 @@ async function add(options: { key: string; url: string; config: string; json?: b
   const origin = `${name}=${formatVerifierKey(name, createPublicKey(ledger.noteKey))}`
   const witness = parseCosignerKey(options.key).name
   out.result({ witness, config: path, origin }, () => {
-    out.line(`${witness} is in ${path}; it is asked once "serve" is started again`)
+    out.line(`${witness} is in ${path}; it is asked once "serve" is started again, and counts from then on`)
     out.line('Give its operator this, to be trusted there:')
     out.line(`  counterfoil witness serve ... --origin ${origin}`)
     out.line('Give whoever verifies this, for: counterfoil verify LEDGER --witness')

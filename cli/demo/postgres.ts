@@ -62,14 +62,20 @@ export async function startPostgres({ settings = {} }: PostgresSettings = {}): P
     onLog: () => undefined,
     onError: () => undefined,
   })
+  let ended: Promise<unknown> = new Promise(() => undefined)
   const stop = async () => {
-    await server.stop()
+    // It waits for an end that may have been: Ctrl-C reaches the server too.
+    await Promise.race([server.stop(), ended])
     await rm(directory, { recursive: true, force: true })
   }
   try {
     await server.initialise()
     // With a collector the line that says it is ready goes to its file: ask the port instead.
-    server.start().catch(() => undefined)
+    const never = new Promise(() => undefined)
+    ended = server.start().then(
+      () => never,
+      () => undefined,
+    )
     await answering(() => server.getPgClient('postgres', '127.0.0.1'))
   } catch (error) {
     await stop().catch(() => undefined)

@@ -11,7 +11,7 @@ import { replaceFiles } from '../../lib/ledger/files.ts'
 import { type BothKeys, keyHistory, pairOf, revocationDraft } from '../../lib/ledger/rotation.ts'
 import { readPrivateKey, revoke, revokeOwn } from '../../lib/openpgp.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
-import { ledgersOf } from '../ledgers.ts'
+import { ledgersOf, requireClosed } from '../ledgers.ts'
 import { readIfThere } from './key-files.ts'
 import { ledgerOptions, type RotateOptions } from './rotate.ts'
 
@@ -33,7 +33,9 @@ export async function revokeFormer(
   revocation: NonNullable<RotateOptions['revocation']>,
 ): Promise<RevokedFormer> {
   const done: RevokedFormer[] = []
-  for (const one of await ledgersOf(config)) {
+  const ledgers = await ledgersOf(config)
+  requireClosed(ledgers)
+  for (const one of ledgers) {
     const revoked = await revokeIn(one, key, former, revocation)
     if (revoked !== undefined) done.push(revoked)
   }

@@ -18,7 +18,7 @@ import { type BothKeys, keyHistory, pairOf, revocationDraft, rotationDraft } fro
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey, revoke, revokeOwn } from '../../lib/openpgp.ts'
 import { configuredSealer, heldKey } from '../../lib/sealing.ts'
-import { inNameOf, ledgersOf } from '../ledgers.ts'
+import { inNameOf, ledgersOf, requireClosed } from '../ledgers.ts'
 import { version } from '../version.ts'
 import { nextFile, notePrivateKey, readIfThere, replaceKey, requireOwnerOnly, writeWhole } from './key-files.ts'
 import { keysAt, type Place } from './prepared.ts'
@@ -57,6 +57,7 @@ export async function* rotate(options: RotateOptions): AsyncGenerator<Step, Rota
   const { key, to } = options
   const ledgers = await ledgersOf(options.config)
   const config = ledgers.at(-1)!
+  requireClosed(ledgers)
   const path = config.ledger.keyFiles[key]
   const before: BothKeys = {
     noteKey: noteKeyOf(config.ledger.noteKey, config.name),

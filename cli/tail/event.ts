@@ -1,6 +1,8 @@
 /** Entries in words, an event each: an operation that was decided and over when it was read is one. The table below holds every kind. */
+
 import { formatDuration } from '../../lib/duration.ts'
 import type { Access, EntryOf, Kind } from '../../lib/format/entry.ts'
+import { counted } from '../../lib/format/words.ts'
 import type { Actors, Told } from './told.ts'
 
 export type Tone = 'good' | 'bad' | 'warn' | 'plain'
@@ -29,17 +31,17 @@ type Teller<K extends Kind> = (entry: EntryOf<K>, told: Told) => Words
 // biome-ignore format: a table
 const tellers: { readonly [K in Kind]: Teller<K> } = {
   opened:               e => ({ word: 'ledger',  tone: 'plain', what: `begins: ${e.origin}` }),
-  started:              e => ({ word: 'ledger',  tone: 'plain', what: `is recording: ${e.software}, ${e.placement}, epoch ${e.epoch}` }),
-  heartbeat:            e => ({ word: 'alive',   tone: 'plain', what: `${count(e.open, 'exchange')} open` }),
-  stopped:              () => ({ word: 'ledger',  tone: 'warn',  what: 'stopped recording' }),
-  recovered:            e => ({ word: 'ledger',  tone: 'warn',  what: `recovered: ${count(e.torn, 'torn byte')} set aside` }),
+  started:              e => ({ word: 'ledger',  tone: 'plain', what: `${e.writer} is recording: ${e.software}, ${e.placement}, epoch ${e.epoch}` }),
+  heartbeat:            e => ({ word: 'alive',   tone: 'plain', what: `${counted(e.open, 'exchange')} open` }),
+  stopped:              e => ({ word: 'ledger',  tone: 'warn',  what: `${e.writer} stopped recording` }),
+  recovered:            e => ({ word: 'ledger',  tone: 'warn',  what: `recovered: ${counted(e.torn, 'torn byte')} set aside` }),
   principal:            e => ({ word: 'known',   tone: 'plain', what: `${e.type} ${e.subject}` }),
   policy:               e => ({ word: 'policy',  tone: 'warn',  what: `in force: ${e.digest.slice(0, 12)}` }),
   'session-opened':     e => ({ word: 'session', tone: 'plain', what: `${e.protocol} ${e.target}`, details: [[3, `by ${e.method}`], [6, e.session]] }),
   'session-closed':     e => ({ word: 'session', tone: e.reason === 'client' ? 'plain' : 'warn', what: `closed: ${e.reason}`, details: [when(e.grant, 2, id => id), [6, e.session]] }),
   decision:             e => decided(e),
   outcome:              (e, t) => ({ word: 'permit', tone: toneOf(e), what: whatOf(t.accesses) || `exchange ${e.exchange}`, details: resultOf(e, t) }),
-  settled:              (e, t) => ({ word: 'permit', tone: e.result === 'committed' ? 'good' : 'warn', what: whatOf(t.accesses) || count(e.exchanges.length, 'operation'), details: [[1.5, e.result]] }),
+  settled:              (e, t) => ({ word: 'permit', tone: e.result === 'committed' ? 'good' : 'warn', what: whatOf(t.accesses) || counted(e.exchanges.length, 'operation'), details: [[1.5, e.result]] }),
   'grant-requested':    e => ({ word: 'ask',     tone: 'warn',  what: `${e.grant}: ${e.actions.join(', ')} ${e.resource}`, details: [[2, `for ${formatDuration(e.seconds * 1000)}`], controlsOf(e)] }),
   'grant-decided':      (e, t) => ({ word: e.verdict, tone: e.verdict === 'approve' ? 'good' : 'bad', what: about(e.grant, t), details: [when(e.until, 2, time => `until ${time.slice(0, 19)}Z`)] }),
   'grant-revoked':      (e, t) => ({ word: 'revoke', tone: 'bad', what: about(e.grant, t) }),
@@ -48,19 +50,19 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   'attempt-refused':    (e, t) => ({ word: 'deny', tone: 'bad', what: `to ${e.verb} ${about(e.of, t)}`, details: [[1, e.code], [4, e.why]] }),
   attachment:           (e, t) => ({ word: 'kept', tone: 'plain', what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[2, size(e.bytes)], [3, `replay ${e.exchange}`]] }),
   event:                e => ({ word: e.level,   tone: ['error', 'crit', 'alert', 'emerg'].includes(e.level) ? 'bad' : 'plain', what: `${e.source}: ${e.event}` }),
-  'events-lost':        e => ({ word: 'lost',    tone: 'bad',   what: `${e.source}: ${count(e.lost, 'event')}` }),
-  erasure:              e => ({ word: 'erase',   tone: 'warn',  what: `${e.scope} ${e.of}`, details: [[1, e.ground], [3, `approved by ${count(e.approvers.length, 'person')}`]] }),
+  'events-lost':        e => ({ word: 'lost',    tone: 'bad',   what: `${e.source}: ${counted(e.lost, 'event')}` }),
+  erasure:              e => ({ word: 'erase',   tone: 'warn',  what: `${e.scope} ${e.of}`, details: [[1, e.ground], [3, `approved by ${counted(e.approvers.length, 'person', 'people')}`]] }),
   'custody-refused':    e => ({ word: 'deny',    tone: 'bad',   what: `to ${e.verb} ${e.of}`, details: [[1, e.code], [4, e.why], when(e.hold, 3, id => `held by ${id}`)] }),
   'hold-placed':        e => ({ word: 'hold',    tone: 'warn',  what: `${e.hold}: ${[e.scope, e.of].filter(Boolean).join(' ')}` }),
   'hold-released':      e => ({ word: 'release', tone: 'warn',  what: e.hold }),
-  'vault-rewrapped':    e => ({ word: 'ledger',  tone: 'warn',  what: `the vault's key is ${e.to} now, no longer ${e.from}`, details: [[3, count(e.slots, 'slot')]] }),
+  'vault-rewrapped':    e => ({ word: 'ledger',  tone: 'warn',  what: `the vault's key is ${e.to} now, no longer ${e.from}`, details: [[3, counted(e.slots, 'slot')]] }),
   'key-rotated':        e => ({ word: 'key',     tone: 'warn',  what: `the ${e.key} key is now ${e.new}` }),
   'key-revoked':        e => ({ word: 'key',     tone: 'bad',   what: `the ${e.key} key ${e.revoked} is revoked: ${e.reason}` }),
-  anchored:             e => ({ word: 'anchor',  tone: 'good',  what: `${e.anchor} ${e.by}: ${e.size} entries`, details: [[3, e.at]] }),
+  anchored:             e => ({ word: 'anchor',  tone: 'good',  what: `${e.anchor} ${e.by}: ${counted(e.size, 'entry')}`, details: [[3, e.at]] }),
   'attachment-cut':     (e, t) => ({ word: 'cut',  tone: 'warn',  what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[1, `complete to chunk ${e.chunks}`], [2, size(e.bytes)], [3, `replay ${e.exchange}`]] }),
   concluded:            e => ({ word: 'ledger',  tone: 'warn',  what: `concluded: it goes on as ${e.next}` }),
   continued:            e => ({ word: 'ledger',  tone: 'plain', what: `continues ${e.of}, at size ${e.size}`, details: [[3, `${e.carried} said again`]] }),
-  disposed:             e => ({ word: 'dispose', tone: 'warn',  what: `${e.of}, at size ${e.size}`, details: [[1, e.ground], [3, `approved by ${count(e.approvers.length, 'person')}`]] }),
+  disposed:             e => ({ word: 'dispose', tone: 'warn',  what: `${e.of}, at size ${e.size}`, details: [[1, e.ground], [3, `approved by ${counted(e.approvers.length, 'person', 'people')}`]] }),
 }
 
 /** @param batch entries that were read together, in order. @returns events in the order of what began them */
@@ -119,7 +121,7 @@ function resultOf(entry: EntryOf<'outcome'>, { milliseconds, of }: Told): (Detai
   return [
     [1, code === undefined ? result : `${result} ${code}`],
     of.length > 0 && (items > 0 || bytes > 0)
-      ? [2, `${count(items, of[0]?.protocol === 'postgres' ? 'row' : 'part')}, ${size(bytes)}`]
+      ? [2, `${counted(items, of[0]?.protocol === 'postgres' ? 'row' : 'part')}, ${size(bytes)}`]
       : undefined,
     when(milliseconds, 3, took),
     settled === undefined || settled === 'nothing' ? undefined : [1.5, settled],
@@ -146,8 +148,6 @@ export function whatOf(accesses: readonly Access[]): string {
 
 const some = (resources: readonly string[]) =>
   resources.length <= 3 ? resources.join(', ') : `${resources.slice(0, 2).join(', ')} and ${resources.length - 2} more`
-
-const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
 
 function size(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`

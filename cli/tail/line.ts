@@ -34,6 +34,8 @@ export function lineOf(event: Event, who: string, more: string | undefined, layo
   return `${at}  ${padEnd(name, named)}  ${paint(shownWord, tone)}  ${text}`.trimEnd()
 }
 
+const isId = /^(replay )?[0-9a-f]{8}-[0-9a-f-]{27}$/
+
 function fitted({ details }: Event, what: string, more: string | undefined, room: number): string {
   let kept = [...details.map(([rank, text]) => ({ rank, text: visible(text) }))].sort((a, b) => a.rank - b.rank)
   const whole = () => [what, ...kept.map(({ text }) => text)].join('  ')
@@ -42,7 +44,9 @@ function fitted({ details }: Event, what: string, more: string | undefined, room
     return widthOf(text) <= room ? text : shortened(text, room)
   }
   // What happened comes before where: the result stays, and the resource is cut.
-  while (kept.length > 1 && widthOf(whole()) > room) kept = kept.slice(0, -1)
+  // Half an id is of no use to anybody.
+  const canGo = () => kept.length > 1 || isId.test(kept[0]?.text ?? '')
+  while (canGo() && widthOf(whole()) > room) kept = kept.slice(0, -1)
   const over = widthOf(whole()) - room
   if (over <= 0) return whole()
   const left = widthOf(what) - over

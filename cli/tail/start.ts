@@ -22,10 +22,11 @@ async function caughtUp(follower: Follower, from: number): Promise<LiveEntry[]> 
 export async function lastOf<T>(
   directory: string,
   count: number,
+  wrapping: Uint8Array | undefined,
   found: (follower: Follower, entries: readonly LiveEntry[]) => Promise<readonly T[]>,
 ): Promise<{ readonly follower: Follower; readonly last: readonly T[] } | undefined> {
   for (let back = context + 2 * count; ; back *= 4) {
-    const follower = await Follower.open(directory)
+    const follower = await Follower.open(directory, wrapping)
     if (follower === undefined) return undefined
     const from = Math.max(0, follower.published - back)
     const all = await found(follower, await caughtUp(follower, from))

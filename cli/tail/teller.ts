@@ -1,6 +1,7 @@
 /** From entries to printed lines: each event a line for people, or each entry one JSON object for programs. */
 import { type Follower, type LiveEntry, Opener } from '../../evidence/index.ts'
 import { timestamp } from '../../lib/format/entry.ts'
+import { ascii } from '../output.ts'
 import { type Event, eventsOf, unreadable } from './event.ts'
 import { concerned, type Filter, wanted } from './filter.ts'
 import { hasDay, type Layout, lineOf } from './line.ts'
@@ -104,12 +105,3 @@ export class Teller {
     })
   }
 }
-
-/** Names are anybody's: what a terminal could obey is escaped, as JSON allows. */
-const ascii = (value: unknown): string =>
-  JSON.stringify(value).replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, of =>
-    of
-      .split('')
-      .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-      .join(''),
-  )

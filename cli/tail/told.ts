@@ -81,6 +81,12 @@ export class Memory {
         return begin(entry.session, actorsOf(entry), [])
       case 'session-closed':
         return after([entry.session])
+      case 'erasure':
+      case 'disposed':
+      case 'custody-refused':
+      case 'hold-placed':
+      case 'hold-released':
+        return own({ subject: entry.by })
       case 'principal':
         return own({ subject: entry.subject, owner: entry.owner })
       case 'event':

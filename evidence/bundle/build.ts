@@ -51,6 +51,8 @@ export interface BundleOptions {
   readonly from: string
   /** Excluded. */
   readonly to: string
+  /** Where several are made of one period, one for each ledger of a series: which this is, from 1 on, of how many. */
+  readonly part?: { readonly number: number; readonly of: number }
   /** Unix milliseconds; later than this is the future. Default: now. */
   readonly asOf?: number
   /** The controls, where they were the same all the time; or a reader of the texts that the ledger's policy entries disclose. */
@@ -65,6 +67,8 @@ export interface BundleOptions {
   /** Whether the recordings themselves are put in, as they were shown. Default: they are listed. Takes the vault's key. */
   readonly recordings?: boolean
   readonly imports?: readonly ImportOptions[]
+  /** What imports may be of, beside what the entries name; where left out, anything. */
+  readonly targets?: readonly string[]
   /** Entries drawn from each population. Default: 5. */
   readonly samples?: number
   readonly software?: string
@@ -115,6 +119,7 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
     const why = missing ? `no pin at ${options.ledger.pin}: "verify" keeps one` : verification.integrity.detail
     throw new Misuse('ERR_OPTION_INVALID', `no bundle: ${why}`)
   }
+  requireTargets(options, records)
   const { opening, closing } = chooseBounds(records, seals, checkpoint, asked.period)
   const openingSize = opening?.size ?? 0
   const read = ledger.hashReader(checkpoint.size)
@@ -193,6 +198,16 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   return { directory: options.out, files, manifest, results, reconciliations, verification, begins, exceptions }
 }
 
+/** Of a name that was mistyped, all would be what came by another way. @throws Misuse ERR_OPTION_INVALID */
+function requireTargets({ imports = [], targets }: BundleOptions, records: readonly LedgerRecord[]): void {
+  if (targets === undefined || imports.length === 0) return
+  const known = new Set(targets)
+  for (const { entry } of records) if (entry.kind === 'decision') known.add(entry.target)
+  const unknown = imports.find(({ target }) => !known.has(target))?.target
+  if (unknown === undefined) return
+  throw new Misuse('ERR_OPTION_INVALID', `no listener ${unknown}; there are: ${[...known].sort().join(', ')}`)
+}
+
 /** Date.parse makes the 2nd of March of a 30th of February. */
 const isDay = (text: string): boolean => {
   const at = Date.parse(text)
@@ -223,6 +238,7 @@ function scopeOf(options: BundleOptions): Omit<Scope, 'withheld'> {
     organisation,
     engagement: options.engagement ?? `${organisation} ${period.from} ${period.to}`,
     period,
+    part: options.part,
     asOf: new Date(options.asOf ?? Date.now()).toISOString(),
     demo: options.demo ?? false,
     software: options.software ?? 'counterfoil',

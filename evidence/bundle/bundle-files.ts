@@ -22,24 +22,24 @@ const mostUnlisted = 1000
 // Table: what is parsed, and the most bytes that are. One JSON document may cost twenty times its length in memory; lines are
 // taken one at a time.
 // biome-ignore format: a table
-const mostParsed: Readonly<Record<string, number>> = {
-  [sumsFile]:          64 * mib,
-  [signatureFile]:     64 * kib,
-  [manifestFile]:      64 * mib,
-  [certificateCopy]:  256 * kib,
-  [paths.opening]:    256 * kib,
-  [paths.closing]:    256 * kib,
-  [paths.consistency]: 64 * kib,
-  [paths.frontier]:    64 * kib,
-  [paths.ledger]:       4 * mib,
-  [paths.mapping]:     16 * mib,
-  [paths.state]:       64 * mib,
-  [paths.imports]:     64 * mib,
-  [paths.keys]:        16 * mib,
-  [paths.later]:       64 * kib,
-  [paths.entries]:    256 * mib,
-  [paths.disclosures]: 256 * mib,
-}
+const mostParsed: ReadonlyMap<string, number> = new Map([
+  [sumsFile,          64 * mib],
+  [signatureFile,     64 * kib],
+  [manifestFile,      64 * mib],
+  [certificateCopy,  256 * kib],
+  [paths.opening,    256 * kib],
+  [paths.closing,    256 * kib],
+  [paths.consistency, 64 * kib],
+  [paths.frontier,    64 * kib],
+  [paths.ledger,       4 * mib],
+  [paths.mapping,     16 * mib],
+  [paths.state,       64 * mib],
+  [paths.imports,     64 * mib],
+  [paths.keys,        16 * mib],
+  [paths.later,       64 * kib],
+  [paths.entries,    256 * mib],
+  [paths.disclosures, 256 * mib],
+])
 
 interface Seen extends Digest {
   /** Only of what is parsed, and not too long for it. */
@@ -73,7 +73,7 @@ export class BundleFiles {
       })
     }
     const seen =
-      size <= (mostParsed[path] ?? -1) ? await this.#keep(path, size) : await this.#reader.digest(path, mostFile)
+      size <= (mostParsed.get(path) ?? -1) ? await this.#keep(path, size) : await this.#reader.digest(path, mostFile)
     this.#seen.set(path, seen)
     return seen
   }
@@ -107,7 +107,7 @@ export class BundleFiles {
     const seen = this.#seen.get(path)
     if (seen === undefined || seen.content !== undefined) return seen?.content
     return skip(
-      `${path} has ${seen.bytes} bytes, and at most ${mostParsed[path]} of it are read here: make bundles of shorter periods`,
+      `${path} has ${seen.bytes} bytes, and at most ${mostParsed.get(path)} of it are read here: make bundles of shorter periods`,
     )
   }
 
@@ -155,7 +155,7 @@ export class BundleFiles {
 /** What is written must be what can be verified. @throws Misuse ERR_OPTION_INVALID */
 export function requireVerifiable(files: readonly { readonly path: string; readonly bytes: number }[]): void {
   for (const { path, bytes } of files) {
-    const most = mostParsed[path] ?? mostFile
+    const most = mostParsed.get(path) ?? mostFile
     if (bytes <= most) continue
     throw new Misuse('ERR_OPTION_INVALID', `${path} would be over ${most} bytes: make bundles of shorter periods`)
   }

@@ -1,5 +1,6 @@
 /** What the verification of a bundle is asked, and what it answers. */
 import type { Control } from '../../lib/control.ts'
+import type { EntryOf } from '../../lib/format/entry.ts'
 import type { Anchor, AnchorCode, AnchorOptions } from '../anchors.ts'
 import type { TestResult } from '../control-test.ts'
 import type { Step, Verdict } from '../finding.ts'
@@ -14,6 +15,8 @@ export interface VerifyBundleOptions {
   readonly certificate?: string
   /** A checkpoint held elsewhere; compared where its size lies within the bundle. Never written. */
   readonly pin?: string
+  /** One of several of a series, which have the pin together: that this one does not show what was pinned is no matter then. */
+  readonly among?: boolean
   /** By whose word, from outside, the bundle's anchors count. */
   readonly anchors?: AnchorOptions
   /** Reads the disclosed texts of controls again, so that the mapping follows from the ledger too. */
@@ -30,6 +33,7 @@ export interface BundleFinding {
     | 'MANIFEST'
     | 'SIGNATURE'
     | 'TRUST'
+    | 'KEY_COMPROMISED'
     | 'CHECKPOINT'
     | 'PIN'
     | AnchorCode
@@ -42,6 +46,9 @@ export interface BundleFinding {
   readonly what: string
   readonly file?: string
   readonly index?: number
+  /** Fingerprints, where another key speaks than the pinned one. */
+  readonly expected?: string
+  readonly actual?: string
 }
 
 export interface BundleVerification {
@@ -53,6 +60,8 @@ export interface BundleVerification {
   readonly reconciliations: readonly Reconciliation[]
   /** Whether any test or reconciliation noted an exception: exit status 1 where the verdict is OK. */
   readonly exceptions: boolean
+  /** What its ledger says of the one before it in its series, where the bundle shows that. */
+  readonly continues: EntryOf<'continued'> | undefined
   /** The newest of each who vouches for what is in the bundle, by keys from outside. */
   readonly anchors: readonly Anchor[]
   /** What cannot be seen from a bundle alone. */

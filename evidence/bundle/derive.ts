@@ -152,6 +152,7 @@ export function manifestOf(
     organisation: scope.organisation,
     engagement: scope.engagement,
     period: scope.period,
+    ...(scope.part === undefined ? {} : { part: scope.part }),
     asOf: scope.asOf,
     stamps: stampsOf(material),
     software: scope.software,

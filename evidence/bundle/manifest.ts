@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { LedgerError } from '../../lib/errors.ts'
 import { type Json, parseJson } from '../../lib/format/canonical.ts'
-import { check, list, oneOf, record, type TypeOf } from '../../lib/format/shape.ts'
+import { check, list, oneOf, optional, record, type TypeOf } from '../../lib/format/shape.ts'
 import type { Scope } from './material.ts'
 
 export const manifestFile = 'MANIFEST.json'
@@ -17,6 +17,8 @@ const shape = record({
   organisation: 'text',
   engagement: 'text',
   period: record({ from: 'time', to: 'time' }),
+  /** Of several, made of one period, one for each ledger of a series: which it is of how many. */
+  part: optional(record({ number: 'count', of: 'count' })),
   asOf: 'time',
   stamps: list(oneOf('DEMO', 'PROVISIONAL'), 2),
   software: 'text',
@@ -41,8 +43,8 @@ export type Manifest = TypeOf<typeof shape>
 
 /** What the manifest says of what the bundle is. */
 export function scopeIn(manifest: Manifest): Omit<Scope, 'demo'> {
-  const { organisation, engagement, period, asOf, software, identities, actions, withheld, samples } = manifest
-  return { organisation, engagement, period, asOf, software, identities, actions, withheld, samples }
+  const { organisation, engagement, period, part, asOf, software, identities, actions, withheld, samples } = manifest
+  return { organisation, engagement, period, part, asOf, software, identities, actions, withheld, samples }
 }
 
 export const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex')

@@ -19,6 +19,8 @@ export interface Scope {
   /** What the evidence is collected for; part of the seed of every sample. */
   readonly engagement: string
   readonly period: Period
+  /** Of several, made of one period: which it is, from 1 on, of how many. */
+  readonly part?: { readonly number: number; readonly of: number } | undefined
   /** RFC 3339: the time at which it is made, as far as its contents are concerned. */
   readonly asOf: string
   readonly demo: boolean

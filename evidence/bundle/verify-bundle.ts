@@ -4,6 +4,7 @@
  */
 import type { AnyError } from '../../lib/errors.ts'
 import { takeSteps } from '../steps/step.ts'
+import type { Trust } from '../trust.ts'
 import { stampedOnly, vouched } from '../verification.ts'
 import { BundleExamination } from './bundle-examination.ts'
 import type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
@@ -15,7 +16,13 @@ import { checkCheckpoints, checkLog, checkPin, checkState, establishTrust, takeM
 export type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
 
 /** @throws Misuse where the options do not make sense or DuckDB is not installed; what the bundle holds never throws */
-export async function verifyBundle(options: VerifyBundleOptions): Promise<BundleVerification> {
+export const verifyBundle = async (options: VerifyBundleOptions): Promise<BundleVerification> =>
+  (await examineBundle(options)).verification
+
+/** As verifyBundle, with the keys that speak for its ledger: the bundle of the next one of its series begins with one of them. */
+export async function examineBundle(
+  options: VerifyBundleOptions,
+): Promise<{ readonly verification: BundleVerification; readonly trust: Trust | undefined }> {
   const x = new BundleExamination(options)
   // Table: the steps, in their order; each names the finding that a typed error of it becomes.
   // biome-ignore format: a table
@@ -45,7 +52,7 @@ export async function verifyBundle(options: VerifyBundleOptions): Promise<Bundle
   const findings = x.findings.all()
   const missing = findings.some(({ code }) => code === 'BUNDLE_MISSING')
   const broken = findings.some(({ code }) => !untold.has(code))
-  return {
+  const verification: BundleVerification = {
     verdict: broken ? 'TAMPERED' : skipped || findings.length > 0 ? 'INCOMPLETE' : 'OK',
     steps: taken,
     findings,
@@ -53,17 +60,30 @@ export async function verifyBundle(options: VerifyBundleOptions): Promise<Bundle
     results,
     reconciliations,
     exceptions: [...results, ...reconciliations].some(({ word }) => word === 'exceptions-noted'),
+    continues: continuesOf(x),
     anchors: x.anchors.newest,
-    undetectable: missing ? 'There was no bundle here to verify.' : undetectable(x),
+    undetectable: missing ? 'There was no bundle here to verify.' : undetectable(x, broken),
   }
+  return { verification, trust: x.trust }
+}
+
+function continuesOf({ material }: BundleExamination): BundleVerification['continues'] {
+  const { state = [], envelopes = [] } = material ?? {}
+  for (const { index, entry } of [...state, ...envelopes.slice(0, 2)])
+    if (index === 1 && entry.kind === 'continued') return entry
+  return undefined
 }
 
 /** Nothing was found to be changed: it could not be told. */
-const untold: ReadonlySet<BundleFinding['code']> = new Set<BundleFinding['code']>(['BUNDLE_MISSING', 'ANCHOR_ABSENT'])
+const untold: ReadonlySet<BundleFinding['code']> = new Set<BundleFinding['code']>([
+  ...(['BUNDLE_MISSING', 'ANCHOR_ABSENT', 'KEY_COMPROMISED'] as const),
+])
 
 /** What a bundle alone cannot show, and how much of that others vouch for by keys from outside. */
-function undetectable({ material, anchors }: BundleExamination): string {
+function undetectable({ material, anchors }: BundleExamination, broken: boolean): string {
   const { last } = anchors
+  if (broken && last !== undefined)
+    return `Not even the ${last.size} entries ${vouched(last)} are shown to be what they were, since the bundle is not what it was.`
   if (last === undefined || material === undefined) {
     return (
       'A bundle shows one period. That the ledger was not rewritten before it was made, and that no entry is missing from ' +
@@ -83,7 +103,8 @@ function undetectable({ material, anchors }: BundleExamination): string {
   )
 }
 
-function placeOf({ data }: AnyError): { file?: string; index?: number } {
-  const { file, index } = data
-  return { ...(typeof file === 'string' ? { file } : {}), ...(typeof index === 'number' ? { index } : {}) }
+function placeOf({ data }: AnyError): Partial<BundleFinding> {
+  const { file, index, expected, actual } = data
+  const texts = Object.entries({ file, expected, actual }).filter(([, value]) => typeof value === 'string')
+  return { ...Object.fromEntries(texts), ...(typeof index === 'number' ? { index } : {}) }
 }

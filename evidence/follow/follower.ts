@@ -1,6 +1,7 @@
 /**
  * Follows a ledger that another process may be writing: what is published from its tiles, what is not yet from its write-ahead log, as one
- * sequence. It reads only, takes no lock, and verifies nothing: what is torn or missing for a moment is waited for.
+ * sequence. It reads only, takes no lock, and verifies nothing: what is torn or missing for a moment is waited for. Who shows it vouches for
+ * none of it.
  */
 import { stat } from 'node:fs/promises'
 import { isOurs, LedgerError } from '../../lib/errors.ts'
@@ -35,18 +36,21 @@ export class Follower {
   #checkpoint: SignedCheckpoint | undefined
   #missing: number | undefined
 
-  private constructor(directory: string, inode: string, files: LedgerFiles) {
+  private constructor(directory: string, inode: string, files: LedgerFiles, wrapping: Uint8Array | undefined) {
     this.#directory = directory
     this.#inode = inode
     this.files = files
-    this.#log = new LogReader(files)
+    this.#log = new LogReader(files, wrapping)
   }
 
-  /** @returns undefined where there is no ledger, or none yet. @throws LedgerError */
-  static async open(directory: string): Promise<Follower | undefined> {
+  /**
+   * @param wrapping key of the vault, where it is at hand. @returns undefined where there is no ledger, or none yet
+   * @throws LedgerError
+   */
+  static async open(directory: string, wrapping?: Uint8Array): Promise<Follower | undefined> {
     const inode = await inodeOf(directory)
     if (inode === undefined) return undefined
-    const follower = new Follower(directory, inode, await LedgerFiles.open(directory))
+    const follower = new Follower(directory, inode, await LedgerFiles.open(directory), wrapping)
     await follower.#look()
     // The log of a ledger that is being made comes before its first checkpoint; whoever cannot read it waits for that.
     if (follower.#checkpoint !== undefined) return follower
@@ -68,6 +72,11 @@ export class Follower {
     return this.#log.closed
   }
 
+  /** Whether what came from the write-ahead log was made with another key of the vault than the one at hand, or with none. */
+  get unproven(): boolean {
+    return this.#log.unproven
+  }
+
   /**
    * What has come since, some of it at a time; empty where nothing has.
    * @throws LedgerError ERR_LEDGER_MISSING: it has gone; ERR_LEDGER_INCONSISTENT, ERR_CHECKPOINT_ROLLBACK: another stands in its place;
@@ -76,7 +85,7 @@ export class Follower {
   async poll(): Promise<LiveEntry[]> {
     await this.#look()
     const live: LiveEntry[] = []
-    for (const frame of await this.#log.read(this.next)) {
+    for (const frame of await this.#log.read(this.next, this.origin)) {
       const entries = cut(Buffer.from(frame.bundle), frame.count).entries
       live.push(...join(frame.first, entries, frame.sealed, this.next))
     }

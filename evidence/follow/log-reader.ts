@@ -1,6 +1,10 @@
-/** Reads the write-ahead log while it is being written: whole frames, in order; what is torn or not there yet is waited for. */
+/**
+ * Reads the write-ahead log while it is being written: whole frames, in order; what is torn or not there yet is waited for. What stands there
+ * is signed by nobody yet. Who has the key of the vault is told of frames that were not made with it; without it none is judged.
+ */
 import { LedgerError } from '../../lib/errors.ts'
-import { announcedLength, decodeFrame, type Frame, longestFrame } from '../../lib/format/frame.ts'
+import { announcedLength, decodeFrame, type Frame, isAuthentic, longestFrame } from '../../lib/format/frame.ts'
+import { type MacKey, macKey } from '../../lib/format/mac.ts'
 import type { LedgerFiles } from '../ledger-files.ts'
 
 /** Where reading goes on. */
@@ -19,9 +23,19 @@ export class LogReader {
   #place: Place | undefined
   /** The log is its writer's own, and may be closed to whoever reads: then only what is published can be seen. */
   #closed = false
+  readonly #wrapping: Uint8Array | undefined
+  #key: MacKey | undefined
+  #unproven = false
 
-  constructor(files: LedgerFiles) {
+  /** @param wrapping key of the vault, where it is at hand */
+  constructor(files: LedgerFiles, wrapping: Uint8Array | undefined) {
     this.#files = files
+    this.#wrapping = wrapping
+  }
+
+  /** Whether a frame that was read was not made with that key: somebody forged it, or the key is another. */
+  get unproven(): boolean {
+    return this.#unproven
   }
 
   get closed(): boolean {
@@ -29,12 +43,13 @@ export class LogReader {
   }
 
   /**
-   * @param from index of the first entry wanted. @returns frames that hold it and what comes after, some at a time: none where it is
+   * @param from index of the first entry wanted. @param origin undefined where it is not known yet: then none is judged. @returns frames that hold it and what comes after, some at a time: none where it is
    *   not in the log, or not yet
    * @throws LedgerError ERR_LEDGER_CORRUPT where a whole frame does not follow the one before it
    */
-  async read(from: number): Promise<Frame[]> {
+  async read(from: number, origin: string | undefined): Promise<Frame[]> {
     if (this.#closed) return []
+    if (this.#wrapping !== undefined && origin !== undefined) this.#key ??= macKey(this.#wrapping, origin, 'wal')
     try {
       return await this.#read(from)
     } catch (error) {
@@ -76,6 +91,7 @@ export class LogReader {
     for (let found = decodeFrame(bytes, at); found !== undefined; found = decodeFrame(bytes, at)) {
       if (found.frame.first !== next)
         throw new LedgerError('ERR_LEDGER_CORRUPT', 'a frame of the write-ahead log is out of place')
+      if (this.#key !== undefined) this.#unproven ||= !isAuthentic(found.frame, [this.#key])
       frames.push(found.frame)
       at = found.end
       next += found.frame.count

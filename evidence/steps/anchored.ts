@@ -1,7 +1,19 @@
 /** The step about what others vouch for: kept in the ledger or in a repository outside, and counted only by keys from outside. */
+
 import { isOurs } from '../../lib/errors.ts'
-import { consistencyProof, type Hash, treeRoot, verifyConsistency } from '../../lib/format/merkle.ts'
-import { examineAnchors } from '../anchors.ts'
+import { parseEntry } from '../../lib/format/entry.ts'
+import { tileWidth } from '../../lib/format/layout.ts'
+import {
+  consistencyProof,
+  type Hash,
+  inclusionProof,
+  leafHash,
+  treeRoot,
+  verifyConsistency,
+  verifyInclusion,
+} from '../../lib/format/merkle.ts'
+import { counted } from '../../lib/format/words.ts'
+import { type Anchor, type Anchors, examineAnchors } from '../anchors.ts'
 import type { Examination } from '../examination.ts'
 import { type Finding, isUnreachable, unreadable } from '../finding.ts'
 import type { Trust } from '../trust.ts'
@@ -19,6 +31,10 @@ export async function checkAnchors(x: Examination): Promise<string> {
     recorded,
     tags,
     rootOf: rootsOf(x),
+    laterRootOf: async (size: number) => {
+      const later = await x.later(size)
+      return later === undefined ? undefined : rootsOf(later)(size)
+    },
     isPart: x.after !== undefined,
     of,
   }
@@ -33,26 +49,41 @@ export async function checkAnchors(x: Examination): Promise<string> {
     const what = `${x.anchoredBeyond} entries tell of more anchors than ${recorded.length}: whether these are kept was not looked up`
     x.fail({ code: 'ANCHOR_ABSENT', what })
   }
-  const stale = isFollowed ? undefined : staleness(x)
+  const stale = isFollowed ? undefined : (staleness(x) ?? (await leftBehind(x)))
   if (stale !== undefined) x.fail(stale)
   const { last } = anchors
   if (findings.length > 0) return ''
   const limits = limitsOf(x, unpublished)
   if (last !== undefined) {
     const age = ageOf(x.now - Date.parse(last.time))
-    return `${last.anchor} ${shortly(last.by)} vouches for ${last.size} of ${checkpoint.size} entries since ${last.time}, ${age}${limits}`
+    const told = `${last.anchor} ${shortly(last.by)} vouches for ${last.size} of ${checkpoint.size} entries since ${last.time}, ${age}`
+    return `${told}${sayOthers(anchors, last)}${limits}`
   }
   if (kept > 0)
-    skip(`${kept} files are whole; who vouches was not examined: that needs --witness, --tsa or --git${limits}`)
+    skip(
+      `${counted(kept, 'file')} ${kept === 1 ? 'is' : 'are'} whole; who vouches was not examined: that needs --witness, --tsa or --git${limits}`,
+    )
   return skip(
     `${limits === '' ? 'nobody vouches for this ledger: it has no anchors' : 'no anchors were found'}${limits}`,
   )
 }
 
+const mostOthers = 5
+
+/** Whoever else vouches, each for how much: of tags the newest, and how many they are. */
+export function sayOthers({ newest }: Anchors, last: Anchor): string {
+  const tags = newest.filter(({ anchor }) => anchor === 'git')
+  const others = newest.filter(one => one !== last && (one.anchor !== 'git' || one === tags[0]))
+  const told = others.slice(0, mostOthers).map(({ anchor, by, size }) => `${anchor} ${shortly(by)} for ${size}`)
+  const more = others.length > mostOthers ? [`${others.length - mostOthers} more`] : []
+  const all = tags.length > 1 ? `; ${tags.length} tags hold` : ''
+  return told.length === 0 ? all : `; besides, ${[...told, ...more].join(', ')}${all}`
+}
+
 /** How far a witness's clock may be ahead of the verifier's. */
 const allowedAheadMs = 5 * 60_000
 
-/** Whether cosignatures are older than was asked for. That there is no quorum of them at all is told already, but where they cannot be listed. */
+/** Whether the newest cosignatures are older than was asked for. That there is no quorum of them at all is told already, but where they cannot be listed. */
 function staleness({ anchors, anchorKeys, now, after, files }: Examination): Finding | undefined {
   const { cosignedWithinMs: most, quorum } = anchorKeys
   if (most === undefined) return undefined
@@ -68,6 +99,40 @@ function staleness({ anchors, anchorKeys, now, after, files }: Examination): Fin
   const who = quorum === 1 ? 'a witness' : `a quorum of ${quorum} witnesses`
   const what = `${who} cosigned this ledger last at ${actual}, ${ageOf(age)}: ${age < 0 ? 'how old that is cannot be told' : 'older than was asked for'}`
   return { code: 'ANCHOR_STALE', what, expected, actual }
+}
+
+/**
+ * Whether what was cosigned so short a time ago leaves out entries that are older than that. Of a split view the half that the witness does not
+ * know can have the beginning cosigned again and again, as any checkpoint of the size that the witness knows.
+ */
+async function leftBehind(x: Examination): Promise<Finding | undefined> {
+  const { anchors, anchorKeys, now } = x
+  const [{ size }] = need(x.checkpoint)
+  const { cosignedWithinMs: most, quorum } = anchorKeys
+  if (most === undefined || anchors.cosignedAt === undefined) return undefined
+  const since = new Date(now - most).toISOString()
+  const cosigned = anchors.cosignedSince(since)
+  if (cosigned >= size) return undefined
+  const actual = await timeOf(x, cosigned)
+  const age = now - Date.parse(actual ?? '')
+  if (age <= most && age >= -allowedAheadMs) return undefined
+  const who = quorum === 1 ? 'a witness has' : `a quorum of ${quorum} witnesses has`
+  const old = actual === undefined ? 'cannot be read' : `is of ${actual}, ${ageOf(age)}`
+  const what = `${who} cosigned ${cosigned} of ${size} entries since ${since}, and entry ${cosigned} ${old}: what was cosigned lately leaves it out`
+  return { code: 'ANCHOR_STALE', what, expected: `since ${since}`, ...(actual === undefined ? {} : { actual }) }
+}
+
+/** Of an entry of the signed tree, RFC 3339; undefined where none can be read that is in it, which is told of where all are. */
+async function timeOf(x: Examination, index: number): Promise<string | undefined> {
+  const [files, { size, root }] = need(x.files, x.checkpoint)
+  try {
+    const bytes = (await files.entriesOf(Math.floor(index / tileWidth), size))[index % tileWidth]!
+    verifyInclusion(leafHash(bytes), index, size, await inclusionProof(index, size, files.hashReader(size)), root)
+    return parseEntry(bytes).time
+  } catch (error) {
+    if (!isOurs(error) || isUnreachable(error)) throw error
+    return undefined
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The step over what entries disclose: each disclosure and attachment that an entry commits to is there, or was erased by who may. */
 import type { Entry } from '../../lib/format/entry.ts'
 import { isErased, slotBytes, wrappedUnder, wrappingKeyId } from '../../lib/format/vault.ts'
+import { counted } from '../../lib/format/words.ts'
 import { examineAttachment, examineCut } from '../attachments.ts'
 import { entriesAgain } from '../bundles.ts'
 import { Vault } from '../disclosures.ts'
@@ -61,11 +62,13 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   for (const { finding, index, entry } of gone) {
     if (later?.byScope(index, entry) === undefined) x.findings.add(finding)
   }
-  const what = (n: number, kept: number) => `${n} disclosures${kept === 0 ? '' : `, and ${kept} attachments`}`
-  const whole = `${what(opened, attachments)} match what their entries commit to`
+  const what = (n: number, kept: number) =>
+    `${counted(n, 'disclosure')}${kept === 0 ? '' : `, and ${counted(kept, 'attachment')}`}`
+  const isOne = (n: number, kept: number) => n === 1 && kept === 0
+  const whole = `${what(opened, attachments)} ${isOne(opened, attachments) ? 'matches what its entry commits' : 'match what their entries commit'} to`
   if (erased.by.size === 0) return whole
   const by = [...erased.by].map(index => `#${index}`).join(', ')
-  return `${whole}; ${what(erased.disclosures, erased.attachments)} are ERASED (by ${by})`
+  return `${whole}; ${what(erased.disclosures, erased.attachments)} ${isOne(erased.disclosures, erased.attachments) ? 'is' : 'are'} ERASED (by ${by})`
 }
 
 /** @returns the id of the key that all of the first slots, two at least, say they are under, where it is not this one: no one alteration does */

@@ -1,9 +1,11 @@
 /** The step about a ledger's place in its series: what holds between it and the ones before and after. */
+
 import { isOurs } from '../../lib/errors.ts'
 import { canonical } from '../../lib/format/canonical.ts'
 import { type EntryOf, encodeEntry } from '../../lib/format/entry.ts'
 import { inclusionProof, leafHash, sameHash, verifyInclusion } from '../../lib/format/merkle.ts'
 import { originOf } from '../../lib/format/series.ts'
+import { counted } from '../../lib/format/words.ts'
 import { entriesAgain } from '../bundles.ts'
 import type { Examination } from '../examination.ts'
 import { isUnreachable } from '../finding.ts'
@@ -24,7 +26,7 @@ export async function checkSeries(x: Examination): Promise<string> {
     const what = `concluded by entry ${concluded.index}: ${concluded.entry.next}, as which it goes on, is not there`
     return x.fail({ code: 'SUCCESSOR_MISSING', what, index: concluded.index })
   }
-  const before = continued === undefined ? [] : [`continues ${continued.of} at ${continued.size} entries`]
+  const before = continued === undefined ? [] : [`continues ${continued.of} at ${counted(continued.size, 'entry')}`]
   const after = concluded === undefined ? [] : [`goes on as ${concluded.entry.next}`]
   const alone = options.member === undefined && before.length + after.length > 0 ? ['which is not looked at here'] : []
   const gone = (options.member?.gone ?? []).flatMap(({ checkpoint }) =>
@@ -40,6 +42,12 @@ export async function checkSeries(x: Examination): Promise<string> {
 async function checkFollows(x: Examination): Promise<void> {
   const { member } = x.options
   if (member === undefined || member.number === 1) return
+  const begun = x.sealKey?.toUpperCase()
+  // A key that was retired there cannot begin what follows.
+  if (member.begunBy !== undefined && begun !== undefined && begun !== member.begunBy) {
+    const what = 'the ledger begins with another OpenPGP key than the one before was followed under'
+    x.findings.add({ code: 'KEY_SUBSTITUTED', what, index: 0, expected: member.begunBy, actual: begun })
+  }
   const { continued } = x.succession
   const wrong = (what: string) => x.findings.add({ code: 'SUCCESSION_INVALID', what, index: 1 })
   const other = 'the one before was held against another entry 1'
@@ -47,7 +55,7 @@ async function checkFollows(x: Examination): Promise<void> {
     if (member.follows !== undefined && !(await standsFirst(x, member.follows))) wrong(other)
   } else if (continued === undefined) {
     wrong(`the ledger has number ${member.number} in its series, and does not say which one it follows`)
-  } else if (continued.of !== originIn(x, member.number - 1)) {
+  } else if (x.trust !== undefined && continued.of !== originIn(x, member.number - 1)) {
     wrong(`the ledger has number ${member.number} in its series, and follows ${continued.of}`)
   } else if (member.follows !== undefined && canonical({ ...continued }) !== canonical({ ...member.follows }))
     wrong(other)
@@ -68,7 +76,7 @@ async function standsFirst(x: Examination, entry: EntryOf<'continued'>): Promise
 
 /** Of what was disposed of there is an entry, and no more is gone than that says. */
 async function checkGone(x: Examination): Promise<void> {
-  const gone = x.options.member?.gone ?? []
+  const gone = x.trust === undefined ? [] : (x.options.member?.gone ?? [])
   const disposed = new Map(x.succession.disposed.map(entry => [entry.of, entry]))
   if (x.after !== undefined && gone.some(({ number }) => !disposed.has(originIn(x, number)))) {
     for await (const { entry } of entriesAgain(x, new Set(['disposed']))) {
@@ -92,7 +100,7 @@ async function checkGone(x: Examination): Promise<void> {
   }
 }
 
-/** The origin of the ledger with that number in the same series. */
+/** The origin of the ledger with that number in the same series: known where a key is trusted, which the ledger's own origin comes from. */
 function originIn({ options: { member }, trust }: Examination, number: number): string {
   const own = trust?.origin ?? ''
   return originOf(member === undefined || member.number === 1 ? own : own.slice(0, -`/${member.number}`.length), number)
@@ -119,5 +127,5 @@ function checkFollowed(x: Examination, { size, root, carried, state }: EntryOf<'
     const what = `${concluded.entry.next} says again other than what was in force here`
     if (expected !== actual) return x.fail({ code: 'SUCCESSION_INVALID', what, expected, actual })
   }
-  return `${concluded.entry.next} follows it at ${size} entries, and says again what was in force: ${carried} entries`
+  return `${concluded.entry.next} follows it at ${counted(size, 'entry')}, and says again what was in force: ${counted(carried, 'entry')}`
 }

@@ -1,10 +1,12 @@
 /** The steps about the checkpoint held elsewhere: that it still is the beginning of the ledger, and the newer one kept in its place. */
+
 import { isOurs } from '../../lib/errors.ts'
 import { consistencyProof, verifyConsistency } from '../../lib/format/merkle.ts'
 import { numberIn } from '../../lib/format/series.ts'
+import { counted } from '../../lib/format/words.ts'
 import type { Examination } from '../examination.ts'
-import { type Finding, familyOf } from '../finding.ts'
-import { type Pin, type PinState, readPin, writePin } from '../pin.ts'
+import type { Finding } from '../finding.ts'
+import { heldSince, type Pin, type PinState, readPin, writePin } from '../pin.ts'
 import { base64 } from '../verification.ts'
 import { need, skip } from './step.ts'
 
@@ -72,27 +74,41 @@ export async function keepPin(x: Examination): Promise<string> {
   const [checkpoint] = need(x.checkpoint, x.trust)
   if (x.options.pin === undefined) return skip('no pin is kept')
   if (x.options.renew === false) return skip('the pin was only compared with')
-  // A gap in the recording does not unpin: what is kept is what was signed, and that holds.
-  if (x.findings.has(code => familyOf(code) !== 'completeness')) return skip('the old pin stays as it was')
+  // Not behind a gap in the recording either: a verification that goes on from there would not see it again, and say that all is well.
+  if (x.findings.has(() => true)) {
+    return skip(
+      `${x.options.first === true ? 'none is written' : 'the old pin stays as it was'}: it is renewed on OK alone`,
+    )
+  }
   const { origin, size, root } = checkpoint
   const { fingerprint } = x
   const time = new Date(x.now).toISOString()
   const whole = x.after === undefined ? time : x.after.whole
   const earlier = x.options.member?.earlier ?? []
-  await writePin(x.options.pin, {
+  const since = heldSince(x.held, checkpoint)
+  const pin = {
     ...{ origin, size, root, fingerprint, time, whole, state: stateOf(x) },
+    ...(since === undefined ? {} : { since }),
     ...(earlier.length === 0 ? {} : { earlier }),
-  })
-  return `${size} entries`
+  }
+  try {
+    await writePin(x.options.pin, pin)
+  } catch (error) {
+    if (!isOurs(error) || error.name !== 'LedgerError') throw error
+    const what = 'what would be kept of this ledger could not be read again: the old pin stays as it was'
+    return x.fail({ code: 'PIN_UNREADABLE', what })
+  }
+  return counted(size, 'entry')
 }
 
 const mostOpen = 10_000
 
 function stateOf({ meaning, continuity, taken, keyEntriesInTree }: Examination): PinState {
   const { greatest, open } = meaning.state
-  const writers = [...continuity.writers].map(([name, { seq, time, interval, stopped }]) => ({
+  const writers = [...continuity.writers].map(([name, { seq, time, interval, stopped, crashed }]) => ({
     ...{ name, seq, time, stopped },
-    interval: interval === undefined ? 0 : interval / 1000,
+    ...(crashed === true ? { crashed } : {}),
+    interval: interval ?? 0,
   }))
   const last = taken.map(({ index, entry: { kind, epoch, certificate } }) => ({ index, kind, epoch, certificate }))
   const keys = keyEntriesInTree.map(({ index, digest }) => ({ index, digest }))

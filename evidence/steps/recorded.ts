@@ -1,17 +1,17 @@
 /** The steps over everything recorded: the tree recomputed, the seals held against it, what entries say, and what they disclose. */
-import type { Checkpoint } from '../../lib/format/checkpoint.ts'
+
 import { parseEntry } from '../../lib/format/entry.ts'
 import { tileWidth } from '../../lib/format/layout.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
+import { counted } from '../../lib/format/words.ts'
 import { examineCertificates, examineEpoch } from '../beside.ts'
 import { bundlesAgain, bundlesOf, entriesAgain } from '../bundles.ts'
-import { Erasures, toldOf } from '../erasures.ts'
+import { Erasures, type LateErasure, toldOf } from '../erasures.ts'
 import type { Examination } from '../examination.ts'
 import type { Finding } from '../finding.ts'
 import { Findings } from '../findings.ts'
 import { readTags, type Tag } from '../git-tags.ts'
 import type { FoundKeyEntry } from '../key-entries.ts'
-import type { LedgerFiles } from '../ledger-files.ts'
 import { sayRevoked } from '../revoked-keys.ts'
 import { examineSeals } from '../seals.ts'
 import { findSnapshots, Refold } from '../snapshots.ts'
@@ -20,8 +20,16 @@ import { examineTree, treeOf } from '../tree.ts'
 import { base64 } from '../verification.ts'
 import { need, skip } from './step.ts'
 
+/** What nobody who is trusted has signed is read so far, to say what is wrong with it: its size is anybody's word. */
+const mostUnsigned = 2 ** 24
+
 export async function checkTree(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
+  if (!x.isSigned && checkpoint.size > mostUnsigned) {
+    // Nor is anything else of it.
+    x.checkpoint = undefined
+    skip(`no key that is trusted has signed so many entries: ${checkpoint.size} are not read`)
+  }
   const sizes = new Set<number>([checkpoint.size])
   if (x.pin !== undefined) sizes.add(x.pin.size)
   const begin = x.after?.size ?? 0
@@ -31,7 +39,7 @@ export async function checkTree(x: Examination): Promise<string> {
   for (const size of [...seals, ...anchors, ...tags]) if (size >= begin) sizes.add(size)
   const followed = x.options.member?.followed?.size
   if (x.after === undefined && files.directory !== undefined && x.trust !== undefined) {
-    x.snapshots = await findSnapshots(files, x.trust, checkpoint)
+    x.snapshots = await findSnapshots(files, x.trust, checkpoint, laterSizeOf(x))
     for (const { checkpoint: of } of x.snapshots.snapshots) sizes.add(of.size)
   }
   if (x.after === undefined) x.refold = new Refold(x.snapshots?.snapshots ?? [], followed)
@@ -62,7 +70,7 @@ export async function checkTree(x: Examination): Promise<string> {
   const entire = rootAt.get(checkpoint.size)
   if (entire !== undefined && sameHash(entire, checkpoint.root)) x.rootAt = rootAt
   comparePin(x)
-  if (x.after === undefined) return `${entries} entries and every tile give the signed root`
+  if (x.after === undefined) return `${counted(entries, 'entry')} and every tile give the signed root`
   return `the ${entries} entries from the pin's last bundle on, and the tiles before it, give the signed root`
 }
 
@@ -91,7 +99,8 @@ export async function checkSeals(x: Examination): Promise<string> {
     trust,
     x.rootAt,
     existedBy,
-    x.after?.size,
+    x.after?.size ?? 0,
+    laterSizeOf(x),
   )
   x.seals.push(...seals)
   x.findings.addAll(findings)
@@ -101,7 +110,7 @@ export async function checkSeals(x: Examination): Promise<string> {
   if (newest === undefined) return `none${x.after === undefined ? ' yet' : since}${unlisted}`
   const [of] = worthless
   const also = of === undefined ? '' : `; ${worthless.length} more are not counted: their key is ${sayRevoked(of)}`
-  return `${x.seals.length}${since}, the newest over ${newest.size} entries${also}${unlisted}`
+  return `${x.seals.length}${since}, the newest over ${counted(newest.size, 'entry')}${also}${unlisted}`
 }
 
 export async function checkSnapshots(x: Examination): Promise<string> {
@@ -123,7 +132,7 @@ export async function checkEntries(x: Examination): Promise<string> {
   const besides = async () => {
     for (const finding of strayKeyEntries(x)) x.findings.add(finding)
     const certificates = await examineCertificates(files, x.taken, x.keyEntriesInTree, x.sealKey)
-    x.findings.addAll(certificates.length === 0 ? [] : await unlessLater(files, checkpoint, certificates))
+    x.findings.addAll(certificates.length === 0 ? [] : await unlessLater(x, certificates))
     x.findings.addAll(await examineEpoch(files, x.taken))
   }
   if (x.after !== undefined) {
@@ -131,7 +140,7 @@ export async function checkEntries(x: Examination): Promise<string> {
     const more = left === 0 ? '' : `; ${left} have ids of before the pin, and were not compared with entries there`
     x.findings.merge(x.meaning.findings)
     await besides()
-    return `${x.strict} entries since the pin are in the strict format${more}`
+    return `${counted(x.strict, 'entry')} since the pin ${x.strict === 1 ? 'is' : 'are'} in the strict format${more}`
   }
   if (x.meaning.doubtful > 0) {
     for await (const stored of bundlesAgain(x, 'rare')) {
@@ -148,15 +157,18 @@ export async function checkEntries(x: Examination): Promise<string> {
 export async function checkErasures(x: Examination): Promise<string> {
   need(x.checkpoint)
   const begin = x.after?.size ?? 0
-  if (begin > 0 && !x.erasures.isAny) return 'none since the pin'
+  const before = x.options.member?.erasedBefore ?? []
+  if (begin > 0 && !x.erasures.isAny && before.length === 0) return 'none since the pin'
   // What an erasure is judged by may be of long ago, or of a kind that is too frequent to keep: it is read for the erasures that there are.
-  if (x.erasures.isAny && (begin > 0 || x.erasures.ofSessions.size > 0 || x.depth === 'all')) {
+  const isLong = begin > 0 || x.erasures.names.size > 0 || x.depth === 'all'
+  if (isLong && (x.erasures.isAny || before.length > 0)) {
     const again = new Erasures(x.erasures.ofSessions, x.erasures.names)
     for await (const { index, entry } of entriesAgain(x, toldOf)) again.add(index, entry)
     x.erasures = again
   }
   const { all, holds, findings } = x.erasures
-  x.findings.addAll(findings.filter(({ index = 0 }) => index >= begin))
+  x.erasedLate = [...x.erasures.judge(before), ...lateIn(x)]
+  x.findings.addAll(findings.filter(({ index = begin }) => index >= begin))
   const standing = holds === 0 ? '' : `; ${holds} ${holds === 1 ? 'hold stands' : 'holds stand'}`
   if (all.length === 0) return `none${standing}`
   const told = all.map(({ index, entry: { scope, of } }) => `#${index} ${scope} ${of}`)
@@ -164,21 +176,19 @@ export async function checkErasures(x: Examination): Promise<string> {
   return `${told.slice(0, 5).join(', ')}${more}: each asked for by one person and approved by another${standing}`
 }
 
+const lateIn = ({ erasures, trust }: Examination): readonly LateErasure[] =>
+  erasures.late.map(one => ({
+    ...{ ...one, origin: trust?.origin ?? '', concerned: erasures.concernedBy(one.entry) ?? [] },
+  }))
+
+const laterSizeOf = (x: Examination) => async (size: number) => (await x.later(size))?.checkpoint?.size
+
 /** Those that no later entry explains, of a ledger that is being written: another certificate may have been published since. */
-async function unlessLater(
-  files: LedgerFiles,
-  { size }: Checkpoint,
-  findings: readonly Finding[],
-): Promise<readonly Finding[]> {
-  const now = await files.checkpointIfThere()
-  if (now === undefined || now.size <= size) return findings
-  const published = new Set<string | undefined>()
-  for (let n = Math.floor(size / tileWidth); n * tileWidth < now.size; n += 1) {
-    for (const bytes of await files.entriesOf(n, now.size)) {
-      const entry = parseEntry(bytes)
-      if ('certificate' in entry) published.add(entry.certificate)
-    }
-  }
+async function unlessLater(x: Examination, findings: readonly Finding[]): Promise<readonly Finding[]> {
+  const [{ size }] = need(x.checkpoint)
+  const now = await x.later(size + 1)
+  if (now === undefined) return findings
+  const published = new Set([...now.taken, ...now.keyEntriesInTree].map(({ entry }) => entry.certificate))
   return findings.filter(({ actual }) => actual === undefined || !published.has(actual))
 }
 
@@ -200,8 +210,17 @@ export async function checkContinuity(x: Examination): Promise<string> {
   need(x.checkpoint)
   x.findings.merge(x.continuity.findings)
   x.findings.merge(x.speakers.findings)
-  const told = `no gap in the writers' counters and heartbeats; newest entry ${x.continuity.latest}`
+  const { crashes, latest } = x.continuity
+  const back = crashes === 0 ? '' : `; ${sayCrashes(x)}`
+  const told = `no gap in the writers' counters and heartbeats; newest entry ${latest}${back}`
   return x.cut.length === 0 ? told : `${told}; recordings that a crash cut: ${sayCut(x)}`
+}
+
+/** No finding: whoever led the ledger then said in clear that the writer was gone (`recovered`), and it starts anew before it says anything else. */
+function sayCrashes({ continuity: { crashes, gaps } }: Examination): string {
+  const told = gaps.filter(({ kind }) => kind === 'crash').slice(0, 5)
+  const more = crashes > told.length ? `, and ${crashes - told.length} more` : ''
+  return `crashed, and given up until it started again: ${told.map(({ writer, from, to, index }) => `${writer} from ${from} to ${to} (entry ${index})`).join(', ')}${more}`
 }
 
 /** No finding: what a crash left is told by the entry of the opening after it, and that much is committed to. */

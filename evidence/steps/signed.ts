@@ -1,17 +1,29 @@
 /** The steps up to something signed: the ledger's checkpoint, the key pinned from outside that speaks for it, and the note's signatures. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isOurs } from '../../lib/errors.ts'
 import type { SignedCheckpoint } from '../../lib/format/checkpoint.ts'
 import { type EntryOf, parseEntry } from '../../lib/format/entry.ts'
 import { checkpointFile } from '../../lib/format/layout.ts'
+import { counted } from '../../lib/format/words.ts'
+import { isAddress } from '../address.ts'
 import type { Examination } from '../examination.ts'
-import { type Finding, isUnreachable } from '../finding.ts'
+import { type Finding, isUnreachable, unlessUnreachable } from '../finding.ts'
 import { followKeys, KeyError } from '../key-chain.ts'
-import { type FoundKeyEntry, findKeyEntries, readKeyEntries } from '../key-entries.ts'
+import { findKeyEntries, readKeyEntries } from '../key-entries.ts'
 import { LedgerFiles } from '../ledger-files.ts'
-import { type Pin, readPin } from '../pin.ts'
+import { readPin } from '../pin.ts'
 import { type ExistedBy, sayRevoked, voids } from '../revoked-keys.ts'
-import { isSealed, requireNoteSignature, requireSealSignature, sayTrust, trustIn } from '../trust.ts'
+import {
+  isSealed,
+  requireNoteSignature,
+  requireOwnSignature,
+  requireSealSignature,
+  sayTrust,
+  type Trust,
+  trustIn,
+} from '../trust.ts'
 import { establishAnchors } from './anchored.ts'
 import { need, skip } from './step.ts'
 
@@ -19,12 +31,19 @@ export async function openLedger(x: Examination): Promise<string> {
   try {
     x.files = await LedgerFiles.open(x.options.directory, x.options.ca)
     x.checkpoint = await settledCheckpoint(x.files)
-    return `a checkpoint of ${x.checkpoint.size} entries`
+    return `a checkpoint of ${counted(x.checkpoint.size, 'entry')}`
   } catch (error) {
     if (!isOurs(error) || error.name === 'Misuse' || isUnreachable(error)) throw error
     const code = error.code === 'ERR_LEDGER_MISSING' ? 'LEDGER_MISSING' : 'CHECKPOINT_MALFORMED'
-    return x.fail({ code, what: error.message, ...(x.files === undefined ? {} : { file: checkpointFile }) })
+    const what = code === 'LEDGER_MISSING' ? `${error.message}${within(x.options.directory)}` : error.message
+    return x.fail({ code, what, ...(x.files === undefined ? {} : { file: checkpointFile }) })
   }
+}
+
+/** Where `init` puts a ledger, whoever names the folder around it means that one. */
+function within(directory: string): string {
+  const ledger = join(directory, 'ledger')
+  return !isAddress(directory) && existsSync(join(ledger, checkpointFile)) ? `; there is a ledger in ${ledger}` : ''
 }
 
 /** Seals are listed before the checkpoint is read: one of more than it has may be of a copy that is still being made, and is waited for. */
@@ -47,18 +66,22 @@ export async function establishTrust(x: Examination): Promise<string> {
     return x.fail({ code: 'CERTIFICATION_INVALID', what, index: 0 })
   }
   x.sealKey = opened.sealKey
-  // Read ahead of its own step, which says what is wrong with it: what it shows to have existed, it shows here too.
-  const pin = x.options.pin === undefined ? undefined : await readPin(x.options.pin).catch(() => undefined)
-  x.keyEntries = (await keyEntriesBehind(x, pin)) ?? (await findKeyEntries(files, checkpoint))
-  const existedBy = (size: number) =>
-    [x.existedBy(size), pin !== undefined && pin.size >= size ? pin.time : undefined]
-      .filter(time => time !== undefined)
-      .sort((a, b) => Date.parse(a) - Date.parse(b))[0]
+  x.held ??= await heldOf(x, opened)
+  const existedBy = (size: number) => x.existedBy(size)
   const follow = (existed: ExistedBy) =>
     followKeys({
       ...{ opened, entries: x.keyEntries, fingerprint: x.fingerprint, existedBy: existed },
       certificate: certificates(x, files),
+      isGiven: x.options.certificate !== undefined,
     })
+  const begin = await pinnedKeyEntries(x)
+  const end = begin + (files.directory === undefined ? (x.options.search ?? mostSearched) : checkpoint.size)
+  x.keyEntries = [...x.keyEntries, ...(await findKeyEntries(files, checkpoint, begin, end))]
+  if (end < checkpoint.size) {
+    const provisional = await follow(() => new Date(0).toISOString()).catch(unlessUnreachable)
+    if (provisional === undefined || !isSignedBy(checkpoint, trustIn(provisional))) return x.fail(unsearched(end))
+    x.keyEntries = [...x.keyEntries, ...(await findKeyEntries(files, checkpoint, end))]
+  }
   try {
     const chain = await follow(existedBy).catch(async (error: unknown) => {
       if (!(error instanceof KeyError) || !isJudgedByTime(error.finding)) throw error
@@ -69,7 +92,7 @@ export async function establishTrust(x: Examination): Promise<string> {
     })
     x.trust = trustIn(chain)
   } catch (error) {
-    if (error instanceof KeyError) return x.fail(error.finding)
+    if (error instanceof KeyError) return x.fail((await wasDisposedOf(x, error.finding)) ?? error.finding)
     if (!isOurs(error) || isUnreachable(error)) throw error
     return x.fail({ code: 'KEY_SUBSTITUTED', what: error.message, index: 0, expected: x.fingerprint })
   }
@@ -83,15 +106,54 @@ export async function establishTrust(x: Examination): Promise<string> {
 
 const isJudgedByTime = ({ code }: Finding) => code === 'KEY_REVOKED' || code === 'KEY_COMPROMISED'
 
-/** Of an incremental verification: as they were pinned, and since then. Undefined where these are not known, and all must be found. */
-async function keyEntriesBehind(x: Examination, pin: Pin | undefined): Promise<FoundKeyEntry[] | undefined> {
-  const [files, checkpoint] = need(x.files, x.checkpoint)
-  if (x.options.incremental !== true || pin?.state?.keys === undefined || pin.size > checkpoint.size) return undefined
-  const before = await readKeyEntries(files, checkpoint, pin.state.keys)
-  if (before === undefined) return undefined
-  x.mayGoOn = true
-  return [...before, ...(await findKeyEntries(files, checkpoint, pin.size))]
+/** Ahead of its own step, which says what is wrong with it. A pin of the ledger before in a series shows nothing of this one. */
+async function heldOf({ options: { pin: file, member } }: Examination, { origin }: EntryOf<'opened'>) {
+  const pin = file === undefined ? member?.seen : await readPin(file).catch(() => undefined)
+  return pin?.origin === origin ? pin : undefined
 }
+
+/** That another key speaks than the pinned one is no substitution where what led from one to the other may have been disposed of: nothing tells. */
+async function wasDisposedOf({ options }: Examination, finding: Finding): Promise<Finding | undefined> {
+  const { code, actual } = finding
+  if (code !== 'KEY_SUBSTITUTED' || actual === undefined || (await options.member?.keyGone?.()) !== true)
+    return undefined
+  const what =
+    'another OpenPGP key speaks here than the pinned one: if it was rotated to, that was in a ledger that was disposed of. Ask the owner of this ' +
+    'one, and not whoever gave it to you, for the fingerprint'
+  return { ...finding, code: 'KEY_UNPROVEN', what }
+}
+
+/** Of an incremental verification, as they were pinned. @returns from where on others are to be found: from the start, where these are not known */
+async function pinnedKeyEntries(x: Examination): Promise<number> {
+  const [files, checkpoint] = need(x.files, x.checkpoint)
+  const { held: pin } = x
+  x.keyEntries = []
+  if (x.options.incremental !== true || pin?.state?.keys === undefined || pin.size > checkpoint.size) return 0
+  const before = await readKeyEntries(files, checkpoint, pin.state.keys)
+  if (before === undefined) return 0
+  x.mayGoOn = true
+  x.keyEntries = before
+  return pin.size
+}
+
+const mostSearched = 2 ** 24
+
+function isSignedBy(checkpoint: SignedCheckpoint, trust: Trust): boolean {
+  try {
+    requireOwnSignature(checkpoint, trust)
+    return true
+  } catch (error) {
+    if (!isOurs(error)) throw error
+    return false
+  }
+}
+
+const unsearched = (end: number): Finding => ({
+  code: 'KEY_UNPROVEN',
+  what:
+    `no key that the pinned one leads to, by the first ${end} entries, has signed this: further ones were not looked through. Verify from a pin, ` +
+    'a copy of it, or with --search for how many',
+})
 
 /** From outside for the pinned key; for others, and where none was given, the ledger's own copies. */
 const certificates = (x: Examination, files: LedgerFiles) => async (fingerprint: string) => {
@@ -114,6 +176,7 @@ export async function checkNote(x: Examination): Promise<string> {
   const [checkpoint, trust] = need(x.checkpoint, x.trust)
   try {
     requireNoteSignature(checkpoint, trust)
+    x.isSigned = true
     if (!isSealed(checkpoint, trust)) return `signed by ${trust.origin}`
     const made = await requireSealSignature(checkpoint, trust)
     const judge = () => voids(trust.revoked, { ...made, size: checkpoint.size }, size => x.existedBy(size))

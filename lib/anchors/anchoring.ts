@@ -12,7 +12,7 @@ import { consistencyProof, type Hash } from '../format/merkle.ts'
 import { tileReader } from '../format/tile.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { readTile } from '../ledger/stored-tiles.ts'
-import { keepAnchor, recordAnchors } from './kept.ts'
+import { type AnchorPlace, keepAnchor, recordAnchors } from './kept.ts'
 import { submit } from './submit.ts'
 
 export interface WitnessPlace {
@@ -28,7 +28,7 @@ export type AnchorNews =
   | { readonly what: 'not-recorded'; readonly error: unknown }
 
 export interface AnchoringOptions {
-  readonly directory: string
+  readonly place: AnchorPlace
   readonly ledger: Pick<Ledger, 'append'>
   readonly witnesses: readonly WitnessPlace[]
   /** How many of them should have cosigned each time; fewer is told. */
@@ -103,7 +103,7 @@ export class Anchoring {
   }
 
   async #askOne(witness: WitnessPlace, checkpoint: SignedCheckpoint, ending?: AbortSignal): Promise<boolean> {
-    const { directory, answerMs = 10_000, tell } = this.#options
+    const { place, answerMs = 10_000, tell } = this.#options
     const { cosigner, url } = witness
     const seen = this.#seen.get(witness) ?? 0
     if (seen === checkpoint.size) return true
@@ -119,7 +119,7 @@ export class Anchoring {
       })
       const { size, root } = checkpoint
       const at = cosignature.time * 1000
-      await keepAnchor(directory, { anchor: 'witness', by: cosigner.name, size, root, at, bytes: Buffer.from(note) })
+      await keepAnchor(place, { anchor: 'witness', by: cosigner.name, size, root, at, bytes: Buffer.from(note) })
       this.#seen.set(witness, size)
       tell?.({ what: 'cosigned', witness: cosigner.name, size })
       return true
@@ -130,9 +130,9 @@ export class Anchoring {
   }
 
   async #record(): Promise<void> {
-    const { directory, ledger, tell } = this.#options
+    const { place, ledger, tell } = this.#options
     try {
-      await recordAnchors(directory, ledger)
+      await recordAnchors(place, ledger)
     } catch (error) {
       // What cannot be appended now is still noted, and appended another time.
       tell?.({ what: 'not-recorded', error })
@@ -141,7 +141,7 @@ export class Anchoring {
 
   async #checkpoint(): Promise<SignedCheckpoint | undefined> {
     try {
-      return parseCheckpoint(await fs.readFile(join(this.#options.directory, checkpointFile)))
+      return parseCheckpoint(await fs.readFile(join(this.#options.place.directory, checkpointFile)))
     } catch (error) {
       if (isOurs(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
@@ -150,7 +150,7 @@ export class Anchoring {
 
   #prove(old: number, size: number): Promise<Hash[]> {
     const source = async (level: number, n: number, width: number) =>
-      Buffer.concat(await readTile(this.#options.directory, level, n, width))
+      Buffer.concat(await readTile(this.#options.place.directory, level, n, width))
     return consistencyProof(old, size, tileReader(size, source))
   }
 }

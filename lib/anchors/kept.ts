@@ -1,18 +1,28 @@
 /**
  * Keeps the words of others for this ledger, and has each become an entry. Keeping needs no open ledger: whoever obtains one puts it
- * down, with a note of what its entry will say, and the ledger's writer appends that when it next looks.
+ * down, with a note of what its entry will say, and the ledger's writer appends that when it next looks. Whoever writes into the directory
+ * and has no key has none of theirs recorded: a note has a MAC (../format/mac.ts), and what it is of is proved to be of this history.
  */
 import { hash } from 'node:crypto'
 import { promises as fs } from 'node:fs'
 import { basename, join } from 'node:path'
-import { isOurs } from '../errors.ts'
+import { LedgerError } from '../errors.ts'
 import { type AnchorKind, anchorFile, unrecordedFolder } from '../format/anchor.ts'
 import { canonical, parseJson } from '../format/canonical.ts'
+import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { type Clear, timestamp } from '../format/entry.ts'
-import type { Hash } from '../format/merkle.ts'
+import { checkpointFile } from '../format/layout.ts'
+import { macKey } from '../format/mac.ts'
+import { consistencyProof, type Hash, verifyConsistency } from '../format/merkle.ts'
+import { parseVerifierKey, requireSignature } from '../format/note.ts'
 import { check, oneOf, record } from '../format/shape.ts'
+import { tileReader } from '../format/tile.ts'
+import { decodeNote, encodeNote } from '../ledger/authenticated-note.ts'
+import { noteKeyOf } from '../ledger/checkpoint.ts'
 import { keepFile, namesIn, readIfThere, replaceFiles, syncFolder } from '../ledger/files.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { DirectoryOptions } from '../ledger/options.ts'
+import { readTile } from '../ledger/stored-tiles.ts'
 
 export interface Obtained {
   readonly anchor: AnchorKind
@@ -33,15 +43,37 @@ const shape = record({
   at: 'time',
 })
 
+/** A ledger's directory, and what shows that something in it is the ledger's own. */
+export type AnchorPlace = Pick<DirectoryOptions, 'directory' | 'origin' | 'noteKey' | 'wrappingKey'>
+
+const noteKeyAt = ({ wrappingKey, origin }: AnchorPlace) => macKey(wrappingKey, origin, 'anchor')
+const noteFile = (digest: string) => `${unrecordedFolder}/${digest}.json`
+
+export interface Published {
+  readonly checkpoint: SignedCheckpoint
+  /** As it lies. */
+  readonly note: Buffer
+}
+
+/** @returns undefined where there is none. @throws LedgerError ERR_CHECKPOINT_SIGNATURE where it is not the ledger's own: nothing is obtained for that */
+export async function publishedIn({ directory, origin, noteKey }: AnchorPlace): Promise<Published | undefined> {
+  const note = await readIfThere(join(directory, checkpointFile))
+  if (note === undefined) return undefined
+  const checkpoint = parseCheckpoint(note)
+  if (checkpoint.origin !== origin) throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'a checkpoint of another ledger')
+  requireSignature(checkpoint.note, parseVerifierKey(noteKeyOf(noteKey, origin).verifierKey))
+  return { checkpoint, note }
+}
+
 /** Durable on return. @returns the file's path in the ledger's directory */
-export async function keepAnchor(directory: string, { bytes, root, at, ...rest }: Obtained): Promise<string> {
+export async function keepAnchor(at: AnchorPlace, { bytes, root, at: time, ...rest }: Obtained): Promise<string> {
   const digest = hash('sha256', bytes, 'base64url' as 'hex')
-  const said = { ...rest, root: Buffer.from(root).toString('base64url'), file: digest, at: timestamp(at) }
+  const said = { ...rest, root: Buffer.from(root).toString('base64url'), file: digest, at: timestamp(time) }
   const file = anchorFile(rest.anchor, rest.size, digest)
-  if ((await readIfThere(join(directory, file))) !== undefined) return file
+  if ((await readIfThere(join(at.directory, file))) !== undefined) return file
   // The note of it first: a file that no entry will ever name is worse than a note of a file that is not there, which is dropped.
-  await replaceFiles(directory, [[`${unrecordedFolder}/${digest}.json`, canonical(said)]])
-  await keepAnchorFile(directory, file, bytes)
+  await replaceFiles(at.directory, [[noteFile(digest), encodeNote(noteKeyAt(at), digest, canonical(said))]])
+  await keepAnchorFile(at.directory, file, bytes)
   return file
 }
 
@@ -49,32 +81,59 @@ export async function keepAnchor(directory: string, { bytes, root, at, ...rest }
 export const keepAnchorFile = (directory: string, file: string, bytes: Uint8Array): Promise<void> =>
   keepFile(directory, file, bytes, `anchors.${basename(file)}.${process.pid}.tmp`)
 
-/** Appends an entry for each that has none. Killed in between it appends one twice, which says nothing false. @returns how many */
-export async function recordAnchors(directory: string, ledger: Pick<Ledger, 'append'>): Promise<number> {
-  const folder = join(directory, unrecordedFolder)
+/**
+ * Appends an entry for each that has none. Killed in between it appends one twice, which says nothing false.
+ * @returns how many. @throws LedgerError where one is not the ledger's own, or of another history: nothing is said of that, and it is left
+ */
+export async function recordAnchors(at: AnchorPlace, ledger: Pick<Ledger, 'append'>): Promise<number> {
+  const folder = join(at.directory, unrecordedFolder)
   let recorded = 0
+  let refused: unknown
   for (const name of await namesIn(folder)) {
     if (!name.endsWith('.json')) continue
-    const said = await readSaid(join(folder, name))
-    if (said !== undefined && (await readIfThere(join(directory, fileOf(said)))) !== undefined) {
-      await ledger.append([{ kind: 'anchored', ...said }])
-      recorded += 1
+    try {
+      const said = await readSaid(at, name.slice(0, -'.json'.length))
+      const isThere = said !== undefined && (await readIfThere(join(at.directory, fileOf(said)))) !== undefined
+      if (isThere) {
+        if (!(await isOfThisHistory(at, said))) continue
+        await ledger.append([{ kind: 'anchored', ...said }])
+        recorded += 1
+      }
+      await fs.rm(join(folder, name), { force: true })
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error
+      refused ??= error
     }
-    await fs.rm(join(folder, name), { force: true })
   }
   if (recorded > 0) await syncFolder(folder)
+  if (refused !== undefined) throw refused
   return recorded
 }
 
 const fileOf = ({ anchor, size, file }: Clear<'anchored'>) => anchorFile(anchor, size, file)
 
-async function readSaid(path: string): Promise<Clear<'anchored'> | undefined> {
+/** Proved to be the beginning of what is published. @returns false where so much is not published yet. @throws LedgerError ERR_CHECKPOINT_FORK */
+async function isOfThisHistory(at: AnchorPlace, { size, root, file }: Clear<'anchored'>): Promise<boolean> {
+  const published = await publishedIn(at)
+  if (published === undefined || size > published.checkpoint.size) return false
+  const { checkpoint } = published
+  const source = async (level: number, n: number, width: number) =>
+    Buffer.concat(await readTile(at.directory, level, n, width))
+  const proof = await consistencyProof(size, checkpoint.size, tileReader(checkpoint.size, source))
   try {
-    const value = parseJson((await fs.readFile(path)).toString('utf8'))
-    check(shape, value)
-    return value as unknown as Clear<'anchored'>
-  } catch (error) {
-    if (isOurs(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    verifyConsistency(size, Buffer.from(root, 'base64url'), checkpoint.size, checkpoint.root, proof)
+    return true
+  } catch (cause) {
+    const what = `${noteFile(file)} is of another history of ${size} entries than this one: it is not recorded`
+    throw new LedgerError('ERR_CHECKPOINT_FORK', what, { file: noteFile(file) }, cause)
   }
+}
+
+/** @throws LedgerError ERR_LEDGER_CORRUPT where it was not made with the key of the vault */
+async function readSaid(at: AnchorPlace, digest: string): Promise<Clear<'anchored'> | undefined> {
+  const bytes = await readIfThere(join(at.directory, noteFile(digest)))
+  if (bytes === undefined) return undefined
+  const value = parseJson(decodeNote([noteKeyAt(at)], digest, noteFile(digest), bytes))
+  check(shape, value)
+  return value as unknown as Clear<'anchored'>
 }

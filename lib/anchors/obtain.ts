@@ -7,11 +7,10 @@ import { promisify } from 'node:util'
 import { describe, Fault, LedgerError, Misuse } from '../errors.ts'
 import { anchorFile, anchorFolder } from '../format/anchor.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
-import { checkpointFile } from '../format/layout.ts'
-import { parseTag, tagName } from '../format/tag.ts'
+import { gitAlone, parseTag, tagName } from '../format/tag.ts'
 import { isTrusted, nonceOf, readTimestamp, signerName, timestampRequest } from '../format/timestamp.ts'
 import { namesIn, readIfThere } from '../ledger/files.ts'
-import { keepAnchor, keepAnchorFile } from './kept.ts'
+import { type AnchorPlace, keepAnchor, keepAnchorFile, type Published, publishedIn } from './kept.ts'
 
 export interface Got {
   /** In the ledger's directory. */
@@ -22,26 +21,21 @@ export interface Got {
   readonly at: number
 }
 
-interface Published {
-  readonly checkpoint: SignedCheckpoint
-  readonly note: Buffer
-}
-
 /** The published note, kept under anchors/ so that what is vouched for stays, however the ledger grows. @throws LedgerError */
-async function keepPublished(directory: string): Promise<Published> {
-  const note = await readIfThere(join(directory, checkpointFile))
-  if (note === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the ledger has no published checkpoint')
-  const checkpoint = parseCheckpoint(note)
+async function keepPublished(place: AnchorPlace): Promise<Published> {
+  const published = await publishedIn(place)
+  if (published === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the ledger has no published checkpoint')
+  const { checkpoint, note } = published
   const digest = hash('sha256', note, 'base64url' as 'hex')
-  await keepAnchorFile(directory, anchorFile('witness', checkpoint.size, digest), note)
-  return { checkpoint, note }
+  await keepAnchorFile(place.directory, anchorFile('witness', checkpoint.size, digest), note)
+  return published
 }
 
 /** @returns a request for the published checkpoint (RFC 3161), to be carried to an authority by other means */
 export async function requestFor(
-  directory: string,
+  place: AnchorPlace,
 ): Promise<{ readonly request: Buffer; readonly size: number; readonly nonce: string }> {
-  const { checkpoint, note } = await keepPublished(directory)
+  const { checkpoint, note } = await keepPublished(place)
   const nonce = randomBytes(8)
   const request = timestampRequest(createHash('sha256').update(note).digest(), nonce)
   return { request, size: checkpoint.size, nonce: nonceOf(nonce) }
@@ -53,7 +47,7 @@ export async function requestFor(
  * @throws LedgerError ERR_CHECKPOINT_SIGNATURE: it is false, of another checkpoint, or by none of the authorities
  */
 export async function acceptTimestamp(
-  directory: string,
+  place: AnchorPlace,
   response: Uint8Array,
   authorities: readonly X509Certificate[],
   nonce?: string,
@@ -61,20 +55,20 @@ export async function acceptTimestamp(
   const stamp = readTimestamp(response)
   if (!isTrusted(stamp, authorities)) throw refused('its certificate leads to none of the given authorities')
   if (nonce !== undefined && stamp.nonce !== nonce) throw refused('it answers another request')
-  const checkpoint = await stamped(directory, stamp.imprint)
+  const checkpoint = await stamped(place, stamp.imprint)
   if (checkpoint === undefined) throw refused('it is of no checkpoint of this ledger that a request was made for')
   const { size, root } = checkpoint
   const by = signerName(stamp)
-  const file = await keepAnchor(directory, { anchor: 'timestamp', by, size, root, at: stamp.time, bytes: response })
+  const file = await keepAnchor(place, { anchor: 'timestamp', by, size, root, at: stamp.time, bytes: response })
   return { file, by, size, at: stamp.time }
 }
 
 /** The kept note with that digest: it is its name. */
-async function stamped(directory: string, imprint: Buffer): Promise<SignedCheckpoint | undefined> {
+async function stamped({ directory }: AnchorPlace, imprint: Buffer): Promise<SignedCheckpoint | undefined> {
   for (const size of await namesIn(join(directory, anchorFolder))) {
     if (!/^[1-9]\d{0,15}$/.test(size)) continue
     const note = await readIfThere(join(directory, anchorFile('witness', Number(size), imprint.toString('base64url'))))
-    if (note !== undefined) return parseCheckpoint(note)
+    if (note !== undefined && createHash('sha256').update(note).digest().equals(imprint)) return parseCheckpoint(note)
   }
   return undefined
 }
@@ -82,8 +76,8 @@ async function stamped(directory: string, imprint: Buffer): Promise<SignedCheckp
 const longestAnswer = 1_000_000
 
 /** RFC 3161, 3.4. @throws Fault ERR_UPSTREAM where it cannot be reached; else as acceptTimestamp */
-export async function stampBy(directory: string, url: string, authorities: readonly X509Certificate[]): Promise<Got> {
-  const { request, nonce } = await requestFor(directory)
+export async function stampBy(place: AnchorPlace, url: string, authorities: readonly X509Certificate[]): Promise<Got> {
+  const { request, nonce } = await requestFor(place)
   let response: Buffer
   try {
     const answered = await fetch(url, {
@@ -103,7 +97,7 @@ export async function stampBy(directory: string, url: string, authorities: reado
     )
   }
   if (response.length > longestAnswer) throw refused('an answer of over 1 MB')
-  return acceptTimestamp(directory, response, authorities, nonce)
+  return acceptTimestamp(place, response, authorities, nonce)
 }
 
 const refused = (what: string) => new LedgerError('ERR_CHECKPOINT_SIGNATURE', `the time stamp: ${what}`)
@@ -113,11 +107,12 @@ const refused = (what: string) => new LedgerError('ERR_CHECKPOINT_SIGNATURE', `t
  * ledger's operators cannot rewrite it is what makes it an anchor, and is the user's.
  * @throws Misuse ERR_OPTION_INVALID: no repository, or git is not installed
  */
-export async function tagIn(directory: string, repository: string): Promise<Got> {
-  const { checkpoint, note } = await keepPublished(directory)
+export async function tagIn(place: AnchorPlace, repository: string): Promise<Got> {
+  await requireRepository(repository)
+  const { checkpoint, note } = await keepPublished(place)
   const { origin, size, root } = checkpoint
   const name = tagName(origin, size)
-  const path = join(directory, anchorFile('witness', size, hash('sha256', note, 'base64url' as 'hex')))
+  const path = join(place.directory, anchorFile('witness', size, hash('sha256', note, 'base64url' as 'hex')))
   const there = await git(repository, ['tag', '--list', name])
   if (there.length === 0) {
     const blob = (await git(repository, ['hash-object', '-w', '--no-filters', '--', await fs.realpath(path)]))
@@ -141,7 +136,7 @@ export async function tagIn(directory: string, repository: string): Promise<Got>
   if (!Buffer.from(tag.checkpoint.root).equals(Buffer.from(root))) {
     throw new LedgerError('ERR_CHECKPOINT_FORK', `${name} stands there already, for another history`)
   }
-  const file = await keepAnchor(directory, { anchor: 'git', by: name, size, root, at: tag.time, bytes })
+  const file = await keepAnchor(place, { anchor: 'git', by: name, size, root, at: tag.time, bytes })
   return { file, by: name, size, at: tag.time }
 }
 
@@ -151,16 +146,24 @@ const run = promisify(execFile)
 const nobody = {
   GIT_COMMITTER_NAME: 'counterfoil',
   GIT_COMMITTER_EMAIL: 'counterfoil@localhost',
-  GIT_TERMINAL_PROMPT: '0',
 }
+
+async function requireRepository(repository: string): Promise<void> {
+  await git(repository, ['rev-parse', '--git-dir']).catch((error: Misuse) => {
+    if (error.message === notInstalled) throw error
+    throw new Misuse('ERR_OPTION_INVALID', `there is no git repository at ${repository}`, {}, error)
+  })
+}
+
+const notInstalled = 'git is not installed'
 
 async function git(repository: string, command: readonly string[]): Promise<Buffer> {
   try {
-    const env = { ...process.env, ...nobody }
-    return (await run('git', ['-C', repository, ...command], { encoding: 'buffer', env })).stdout
+    const env = { ...process.env, ...gitAlone.env, ...nobody }
+    return (await run('git', ['-C', repository, ...gitAlone.options, ...command], { encoding: 'buffer', env })).stdout
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    const what = missing ? 'git is not installed' : `git ${command[0]} failed in ${repository}`
+    const what = missing ? notInstalled : `git ${command[0]} failed in ${repository}`
     throw new Misuse('ERR_OPTION_INVALID', what, {}, error)
   }
 }

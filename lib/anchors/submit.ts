@@ -36,38 +36,37 @@ const mostTries = 4
  */
 export async function submit({ url, cosigner, checkpoint, old, prove, signal }: Submission): Promise<Witnessed> {
   const note = formatCheckpoint(checkpoint)
+  const who = `${cosigner.name} at ${url}`
   let from = Math.min(old, checkpoint.size)
   for (let left = mostTries; left > 0; left -= 1) {
     const proof = (await prove(from)).map(hash => `${Buffer.from(hash).toString('base64')}\n`)
-    const { status, text } = await post(`${url.replace(/\/$/, '')}/add-checkpoint`, signal, [
-      `old ${from}\n${proof.join('')}\n${note}`,
-    ])
-    if (status === 200) return accept(cosigner, note, text)
-    if (status !== 409) throw refused(cosigner.name, status)
+    const { status, text } = await post(url, signal, [`old ${from}\n${proof.join('')}\n${note}`])
+    if (status === 200) return accept(cosigner, who, note, text)
+    if (status !== 409) throw refused(who, status, checkpoint.origin)
     const has = /^(0|[1-9][0-9]{0,15})\n$/.exec(text)?.[1]
-    if (has === undefined) throw other(cosigner.name, 'answers 409 without a size')
+    if (has === undefined) throw other(who, 'answers 409 without a size')
     if (Number(has) > checkpoint.size) {
-      const what = `${cosigner.name} has cosigned a tree of ${has} entries of this origin, and this one has ${checkpoint.size}`
+      const what = `${who} has cosigned a tree of ${has} entries of this origin, and this one has ${checkpoint.size}`
       throw new LedgerError('ERR_CHECKPOINT_ROLLBACK', what)
     }
-    if (Number(has) === from) throw forked(cosigner.name, from)
+    if (Number(has) === from) throw forked(who, from)
     from = Number(has)
   }
-  throw other(cosigner.name, 'names another size each time')
+  throw other(who, 'names another size each time')
 }
 
 /** tlog-witness: what comes back is lines of a signed note, of which those of unknown keys are passed over. */
-function accept(cosigner: Cosigner, note: string, lines: string): Witnessed {
+function accept(cosigner: Cosigner, who: string, note: string, lines: string): Witnessed {
   const parsed = parseNote(Buffer.from(note + lines))
   const [cosignature] = cosignaturesOf(parsed, [cosigner])
-  if (cosignature === undefined) throw other(cosigner.name, 'answers without a cosignature by its key')
+  if (cosignature === undefined) throw other(who, 'answers without a cosignature by its key')
   const own = parseNote(Buffer.from(note))
   return { cosignature, note: formatNote({ ...own, signatures: [...own.signatures, cosignature.line] }) }
 }
 
-async function post(url: string, signal: AbortSignal, body: [string]): Promise<{ status: number; text: string }> {
+async function post(place: string, signal: AbortSignal, body: [string]): Promise<{ status: number; text: string }> {
   try {
-    const response = await fetch(url, {
+    const response = await fetch(`${place.replace(/\/$/, '')}/add-checkpoint`, {
       method: 'POST',
       body: body[0],
       signal,
@@ -78,21 +77,24 @@ async function post(url: string, signal: AbortSignal, body: [string]): Promise<{
     let length = 0
     for await (const part of response.body ?? []) {
       length += part.length
-      if (length > longestAnswer) throw new Fault('ERR_UPSTREAM', 'a witness answers more than cosignatures')
+      if (length > longestAnswer)
+        throw new Fault('ERR_UPSTREAM', `the witness at ${place} answers more than cosignatures`)
       parts.push(Buffer.from(part))
     }
     return { status: response.status, text: Buffer.concat(parts).toString('utf8') }
   } catch (error) {
     if (isOurs(error)) throw error
-    throw new Fault('ERR_UPSTREAM', `the witness cannot be reached: ${describe(error)}`, {}, error)
+    throw new Fault('ERR_UPSTREAM', `the witness at ${place} cannot be reached: ${describe(error)}`, {}, error)
   }
 }
 
-function refused(name: string, status: number): Fault | LedgerError {
+function refused(name: string, status: number, origin: string): Fault | LedgerError {
   if (status === 422) return forked(name)
   const why: Readonly<Record<number, string>> = {
     403: "does not trust this ledger's key",
-    404: 'does not know this origin: its operator must be given the line that "witness add" printed',
+    404:
+      `does not know ${origin}: its operator must be given it, as --origin ${origin}=KEY, ` +
+      'with the key that "counterfoil keys show --note" prints for that ledger',
   }
   return other(name, why[status] ?? `answers ${status}`)
 }

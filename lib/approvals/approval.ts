@@ -33,6 +33,8 @@ export type Approvals = Map<string, Approval>
 export function foldApproval(approvals: Approvals, entry: Entry, index: number): void {
   switch (entry.kind) {
     case 'approval-requested': {
+      // The first under an id stands: what others were shown, and decide, is not changed under their hands.
+      if (approvals.has(entry.approval)) return
       const { approval: id, exchange, subject, principal, owner, action, accesses, controls, people, roles } = entry
       const [requested, until] = [Date.parse(entry.time), Date.parse(entry.until)]
       // biome-ignore format: one line reads better than fourteen

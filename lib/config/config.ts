@@ -61,6 +61,8 @@ export interface Config {
   readonly listen: readonly Listener[]
   /** Applications that guard themselves in process. */
   readonly embedded: readonly string[]
+  /** Names of all of these, also where only evidence is made. */
+  readonly targets: readonly string[]
   readonly admin?: { readonly host: string; readonly port: number; readonly tls?: Tls }
 }
 

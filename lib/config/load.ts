@@ -72,6 +72,7 @@ export class Loader {
       policy: policy!,
       listen,
       embedded,
+      targets: targets.map(({ name }) => name),
       ...(masking === undefined ? {} : { masking }),
       ...(admin === undefined ? {} : { admin }),
     }
@@ -97,11 +98,12 @@ export class Loader {
       return await readFile(resolve(this.#folder, path), 'utf8')
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code
-      const hint =
-        from.line === 1 && from.file === path ? '`counterfoil init` writes one' : 'paths are relative to this file'
+      const isOwn = from.line === 1 && from.file === path
+      const hint = isOwn ? '`counterfoil init` writes one' : 'paths are relative to this file'
+      const which = isOwn ? '' : `: ${path}`
       this.problems.push({
         ...from,
-        message: code === 'ENOENT' ? 'there is no such file' : `the file cannot be read (${code})`,
+        message: code === 'ENOENT' ? `there is no such file${which}` : `the file cannot be read (${code})${which}`,
         hint,
       })
       return undefined

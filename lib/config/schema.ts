@@ -162,7 +162,7 @@ export const configFile = z
       rollover: z
         .strictObject({
           every: duration.optional().describe('Since the ledger began'),
-          entries: z.int().min(1000, { error: 'a thousand at least' }).optional(),
+          entries: z.int().min(1000, { error: 'entries: a thousand at least' }).optional(),
         })
         .optional()
         .describe('When a process that starts begins the next ledger of the series; never, where left out'),
@@ -275,13 +275,13 @@ export const controlsFile = z
       record: z
         .strictObject({
           request: z
-            .enum(['digest', 'masked'], { error: 'neither digest nor masked' })
+            .enum(['digest', 'masked'], { error: 'request: neither digest nor masked' })
             .optional()
             .describe(
               'digest: the action is committed to and disclosed to nobody, but to who must approve it. masked: disclosed; so too where left out',
             ),
           response: z
-            .enum(['digest', 'masked'], { error: 'neither digest nor masked' })
+            .enum(['digest', 'masked'], { error: 'response: neither digest nor masked' })
             .optional()
             .describe(
               'masked: what was shown is kept, encrypted. digest: a commitment to it is; so too where left out',

@@ -2,8 +2,10 @@
 import type { Approvalbook } from '../approvals/approvalbook.ts'
 import type { Clock } from '../clock.ts'
 import { isOurs, Misuse, Refusal } from '../errors.ts'
-import { type ScopeName, scopeName } from '../format/scope.ts'
-import { isWaiting } from '../grants/grant.ts'
+import { Comings, Concerned, coveredBy, holdOn } from '../format/concerned.ts'
+import { timestamp } from '../format/entry.ts'
+import { scopeName } from '../format/scope.ts'
+import { isWaiting, lapsesAt } from '../grants/grant.ts'
 import type { Grantbook } from '../grants/grantbook.ts'
 import type { Subject } from '../identity/subject.ts'
 import { type Earlier, type Known, noneThere } from '../ledger/earlier.ts'
@@ -11,7 +13,7 @@ import type { DraftOf, Ledger, Stored } from '../ledger/ledger.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Actors, Principals } from '../principals.ts'
 import { newId } from '../requests.ts'
-import { explained, objection } from '../separation.ts'
+import { explained, objection, remedy, wouldPermit } from '../separation.ts'
 import type { Holds } from './holds.ts'
 
 /** What rights about the vault are given on. */
@@ -70,21 +72,28 @@ interface Parts {
 interface Scope {
   readonly scope: 'principal' | 'session'
   readonly of: string
-  /** Pseudonyms of whom it is about. */
-  readonly concerned: readonly (string | undefined)[]
+  /** Pseudonyms of whom it is about, on whose behalf they acted, and who is accountable for them. */
+  readonly concerned: ReadonlySet<string>
+  readonly comings: Comings
 }
 
 interface Why {
   readonly why: string
   readonly hold?: string
+  /** What would help, for who is refused. */
+  readonly more?: string
 }
 
 const words: Readonly<Record<string, string>> = {
   ...explained,
-  concerned: 'this is about you, or was done by you or for you: two other people must do it',
+  concerned:
+    'this is about you, was done by you or for you, or by what you are accountable for: two other people must do it',
   'under-hold': 'a legal hold covers this: it must be released first',
+  'may-have-returned':
+    'somebody whom this concerns, or who released a hold on it, was erased before one of you was known here: two who were known by then must do it',
   'released-the-hold': 'you have released a hold on this: another person must ask for it',
-  undecided: 'something that they asked for or approved is not decided yet: have it decided, or let it lapse, first',
+  'concerns-others': 'it came to concern somebody else just now: ask again',
+  undecided: 'something that they asked for or approved is not decided yet',
   'too-early': 'it has not been kept for as long as ledgers are kept (ledger.retention)',
   'no-such-hold': 'no hold under that id stands',
 }
@@ -105,23 +114,29 @@ export class Custodian {
   async erase(by: Subject, approver: Subject, { target, ground, basis }: EraseRequest): Promise<Erased> {
     const { ledger, principals } = this.#parts
     if (ledger.erase === undefined) throw new Misuse('ERR_OPTION_INVALID', 'this ledger cannot erase')
-    const { scope, of, concerned } = await this.#scope(target)
+    const { scope, of, concerned, comings } = await this.#scope(target)
     const [asks, approves] = [await principals.actors(by), await principals.actors(approver)]
-    const why = this.#objection(by, asks, approver, approves, { scope, of, concerned })
+    const why = this.#objection(by, asks, approver, approves, { scope, of, concerned, comings })
     if (why !== undefined) throw await this.#refused('erase', of, asks, [approves.subject], why)
     requireText(basis, 'a basis')
     const people = { by: asks.subject, approvers: [approves.subject] }
     const judgedAt = ledger.size
     const erasure = { scope, of, ground, basis, ...people }
     // The newest last: it is the one that knows them by name, should this be cut off.
-    const named = [known(by, asks), known(approver, approves)]
-    const isHeld = () => this.#isHeldSince(judgedAt, scopeName({ scope, of }))
-    const before = (await this.#parts.earlier?.erase(erasure, named, isHeld)) ?? []
-    const own = await ledger.erase({ ...erasure, judgedAt }).catch(async error => {
+    const both = [known(by, asks), known(approver, approves)]
+    const isHeld = () => this.#isHeldSince(judgedAt, coveredBy(scopeName({ scope, of }), concerned))
+    const before = (await this.#parts.earlier?.erase(erasure, both, isHeld)) ?? []
+    const eraseOwn = async () => {
+      // The ledger looks itself, up to the last moment, for what came in between; but knows only whom its own entries say it concerns.
+      if (await isHeld()) throw new Refusal('ERR_OBLIGATION_UNMET', 'a legal hold was placed on this meanwhile')
+      return ledger.erase!({ ...erasure, judgedAt })
+    }
+    const own = await eraseOwn().catch(async error => {
       if (before.length > 0 && isOurs(error) && error.code === 'ERR_LEDGER_MISSING') return noneThere(error)
       // Of several processes, one may have been asked for a hold meanwhile.
-      if (!(error instanceof Refusal) || error.code !== 'ERR_OBLIGATION_UNMET') throw error
-      const refused = await this.#refused('erase', of, asks, [approves.subject], { why: 'under-hold' })
+      if (!(error instanceof Refusal)) throw error
+      const why = error.code === 'ERR_OBLIGATION_UNMET' ? 'under-hold' : 'concerns-others'
+      const refused = await this.#refused('erase', of, asks, [approves.subject], { why })
       if (before.length === 0) throw refused
       const erased = before.map(({ origin }) => origin)
       const what = `${refused.message}; it was placed when this was erased from ${erased.join(', ')} already`
@@ -144,10 +159,14 @@ export class Custodian {
       throw new Misuse('ERR_OPTION_INVALID', 'the series has no ledger but the one that is appended to')
     const { origin: of, checkpoint, concluded, number } = former
     const [asks, approves] = [await principals.actors(by), await principals.actors(approver)]
+    const judgedAt = ledger.size
     const why =
       this.#unauthorised('dispose', by, asks, approver, approves) ??
       (await this.#heldIn(earlier, number, asks)) ??
-      (clock.now() - concluded < retentionMs ? { why: 'too-early' } : undefined)
+      (clock.now() - concluded < retentionMs
+        ? { why: 'too-early', more: `: it may be disposed of from ${timestamp(concluded + retentionMs)} on` }
+        : undefined) ??
+      (await this.#anyHoldSince(judgedAt))
     if (why !== undefined) throw await this.#refused('dispose', of, asks, [approves.subject], why)
     requireText(basis, 'a basis')
     const { size } = checkpoint
@@ -204,14 +223,20 @@ export class Custodian {
   #unentitled(by: Subject, action: 'erase' | 'hold' | 'release' | 'dispose'): Why | undefined {
     if (by.type !== 'person') return { why: 'not-a-person' }
     const may = this.#parts.policy.decide(by, [{ action, resource: vaultResource }]).permit
-    return may ? undefined : { why: 'no-right' }
+    return may ? undefined : { why: 'no-right', more: `, for who asks: ${wouldPermit(action, vaultResource)}` }
   }
 
-  async #isHeldSince(size: number, name: ScopeName): Promise<boolean> {
+  /** Of anything: what is in the ledger that is to be disposed of was read by then. */
+  async #anyHoldSince(size: number): Promise<Why | undefined> {
     for await (const { entry } of this.#parts.ledger.entries(size)) {
-      if (entry.kind !== 'hold-placed') continue
-      const { scope, of = '' } = entry
-      if (scope === 'ledger' || scopeName({ scope, of }) === name) return true
+      if (entry.kind === 'hold-placed') return { why: 'under-hold', hold: entry.hold }
+    }
+    return undefined
+  }
+
+  async #isHeldSince(size: number, covered: ReturnType<typeof coveredBy>): Promise<boolean> {
+    for await (const { entry } of this.#parts.ledger.entries(size)) {
+      if (entry.kind === 'hold-placed' && covered.has(holdOn(entry))) return true
     }
     return false
   }
@@ -230,51 +255,67 @@ export class Custodian {
       ...{ accesses: [{ action, resource: vaultResource }], roles: [], approvers: [], globs: false },
     }
     const why = objection(this.#parts.policy, approver, approves, item)
-    return why === undefined ? undefined : { why }
+    return why === undefined ? undefined : { why, more: remedy(why, item).replace(/^: /, ', for who approves: ') }
   }
 
   #objection(by: Subject, asks: Actors, approver: Subject, approves: Actors, scope: Scope): Why | undefined {
     const { holds } = this.#parts
     const unauthorised = this.#unauthorised('erase', by, asks, approver, approves)
     if (unauthorised !== undefined) return unauthorised
-    if ([asks.subject, approves.subject].some(one => scope.concerned.includes(one))) return { why: 'concerned' }
-    const covering = holds.on(scopeName(scope))
+    if ([asks.subject, approves.subject].some(one => scope.concerned.has(one))) return { why: 'concerned' }
+    const covering = holds.on(scopeName(scope), scope.concerned)
     const standing = covering.find(({ releasedBy }) => releasedBy === undefined)
     if (standing !== undefined) return { why: 'under-hold', hold: standing.id }
     const released = covering.find(({ releasedBy }) => releasedBy === asks.subject)
     if (released !== undefined) return { why: 'released-the-hold', hold: released.id }
+    const releasers = covering.flatMap(({ releasedBy }) => (releasedBy === undefined ? [] : [releasedBy]))
+    if (scope.comings.mayHaveReturned([asks.subject, approves.subject], [...scope.concerned, ...releasers]))
+      return { why: 'may-have-returned' }
     // Whoever comes back does so under another pseudonym, and could then decide what they asked for themselves.
-    return scope.scope === 'principal' && this.#undecided(scope.of) ? { why: 'undecided' } : undefined
+    const waiting = scope.scope === 'principal' ? this.#undecided(scope.of) : undefined
+    if (waiting === undefined) return undefined
+    const { id, lapses } = waiting
+    const how = `have it decided (with the gateway running: counterfoil deny ${id}), or wait until it lapses at ${timestamp(lapses)}`
+    return { why: 'undecided', more: `: ${id}; ${how}` }
   }
 
-  #undecided(pseudonym: string): boolean {
+  #undecided(pseudonym: string): { readonly id: string; readonly lapses: number } | undefined {
     const { grants, approvals, clock } = this.#parts
     const now = clock.now()
     return [
-      ...grants.all().filter(grant => isWaiting(grant, now)),
-      ...approvals.all().filter(({ status, until }) => status === 'pending' && now < until),
-    ].some(item => {
+      ...grants.all().flatMap(one => (isWaiting(one, now) ? [{ ...one, lapses: lapsesAt(one) }] : [])),
+      ...approvals
+        .all()
+        .flatMap(one => (one.status === 'pending' && now < one.until ? [{ ...one, lapses: one.until }] : [])),
+    ].find(item => {
       const approvers = 'approvers' in item ? item.approvers : []
       return [item.subject, item.principal, item.owner, ...approvers].includes(pseudonym)
     })
   }
 
   async #scope(target: Target): Promise<Scope> {
-    const { ledger, principals } = this.#parts
+    const { principals } = this.#parts
     if (target.scope === 'principal') {
       const of = await principals.pseudonymOf(target.name)
       if (of === undefined) throw unknown('nobody of that name is known to this ledger: erased already, or never seen')
-      return { scope: target.scope, of, concerned: [of] }
+      return this.#known({ scope: target.scope, of })
     }
-    for await (const { entry } of ledger.entries()) {
-      if (entry.kind !== 'session-opened' || entry.session !== target.id) continue
-      return { scope: target.scope, of: target.id, concerned: [entry.subject, entry.principal, entry.owner] }
+    const found = await this.#known({ scope: target.scope, of: target.id })
+    if (found.concerned.size === 0) throw unknown('no session of that id is in this ledger')
+    return found
+  }
+
+  /** By all ledgers of the series that are still there. @returns none who are concerned, of a session that nobody opened */
+  async #known(scope: Pick<Scope, 'scope' | 'of'>): Promise<Scope> {
+    const concerned = new Concerned(scope)
+    const comings = new Comings()
+    const learn = ({ index, entry }: Stored) => {
+      concerned.learn(entry)
+      comings.learn({ index, time: Date.parse(entry.time) }, entry)
     }
-    const before = await this.#parts.earlier?.session(target.id)
-    if (before !== undefined) {
-      return { scope: target.scope, of: target.id, concerned: [before.subject, before.principal, before.owner] }
-    }
-    throw unknown('no session of that id is in this ledger')
+    for await (const stored of this.#parts.earlier?.entries() ?? []) learn(stored)
+    for await (const stored of this.#parts.ledger.entries()) learn(stored)
+    return { ...scope, concerned: concerned.people, comings }
   }
 
   async #refused(
@@ -282,13 +323,13 @@ export class Custodian {
     of: string,
     { subject: by }: Actors,
     approvers: readonly string[],
-    { why, hold }: Why,
+    { why, hold, more = '' }: Why,
   ): Promise<Refusal> {
     const unmet = ['under-hold', 'undecided', 'no-such-hold', 'too-early'].includes(why)
     const code = unmet ? 'ERR_OBLIGATION_UNMET' : 'ERR_ACCESS_DENIED'
     await this.#parts.ledger.append([{ kind: 'custody-refused', verb, of, by, approvers, code, why, hold }])
     const which = hold === undefined ? '' : `: ${hold}`
-    return new Refusal(code, `${words[why] ?? 'not permitted'}${which}`, { of, why, ...(hold && { hold }) })
+    return new Refusal(code, `${words[why] ?? 'not permitted'}${which}${more}`, { of, why, ...(hold && { hold }) })
   }
 }
 

@@ -1,6 +1,8 @@
 /** Legal holds, as a pure fold over entries: nothing that one covers is erased while it stands. */
+
+import { coveredBy, holdOn } from '../format/concerned.ts'
 import type { Entry } from '../format/entry.ts'
-import { type ScopeName, scopeName } from '../format/scope.ts'
+import type { ScopeName } from '../format/scope.ts'
 
 export interface Hold {
   readonly id: string
@@ -16,8 +18,7 @@ export class Holds {
 
   fold(entry: Entry): void {
     if (entry.kind === 'hold-placed') {
-      const { hold: id, scope, of = '', by } = entry
-      this.#holds.set(id, { id, on: scope === 'ledger' ? scope : scopeName({ scope, of }), by })
+      this.#holds.set(entry.hold, { id: entry.hold, on: holdOn(entry), by: entry.by })
     } else if (entry.kind === 'hold-released') {
       const hold = this.#holds.get(entry.hold)
       if (hold !== undefined) this.#holds.set(hold.id, { ...hold, releasedBy: entry.by })
@@ -33,8 +34,9 @@ export class Holds {
     return [...this.#holds.values()]
   }
 
-  /** Those that cover this scope, released ones too. */
-  on(name: ScopeName): readonly Hold[] {
-    return this.all().filter(({ on }) => on === 'ledger' || on === name)
+  /** Those that cover this scope, released ones too. @param concerned pseudonyms: a hold on one of them covers it too */
+  on(name: ScopeName, concerned: Iterable<string>): readonly Hold[] {
+    const covered = coveredBy(name, concerned)
+    return this.all().filter(({ on }) => covered.has(on))
   }
 }

@@ -2,10 +2,12 @@
  * The bytes of an attachment: a head, then chunks, each sealed (AES-256-GCM) under one key for this ledger, this attachment and its place
  * in it. After a crash it is valid up to its last whole chunk; cut between two chunks, it shows by the count that its entry commits to.
  * Version 1: the key is that of the slot which the head names. Version 2: the key is in none of the vault's slots, but in an OpenPGP message in
- * the head, to those who may read it; each chunk has a digest behind it, so that without the key it can be told where the last whole one ends. Pure.
+ * the head, to those who may read it; each chunk has a MAC behind it under a key that the slot's gives, so that who wrote it can tell where the last
+ * whole one ends, and that it is its own, without the key that opens it. Pure.
  */
 import { createHash } from 'node:crypto'
 import { LedgerError } from '../errors.ts'
+import { holds, type MacKey, macBytes, macOf } from './mac.ts'
 import { openBox, sealBox } from './vault.ts'
 
 /** Eight bytes, the last of them the version. */
@@ -16,7 +18,6 @@ export const attachmentHeadBytes = 8 + 4
 export const longestChunk = 64 * 1024
 /** What stands around a chunk's bytes: its length, then nonce and tag. */
 const overhead = 12 + 16
-const digestBytes = 32
 /** Of the OpenPGP message: some recipients' worth. */
 const longestMessage = 64 * 1024
 
@@ -67,17 +68,27 @@ const contextOf = ({ origin, id }: Place, index: number) => `counterfoil attachm
 const digestOf = (place: Place, index: number, box: Uint8Array): Buffer =>
   createHash('sha256').update(contextOf(place, index)).update('\n').update(box).digest()
 
-/** A uint32 length, then the box; in version 2 its digest. @param digested version 2 */
-export function encodeChunk(context: AttachmentContext, index: number, plain: Uint8Array, digested = false): Buffer {
+/** A uint32 length, then the box; in version 2 the MAC of its place and digest. @param prover version 2 */
+export function encodeChunk(context: AttachmentContext, index: number, plain: Uint8Array, prover?: MacKey): Buffer {
   const box = sealBox(context.key, plain, contextOf(context, index))
   const length = Buffer.alloc(4)
   length.writeUInt32BE(box.length)
-  return Buffer.concat(digested ? [length, box, digestOf(context, index, box)] : [length, box])
+  return Buffer.concat(
+    prover === undefined ? [length, box] : [length, box, macOf(prover, digestOf(context, index, box))],
+  )
 }
 
-/** A chunk as it lies: sealed, and in version 2 what its digest says. */
+/** Whether a chunk of version 2 was written by who has the slot's key. @param prover of `macKey`, for `chunk` */
+export const isProvenChunk = (prover: MacKey, place: Place, index: number, { box, mac }: SealedChunk): boolean =>
+  mac !== undefined && holds([prover], digestOf(place, index, box), mac)
+
+/** A chunk as it lies: sealed. */
 export interface SealedChunk {
   readonly box: Buffer
+  /** In version 2. */
+  readonly mac: Buffer | undefined
+  /** All of it, in turn. */
+  readonly written: readonly Buffer[]
   /** Where it ends in the file. */
   readonly end: number
   /** Of what is sealed in it. */
@@ -89,7 +100,6 @@ export interface SealedChunk {
  * @throws LedgerError ERR_LEDGER_CORRUPT where the head is none; by `chunks`, behind the last whole one, where there is more than whole ones
  */
 export async function readAttachment(
-  place: Place,
   pieces: AsyncIterable<Uint8Array>,
 ): Promise<{ readonly head: AttachmentHead; readonly chunks: AsyncGenerator<SealedChunk> }> {
   const source = new Source(pieces)
@@ -97,30 +107,26 @@ export async function readAttachment(
   const slot = decodeAttachmentHead(start)
   if (versionOf(start) === 'slot') {
     const head = { slot, message: undefined, length: attachmentHeadBytes }
-    return { head, chunks: chunksOf(place, source, head) }
+    return { head, chunks: chunksOf(source, head) }
   }
   const length = (await source.take(4)).readUInt32BE(0)
   if (length > longestMessage) throw corrupt('the head of an attachment has no valid length')
   const head = { slot, message: await source.take(length), length: attachmentHeadBytes + 4 + length }
-  return { head, chunks: chunksOf(place, source, head) }
+  return { head, chunks: chunksOf(source, head) }
 }
 
-async function* chunksOf(
-  place: Place,
-  source: Source,
-  { message, length }: AttachmentHead,
-): AsyncGenerator<SealedChunk> {
-  const behind = message === undefined ? 0 : digestBytes
+async function* chunksOf(source: Source, { message, length }: AttachmentHead): AsyncGenerator<SealedChunk> {
+  const behind = message === undefined ? 0 : macBytes
   let end = length
-  for (let index = 0; await source.has(); index += 1) {
-    const size = (await source.take(4)).readUInt32BE(0)
+  while (await source.has()) {
+    const before = await source.take(4)
+    const size = before.readUInt32BE(0)
     if (size < overhead || size > longestChunk + overhead) throw corrupt('a chunk of an attachment has no valid length')
     const all = await source.take(size + behind)
     const box = all.subarray(0, size)
-    if (behind > 0 && !all.subarray(size).equals(digestOf(place, index, box)))
-      throw new LedgerError('ERR_DISCLOSURE_MISMATCH', `chunk ${index} of an attachment is not what its digest says`)
     end += 4 + all.length
-    yield { box, end, bytes: size - overhead }
+    const mac = behind === 0 ? undefined : all.subarray(size)
+    yield { box, mac, written: [before, all], end, bytes: size - overhead }
   }
 }
 
@@ -169,7 +175,7 @@ export async function* openAttachment(
   pieces: AsyncIterable<Uint8Array>,
   key: (head: AttachmentHead) => Promise<Uint8Array>,
 ): AsyncGenerator<Buffer> {
-  const { head, chunks } = await readAttachment(place, pieces)
+  const { head, chunks } = await readAttachment(pieces)
   const context = { ...place, key: await key(head) }
   let index = 0
   for await (const { box } of chunks) {

@@ -21,16 +21,25 @@ export function carriedOf(living: Living): readonly CarriedEntry[] {
   const entries = living.entries()
   const over = new Set<string>()
   const known = new Set<string>()
+  const asked = new Map<string, string[]>()
+  const gone = new Set<string>()
   for (const { entry } of entries) {
     if (entry.kind === 'principal') known.add(entry.subject)
     if (entry.kind === 'grant-requested' && Date.parse(entry.time) + patienceMs <= living.latest) over.add(entry.grant)
     if (entry.kind === 'grant-decided' && isInForce(entry, living.latest)) over.delete(entry.grant)
     else if (entry.kind === 'grant-decided' || entry.kind === 'grant-revoked') over.add(entry.grant)
+    // Nobody can use what was granted to somebody who was erased: whoever comes back is another, and so is who is given that pseudonym again.
+    if (entry.kind === 'grant-requested') {
+      const own = asked.get(entry.subject) ?? []
+      asked.set(entry.subject, own)
+      own.push(entry.grant)
+    }
+    if (entry.kind === 'erasure') for (const grant of asked.get(entry.of) ?? []) gone.add(grant)
   }
-  // Nobody can use what was granted to somebody who was erased: whoever comes back is another.
   for (const { entry } of entries)
-    if (entry.kind === 'grant-requested' && !known.has(entry.subject)) over.add(entry.grant)
-  const isOver = (entry: Entry) => 'grant' in entry && entry.grant !== undefined && over.has(entry.grant)
+    if (entry.kind === 'grant-requested' && !known.has(entry.subject)) gone.add(entry.grant)
+  const isOver = (entry: Entry) =>
+    'grant' in entry && entry.grant !== undefined && (over.has(entry.grant) || gone.has(entry.grant))
   return entries.filter((one): one is CarriedEntry => isCarried(one.entry) && !isOver(one.entry))
 }
 

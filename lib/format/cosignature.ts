@@ -71,8 +71,12 @@ export function cosign(text: string, name: string, privateKey: KeyObject, time: 
   return { name, keyId: id, signature: Buffer.concat([stamp, sign(null, cosigned(text, time), privateKey)]) }
 }
 
+/** The year 9999 ends with it: no clock says more, and RFC 3339 cannot write it. */
+const lastSecond = 253_402_300_799
+
 /**
- * signed-note, "Verification": lines of unknown keys are passed over, a false one of a known key fails the note.
+ * signed-note, "Verification": lines of unknown keys are passed over, a false one of a known key fails the note. One whose
+ * time no clock can have had says nothing: that is its witness's doing, and not the log's.
  * @returns the newest cosignature of each known witness that signed. @throws LedgerError ERR_CHECKPOINT_SIGNATURE
  */
 export function cosignaturesOf(note: Note, cosigners: readonly Cosigner[]): Cosignature[] {
@@ -82,6 +86,7 @@ export function cosignaturesOf(note: Note, cosigners: readonly Cosigner[]): Cosi
     if (cosigner === undefined) continue
     const time = cosigner.verify(note.text, line.signature)
     if (time === undefined) throw malformed(`a false cosignature by ${cosigner.name}`)
+    if (time > lastSecond) continue
     if ((found.get(cosigner)?.time ?? -1) < time) found.set(cosigner, { name: cosigner.name, time, line })
   }
   return [...found.values()]

@@ -1,6 +1,6 @@
 /**
- * Which entries of a ledger what is known of it still rests on: who everybody is, the policy in force, legal holds, keys, grants and approvals
- * that are not long over, and what became of the ledgers of its series. Folded from them alone, the state is what it would be folded from all. Pure, so that whoever verifies can do it again.
+ * Which entries of a ledger what is known of it still rests on: who everybody is, the policy in force, legal holds, who was erased, keys, grants
+ * and approvals that are not long over, and what became of the ledgers of its series. Folded from them alone, the state is what it would be folded from all. Pure, so that whoever verifies can do it again.
  * What is kept is part of the format: where it changes, so does the title of a snapshot.
  */
 import type { Entry, EntryOf, EntrySummary } from './entry.ts'
@@ -31,7 +31,9 @@ export class Living {
   #policy: LivingEntry | undefined
   /** By pseudonym: the latest says it all. */
   readonly #principals = new Map<string, LivingEntry>()
-  /** About legal holds, keys and the series: they are few, and each is remembered for good. */
+  /** Pseudonyms that were erased: nobody is given one again. */
+  readonly #erased = new Set<string>()
+  /** About legal holds, who was erased, keys and the series: they are few, and each is remembered for good. */
   readonly #lasting: LivingEntry[] = []
   readonly #matters = new Map<string, Matter>()
   #tidyAt = 1024
@@ -55,6 +57,17 @@ export class Living {
   /** What was said last of who a pseudonym is; undefined where nothing was, or it was erased. */
   principal(pseudonym: string): LivingEntry | undefined {
     return this.#principals.get(pseudonym)
+  }
+
+  /** Whether what is of a pseudonym was erased, though it may have been named again since. */
+  wasErased(pseudonym: string): boolean {
+    return this.#erased.has(pseudonym)
+  }
+
+  /** Whether a grant or an approval was asked for under that id. Whether it has been tidied away by now or not, what is long over is forgotten. */
+  isKnown(matter: string): boolean {
+    const known = this.#matters.get(matter)
+    return known !== undefined && known.forgotten > this.#latest
   }
 
   /** That the series goes on in another ledger. */
@@ -108,8 +121,11 @@ export class Living {
         this.#principals.set(entry.subject, one)
         return
       case 'erasure':
+        if (entry.scope !== 'principal') return
         // Nobody can be told by that name any more.
-        if (entry.scope === 'principal') this.#principals.delete(entry.of)
+        this.#principals.delete(entry.of)
+        this.#erased.add(entry.of)
+        this.#lasting.push(one)
         return
       case 'hold-placed':
       case 'hold-released':
@@ -142,14 +158,15 @@ export class Living {
   }
 
   #begin(id: string, one: LivingEntry, over: number): void {
+    // The first under an id stands, as long as it is remembered.
+    if (this.isKnown(id)) return
     this.#matters.set(id, { entries: [one], forgotten: over + rememberedMs })
   }
 
   /** @param until RFC 3339: from now on this is when it is over */
   #go(id: string, one: LivingEntry, until?: string): void {
-    const matter = this.#matters.get(id)
-    // Whether it has been tidied away by now or not, it is forgotten.
-    if (matter === undefined || matter.forgotten <= this.#latest) return
+    if (!this.isKnown(id)) return
+    const matter = this.#matters.get(id)!
     matter.entries.push(one)
     if (until !== undefined) matter.forgotten = Date.parse(until) + rememberedMs
   }

@@ -18,7 +18,7 @@ import { Standing } from './standing.ts'
 import { longestEntry } from './tile.ts'
 
 /** The number is of the rules of living.ts: whoever has others can neither go on from it nor derive it again. */
-const title = 'counterfoil snapshot 1'
+const title = 'counterfoil snapshot 2'
 const anyTitle = /^counterfoil snapshot \d{1,9}\n/
 
 export interface Snapshot {

@@ -4,6 +4,22 @@ import { parseCheckpoint, type SignedCheckpoint } from './checkpoint.ts'
 
 export const tagName = (origin: string, size: number): string => `counterfoil/${origin}/${size}`
 
+/**
+ * For git in a repository that was handed over: its config is its maker's, and names programs. What is not there is not fetched (an object of a
+ * partial clone would be, when it is asked for; older versions of git know of no other way to forbid that than to allow no protocol), nothing
+ * stands in for anything else, and no hook or monitor runs.
+ */
+export const gitAlone = {
+  env: {
+    GIT_ALLOW_PROTOCOL: 'none',
+    GIT_NO_LAZY_FETCH: '1',
+    GIT_NO_REPLACE_OBJECTS: '1',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_OPTIONAL_LOCKS: '0',
+  },
+  options: ['--no-pager', '-c', 'core.hooksPath=/dev/null', '-c', 'core.fsmonitor=false', '-c', 'gc.auto=0'],
+} as const
+
 export interface TaggedCheckpoint {
   readonly name: string
   /** Unix milliseconds, as whoever made the tag had it. */

@@ -129,14 +129,19 @@ function verifySigner(
   if (!Object.hasOwn(signatures, algorithm)) throw invalid(`a signature algorithm that is not supported: ${algorithm}`)
   // RFC 5652, 5.4: what is signed is the SET, not the implicit tag that it travels under.
   const message = Buffer.concat([Buffer.of(tag.set), attributes!.bytes.subarray(1)])
-  const good = verify(
-    signatures[algorithm] ?? digest,
-    message,
-    certificate.publicKey,
-    expectDer(signature, tag.octets).content,
-  )
-  if (!good) throw invalid('a false signature')
+  const { content: value } = expectDer(signature, tag.octets)
+  if (!isSigned(signatures[algorithm] ?? digest, message, certificate, value)) throw invalid('a false signature')
   return certificate
+}
+
+/** node throws at a key that it cannot read, and at one that does not sign with that digest, as Ed25519: the token brings both. */
+function isSigned(digest: string, message: Buffer, certificate: X509Certificate, signature: Buffer): boolean {
+  try {
+    return verify(digest, message, certificate.publicKey, signature)
+  } catch (error) {
+    const what = 'the time stamp: a key that its signature cannot be verified with'
+    throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', what, {}, error)
+  }
 }
 
 const digestOf = (algorithm: Der | undefined): string => {
@@ -206,13 +211,20 @@ export function isTrusted({ signer, certificates, time }: Timestamp, authorities
   for (let left = longestChain; left > 0; left -= 1) {
     if (!validAt(at, time)) return false
     if (isGiven(at)) return true
-    const issuer = [...authorities, ...certificates].find(
-      one => one.ca && !one.raw.equals(at.raw) && at.checkIssued(one) && at.verify(one.publicKey),
-    )
+    const issuer = [...authorities, ...certificates].find(one => !one.raw.equals(at.raw) && isIssued(at, one))
     if (issuer === undefined) return false
     at = issuer
   }
   return false
+}
+
+/** A certificate that came along may have a key that node throws at: it has issued nothing. */
+function isIssued(certificate: X509Certificate, by: X509Certificate): boolean {
+  try {
+    return by.ca && certificate.checkIssued(by) && certificate.verify(by.publicKey)
+  } catch {
+    return false
+  }
 }
 
 const validAt = (certificate: X509Certificate, time: number): boolean =>

@@ -29,6 +29,8 @@ export type Grants = Map<string, Grant>
 export function foldGrant(grants: Grants, entry: Entry, index: number): void {
   switch (entry.kind) {
     case 'grant-requested': {
+      // The first under an id stands: what others were shown, and decide, is not changed under their hands.
+      if (grants.has(entry.grant)) return
       const { grant: id, subject, principal, owner, resource, actions, seconds, roles } = entry
       const requested = Date.parse(entry.time)
       grants.set(id, {
@@ -73,8 +75,10 @@ export function isLive(grant: Grant, now: number): boolean {
   return grant.status === 'granted' && grant.from! <= now && now < grant.until!
 }
 
-export const isWaiting = (grant: Grant, now: number): boolean =>
-  grant.status === 'requested' && now < grant.requested + patienceMs
+export const isWaiting = (grant: Grant, now: number): boolean => grant.status === 'requested' && now < lapsesAt(grant)
+
+/** When a request that nobody decides is over. */
+export const lapsesAt = ({ requested }: Grant): number => requested + patienceMs
 
 /** The moment from which on, whatever is decided, it is not live. */
 export const overAt = (grant: Grant): number => grant.until ?? grant.requested + patienceMs + grant.seconds * 1000

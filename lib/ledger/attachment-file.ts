@@ -4,16 +4,14 @@ import { dirname, join } from 'node:path'
 import { Fault, LedgerError } from '../errors.ts'
 import { attachmentFile } from '../format/layout.ts'
 import type { AttachmentMedium } from './attachment.ts'
-import { makeFolder, syncFolder, unreadable } from './files.ts'
+import { makeFolder, requireOwnFolder, syncFolder, unreadable } from './files.ts'
 
 /** Made new: an id is never written twice. @throws Fault ERR_LEDGER_UNAVAILABLE: what was to be recorded may not go on, the ledger does */
 export async function createAttachmentFile(directory: string, id: string): Promise<AttachmentMedium> {
   const path = join(directory, attachmentFile(id))
-  const file = await makeFolder(dirname(path), 'closed')
-    .then(() => fs.open(path, 'wx', 0o600))
-    .catch(error => {
-      throw new Fault('ERR_LEDGER_UNAVAILABLE', 'an attachment could not be begun', {}, error)
-    })
+  const file = await openNew(directory, attachmentFile(id)).catch(error => {
+    throw new Fault('ERR_LEDGER_UNAVAILABLE', 'an attachment could not be begun', {}, error)
+  })
   return {
     // All of it: one write may take less than it is given.
     append: bytes => file.writeFile(bytes),
@@ -27,6 +25,12 @@ export async function createAttachmentFile(directory: string, id: string): Promi
     },
     abandon: () => file.close().catch(() => undefined),
   }
+}
+
+async function openNew(directory: string, path: string): Promise<fs.FileHandle> {
+  requireOwnFolder(directory, dirname(path))
+  await makeFolder(dirname(join(directory, path)), 'closed')
+  return fs.open(join(directory, path), 'wx', 0o600)
 }
 
 /** @throws LedgerError ERR_LEDGER_MISSING. Fault ERR_LEDGER_UNAVAILABLE where the system does not let it be read */

@@ -9,12 +9,13 @@ import {
   longestChunk,
 } from '../format/attachment.ts'
 import { commitmentStream, randomSalt } from '../format/disclosure.ts'
+import { type MacKey, macKey } from '../format/mac.ts'
 import type { Attached, AttachmentWriter, Readers } from './ledger.ts'
 
 /** Where the bytes go: a file, or memory. */
 export interface AttachmentMedium {
-  /** Before the first bytes, where the end does not come with them: they may be all that a crash leaves. */
-  begin?(): Promise<void>
+  /** Before the first bytes. @param isWhole whether the end comes with them: else they may be all that a crash leaves. @param head what they begin with */
+  begin?(isWhole: boolean, head: Uint8Array): Promise<void>
   append(bytes: Uint8Array): Promise<void>
   /** Makes all of it durable, and ends it. */
   finish(): Promise<void>
@@ -22,14 +23,16 @@ export interface AttachmentMedium {
   abandon(): Promise<void>
 }
 
+/** `key` is of the slot. */
 export interface SealedWriterParts extends AttachmentContext {
   readonly slot: number
   readonly medium: AttachmentMedium
-  readonly sealed?: SealedKey
+  readonly sealed?: SealedKey | undefined
 }
 
-/** What stands in the head in place of a key of the vault's. */
+/** What seals the chunks in place of a key of the vault's, and stands in the head. */
 interface SealedKey {
+  readonly key: Uint8Array
   readonly message: Uint8Array
   readonly salt: string
   readonly to: readonly string[]
@@ -42,11 +45,11 @@ interface SealedKey {
 export async function keyForReaders(
   { encrypt, fingerprints: to }: Readers,
   { origin, id: attachment }: Omit<AttachmentContext, 'key'>,
-): Promise<Pick<SealedWriterParts, 'key' | 'sealed'>> {
+): Promise<SealedKey> {
   const [key, salt] = [randomBytes(32), randomSalt()]
   try {
     const message = await encrypt(encodeContentKey({ origin, attachment, key, salt }))
-    return { key, sealed: { message, salt, to } }
+    return { key, message, salt, to }
   } catch (cause) {
     throw new Fault('ERR_LEDGER_UNAVAILABLE', 'a recording could not be encrypted to those who may read it', {}, cause)
   }
@@ -55,6 +58,10 @@ export async function keyForReaders(
 export class SealedWriter implements AttachmentWriter {
   readonly id: string
   readonly #parts: SealedWriterParts
+  /** What the chunks are sealed under. */
+  readonly #context: AttachmentContext
+  /** Shows that this host wrote a chunk that it cannot open again. */
+  readonly #prover: MacKey | undefined
   readonly #salt: string
   readonly #content: ReturnType<typeof commitmentStream>
   /** Of the file as it lies. */
@@ -70,8 +77,11 @@ export class SealedWriter implements AttachmentWriter {
 
   constructor(parts: SealedWriterParts) {
     this.id = parts.id
+    const { origin, id, key, sealed } = parts
     this.#parts = parts
-    this.#salt = parts.sealed?.salt ?? randomSalt()
+    this.#context = { origin, id, key: sealed?.key ?? key }
+    this.#prover = sealed === undefined ? undefined : macKey(key, origin, 'chunk')
+    this.#salt = sealed?.salt ?? randomSalt()
     this.#content = commitmentStream(this.#salt)
   }
 
@@ -116,12 +126,16 @@ export class SealedWriter implements AttachmentWriter {
     const whole = all ? plain.length : plain.length - (plain.length % longestChunk)
     this.#pending = whole === plain.length ? [] : [plain.subarray(whole)]
     this.#pendingBytes = plain.length - whole
-    const out: Uint8Array[] = this.#begun ? [] : [encodeAttachmentHead(slot, sealed?.message)]
-    if (!this.#begun && !all) await medium.begin?.()
+    const out: Uint8Array[] = []
+    if (!this.#begun) {
+      const head = encodeAttachmentHead(slot, sealed?.message)
+      await medium.begin?.(all, head)
+      out.push(head)
+    }
     this.#begun = true
     for (let at = 0; at < whole; at += longestChunk) {
       const chunk = plain.subarray(at, Math.min(whole, at + longestChunk))
-      out.push(encodeChunk(this.#parts, this.#chunks, chunk, sealed !== undefined))
+      out.push(encodeChunk(this.#context, this.#chunks, chunk, this.#prover))
       this.#chunks += 1
     }
     const bytes = Buffer.concat(out)

@@ -2,47 +2,36 @@
 import { hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { systemClock } from '../clock.ts'
-import { Fault, isOurs, LedgerError, Misuse } from '../errors.ts'
-import { type AttachmentHead, openAttachment } from '../format/attachment.ts'
+import { Fault } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
 import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
-import { type Entry, parseEntry, uuidv7 } from '../format/entry.ts'
+import type { Entry } from '../format/entry.ts'
 import { encodeFrame } from '../format/frame.ts'
-import { tileWidth } from '../format/layout.ts'
 import type { Living } from '../format/living.ts'
+import { type MacKey, macKey } from '../format/mac.ts'
 import { Attaching } from './attaching.ts'
-import { keyForReaders, SealedWriter } from './attachment.ts'
-import { createAttachmentFile, readAttachmentFile } from './attachment-file.ts'
+import { Attachments } from './attachments.ts'
 import type { NoteKey } from './checkpoint.ts'
-import { Coverage } from './coverage.ts'
+import { Levels } from './coverage.ts'
 import { Disk } from './disk.ts'
 import { Eraser } from './eraser.ts'
 import { readable } from './files.ts'
 import { Followers } from './followers.ts'
 import { type BuiltFrame, GroupCommit } from './group-commit.ts'
-import type {
-  AppendOptions,
-  AttachmentWriter,
-  AttachParts,
-  Draft,
-  DraftOf,
-  Erasure,
-  Ledger,
-  Level,
-  Stored,
-} from './ledger.ts'
+import type { AppendOptions, AttachmentWriter, AttachParts, Draft, DraftOf, Erasure, Ledger, Stored } from './ledger.ts'
 import type { Lock } from './lock.ts'
-import { endingDrafts, isUnfinished } from './opening.ts'
+import { endingDrafts, inTurns, isUnfinished } from './opening.ts'
 import type { DirectoryOptions } from './options.ts'
 import { Publisher, type Signers } from './publisher.ts'
+import { Reading } from './reading.ts'
 import type { Recent } from './recent.ts'
 import { type Recovered, setAside } from './recovery.ts'
+import { Schedule } from './schedule.ts'
 import type { Prepared } from './scribe.ts'
 import { takeSnapshot } from './snapshots.ts'
-import { StoredBundles } from './stored-tiles.ts'
 import type { Story } from './story.ts'
 import type { Tree } from './tree.ts'
-import { encodedDisclosures, openDisclosures, Vault } from './vault.ts'
+import { Vault } from './vault.ts'
 import { Wal } from './wal.ts'
 import { Writers } from './writers.ts'
 
@@ -55,6 +44,9 @@ interface TreeFrame extends BuiltFrame {
 export type Started = Pick<DirectoryOptions, 'software' | 'placement' | 'heartbeatMs'>
 
 const defaultHeartbeatMs = 60_000
+const defaultSegmentBytes = 4 * 1024 * 1024
+/** The log may grow to so many times a snapshot before the next is taken: of a ledger with much in flight, that is most of what is written. */
+const logPerSnapshot = 8
 
 /** How many are in flight is said when it takes its place among the entries. */
 export const heartbeatDraft = (heartbeatMs: number): DraftOf<'heartbeat'> => ({
@@ -83,45 +75,32 @@ export class DirectoryLedger implements Ledger {
   readonly torn: number
   readonly #lock: Lock
   readonly #wal: Wal
+  readonly #logKey: MacKey
   readonly #vault: Vault
   readonly #writers: Writers
   readonly #tree: Tree
   readonly #recent: Recent
-  readonly #stored: StoredBundles
+  readonly #reading: Reading
   readonly #commit: GroupCommit<Prepared, TreeFrame>
   readonly #publisher: Publisher
+  readonly #schedule: Schedule
   readonly #followers = new Followers()
-  readonly #coverage = {
-    signed: new Coverage(() => this.publish()),
-    witnessed: new Coverage(async () => {
-      const checkpoint = await this.publish()
-      await this.#options.witness!(checkpoint).catch(error => {
-        throw isOurs(error)
-          ? error
-          : new Fault(
-              'ERR_LEDGER_UNAVAILABLE',
-              'the witnesses did not cosign: the entries stand all the same',
-              {},
-              error,
-            )
-      })
-      return checkpoint
-    }),
-  }
+  readonly #levels: Levels
   #tornUntold = 0
+  /** Of the last that was taken here. */
+  #snapshotBytes = 0
   #disk: Disk | undefined
   readonly #eraser: Eraser
   readonly #attaching: Attaching
+  /** What its own process attaches, and others through it. */
+  readonly attachments: Attachments
   #durable: Checkpoint
   /** Index of the next entry to be appended: those before it may not be durable yet. */
   #next: number
   /** What is folded, up to the last durable entry. */
   readonly living: Living
-  /** Unix milliseconds. */
-  #sealedAt: number
   #closing: Promise<void> | undefined
   #heartbeat: NodeJS.Timeout | undefined
-  #publication: NodeJS.Timeout | undefined
 
   private constructor(
     { options, noteKey, lock, recovered, epoch, stories, living }: StartParts,
@@ -136,15 +115,15 @@ export class DirectoryLedger implements Ledger {
     this.torn = recovered.torn?.bytes.length ?? 0
     this.#lock = lock
     this.#wal = wal
+    this.#logKey = macKey(options.wrappingKey, origin, 'wal')
     this.#vault = vault
     this.#tree = tree
     this.#recent = recent
-    this.#stored = new StoredBundles(directory, tree)
+    this.#reading = new Reading({ directory, origin, tree, recent, vault, size: () => this.size })
     this.#durable = { origin, size: tree.size, root: tree.root() }
     this.#next = tree.size
-    this.#sealedAt = clock.now()
     this.living = living
-    this.#writers = new Writers({ origin, clock, slot: name => vault.names.get(name) }, stories)
+    this.#writers = new Writers({ origin, clock, slot: name => vault.names.get(name) }, stories, living.entries())
     this.#commit = new GroupCommit({
       medium: wal,
       sizeOf: ({ bytes, sealed }) => bytes.length + sealed.length,
@@ -160,29 +139,56 @@ export class DirectoryLedger implements Ledger {
       published,
       epoch,
       durable: () => this.#durable,
-      snapshot: (at, key) => takeSnapshot(at, this.living, key),
+      snapshot: (at, key) => {
+        const taken = takeSnapshot(at, this.living, key)
+        this.#snapshotBytes = taken.bytes
+        return taken.write
+      },
     })
-    this.#attaching = new Attaching(directory)
+    this.#levels = new Levels({ publish: () => this.publish(), witness: options.witness })
+    this.#schedule = new Schedule({
+      ...{ publishMs: options.publishMs, sealMs: options.sealMs, clock },
+      size: () => this.size,
+      isBehind: () => wal.behind > this.#snapshotBytes * logPerSnapshot,
+      isOver: () => this.#closing !== undefined || this.#commit.fault !== undefined,
+      publish: () => this.publish(),
+      seal: () => this.seal(),
+    })
+    this.#attaching = new Attaching(directory, macKey(options.wrappingKey, origin, 'attaching'))
     this.#eraser = new Eraser({
-      ...{ directory, vault, recent, publisher: this.#publisher },
+      ...{ directory, origin, vault, recent, publisher: this.#publisher },
       entries: from => this.entries(from),
       size: () => this.size,
       settled: () => this.#settled(),
+      // What this process asked is under the key of whose it is.
+      noted: () => this.#attaching.begun(),
+      mayDecide: writer => writer !== options.writer && this.#writers.story(writer)?.alive === true,
       append: drafts => this.#append(this.#options.writer, drafts, 'durable'),
       publish: () => this.#publish(false),
       guarded: work => this.#guarded(work),
+    })
+    this.attachments = new Attachments({
+      ...{ options, vault, attaching: this.#attaching, eraser: this.#eraser },
+      size: () => this.size,
+      now: () => clock.now(),
+      requireReady: () => this.#requireReady(),
+      append: drafts => this.append(drafts),
     })
   }
 
   static async start(parts: StartParts): Promise<DirectoryLedger> {
     const { options, recovered } = parts
-    const { directory, origin, wrappingKey, segmentBytes = 64 * 1024 * 1024 } = options
+    const { directory, origin, wrappingKey, segmentBytes = defaultSegmentBytes } = options
     const segments = [...recovered.segments]
     if (recovered.torn !== undefined) segments.splice(-1, 1, await setAside(recovered.torn, parts.epoch))
     let ledger: DirectoryLedger | undefined
     const onFault = (error: unknown) => ledger?.poison(error)
     const vault = await Vault.open({ directory, origin, wrappingKey, onFault })
-    const wal = await Wal.open({ directory, segmentBytes }, segments, recovered.tree.size)
+    const wal = await Wal.open(
+      { directory, segmentBytes, requireHeld: () => parts.lock.requireHeld() },
+      segments,
+      recovered.tree.size,
+    )
     ledger = new DirectoryLedger(parts, wal, vault)
     if (options.disk !== undefined) ledger.#disk = await Disk.watch(directory, options.disk, options.onDisk)
     return ledger
@@ -210,7 +216,7 @@ export class DirectoryLedger implements Ledger {
     )
     // Behind what says that there was a crash, where anything does.
     const behind = opening.findIndex(({ kind }) => kind === 'recovered') + 1
-    if (opening.length + cut.length > 0) await this.append(opening.toSpliced(behind, 0, ...cut))
+    await this.#appendOwed(this.#options.writer, opening.toSpliced(behind, 0, ...cut))
     if (opening.length === 0) this.#tornUntold = this.torn
     await this.publish()
     await this.#eraser.finish()
@@ -244,7 +250,7 @@ export class DirectoryLedger implements Ledger {
     { level = 'durable', ids }: AppendOptions & { readonly ids?: readonly string[] } = {},
   ): Promise<readonly Stored[]> {
     this.#requireOpen()
-    this.#requireLevel(level)
+    this.#levels.require(level)
     this.#disk?.requireRoom(drafts)
     const stored = await this.#append(writer, drafts, level === 'written' ? 'written' : 'durable', ids)
     const last = stored.at(-1)
@@ -254,19 +260,7 @@ export class DirectoryLedger implements Ledger {
 
   /** Resolves when a checkpoint of at least `size` entries is signed and published, or witnessed: at once, where one is already. */
   async covered(size: number, level: 'signed' | 'witnessed'): Promise<void> {
-    this.#requireLevel(level)
-    await this.#coverage[level].reach(size)
-  }
-
-  #requireDurable(index: number): void {
-    if (Number.isSafeInteger(index) && index >= 0 && index < this.size) return
-    throw new LedgerError('ERR_LEDGER_MISSING', `no entry ${index} in a ledger of ${this.size}`)
-  }
-
-  #requireLevel(level: Level): void {
-    if (level === 'witnessed' && this.#options.witness === undefined) {
-      throw new Misuse('ERR_OPTION_INVALID', 'an append is to be witnessed, and no witness is configured')
-    }
+    await this.#levels.reach(size, level)
   }
 
   /** Closes the past of a writer that went without a word, or left something in flight. The first since a takeover is whose writing was torn, if it was. */
@@ -275,7 +269,13 @@ export class DirectoryLedger implements Ledger {
     if (!isUnfinished(story)) return
     const torn = this.#tornUntold
     this.#tornUntold = 0
-    await this.appendAs(writer, endingDrafts(story.open, this.#epoch, torn))
+    await this.#appendOwed(writer, endingDrafts(story.open, this.#epoch, torn))
+  }
+
+  async #appendOwed(writer: string, drafts: readonly Draft[]): Promise<void> {
+    // Where there is no room for all of it, none of it is begun.
+    this.#disk?.requireRoom(drafts)
+    for (const some of inTurns(drafts)) await this.appendAs(writer, some)
   }
 
   /** What a writer has said. */
@@ -284,41 +284,28 @@ export class DirectoryLedger implements Ledger {
     return this.#writers.story(writer)!
   }
 
+  /** Exchanges that a writer permitted, or asked an approval for, and that are not over. */
+  inFlight(writer: string): number {
+    return this.#writers.inFlight(writer)
+  }
+
   /** Writers that are at work, as far as the ledger tells. */
   atWork(): readonly string[] {
     return this.#writers.names().filter(name => this.#writers.story(name)!.alive)
   }
 
-  async #entry(index: number): Promise<Entry> {
-    return this.#recent.get(index)?.entry ?? (await this.#read(index)).entry
-  }
-
   /** @throws LedgerError ERR_LEDGER_MISSING */
-  async entryAt(index: number): Promise<Entry> {
-    this.#requireDurable(index)
-    return this.#entry(index)
+  entryAt(index: number): Promise<Entry> {
+    return this.#reading.entryAt(index)
   }
 
   /** @returns the id of a durable entry, or undefined where there is none */
-  async idAt(index: number): Promise<string | undefined> {
-    return index >= 0 && index < this.size ? (await this.#entry(index)).id : undefined
+  idAt(index: number): Promise<string | undefined> {
+    return this.#reading.idAt(index)
   }
 
-  async *entries(from = 0): AsyncGenerator<Stored> {
-    const end = this.size
-    for (let index = from; index < end; ) {
-      const held = this.#recent.get(index)
-      if (held !== undefined) {
-        yield { index, entry: held.entry }
-        index += 1
-        continue
-      }
-      const n = Math.floor(index / tileWidth)
-      const bundle = await readable(() => this.#stored.entries(n))
-      for (; index < (n + 1) * tileWidth; index += 1) {
-        yield { index, entry: parseEntry(bundle[index % tileWidth]!) }
-      }
-    }
+  entries(from = 0): AsyncGenerator<Stored> {
+    return this.#reading.entries(from)
   }
 
   async *state(): AsyncGenerator<Stored> {
@@ -326,51 +313,31 @@ export class DirectoryLedger implements Ledger {
   }
 
   /** What an entry discloses, to be said again elsewhere. @throws as disclosures */
-  async encodedDisclosures(index: number): Promise<readonly string[]> {
-    this.#requireDurable(index)
-    const { entry, sealed } = this.#recent.get(index) ?? (await this.#read(index))
-    return encodedDisclosures(this.origin, entry, sealed, slot => readable(() => this.#vault.key(slot)))
+  encodedDisclosures(index: number): Promise<readonly string[]> {
+    return this.#reading.encodedDisclosures(index)
   }
 
-  async disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
-    this.#requireDurable(index)
-    const { entry, sealed } = this.#recent.get(index) ?? (await this.#read(index))
-    return openDisclosures(this.origin, entry, sealed, slot => readable(() => this.#vault.key(slot)))
+  disclosures(index: number): Promise<Readonly<Record<string, Json>>> {
+    return this.#reading.disclosures(index)
   }
 
-  async attach({ slot: name, of }: AttachParts): Promise<AttachmentWriter> {
-    this.#requireOpen()
-    if (this.#commit.fault !== undefined) throw this.#commit.fault
-    this.#disk?.requireSpace()
-    const id = uuidv7(this.#now())
-    const { readers } = this.#options
-    // With readers, the slot is what it is erased by, and opens nothing.
-    const sealed = readers === undefined ? {} : await keyForReaders(readers, { origin: this.origin, id })
-    const undone = this.#eraser.attaching(id, name)
-    const medium = await createAttachmentFile(this.#options.directory, id).catch(error => {
-      undone()
-      throw error
-    })
-    // Who does not say what it is of has nobody told what becomes of it in a crash.
-    const begin = of === undefined ? {} : { begin: () => this.#attaching.note(id, { ...of, size: this.size }) }
-    const place = { origin: this.origin, id, medium: { ...medium, ...begin } }
-    return new SealedWriter({ ...this.#vault.names.get(name), ...sealed, ...place })
+  attach({ slot, of }: AttachParts): Promise<AttachmentWriter> {
+    return this.attachments.begin({ writer: this.#options.writer, slot, of })
+  }
+
+  /** Whether an exchange is under way that another writer began. */
+  isAnothers(writer: string, exchange: string): boolean {
+    return this.#writers.isAnothers(writer, exchange)
   }
 
   attachment(id: string): AsyncIterable<Uint8Array> {
-    const key = async ({ slot, message }: AttachmentHead) => {
-      if (message !== undefined)
-        throw new LedgerError('ERR_LEDGER_MISSING', 'the key of the attachment is with its readers')
-      const found = await readable(() => this.#vault.key(slot))
-      if (found === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'the attachment was erased')
-      return found
-    }
-    return openAttachment({ origin: this.origin, id }, readAttachmentFile(this.#options.directory, id), key)
+    return this.#reading.attachment(id)
   }
 
-  async erase(erasure: Erasure): Promise<readonly Stored[]> {
+  /** @param isHeld whether it is held by another ledger of the series. */
+  async erase(erasure: Erasure, isHeld?: () => Promise<boolean>): Promise<readonly Stored[]> {
     this.#requireOpen()
-    return readable(() => this.#eraser.erase(erasure))
+    return readable(() => this.#eraser.erase(erasure, isHeld))
   }
 
   follow(listener: (stored: Stored) => void): () => void {
@@ -420,6 +387,12 @@ export class DirectoryLedger implements Ledger {
     await this.#release(false)
   }
 
+  #requireReady(): void {
+    this.#requireOpen()
+    if (this.#commit.fault !== undefined) throw this.#commit.fault
+    this.#disk?.requireSpace()
+  }
+
   #requireOpen(): void {
     if (this.#closing !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
   }
@@ -435,7 +408,7 @@ export class DirectoryLedger implements Ledger {
     const items = this.#writers.prepare(writer, drafts, ids)
     const first = this.#next
     this.#next += items.length
-    for (const [i, { entry }] of items.entries()) if (entry.kind === 'hold-placed') this.#eraser.held(first + i, entry)
+    for (const { entry } of items) this.#eraser.coming(entry)
     await this.#commit.append(items, level)
     return items.map(({ entry }, i) => ({ index: first + i, entry }))
   }
@@ -455,6 +428,7 @@ export class DirectoryLedger implements Ledger {
       { epoch: this.#epoch, first, durable: this.#durable.size, root },
       items.map(item => item.bytes),
       items.map(item => item.sealed),
+      this.#logKey,
     )
     return { bytes, first, size: this.#tree.size, root }
   }
@@ -462,7 +436,7 @@ export class DirectoryLedger implements Ledger {
   #accept(items: readonly Prepared[], { first, size, root }: TreeFrame): void {
     this.#recent.add(items)
     this.#durable = { origin: this.origin, size, root }
-    this.#publishSoon()
+    this.#schedule.soon()
     for (const [i, { entry }] of items.entries()) {
       this.#eraser.see(entry)
       this.living.add({ index: first + i, entry })
@@ -471,42 +445,14 @@ export class DirectoryLedger implements Ledger {
     }
   }
 
-  /** One at a time, however long it takes: what becomes durable meanwhile is the next one's. */
-  #publishSoon(): void {
-    this.#publication ??= setTimeout(async () => {
-      const { size } = this
-      await this.#publishOrSeal().catch(() => undefined)
-      this.#publication = undefined
-      if (this.size > size && this.#closing === undefined && this.#commit.fault === undefined) this.#publishSoon()
-    }, this.#options.publishMs ?? 1000).unref()
-  }
-
-  async #read(index: number): Promise<{ entry: Entry; sealed: Uint8Array }> {
-    const n = Math.floor(index / tileWidth)
-    const bundle = await readable(() => this.#stored.entries(n))
-    const sealed = await readable(() => this.#stored.vault(n))
-    return { entry: parseEntry(bundle[index % tileWidth]!), sealed: sealed[index % tileWidth]! }
-  }
-
   async #publish(seal: boolean): Promise<SignedCheckpoint> {
     if (this.#commit.fault !== undefined) throw this.#commit.fault
     return this.#guarded(() => this.#publisher.publish(seal))
   }
 
-  /** Sealed when it is time, and when the write-ahead log has grown by a segment. A key that does not sign is asked again next time. */
-  async #publishOrSeal(): Promise<void> {
-    const { sealMs = 3_600_000 } = this.#options
-    const due = this.#wal.behind > 0 || this.#now() - this.#sealedAt >= sealMs
-    if (!due) return void (await this.publish())
-    await this.seal().catch(error => {
-      if (!(error instanceof Fault) || this.#commit.fault !== undefined) throw error
-      return this.publish()
-    })
-  }
-
   async #seal(): Promise<SignedCheckpoint> {
     const sealed = await this.#publish(true)
-    this.#sealedAt = this.#now()
+    this.#schedule.sealed()
     await this.#guarded(() => this.#wal.release(sealed.size))
     if (this.#closing === undefined) this.#options.onSeal?.(sealed)
     return sealed
@@ -542,20 +488,17 @@ export class DirectoryLedger implements Ledger {
     this.#stopTimers()
     try {
       // Nothing may still be writing when descriptors are closed and the lock is given up.
-      await Promise.all([this.#publisher.idle(), this.#commit.idle(), this.#vault.close(), this.#attaching.close()])
+      await Promise.all([this.#publisher.idle(), this.#commit.idle(), this.#vault.close(), this.attachments.close()])
+      await this.#attaching.close()
       await this.#wal.close(sealed)
     } finally {
       this.#lock.release()
     }
   }
 
-  #now(): number {
-    return (this.#options.clock ?? systemClock).now()
-  }
-
   #stopTimers(): void {
     this.#disk?.stop()
     clearInterval(this.#heartbeat)
-    clearTimeout(this.#publication)
+    this.#schedule.stop()
   }
 }

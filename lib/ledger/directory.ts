@@ -1,13 +1,16 @@
 /** Opens the ledger in a directory: judges what is there, locks it, and appends what the opening owes. */
 import { describe, Fault, isOurs, LedgerError } from '../errors.ts'
+import { anchorFolder, unrecordedFolder } from '../format/anchor.ts'
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { type Entry, formatVersion, parseEntry } from '../format/entry.ts'
-import { certificateFile, certificateOf, tileWidth } from '../format/layout.ts'
+import { forged } from '../format/frame.ts'
+import { attachingFolder, certificateFile, certificateOf, snapshotFolder, tileWidth } from '../format/layout.ts'
 import { Living } from '../format/living.ts'
+import { macKey } from '../format/mac.ts'
 import { type NoteKey, noteKeyOf } from './checkpoint.ts'
 import { DirectoryLedger } from './directory-ledger.ts'
 import { epochFile, readEpoch, writeEpoch } from './epoch.ts'
-import { makeFolder, namesIn, replaceFiles } from './files.ts'
+import { makeFolder, namesIn, replaceFiles, requireOwnFolder } from './files.ts'
 import type { Draft, Ledger, Stored } from './ledger.ts'
 import { type Lock, lockDirectory, lockFile } from './lock.ts'
 import { recoveryDrafts, requireOpened, type Standing } from './opening.ts'
@@ -26,6 +29,12 @@ export type { DirectoryOptions } from './options.ts'
 
 /** What a ledger that is being created may have left, had it been killed: nothing was acknowledged by then. */
 const unfinished = new Set([lockFile, epochFile, `${epochFile}.tmp`, 'keys', 'vault', 'wal', leaderFolder])
+
+/** Folders that a ledger writes into. Those within them are looked at when they are written into. */
+const written = [
+  ...['wal', 'tile', 'checkpoint.d', snapshotFolder, 'keys', anchorFolder, unrecordedFolder],
+  ...['vault/slots', 'vault/entries', 'vault/attachments', attachingFolder],
+]
 
 /**
  * Opens a ledger for appending; there is one writer at a time.
@@ -93,9 +102,11 @@ export interface Looked {
 }
 
 /** What a ledger holds that nobody has open, judged as an opening judges it; nothing is written. @throws as openDirectoryLedger */
-export async function lookInto({ directory, origin, noteKey }: DirectoryOptions): Promise<Looked> {
+export async function lookInto(options: DirectoryOptions): Promise<Looked> {
+  const { directory, origin, noteKey } = options
   const { verifierKey } = noteKeyOf(noteKey, origin)
-  const recovered = await recover(directory, verifierKey, (await readEpoch(directory)) ?? 0)
+  const recovered = await recover(directory, verifierKey, (await readEpoch(directory)) ?? 0, logKeys(options))
+  await requireProven(options, recovered)
   return {
     checkpoint: recovered.checkpoint,
     living: await known(directory, recovered, verifierKey),
@@ -103,8 +114,20 @@ export async function lookInto({ directory, origin, noteKey }: DirectoryOptions)
   }
 }
 
+/** Those that frames of the write-ahead log may be under: also the former one, while the key of the vault is being changed. */
+const logKeys = ({ origin, wrappingKey, formerWrappingKey }: DirectoryOptions) =>
+  [wrappingKey, formerWrappingKey].flatMap(key => (key === undefined ? [] : [macKey(key, origin, 'wal')]))
+
+/** @throws LedgerError ERR_LEDGER_CORRUPT; as requireWrappingKey, where the key of the vault is a wrong one */
+async function requireProven(options: DirectoryOptions, { unproven }: Recovered): Promise<void> {
+  if (unproven === undefined) return
+  await requireWrappingKey(options)
+  throw forged(unproven)
+}
+
 /** Nothing is written where no ledger is, and none is meant to be. */
 async function requireDirectory({ directory, create }: DirectoryOptions): Promise<void> {
+  for (const folder of written) requireOwnFolder(directory, folder)
   const names = await namesIn(directory)
   if (names.includes('checkpoint') || (names.includes('wal') && names.includes(epochFile))) return
   requireNoTiles(names)
@@ -128,7 +151,7 @@ async function openLocked(
 ): Promise<DirectoryLedger> {
   const { directory, origin, sealer, create, formerWrappingKey } = options
   const before = await readEpoch(directory)
-  const recovered = await recover(directory, noteKey.verifierKey, before ?? 0)
+  const recovered = await recover(directory, noteKey.verifierKey, before ?? 0, logKeys(options))
   const isNew = recovered.tree.size === 0
   if (isNew) requireNoTiles(await namesIn(directory))
   if (isNew && create !== true) throw new LedgerError('ERR_LEDGER_MISSING', 'the directory holds no ledger')
@@ -151,6 +174,7 @@ async function openLocked(
     })
   }
   if (formerWrappingKey === undefined && !isNew) await requireWrappingKey(options)
+  await requireProven(options, recovered)
   const living = await fold()
   if (!isNew) admit(living)
   const last = isNew ? undefined : await entryAt(directory, recovered, recovered.tree.size - 1)
@@ -184,6 +208,7 @@ function requireGoingOn({ concluded }: Living): void {
   if (concluded === undefined) return
   throw new LedgerError('ERR_LEDGER_CONCLUDED', `the ledger was concluded: it goes on as ${concluded.next}`, {
     next: concluded.next,
+    at: concluded.time,
   })
 }
 

@@ -4,11 +4,12 @@
  */
 import { promises as fs } from 'node:fs'
 import { join } from 'node:path'
-import { isOurs, LedgerError } from '../errors.ts'
+import { isOurs, LedgerError, Refusal } from '../errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
-import type { Entry, EntryOf } from '../format/entry.ts'
+import type { EntryOf } from '../format/entry.ts'
 import { checkpointFile, seriesFolder } from '../format/layout.ts'
 import { type ScopeName, scopeName } from '../format/scope.ts'
+import { requireAsCited } from './cited.ts'
 import { type Looked, lookInto, openForKeys } from './directory.ts'
 import type { DirectoryLedger } from './directory-ledger.ts'
 import { namesIn, readIfThere, syncFolder } from './files.ts'
@@ -44,12 +45,11 @@ export class Earlier {
     this.#series = series
   }
 
-  /** What a session's opening says, in whichever ledger it stands. */
-  async session(id: string): Promise<EntryOf<'session-opened'> | undefined> {
+  /** Of all of them, the oldest first. */
+  async *entries(): AsyncGenerator<Stored> {
     for (const number of await earlierIn(this.#series.directory)) {
-      for await (const { entry } of (await this.#look(number)).entries()) if (isOpeningOf(id, entry)) return entry
+      yield* (await this.#look(number)).entries()
     }
-    return undefined
   }
 
   /** Whether a ledger speaks of any of these principals and sessions. */
@@ -64,7 +64,7 @@ export class Earlier {
 
   /**
    * @param people who asks for it and approves it: named where a ledger does not know them
-   * @param isHeld whether it may not be gone on with: asked before each ledger
+   * @param isHeld whether it may not be gone on with: asked before each ledger is come to, and again before anything is done there
    * @returns what was done by then. @throws as Ledger.erase
    */
   async erase(
@@ -77,7 +77,7 @@ export class Earlier {
       if (await isHeld()) break
       const options = memberOf(this.#series, number)
       if (!(await this.speaksOf(number, new Set([scopeName(erasure)])))) continue
-      const stored = await eraseIn(options, erasure, people)
+      const stored = await eraseIn(options, erasure, people, isHeld)
       if (stored.length > 0) erased.push({ origin: options.origin, stored })
     }
     return erased
@@ -112,7 +112,8 @@ export class Earlier {
     }
   }
 
-  #look(number: number): Promise<Looked> {
+  async #look(number: number): Promise<Looked> {
+    await requireAsCited(this.#series, number)
     return lookInto(memberOf(this.#series, number))
   }
 }
@@ -120,13 +121,15 @@ export class Earlier {
 /**
  * Opens every ledger of a series that is there, the oldest first, for what concerns keys and the vault; nobody else may have one open.
  * @param series its directory, and as `origin` its name
- * @throws as openDirectoryLedger
+ * @throws as openDirectoryLedger, requireAsCited
  */
 export async function forEachMember(
   series: DirectoryOptions,
   work: (ledger: DirectoryLedger, options: DirectoryOptions) => Promise<void>,
 ): Promise<void> {
-  for (const number of [...(await earlierIn(series.directory)), await newestIn(series.directory)]) {
+  const newest = await newestIn(series.directory)
+  for (const number of [...(await earlierIn(series.directory)), newest]) {
+    if (number < newest) await requireAsCited(series, number)
     const options = memberOf(series, number)
     const ledger = await openForKeys(options)
     try {
@@ -142,6 +145,7 @@ async function eraseIn(
   options: DirectoryOptions,
   erasure: Erasure,
   people: readonly Known[],
+  isHeld: () => Promise<boolean>,
 ): Promise<readonly Stored[]> {
   const { judgedAt: _, ...judged } = erasure
   const ledger = await openForKeys(options)
@@ -149,10 +153,16 @@ async function eraseIn(
     const known = new Set<string>()
     for await (const { entry } of ledger.state()) if (entry.kind === 'principal') known.add(entry.subject)
     await ledger.append(people.filter(({ subject }) => !known.has(subject)).map(introduced))
-    return await ledger.erase(judged).catch(noneThere)
+    return await ledger.erase(judged, isHeld).catch(noneDone)
   } finally {
     await ledger.close()
   }
+}
+
+/** Nothing of it was there, or a hold came between: that is told where it stands. @throws what else there was */
+function noneDone(error: unknown): readonly Stored[] {
+  if (error instanceof Refusal && error.code === 'ERR_OBLIGATION_UNMET') return []
+  return noneThere(error)
 }
 
 /** @throws what else there was */
@@ -164,9 +174,6 @@ export function noneThere(error: unknown): readonly Stored[] {
 const introduced = ({ subject, type, owner, name }: Known): DraftOf<'principal'> => ({
   ...{ kind: 'principal', subject, type, owner, disclose: { name }, slot: `principal:${subject}` },
 })
-
-const isOpeningOf = (id: string, entry: Entry): entry is EntryOf<'session-opened'> =>
-  entry.kind === 'session-opened' && entry.session === id
 
 /** What opens anything first; the tiles last, by which it is known that all else is gone. */
 async function remove(directory: string): Promise<void> {

@@ -1,11 +1,18 @@
 /** Erases of an open directory ledger: one scope at a time, in the order of `erasure.ts`; and finishes what a kill left half done. */
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { LedgerError, Refusal } from '../errors.ts'
-import type { Entry, EntryOf } from '../format/entry.ts'
+import { isOurs, LedgerError, Refusal } from '../errors.ts'
+import { openAttachment } from '../format/attachment.ts'
+import { Concerned, coveredBy, holdOn } from '../format/concerned.ts'
+import type { Entry } from '../format/entry.ts'
 import { attachmentFile, tileWidth } from '../format/layout.ts'
-import { scopeName } from '../format/scope.ts'
+import { type ScopeName, scopeName } from '../format/scope.ts'
+import { openDisclosure } from '../format/vault.ts'
+import type { Begun } from './attaching.ts'
+import { readAttachmentFile } from './attachment-file.ts'
 import {
-  type Begun,
+  type BegunErasure,
+  beingWritten,
   destroy,
   notedErasure,
   noteErasure,
@@ -15,16 +22,15 @@ import {
   slotsOf,
   type WithSealed,
 } from './erasure.ts'
-import type { DraftOf, Erasure, Stored } from './ledger.ts'
+import type { AttachedOf, DraftOf, Erasure, Stored } from './ledger.ts'
 import type { Publisher } from './publisher.ts'
 import type { Recent } from './recent.ts'
 import { readVaultBundle } from './stored-tiles.ts'
 import type { Vault } from './vault.ts'
 
-type Hold = EntryOf<'hold-placed'>
-
 interface Parts {
   readonly directory: string
+  readonly origin: string
   readonly vault: Vault
   readonly recent: Recent
   readonly publisher: Publisher
@@ -33,33 +39,49 @@ interface Parts {
   readonly size: () => number
   /** Resolves when all that was appended by now is durable. @returns how many entries that is */
   readonly settled: () => Promise<number>
+  readonly mayDecide: (writer: string) => boolean
+  /** Attachments that were noted before they were written, and that no entry speaks of. */
+  readonly noted: () => Promise<readonly Begun[]>
   readonly append: (drafts: readonly DraftOf<'erasure'>[]) => Promise<readonly Stored[]>
   readonly publish: () => Promise<unknown>
   /** Runs what writes: an error of it stops the ledger. */
   readonly guarded: <T>(work: () => Promise<T>) => Promise<T>
 }
 
+interface Attached {
+  /** The name that it is sealed under. */
+  readonly name: string
+  /** Undefined where whoever attaches it does not say. */
+  readonly of: AttachedOf | undefined
+  readonly writer: string
+}
+
 export class Eraser {
   readonly #parts: Parts
-  /** Attachments that no entry speaks of yet, and the name that each is sealed under. */
-  readonly #attaching = new Map<string, string>()
-  /** Placed since this opening. */
-  readonly #holds: { readonly index: number; readonly entry: Hold }[] = []
+  /** Attachments that are being written, or that no entry speaks of yet though whoever wrote them is there. */
+  readonly #attaching = new Map<string, Attached>()
+  /** Of the erasure that is judged just now: to be told of what comes meanwhile. */
+  #judgement: Judgement | undefined
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(parts: Parts) {
     this.#parts = parts
   }
 
-  /** From now on nothing under that name is erased, until an entry speaks of the attachment. @returns a function that takes it back */
-  attaching(id: string, name: string): () => void {
-    this.#attaching.set(id, name)
-    return () => void this.#attaching.delete(id)
+  /** From now on nothing of what it is of is erased, until an entry speaks of the attachment. @returns a function that takes it back */
+  attaching(id: string, attached: Attached): () => void {
+    this.#attaching.set(id, attached)
+    return () => this.forget(id)
   }
 
-  /** To be told of every hold when it takes its place, before it is durable. */
-  held(index: number, entry: Hold): void {
-    this.#holds.push({ index, entry })
+  /** No entry will speak of it. */
+  forget(id: string): void {
+    this.#attaching.delete(id)
+  }
+
+  /** To be told of every entry when it takes its place, before it is durable. */
+  coming(entry: Entry): void {
+    this.#judgement?.see(entry)
   }
 
   /** To be told of every entry that becomes durable. */
@@ -67,11 +89,22 @@ export class Eraser {
     if (entry.kind === 'attachment') this.#attaching.delete(entry.attachment)
   }
 
-  /** @throws as Ledger.erase */
-  erase(erasure: Erasure): Promise<readonly Stored[]> {
-    const erased = this.#turn.then(() => this.#erase(erasure))
+  /** @param isHeld whether it is held from elsewhere: asked last, before anything is done. @throws as Ledger.erase */
+  erase(erasure: Erasure, isHeld = async () => false): Promise<readonly Stored[]> {
+    const erased = this.#turn
+      .then(() => this.#erase(erasure, isHeld))
+      .finally(() => {
+        this.#judgement = undefined
+      })
     this.#turn = erased.catch(() => undefined)
     return erased
+  }
+
+  /** Runs what may not go on while something is erased. */
+  apart<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined)
+    return done
   }
 
   /** What was being erased when the ledger was last open is, where an entry came to say so; else nothing of it was done. */
@@ -87,20 +120,26 @@ export class Eraser {
     else await removeNote(directory)
   }
 
-  async #erase({ basis, judgedAt, ...clear }: Erasure): Promise<readonly Stored[]> {
+  async #erase({ basis, judgedAt, ...clear }: Erasure, isHeld: () => Promise<boolean>): Promise<readonly Stored[]> {
     const { directory, vault, size, append, publish, guarded } = this.#parts
-    if (judgedAt !== undefined) await this.#requireUnheld(judgedAt, clear)
+    const judgement = judgedAt === undefined ? undefined : await this.#judge(clear, judgedAt)
+    const before = new Set(this.#attaching.keys())
     const slots = await this.#slots(clear)
     const begun = { slots, size: size() }
     const drafts: DraftOf<'erasure'>[] = []
     for (let at = 0; at < slots.length; at += slotsInEntry) {
       drafts.push({ kind: 'erasure', ...clear, slots: slots.slice(at, at + slotsInEntry), disclose: { basis } })
     }
+    if (await isHeld()) throw underHold()
+    judgement?.require()
+    this.#requireNone(scopeName(clear), before)
     await guarded(() => noteErasure(directory, begun))
     // From here to the append nothing is awaited: a hold stands before these entries, or comes too late.
-    if (judgedAt !== undefined && this.#holds.some(hold => hold.index >= judgedAt && covers(hold.entry, clear))) {
+    try {
+      judgement?.require()
+    } catch (error) {
       await guarded(() => removeNote(directory))
-      throw underHold()
+      throw error
     }
     // Whatever goes by these keys still, under whatever name, stands before these entries too, and what follows has others.
     vault.names.forgetSlots(new Set(slots))
@@ -110,29 +149,43 @@ export class Eraser {
     return stored
   }
 
-  /** @throws Refusal ERR_OBLIGATION_UNMET: of the openings before, too */
-  async #requireUnheld(judgedAt: number, clear: Pick<Erasure, 'scope' | 'of'>): Promise<void> {
-    for await (const { entry } of this.#parts.entries(judgedAt)) {
-      if (entry.kind === 'hold-placed' && covers(entry, clear)) throw underHold()
+  /** @returns what has come since it was judged, and is told of what comes from now on. @throws Refusal as Judgement.require */
+  async #judge(scope: Pick<Erasure, 'scope' | 'of'>, judgedAt: number): Promise<Judgement> {
+    const judgement = new Judgement(scope)
+    this.#judgement = judgement
+    // What took its place before this looked is durable by then; of what comes later this is told.
+    await this.#parts.settled()
+    for await (const { index, entry } of this.#parts.entries(0)) {
+      if (index < judgedAt) judgement.before.learn(entry)
+      else judgement.see(entry)
     }
+    judgement.require()
+    return judgement
   }
 
   /** Those of the scope that are not erased yet, ascending. */
   async #slots(clear: Pick<Erasure, 'scope' | 'of'>): Promise<number[]> {
-    const { directory, vault, settled } = this.#parts
+    const { directory, origin, vault, settled, mayDecide } = this.#parts
     const name = scopeName(clear)
     const missing = (what: string) => new LedgerError('ERR_LEDGER_MISSING', what, { of: clear.of })
-    if ([...this.#attaching.values()].includes(name)) {
-      throw missing('a recording of what is to be erased is being written: wait for its end')
-    }
+    this.#requireNone(name)
     const latest = vault.names.forget(name)
     // What is sealed under keys of before, and is still on its way, is found once it is durable; what comes from now on has a key of its own.
     const end = await settled()
     const found = await slotsOf(name, () => this.#withSealed(end), {
+      open: async (entry, { slot, box }) => {
+        const key = await vault.key(slot)
+        return key === undefined ? undefined : openDisclosure(key, origin, entry.id, box)
+      },
       attached: id => slotOfAttachment(join(directory, attachmentFile(id))),
+      isUnder: (id, slot, sealed) => this.#isUnder(id, slot, sealed),
       isInUse: slot => vault.names.has(slot),
+      mayDecide,
+      begun: async () => [...this.#begun(), ...(await this.#parts.noted())],
+      isWritten: id => this.#attaching.has(id),
     })
-    if (latest !== undefined) found.add(latest)
+    // What came meanwhile stands before what says that it is erased, too.
+    for (const one of [latest, vault.names.slotOf(name)]) if (one !== undefined) found.add(one)
     const slots: number[] = []
     for (const slot of [...found].sort((a, b) => a - b)) if ((await vault.key(slot)) !== undefined) slots.push(slot)
     if (slots.length === 0) {
@@ -141,13 +194,48 @@ export class Eraser {
     return slots
   }
 
-  async #destroy({ slots }: Begun): Promise<void> {
+  /** An attachment that is empty holds nothing that is to be erased. */
+  async #isUnder(id: string, slot: number, sealed: string | undefined): Promise<boolean> {
+    const { directory, origin, vault } = this.#parts
+    const key = await vault.key(slot)
+    if (key === undefined) return true
+    if (sealed !== undefined) {
+      const digest = createHash('sha256')
+      for await (const piece of readAttachmentFile(directory, id)) digest.update(piece)
+      return digest.digest('base64url') === sealed
+    }
+    try {
+      for await (const _ of openAttachment({ origin, id }, readAttachmentFile(directory, id), async () => key)) break
+      return true
+    } catch (error) {
+      if (!isOurs(error) || error.code !== 'ERR_DISCLOSURE_MISMATCH') throw error
+      return false
+    }
+  }
+
+  *#begun(): Generator<Begun> {
+    for (const [id, { of, writer }] of this.#attaching) if (of !== undefined) yield { id, of, writer }
+  }
+
+  /**
+   * That no recording of it is being written. @param before of which the entries tell whose they are: those that came since are anybody's
+   * @throws LedgerError ERR_LEDGER_MISSING
+   */
+  #requireNone(name: ScopeName, before?: ReadonlySet<string>): void {
+    for (const [id, { name: under, of, writer }] of this.#attaching) {
+      const isNew = before !== undefined && !before.has(id)
+      const mayBe =
+        of?.session === undefined ? isNew && name.startsWith('principal:') : name === `session:${of.session}`
+      if (under === name || mayBe) throw beingWritten(name, writer)
+    }
+  }
+
+  async #destroy({ slots }: BegunErasure): Promise<void> {
     const { directory, recent, publisher } = this.#parts
     const all = new Set(slots)
     recent.erase(all)
-    // One that is under way may still write what was held a moment ago.
-    await publisher.idle()
-    await destroy(directory, all)
+    // One that is under way may still write what was held a moment ago; one that came meanwhile would remove what is being rewritten.
+    await publisher.alone(() => destroy(directory, all))
     await removeNote(directory)
   }
 
@@ -160,13 +248,41 @@ export class Eraser {
       const held = recent.get(index)
       const n = Math.floor(index / tileWidth)
       if (held === undefined && read?.n !== n) read = { n, sealed: await readVaultBundle(directory, n, tileWidth) }
-      yield { entry, sealed: (held ?? { sealed: read!.sealed[index % tileWidth]! }).sealed }
+      yield { index, entry, sealed: (held ?? { sealed: read!.sealed[index % tileWidth]! }).sealed }
     }
   }
 }
 
-const covers = (hold: Hold, { scope, of }: Pick<Erasure, 'scope' | 'of'>): boolean =>
-  hold.scope === 'ledger' || (hold.scope === scope && hold.of === of)
+/** What has come since somebody judged that something may be erased: two that share a ledger may be asked for both at once. */
+class Judgement {
+  readonly before: Concerned
+  readonly #since: Concerned
+  readonly #name: ScopeName
+  /** What holds were placed on. */
+  readonly #held = new Set<ScopeName | 'ledger'>()
+
+  constructor(scope: Pick<Erasure, 'scope' | 'of'>) {
+    this.before = new Concerned(scope)
+    this.#since = new Concerned(scope)
+    this.#name = scopeName(scope)
+  }
+
+  see(entry: Entry): void {
+    if (entry.kind === 'hold-placed') this.#held.add(holdOn(entry))
+    this.#since.learn(entry)
+  }
+
+  /** @throws Refusal ERR_OBLIGATION_UNMET for a hold, ERR_ACCESS_DENIED where it has come to concern somebody who was not asked about */
+  require(): void {
+    const [before, since] = [this.before.people, this.#since.people]
+    const covered = coveredBy(this.#name, [...before, ...since])
+    for (const on of this.#held) if (covered.has(on)) throw underHold()
+    for (const one of since) {
+      if (before.has(one)) continue
+      throw new Refusal('ERR_ACCESS_DENIED', 'meanwhile this has come to concern somebody else too')
+    }
+  }
+}
 
 const underHold = () =>
   new Refusal('ERR_OBLIGATION_UNMET', 'a legal hold was placed on this meanwhile: it must be released first')

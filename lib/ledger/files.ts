@@ -1,7 +1,10 @@
-/** Files that are whole or absent: written aside, synced, renamed, and the folder synced (a rename is durable only then). */
-import { constants, promises as fs } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { describe, Fault, isOurs } from '../errors.ts'
+/**
+ * Files that are whole or absent: written aside, synced, renamed, and the folder synced (a rename is durable only then). Nothing is written
+ * through a symbolic link: whoever can lay one into the directory would choose which file of the ledger's user is written over.
+ */
+import { constants, promises as fs, lstatSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { describe, Fault, isOurs, LedgerError } from '../errors.ts'
 
 export async function syncFolder(path: string): Promise<void> {
   const folder = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY)
@@ -26,9 +29,56 @@ export async function makeFolder(path: string, access: Access = 'open'): Promise
   }
 }
 
+/**
+ * That neither a folder below `root`, nor one on the way to it, is a link or a file. One that is absent is none. `root` itself may be reached
+ * by a link: it is the operator who names it. @throws LedgerError ERR_LEDGER_CORRUPT
+ */
+export function requireOwnFolder(root: string, path: string): void {
+  let folder = root
+  for (const name of path.split('/').filter(part => part !== '.')) {
+    folder = join(folder, name)
+    const found = lstatSync(folder, { throwIfNoEntry: false })
+    if (found === undefined) return
+    if (!found.isDirectory()) throw linked(folder, 'a folder')
+  }
+}
+
+/** To write in place. @param flags O_NOFOLLOW is added. @throws LedgerError ERR_LEDGER_CORRUPT where the name is a link */
+export async function openOwn(path: string, flags: number): Promise<fs.FileHandle> {
+  return fs.open(path, flags | constants.O_NOFOLLOW).catch(error => {
+    throw asLinked(error, path)
+  })
+}
+
+/** All of a file that will be written in place. @throws as openOwn */
+export async function readOwn(path: string): Promise<Buffer> {
+  return fs.readFile(path, { flag: constants.O_RDONLY | constants.O_NOFOLLOW }).catch(error => {
+    throw asLinked(error, path)
+  })
+}
+
+/** @param error of an opening with O_NOFOLLOW */
+export const asLinked = (error: unknown, path: string): unknown =>
+  (error as NodeJS.ErrnoException).code === 'ELOOP' ? linked(path, 'a file') : error
+
+function linked(path: string, what: string): LedgerError {
+  const name = basename(path)
+  const said = `${name} in the ledger's directory is not ${what} of its own, and nothing is written through a link: see who put it there`
+  return new LedgerError('ERR_LEDGER_CORRUPT', said, { file: name })
+}
+
+/** A new file. What a kill left under the name, or somebody put there, is removed and not written into. */
+export async function createAnew(path: string, mode: number): Promise<fs.FileHandle> {
+  return fs.open(path, 'wx', mode).catch(async error => {
+    if (error.code !== 'EEXIST') throw error
+    await fs.rm(path)
+    return fs.open(path, 'wx', mode)
+  })
+}
+
 /** Writes and syncs a file beside its name, and renames it into place. The folder is synced by the caller, once for many. */
 async function place(path: string, bytes: Uint8Array | string, access: Access, aside = `${path}.tmp`): Promise<void> {
-  const file = await fs.open(aside, 'w', modes[access].file)
+  const file = await createAnew(aside, modes[access].file)
   try {
     await file.writeFile(bytes)
     await file.sync()
@@ -47,7 +97,10 @@ export async function replaceFiles(
   const folders = new Set<string>()
   for (const [path, bytes] of files) {
     const folder = dirname(join(root, path))
-    if (!folders.has(folder)) await makeFolder(folder, access)
+    if (!folders.has(folder)) {
+      requireOwnFolder(root, dirname(path))
+      await makeFolder(folder, access)
+    }
     folders.add(folder)
     await place(join(root, path), bytes, access)
   }
@@ -74,6 +127,7 @@ export async function keepFile(
   aside = `${dirname(path)}.tmp`,
 ): Promise<void> {
   const folder = dirname(join(root, path))
+  requireOwnFolder(root, dirname(path))
   await makeFolder(folder)
   await place(join(root, path), bytes, 'open', join(root, aside))
   await syncFolder(folder)

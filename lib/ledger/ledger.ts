@@ -68,8 +68,8 @@ export interface Erasure extends Pick<Clear<'erasure'>, 'scope' | 'of' | 'ground
   /** In the words of who asks; disclosed. */
   readonly basis: string
   /**
-   * How many entries whoever judged it knew. Where a hold on it has been placed since, nothing is erased: two that share a ledger may
-   * be asked for both at once. Where left out, who may have it erased is not asked.
+   * How many entries whoever judged it knew. Where a hold that covers it has been placed since, or it has come to concern somebody else,
+   * nothing is erased: two that share a ledger may be asked for both at once. Where left out, who may have it erased is not asked.
    */
   readonly judgedAt?: number | undefined
 }

@@ -4,9 +4,20 @@
  * the same process has a description of its own, and is refused as well.
  */
 import { spawnSync } from 'node:child_process'
-import { closeSync, ftruncateSync, openSync, readFileSync, statfsSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { Fault, LedgerError, Misuse } from '../errors.ts'
+import { asLinked } from './files.ts'
 
 export const lockFile = 'LOCK'
 
@@ -16,11 +27,13 @@ const networked = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0
 export interface Lock {
   /** Idempotent. */
   release(): void
+  /** @throws LedgerError ERR_LEDGER_LOCKED where its file was removed or replaced: another process may have locked the new one */
+  requireHeld(): void
 }
 
 /**
  * @throws LedgerError ERR_LEDGER_LOCKED where another process, or this one, holds it; `data.pid` says who, where known
- * @throws Fault ERR_LEDGER_UNAVAILABLE where it could not be tried
+ * @throws LedgerError ERR_LEDGER_CORRUPT where LOCK is a link. Fault ERR_LEDGER_UNAVAILABLE where it could not be tried
  * @throws Misuse ERR_PACKAGE_MISSING without the program `flock`, ERR_OPTION_INVALID on a network file system
  */
 export function lockDirectory(directory: string): Lock {
@@ -28,7 +41,7 @@ export function lockDirectory(directory: string): Lock {
     throw new Misuse('ERR_OPTION_INVALID', 'a ledger cannot live on a network file system: its lock would not hold')
   }
   const path = join(directory, lockFile)
-  const descriptor = openSync(path, 'a+', 0o644)
+  const descriptor = openLock(path)
   try {
     const child = spawnSync('flock', ['-xn', '3'], { stdio: ['ignore', 'ignore', 'ignore', descriptor] })
     const { error } = child
@@ -50,7 +63,12 @@ export function lockDirectory(directory: string): Lock {
     throw error
   }
   let held = true
+  // As long as it is open, no other file has its number.
+  const { ino } = fstatSync(descriptor)
   return {
+    requireHeld: () => {
+      if (held && lstatSync(path, { throwIfNoEntry: false })?.ino !== ino) throw lost()
+    },
     release: () => {
       // Once: by the second time the number may be another file's.
       if (held) closeSync(descriptor)
@@ -59,9 +77,29 @@ export function lockDirectory(directory: string): Lock {
   }
 }
 
+/** Written before anything is judged: no link is followed. */
+function openLock(path: string): number {
+  const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = constants
+  try {
+    return openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o644)
+  } catch (error) {
+    throw asLinked(error, path)
+  }
+}
+
+const lost = () =>
+  new LedgerError(
+    'ERR_LEDGER_LOCKED',
+    `${lockFile} was removed or replaced: another process may have opened the ledger since`,
+  )
+
 function locked(path: string): LedgerError {
   const pid = Number(/^\d{1,10}\n$/.exec(readFileSync(path, 'latin1'))?.[0] ?? Number.NaN)
   const known = Number.isNaN(pid) ? {} : { pid }
   const who = Number.isNaN(pid) ? 'another process' : `process ${pid}`
-  return new LedgerError('ERR_LEDGER_LOCKED', `the ledger is open already, by ${who}`, known)
+  return new LedgerError(
+    'ERR_LEDGER_LOCKED',
+    `the ledger is open already, by ${who}: stop what writes to it first`,
+    known,
+  )
 }

@@ -9,6 +9,7 @@ import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import { formatVersion, uuidv7 } from '../format/entry.ts'
 import { Living } from '../format/living.ts'
 import { scopeName } from '../format/scope.ts'
+import { openDisclosure } from '../format/vault.ts'
 import { SealedWriter } from './attachment.ts'
 import { type NoteKey, noteKeyOf, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
 import { slotsOf } from './erasure.ts'
@@ -134,9 +135,20 @@ class MemoryLedger implements Ledger {
       return head === undefined ? undefined : decodeAttachmentHead(head)
     }
     const all = async function* () {
-      yield* items
+      for (const [index, { entry, sealed }] of items.entries()) yield { index, entry, sealed }
     }
-    const found = await slotsOf(name, all, { attached, isInUse: slot => this.#names.has(slot) })
+    const found = await slotsOf(name, all, {
+      open: async ({ id }, { slot, box }) => {
+        const key = this.#keys[slot]
+        return key === undefined ? undefined : openDisclosure(key, this.origin, id, box)
+      },
+      attached,
+      isUnder: async () => true,
+      isInUse: slot => this.#names.has(slot),
+      mayDecide: () => false,
+      begun: async () => [],
+      isWritten: () => false,
+    })
     const latest = this.#names.forget(name)
     if (latest !== undefined) found.add(latest)
     const slots = [...found].filter(slot => this.#keys[slot] !== undefined).sort((a, b) => a - b)

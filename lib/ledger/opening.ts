@@ -31,6 +31,14 @@ export function returnDrafts(story: Story | undefined, epoch: number, torn: numb
   return isUnfinished(story) || torn > 0 ? endingDrafts(story?.open ?? [], epoch, torn) : []
 }
 
+/** So many of these are well within a frame, however long their words are. */
+const together = 4096
+
+/** What an opening, or the giving up of a writer, owes may be more than one append takes. What a crash leaves unsaid of it, the next opening says. */
+export function* inTurns(drafts: readonly Draft[]): Generator<readonly Draft[]> {
+  for (let at = 0; at < drafts.length; at += together) yield drafts.slice(at, at + together)
+}
+
 /** Whether its past is still to be closed: it ended without a word, or left something in flight. */
 export const isUnfinished = (story: Story | undefined): boolean =>
   story !== undefined && (story.alive || story.open.size > 0)

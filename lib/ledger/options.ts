@@ -7,6 +7,7 @@ import { scalars } from '../format/shape.ts'
 import type { DiskLimits, OnDisk } from './disk.ts'
 import type { Readers } from './ledger.ts'
 import type { Sealer } from './sealer.ts'
+import { longestHeartbeatMs } from './story.ts'
 
 export interface DirectoryOptions {
   readonly directory: string
@@ -35,7 +36,7 @@ export interface DirectoryOptions {
   readonly publishMs?: number
   /** Milliseconds after which what was published is sealed too, and its write-ahead log given up. 3,600,000 unless said otherwise. */
   readonly sealMs?: number
-  /** A segment of the write-ahead log is followed by another at this size. 64 MiB unless said otherwise. */
+  /** A segment of the write-ahead log is followed by another at this size, and sealed: an opening after a crash reads what is not. 4 MiB unless said otherwise. */
   readonly segmentBytes?: number
   readonly clock?: Clock
   /** Space on the ledger's file system. Not watched unless given. */
@@ -79,17 +80,24 @@ export function checkOptions(options: DirectoryOptions): void {
   for (const name of Object.keys(options)) {
     if (!known.has(name)) throw new Misuse('ERR_OPTION_UNKNOWN', `a ledger has no option ${name}`, { option: name })
   }
-  const wrong = (option: string, expected: string) =>
-    new Misuse('ERR_OPTION_INVALID', `the ledger's ${option} must be ${expected}`, { option })
   for (const option of ['origin', 'writer', 'software'] as const) {
-    if (!scalars.word.test(options[option])) throw wrong(option, 'a word without white space')
+    if (!scalars.word.test(options[option])) throw invalid(option, 'a word without white space')
   }
   for (const option of ['wrappingKey', 'formerWrappingKey'] as const) {
-    if (options[option] !== undefined && options[option].length !== 32) throw wrong(option, '32 bytes')
+    if (options[option] !== undefined && options[option].length !== 32) throw invalid(option, '32 bytes')
   }
   for (const option of ['heartbeatMs', 'publishMs', 'sealMs', 'segmentBytes'] as const) {
     const value = options[option]
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
-      throw wrong(option, 'a positive whole number')
+      throw invalid(option, 'a positive whole number')
   }
 }
+
+/** That it says often enough that it lives, for who shares a ledger. @throws Misuse ERR_OPTION_INVALID */
+export function checkHeartbeat(heartbeatMs: number): void {
+  if (Number.isSafeInteger(heartbeatMs) && heartbeatMs > 0 && heartbeatMs <= longestHeartbeatMs) return
+  throw invalid('heartbeatMs', `${longestHeartbeatMs} at most: who shares a ledger says each minute that it lives`)
+}
+
+export const invalid = (option: string, expected: string): Misuse =>
+  new Misuse('ERR_OPTION_INVALID', `the ledger's ${option} must be ${expected}`, { option })

@@ -10,7 +10,7 @@ import { checkpointFile, sealFile, tileWidth } from '../format/layout.ts'
 import { openpgpKeyId } from '../format/note.ts'
 import { type NoteKey, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
 import { readEpoch } from './epoch.ts'
-import { keepFile, namesIn, replaceFiles } from './files.ts'
+import { keepFile, namesIn, replaceFiles, requireOwnFolder } from './files.ts'
 import { type GrownTile, type Recent, tilesBetween } from './recent.ts'
 import type { Sealer } from './sealer.ts'
 import type { Tree } from './tree.ts'
@@ -70,6 +70,13 @@ export class Publisher {
   /** Resolves when no publication is under way. */
   async idle(): Promise<void> {
     await this.#turn
+  }
+
+  /** Runs what must not meet a publication: none is under way meanwhile. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
   }
 
   async #publish(seal: boolean): Promise<SignedCheckpoint> {
@@ -135,6 +142,7 @@ export class Publisher {
 
   async #removeSuperseded(grown: readonly GrownTile[]): Promise<void> {
     for (const { full, width } of grown) {
+      requireOwnFolder(this.#parts.directory, `${full}.p`)
       const folder = join(this.#parts.directory, `${full}.p`)
       const superseded = (await namesIn(folder)).filter(name => name !== String(width))
       for (const name of superseded) await fs.unlink(join(folder, name))

@@ -2,17 +2,18 @@
  * Opens what a directory holds, and judges it, as named steps. Reads only: what it finds torn is set aside by `setAside`, once
  * every step has passed, so that a ledger that is refused stays as it was found.
  */
-import { promises as fs } from 'node:fs'
+import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { parseEntry } from '../format/entry.ts'
-import { decodeFrame, type Frame, findFrames } from '../format/frame.ts'
+import { decodeFrame, type Frame, findFrames, forged, isAuthentic } from '../format/frame.ts'
 import { checkpointFile, sealFile, segmentFile, tileWidth } from '../format/layout.ts'
+import type { MacKey } from '../format/mac.ts'
 import { leafHash, sameHash } from '../format/merkle.ts'
 import { type NoteVerifier, parseVerifierKey, requireSignature } from '../format/note.ts'
 import { decodeBundle } from '../format/tile.ts'
-import { namesIn, readIfThere, syncFolder } from './files.ts'
+import { createAnew, namesIn, openOwn, readIfThere, readOwn, syncFolder } from './files.ts'
 import { Recent } from './recent.ts'
 import type { Prepared } from './scribe.ts'
 import { readBundle, readTile, readVaultBundle, splitSealed, storedRoot } from './stored-tiles.ts'
@@ -32,19 +33,29 @@ export interface Recovered {
   readonly checkpoint: SignedCheckpoint | undefined
   readonly segments: readonly SegmentState[]
   readonly torn: Torn | undefined
+  /** First index of a frame that none of the keys made: forged, or the keys are others. Nothing may be written before that is judged. */
+  readonly unproven: number | undefined
 }
 
-/** @throws LedgerError ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_SIGNATURE, ERR_CHECKPOINT_ROLLBACK, ERR_LEDGER_ROOT */
-export async function recover(directory: string, verifierKey: string, epoch: number): Promise<Recovered> {
+/**
+ * @param keys of the write-ahead log: a frame is under one of them
+ * @throws LedgerError ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_SIGNATURE, ERR_CHECKPOINT_ROLLBACK, ERR_LEDGER_ROOT
+ */
+export async function recover(
+  directory: string,
+  verifierKey: string,
+  epoch: number,
+  keys: readonly MacKey[],
+): Promise<Recovered> {
   const checkpoint = await readCheckpoint(directory, parseVerifierKey(verifierKey).name)
   const files = await segmentFiles(directory)
   const base = files[0]?.first ?? checkpoint?.size ?? 0
   const { tree, recent } = await restore(directory, base)
-  const replay = new Replay(tree, recent, epoch, checkpoint?.size)
+  const replay = new Replay(tree, recent, { epoch, keys, checkpointSize: checkpoint?.size })
   const segments: SegmentState[] = []
   let torn: Torn | undefined
   for (const [i, file] of files.entries()) {
-    const bytes = await fs.readFile(file.path)
+    const bytes = await readOwn(file.path)
     const position = replay.segment(file.first, bytes)
     const segment = { ...file, position, allocated: bytes.length }
     segments.push(segment)
@@ -56,7 +67,9 @@ export async function recover(directory: string, verifierKey: string, epoch: num
   if (checkpoint !== undefined) requireSpeaker(checkpoint, speakerAt(checkpoint.size, recent, verifierKey))
   await requireCheckpoint(directory, checkpoint, replay)
   await requireSeals(directory, tree.size)
-  return { tree, recent, published: base - (base % tileWidth), checkpoint, segments, torn }
+  requireCovered(base, checkpoint)
+  const { unproven } = replay
+  return { tree, recent, published: base - (base % tileWidth), checkpoint, segments, torn, unproven }
 }
 
 /** The last checkpoint; who signed it is judged when it is known whether a rotation came after it. */
@@ -72,7 +85,7 @@ function requireSpeaker({ note }: SignedCheckpoint, speaker: NoteVerifier): void
   if (!note.signatures.some(({ keyId }) => Buffer.compare(keyId, speaker.keyId) === 0)) {
     throw new LedgerError(
       'ERR_CHECKPOINT_SIGNATURE',
-      'the checkpoint is not signed by the given note key: it is another ledger\'s, or was rotated; "counterfoil keys show" names the one in force',
+      'the checkpoint is not signed by the given note key: it is another ledger\'s, or was rotated; "counterfoil keys show" names the one in force, and "counterfoil keys rotate note" finishes a rotation that was cut off',
     )
   }
   requireSignature(note, speaker)
@@ -87,7 +100,8 @@ function speakerAt(size: number, recent: Recent, verifierKey: string): NoteVerif
   return parseVerifierKey(verifierKey)
 }
 
-async function segmentFiles(directory: string): Promise<{ path: string; first: number }[]> {
+/** Of the write-ahead log, in order. */
+export async function segmentFiles(directory: string): Promise<{ path: string; first: number }[]> {
   const folder = join(directory, segmentFile(0), '..')
   return (await namesIn(folder)).flatMap(name => {
     const [, digits] = /^(\d{16})\.seg$/.exec(name) ?? []
@@ -130,23 +144,39 @@ const item = (bytes: Uint8Array, sealed: Uint8Array): Prepared => ({
   sealed,
 })
 
+/** @param isProven who made it need not have made entries */
+function itemsOf({ first, count, bundle, sealed }: Frame, isProven: boolean): Prepared[] {
+  try {
+    const each = splitSealed(sealed, count)
+    return decodeBundle(bundle, count).map((bytes, i) => item(bytes, each[i]!))
+  } catch (error) {
+    throw isProven ? error : forged(first)
+  }
+}
+
+interface ReplayParts {
+  readonly epoch: number
+  readonly keys: readonly MacKey[]
+  readonly checkpointSize: number | undefined
+}
+
 /** Accepts frames one after the other, each contiguous with the last, and giving the root that it says. */
 class Replay {
   readonly tree: Tree
   readonly base: number
   /** The root at the checkpoint's size, where the replay went through it. */
   rootAtCheckpoint: Uint8Array | undefined
+  /** First index of the first frame that none of the keys made. */
+  unproven: number | undefined
   readonly #recent: Recent
-  readonly #latestEpoch: number
-  readonly #checkpointSize: number | undefined
+  readonly #parts: ReplayParts
   #epoch = 0
 
-  constructor(tree: Tree, recent: Recent, latestEpoch: number, checkpointSize: number | undefined) {
+  constructor(tree: Tree, recent: Recent, parts: ReplayParts) {
     this.tree = tree
     this.base = tree.size
     this.#recent = recent
-    this.#latestEpoch = latestEpoch
-    this.#checkpointSize = checkpointSize
+    this.#parts = parts
     this.#note()
   }
 
@@ -164,11 +194,12 @@ class Replay {
   // A frame whose checksum is right was written whole: what does not fit in it was not torn, but made.
   #accept(frame: Frame): void {
     if (frame.first !== this.tree.size) throw corrupt('a frame of the write-ahead log is out of place')
-    if (frame.epoch < this.#epoch || frame.epoch > this.#latestEpoch)
+    if (frame.epoch < this.#epoch || frame.epoch > this.#parts.epoch)
       throw corrupt('a frame of an epoch that was not its turn')
     this.#epoch = frame.epoch
-    const sealed = splitSealed(frame.sealed, frame.count)
-    const items = decodeBundle(frame.bundle, frame.count).map((bytes, i) => item(bytes, sealed[i]!))
+    const isProven = isAuthentic(frame, this.#parts.keys)
+    if (!isProven) this.unproven ??= frame.first
+    const items = itemsOf(frame, isProven)
     for (const { leaf } of items) {
       this.tree.append(leaf)
       this.#note()
@@ -178,7 +209,7 @@ class Replay {
   }
 
   #note(): void {
-    if (this.tree.size === this.#checkpointSize) this.rootAtCheckpoint = this.tree.root()
+    if (this.tree.size === this.#parts.checkpointSize) this.rootAtCheckpoint = this.tree.root()
   }
 }
 
@@ -214,6 +245,11 @@ async function requireCheckpoint(
   }
 }
 
+/** What stands before the write-ahead log is in tiles alone, which anybody could lay there: a checkpoint signs all of it. */
+function requireCovered(base: number, checkpoint: SignedCheckpoint | undefined): void {
+  if (base > (checkpoint?.size ?? 0)) throw corrupt('the write-ahead log begins behind the checkpoint')
+}
+
 /** An older checkpoint, put back, is betrayed by a seal of more. */
 async function requireSeals(directory: string, size: number): Promise<void> {
   const seals = (await namesIn(join(directory, sealFile(0), '..'))).filter(name => /^\d{1,16}$/.test(name)).map(Number)
@@ -225,14 +261,14 @@ async function requireSeals(directory: string, size: number): Promise<void> {
 export async function setAside({ segment, bytes }: Torn, epoch: number): Promise<SegmentState> {
   const { path, position } = segment
   const folder = join(path, '..')
-  const copy = await fs.open(join(folder, `torn-${epoch}`), 'w', 0o600)
+  const copy = await createAnew(join(folder, `torn-${epoch}`), 0o600)
   try {
     await copy.writeFile(bytes)
     await copy.sync()
   } finally {
     await copy.close()
   }
-  const file = await fs.open(path, 'r+')
+  const file = await openOwn(path, constants.O_RDWR)
   try {
     await file.truncate(position)
     await file.sync()

@@ -1,15 +1,28 @@
 /**
  * Changing the key that slots are wrapped under, file by file: each slot says which key it is under, so that what a kill interrupts is
- * taken up again by opening with both keys once more. Until it is done, no opening with one of them alone is let through.
+ * taken up again by opening with both keys once more. Until it is done, no opening with one of them alone is let through. What is
+ * authenticated by that key changes with it: the write-ahead log, and the notes of attachments and anchors.
  */
 import { promises as fs } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { LedgerError, Misuse } from '../errors.ts'
+import { unrecordedFolder } from '../format/anchor.ts'
 import { parseJson, utf8 } from '../format/canonical.ts'
-import { rotatingFile, slotFile, slotsInFile } from '../format/layout.ts'
+import { reauthenticate } from '../format/frame.ts'
+import { rotatingFile, segmentFile, slotFile, slotsInFile } from '../format/layout.ts'
+import { macKey } from '../format/mac.ts'
 import { isErased, openSlot, slotBytes, wrappedUnder, wrappingKeyId, wrapSlot } from '../format/vault.ts'
+import { attachingNotes } from './attaching.ts'
+import { type Notes, reauthenticateNotes } from './authenticated-note.ts'
 import { readIfThere, replaceFiles, syncFolder } from './files.ts'
 import type { DraftOf, Stored } from './ledger.ts'
+import { segmentFiles } from './recovery.ts'
+
+/** Of what was obtained, and no entry tells of yet: each is named after the digest of it. */
+const anchorNotes: Notes = {
+  ...{ folder: unrecordedFolder, use: 'anchor' },
+  nameOf: file => /^([A-Za-z0-9_-]{43})\.json$/.exec(file)?.[1],
+}
 
 interface Keys {
   readonly directory: string
@@ -22,11 +35,12 @@ interface Change extends Keys {
 }
 
 /**
- * Before anything is written under it: that the key is the one of the newest slots.
+ * Before anything is written under it: that the key is the one of the newest slots; or, while it is being changed, one of both.
  * @throws LedgerError ERR_DISCLOSURE_MISMATCH where it is another, ERR_LEDGER_INCONSISTENT where a change of it is not finished
  */
-export async function requireWrappingKey({ directory, origin, wrappingKey }: Keys): Promise<void> {
-  if ((await readIfThere(join(directory, rotatingFile))) !== undefined) {
+export async function requireWrappingKey(keys: Keys & Partial<Change>): Promise<void> {
+  const { directory, origin, wrappingKey, formerWrappingKey } = keys
+  if (formerWrappingKey === undefined && (await readIfThere(join(directory, rotatingFile))) !== undefined) {
     const what = "the vault's key is being changed and not all of it is done: counterfoil vault rotate finishes it"
     throw new LedgerError('ERR_LEDGER_INCONSISTENT', what)
   }
@@ -35,10 +49,13 @@ export async function requireWrappingKey({ directory, origin, wrappingKey }: Key
   if (newest === undefined) return
   for (const { slot, bytes } of slotsOf(newest)) {
     if (isErased(bytes)) continue
+    const isFormer = formerWrappingKey !== undefined && wrappedUnder(bytes) === wrappingKeyId(formerWrappingKey)
     try {
-      openSlot(wrappingKey, origin, slot, bytes)
+      openSlot(isFormer ? formerWrappingKey : wrappingKey, origin, slot, bytes)
     } catch (cause) {
-      const what = 'the key of the vault is not the one that this ledger was last written under'
+      const what =
+        'the key of the vault (ledger.keys.vault) is not the one that this ledger was last written under: name the file of that one, ' +
+        'which after "counterfoil vault rotate" is the one of its --to'
       throw new LedgerError('ERR_DISCLOSURE_MISMATCH', what, { under: wrappedUnder(bytes) }, cause)
     }
     return
@@ -46,10 +63,11 @@ export async function requireWrappingKey({ directory, origin, wrappingKey }: Key
 }
 
 /**
- * Wraps every slot under the new key that is under the former one. Erased ones stay so.
+ * Wraps every slot under the new key that is under the former one, erased ones stay so; then authenticates the write-ahead log by it.
  * @param size of the ledger: the entry that says so is not before it
  * @returns what to append once the ledger is open; undefined where all were under the new key, and an entry says so
- * @throws Misuse ERR_OPTION_INVALID where both are the same @throws LedgerError ERR_DISCLOSURE_MISMATCH where a slot is under neither
+ * @throws Misuse ERR_OPTION_INVALID where both are the same @throws LedgerError ERR_DISCLOSURE_MISMATCH where a slot is under neither,
+ *   ERR_LEDGER_CORRUPT where a frame or a note is
  */
 export async function rewrap(change: Change, size: number): Promise<Rewrapped | undefined> {
   const { directory, origin, wrappingKey, formerWrappingKey } = change
@@ -76,7 +94,19 @@ export async function rewrap(change: Change, size: number): Promise<Rewrapped | 
     }
     await replaceFiles(directory, [[slotFile(file.first), Buffer.concat(wrapped)]], 'closed')
   }
+  await reauthenticateLog(change)
+  await reauthenticateNotes(change, attachingNotes)
+  await reauthenticateNotes(change, anchorNotes)
   return since === undefined ? undefined : { draft: { kind: 'vault-rewrapped', from, to, slots, erased }, since }
+}
+
+/** Segment by segment, each replaced whole, and as long as it was. */
+async function reauthenticateLog({ directory, origin, wrappingKey, formerWrappingKey }: Change): Promise<void> {
+  const [from, to] = [macKey(formerWrappingKey, origin, 'wal'), macKey(wrappingKey, origin, 'wal')]
+  for (const { path, first } of await segmentFiles(directory)) {
+    const bytes = reauthenticate(await fs.readFile(path), from, to)
+    if (bytes !== undefined) await replaceFiles(directory, [[segmentFile(first), bytes]], 'closed')
+  }
 }
 
 export interface Rewrapped {

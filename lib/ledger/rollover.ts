@@ -2,23 +2,24 @@
  * Rollover: a ledger is concluded and sealed, and the next of its series begins by citing it and saying again what is still in force. Done at
  * an opening, while nobody appends. The next one is made aside and put in place whole; what a kill leaves undone, the next opening does.
  */
+import { randomBytes } from 'node:crypto'
 import { promises as fs } from 'node:fs'
 import { dirname } from 'node:path'
-import { isOurs, LedgerError } from '../errors.ts'
+import { systemClock } from '../clock.ts'
+import { describe, Fault, isOurs, LedgerError } from '../errors.ts'
 import { CarriedDigest, type CarriedEntry, carriedOf } from '../format/carried.ts'
-import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
-import { parseEntry } from '../format/entry.ts'
-import { checkpointFile } from '../format/layout.ts'
+import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import type { Living } from '../format/living.ts'
 import { Scopes } from '../format/scope.ts'
 import { openDirectory, taking } from './directory.ts'
-import { makeFolder, readIfThere, syncFolder } from './files.ts'
+import type { DirectoryLedger } from './directory-ledger.ts'
+import { makeFolder, syncFolder, unreadable } from './files.ts'
 import type { Draft, DraftOf, Ledger } from './ledger.ts'
 import { lockDirectory } from './lock.ts'
 import type { DirectoryOptions } from './options.ts'
-import { encoded, type Restated } from './scribe.ts'
+import { encoded, type Restated, Scribe } from './scribe.ts'
 import { memberOf, newestIn } from './series.ts'
-import { readBundle } from './stored-tiles.ts'
+import { checkpointIn, signedEntry } from './signed-entry.ts'
 import { storiesIn } from './story.ts'
 
 /** After which a ledger is to be followed by another. */
@@ -30,47 +31,69 @@ export interface Bounds {
 
 /** So many of them together are within a frame, however long they are, with what they disclose. */
 const together = 24
+/** Milliseconds after a ledger's conclusion within which an opening begins the next, if that is not there: a kill may have come between. */
+const unfinishedMs = 3_600_000
 /** How often somebody else may have changed what is being rolled over. */
 const attempts = 3
 
 /**
- * Opens the newest ledger of a series, after beginning it where the one before is past its bounds or was concluded.
+ * Opens the newest ledger of a series, after beginning it where the one before is past its bounds, or was concluded a moment ago.
  * @param options of the series: its directory, and as `origin` its name
+ * @param tell told why the one before is past its bounds and goes on: what is in force in it could not be said again
+ * @throws LedgerError ERR_LEDGER_CONCLUDED where the newest was concluded long ago: the one that follows may have been taken away
  * @throws as `open`
  */
 export async function openNewest(
   options: DirectoryOptions,
   bounds: Bounds,
   open: (options: DirectoryOptions) => Promise<Ledger>,
+  tell: (why: LedgerError) => void = () => undefined,
 ): Promise<Ledger> {
   for (let left = attempts; ; left -= 1) {
     const last = await newestIn(options.directory)
-    if (await isDue(memberOf(options, last), bounds)) await rollOverIfIdle(options, last)
+    if (await isDue(memberOf(options, last), bounds)) {
+      await rollOverIfIdle(options, last).catch(error => {
+        // It was not concluded, or the opening below says so.
+        if (!(error instanceof LedgerError)) throw error
+        tell(error)
+      })
+    }
     const newest = await newestIn(options.directory)
     try {
       return await open(memberOf(options, newest))
     } catch (error) {
       if (left === 0 || !isOurs(error) || error.code !== 'ERR_LEDGER_CONCLUDED') throw error
+      requireUnfinished(error.data, options.clock)
       await rollOverIfIdle(options, newest)
     }
   }
 }
 
+/** By now whoever was cut off would have been started again: a new ledger in the place of one that is gone would hide that it is. */
+function requireUnfinished({ next, at }: Readonly<Record<string, unknown>>, clock = systemClock): void {
+  if (clock.now() - Date.parse(String(at)) <= unfinishedMs) return
+  throw new LedgerError(
+    'ERR_LEDGER_CONCLUDED',
+    `the ledger was concluded at ${at}, and ${next} is not there: bring it back, or have it begun with "counterfoil rollover" if it never was`,
+    { next, at },
+  )
+}
+
 /** Whether a ledger is past its bounds. What cannot be read is not judged here. */
 export async function isDue(
-  { directory, clock }: DirectoryOptions,
+  options: DirectoryOptions,
   { everyMs = Number.POSITIVE_INFINITY, entries = Number.POSITIVE_INFINITY }: Bounds,
 ): Promise<boolean> {
   if (everyMs === Number.POSITIVE_INFINITY && entries === Number.POSITIVE_INFINITY) return false
   try {
+    const { directory, clock = systemClock } = options
     const checkpoint = await checkpointIn(directory)
     if (checkpoint === undefined || checkpoint.size === 0) return false
     if (checkpoint.size >= entries) return true
-    const [first] = await readBundle(directory, 0, 1)
-    return (clock?.now() ?? Date.now()) - Date.parse(parseEntry(first!).time) >= everyMs
+    return clock.now() - Date.parse((await signedEntry(options, 0)).time) >= everyMs
   } catch (error) {
     if (isOurs(error)) return false
-    throw error
+    throw unreadable(error)
   }
 }
 
@@ -87,7 +110,7 @@ async function rollOverIfIdle(options: DirectoryOptions, number: number): Promis
  * Concludes the newest ledger, unless it is, and begins the next, unless that is there. @param options of the series
  * @param number of the newest. @param idle whether it is refused where another writer may be at work, though nobody has it open now
  * @returns the origin of the next
- * @throws LedgerError ERR_LEDGER_LOCKED; as openDirectoryLedger
+ * @throws LedgerError ERR_LEDGER_LOCKED; ERR_LEDGER_CORRUPT where what is in force cannot be said again: it is not concluded then; as openDirectoryLedger
  */
 export async function rollOver(
   options: DirectoryOptions,
@@ -97,24 +120,26 @@ export async function rollOver(
   const from = memberOf(options, number)
   const next = memberOf(options, number + 1)
   const ledger = await openDirectory(from, {
-    owed: opening => [
-      ...taking(from)(opening),
-      ...(opening.ledger.living.concluded === undefined ? [{ kind: 'concluded', next: next.origin } as const] : []),
-    ],
+    owed: taking(from),
     admit: living => {
       if (idle && living.concluded === undefined) requireIdle(living, from.writer)
     },
   })
-  const said = new Map<number, readonly string[]>()
+  const drafts = new Map<number, Restated>()
   try {
-    for (const { index } of carriedOf(ledger.living)) said.set(index, await ledger.encodedDisclosures(index))
-  } catch (error) {
-    await ledger.abandon()
-    throw error
+    for (const one of carriedOf(ledger.living)) drafts.set(one.index, await restated(one, ledger))
+    requireSayable([...drafts.values()], next)
+    // Not before it is known that the next one can begin: this one goes on otherwise.
+    if (ledger.living.concluded === undefined) await ledger.append([{ kind: 'concluded', next: next.origin }])
+  } finally {
+    await ledger.close()
   }
-  await ledger.close()
   // Closing appended that it stopped: whoever verifies derives what is carried from all of it.
-  await begin(next, from, ledger.living, said)
+  await begin(next, from, ledger.living, drafts).catch(error => {
+    if (isOurs(error)) throw error
+    const what = `${next.origin} could not be begun: ${describe(error)}`
+    throw new Fault('ERR_LEDGER_UNAVAILABLE', what, { next: next.origin }, error)
+  })
   return next.origin
 }
 
@@ -128,7 +153,7 @@ async function begin(
   options: DirectoryOptions,
   from: DirectoryOptions,
   living: Living,
-  said: ReadonlyMap<number, readonly string[]>,
+  drafts: ReadonlyMap<number, Restated>,
 ): Promise<void> {
   const { directory } = options
   const lock = lockDirectory(from.directory)
@@ -139,7 +164,7 @@ async function begin(
     const aside = `${directory}.tmp`
     await fs.rm(aside, { recursive: true, force: true })
     await makeFolder(dirname(directory))
-    await write({ ...options, directory: aside, create: true }, from.origin, cited, carriedOf(living), said)
+    await write({ ...options, directory: aside, create: true }, from.origin, cited, carriedOf(living), drafts)
     await fs.rename(aside, directory)
     await syncFolder(dirname(directory))
   } finally {
@@ -152,7 +177,7 @@ async function write(
   of: string,
   { size, root }: SignedCheckpoint,
   carried: readonly CarriedEntry[],
-  said: ReadonlyMap<number, readonly string[]>,
+  said: ReadonlyMap<number, Restated>,
 ): Promise<void> {
   const digest = new CarriedDigest()
   for (const { entry } of carried) digest.add(entry)
@@ -162,7 +187,7 @@ async function write(
   }
   const ledger = await openDirectory(options, { owed: () => [], fresh: () => [continued] })
   try {
-    const drafts = carried.map(one => restated(one, said.get(one.index)!))
+    const drafts = carried.map(({ index }) => said.get(index)!)
     for (let at = 0; at < drafts.length; at += together) await ledger.append(drafts.slice(at, at + together))
   } catch (error) {
     await ledger.abandon()
@@ -171,17 +196,35 @@ async function write(
   await ledger.close()
 }
 
-/** @throws LedgerError ERR_LEDGER_CORRUPT where something is gone from the vault that was not erased */
-function restated({ index, entry }: CarriedEntry, said: readonly string[]): Restated {
+/**
+ * What is disclosed of it that is gone or altered stays so, and whoever verifies is told of it in both ledgers. Who somebody is must be there:
+ * a name that got lost would make two of whoever comes back under it.
+ * @throws LedgerError ERR_LEDGER_CORRUPT
+ */
+async function restated({ index, entry }: CarriedEntry, ledger: DirectoryLedger): Promise<Restated> {
   const { v: _v, id: _id, time: _time, writer: _writer, seq: _seq, sd = [], ...draft } = entry
-  if (said.length !== sd.length) {
-    throw new LedgerError('ERR_LEDGER_CORRUPT', `the vault no longer holds what entry ${index} discloses`, { index })
+  const disclosed = await ledger.encodedDisclosures(index).catch(error => {
+    if (!isOurs(error) || error.code !== 'ERR_DISCLOSURE_MISMATCH') throw error
+    return []
+  })
+  if (entry.kind === 'principal' && disclosed.length !== sd.length) {
+    const what = `the vault no longer holds who entry ${index} names, and what is in force cannot be said again: bring vault/ back from a copy`
+    throw new LedgerError('ERR_LEDGER_CORRUPT', what, { index })
   }
   const slot = new Scopes().of(entry)
-  return { ...(draft as Draft), ...(slot === undefined ? {} : { slot }), [encoded]: said }
+  return { ...(draft as Draft), ...(slot === undefined ? {} : { slot }), [encoded]: { sd, disclosed } }
 }
 
-async function checkpointIn(directory: string): Promise<SignedCheckpoint | undefined> {
-  const bytes = await readIfThere(`${directory}/${checkpointFile}`)
-  return bytes === undefined ? undefined : parseCheckpoint(bytes)
+/** Makes entries of them as the next ledger will, under a key that is thrown away. @throws LedgerError ERR_LEDGER_CORRUPT */
+function requireSayable(drafts: readonly Restated[], { origin, writer, clock = systemClock }: DirectoryOptions): void {
+  const key = randomBytes(32)
+  // Behind `opened` and `continued`.
+  const scribe = new Scribe({ origin, writer, clock, seq: 2, slot: () => ({ slot: 0, key }) })
+  try {
+    for (let at = 0; at < drafts.length; at += together) scribe.prepare(drafts.slice(at, at + together))
+  } catch (error) {
+    if (!isOurs(error)) throw error
+    const what = `what is in force cannot be said again by the writer ${writer}: ${error.message}`
+    throw new LedgerError('ERR_LEDGER_CORRUPT', what)
+  }
 }

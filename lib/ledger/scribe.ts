@@ -2,10 +2,12 @@
 import type { Clock } from '../clock.ts'
 import { LedgerError } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
+import { isCarried } from '../format/carried.ts'
 import { disclosureDigest, encodeDisclosure, randomSalt } from '../format/disclosure.ts'
 import { composeEntry, type Entry, timestamp, uuidv7, versionOf } from '../format/entry.ts'
 import { longestFrame } from '../format/frame.ts'
 import { type Hash, leafHash } from '../format/merkle.ts'
+import { longestEntry } from '../format/tile.ts'
 import { encodeSealed, longestSealed, type SealedDisclosure, sealDisclosure } from '../format/vault.ts'
 import type { Draft } from './ledger.ts'
 import type { SlotKey } from './vault.ts'
@@ -22,8 +24,15 @@ export interface Prepared {
 /** Under this symbol, which no message from another process can hold, a draft has its disclosures encoded already. */
 export const encoded = Symbol('encoded disclosures')
 
+interface Said {
+  /** Digests of what it disclosed when it was first said; none where it disclosed nothing. */
+  readonly sd: readonly string[]
+  /** What of that is still there. */
+  readonly disclosed: readonly string[]
+}
+
 /** An entry of another ledger, to be said again: the salts of its disclosures, and so their digests, stay. */
-export type Restated = Draft & { readonly [encoded]: readonly string[] }
+export type Restated = Draft & { readonly [encoded]: Said }
 
 export interface ScribeParts {
   readonly origin: string
@@ -39,6 +48,8 @@ export interface ScribeParts {
 const commonSlot = 'ledger'
 const noDisclosures = encodeSealed([])
 const frameOverhead = 4096
+/** What the next ledger says again, another writer says, who has a longer name and counter: bytes that are left for these. */
+const sparedBytes = 2048
 
 export class Scribe {
   readonly #parts: ScribeParts
@@ -76,11 +87,12 @@ export class Scribe {
 
   #entry(draft: Draft, seq: number, given: string | undefined): Prepared {
     const { disclose, slot } = draft
-    const said = (draft as Partial<Restated>)[encoded] ?? []
+    const said = (draft as Partial<Restated>)[encoded]
     const { origin, writer, clock } = this.#parts
     const now = clock.now()
     const id = given ?? uuidv7(now)
-    const disclosed = disclose === undefined ? said : encodeAll(disclose)
+    const disclosed = said?.disclosed ?? (disclose === undefined ? [] : encodeAll(disclose))
+    const sd = said?.sd ?? disclosed.map(disclosureDigest).sort()
     const value: Record<string, unknown> = {}
     // Member by member: spreading a draft here costs more than all the rest of an entry.
     for (const name in draft) if (name !== 'disclose' && name !== 'slot') value[name] = draft[name as keyof Draft]
@@ -90,11 +102,15 @@ export class Scribe {
     value.time = this.#timeOf(now)
     value.writer = writer
     value.seq = seq
-    value.sd = disclosed.length === 0 ? undefined : disclosed.map(disclosureDigest).sort()
+    value.sd = sd.length === 0 ? undefined : sd
     const { entry, bytes } = composeEntry(value as unknown as Entry)
+    if (said === undefined && bytes.length > longestEntry - sparedBytes && isCarried(entry)) {
+      const what = `an entry of ${bytes.length} bytes, over ${longestEntry - sparedBytes}: it could not be said again by another writer`
+      throw new LedgerError('ERR_ENTRY_MALFORMED', what)
+    }
     const sealed = disclosed.length === 0 ? noDisclosures : this.#seal(origin, id, slot ?? commonSlot, disclosed)
     if (sealed.length > longestSealed) {
-      const what = `an entry that discloses ${sealed.length} bytes, over ${longestSealed}`
+      const what = `an entry that discloses ${sealed.length} bytes, over ${longestSealed}: what is longer goes into an attachment`
       throw new LedgerError('ERR_ENTRY_MALFORMED', what)
     }
     return { entry, bytes, leaf: leafHash(bytes), sealed }

@@ -1,8 +1,9 @@
 /** One file of the write-ahead log: zeros laid down ahead and synced, so that a write through O_DSYNC touches data only. */
 import { close, constants, fdatasync, open, write } from 'node:fs'
 import { promisify } from 'node:util'
+import { asLinked } from './files.ts'
 
-const { O_RDWR, O_CREAT, O_DSYNC } = constants
+const { O_RDWR, O_CREAT, O_DSYNC, O_NOFOLLOW } = constants
 const openFile = promisify(open)
 const closeFile = promisify(close)
 const syncData = promisify(fdatasync)
@@ -41,8 +42,12 @@ export class Segment {
 
   /** @param position where the next frame goes. @param allocated bytes of the file, zeros from `position` on */
   static async open(path: string, first: number, position = 0, allocated = 0): Promise<Segment> {
-    const plain = await openFile(path, O_RDWR | O_CREAT, 0o600)
-    const synced = await openFile(path, O_RDWR | O_DSYNC)
+    const own = (flags: number) =>
+      openFile(path, O_RDWR | O_NOFOLLOW | flags, 0o600).catch(error => {
+        throw asLinked(error, path)
+      })
+    const plain = await own(O_CREAT)
+    const synced = await own(O_DSYNC)
     const segment = new Segment({ path, first, synced, plain, position, allocated })
     await segment.#reserve(position + 1)
     return segment

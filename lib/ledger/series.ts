@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { checkpointFile, memberFolder, seriesFolder } from '../format/layout.ts'
 import { originOf } from '../format/series.ts'
-import { namesIn, readIfThere } from './files.ts'
+import { namesIn, readable, readIfThere, requireOwnFolder } from './files.ts'
 import type { DirectoryOptions } from './options.ts'
 
 export type Series = Pick<DirectoryOptions, 'directory' | 'origin'>
@@ -17,21 +17,26 @@ export function memberOf<T extends Series>(series: T, number: number): T & { rea
   return { ...series, ...place, series: origin }
 }
 
-/** Numbers of the ledgers that are there, ascending; none where none is. */
-export async function membersIn(directory: string): Promise<readonly number[]> {
+/** Numbers of the ledgers that are there, ascending; none where none is. @throws Fault ERR_LEDGER_UNAVAILABLE */
+export const membersIn = (directory: string): Promise<readonly number[]> => readable(() => numbersIn(directory))
+
+async function numbersIn(directory: string): Promise<readonly number[]> {
   const names = (await namesIn(join(directory, seriesFolder))).filter(name => /^[1-9]\d{0,8}$/.test(name)).map(Number)
+  requireOwnFolder(directory, seriesFolder)
   const numbers: number[] = []
   for (const number of [1, ...names.filter(n => n > 1).sort((a, b) => a - b)]) {
+    if (number > 1) requireOwnFolder(directory, memberFolder(number))
     if ((await readIfThere(join(directory, memberFolder(number), checkpointFile))) !== undefined) numbers.push(number)
   }
   return numbers
 }
 
-/** Those before the newest that were not disposed of. */
+/** Those before the newest that were not disposed of. @throws Fault ERR_LEDGER_UNAVAILABLE */
 export async function earlierIn(directory: string): Promise<readonly number[]> {
   const whole: number[] = []
   for (const number of (await membersIn(directory)).slice(0, -1)) {
-    if (await isWhole(join(directory, memberFolder(number)))) whole.push(number)
+    const folder = join(directory, memberFolder(number))
+    if (await readable(() => isWhole(folder))) whole.push(number)
   }
   return whole
 }

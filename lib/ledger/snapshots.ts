@@ -21,21 +21,27 @@ const sizes = async (directory: string): Promise<number[]> =>
     .map(Number)
     .sort((a, b) => b - a)
 
-/** Signed where it is taken: `living` goes on. @returns writes it */
+export interface TakenSnapshot {
+  readonly bytes: number
+  readonly write: (directory: string) => Promise<void>
+}
+
+/** Signed where it is taken: `living` goes on. */
 export function takeSnapshot(
   checkpoint: Checkpoint,
   living: Living,
   { privateKey, publicKey }: NoteKey,
-): (directory: string) => Promise<void> {
+): TakenSnapshot {
   const { text, body } = snapshotOf(checkpoint, living)
   const bytes = encodeSnapshot(text, signNote(text, checkpoint.origin, privateKey, publicKey), body)
-  return async directory => {
+  const write = async (directory: string) => {
     // A verifier takes whatever else lies beside snapshots for a forgery: a kill may come at any moment.
     await keepFile(directory, snapshotFile(checkpoint.size), bytes)
     for (const size of (await sizes(directory)).filter(size => size !== checkpoint.size).slice(kept - 1)) {
       await fs.unlink(join(directory, snapshotFile(size)))
     }
   }
+  return { bytes: bytes.length, write }
 }
 
 /** The newest that holds, of a ledger of `size`; undefined where there is none: then everything is read. */

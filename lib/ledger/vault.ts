@@ -1,5 +1,5 @@
 /** Where disclosures' keys live: slots, generated and synced ahead in batches of one small file, erasable in place. */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Fault, LedgerError } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
@@ -7,7 +7,7 @@ import { decodeDisclosure, disclosureDigest } from '../format/disclosure.ts'
 import type { Entry } from '../format/entry.ts'
 import { slotFile, slotsInFile } from '../format/layout.ts'
 import { createSlot, decodeSealed, openDisclosure, openSlot, slotBytes } from '../format/vault.ts'
-import { readIfThere, replaceFiles } from './files.ts'
+import { readIfThere, replaceFiles, requireOwnFolder } from './files.ts'
 
 export interface SlotKey {
   readonly slot: number
@@ -34,6 +34,11 @@ export class SlotNames {
     return found
   }
 
+  /** The one that a name has now. */
+  slotOf(name: string): number | undefined {
+    return this.#names.get(name)?.slot
+  }
+
   /** Whoever comes under that name gets another slot. @returns the one that it had, which is still to be erased */
   forget(name: string): number | undefined {
     const found = this.#names.get(name)
@@ -46,9 +51,9 @@ export class SlotNames {
     for (const [name, { slot }] of this.#names) if (slots.has(slot)) this.#names.delete(name)
   }
 
-  /** Whether some name has this slot now. */
+  /** Whether a scope has this slot now. What is of one exchange (`exchange:ID`) is of no scope by itself. */
   has(slot: number): boolean {
-    return [...this.#names.values()].some(one => one.slot === slot)
+    return [...this.#names].some(([name, one]) => one.slot === slot && !name.startsWith('exchange:'))
   }
 }
 
@@ -143,6 +148,7 @@ export class Vault {
     try {
       // A batch that is on its way is not passed by: were it never to arrive, a gap would stay, and the next opening begin within it.
       const batch = this.#coming ?? this.#batch()
+      requireOwnFolder(this.#parts.directory, dirname(batch.path))
       writeNow(join(this.#parts.directory, batch.path), batch.bytes)
       this.#coming = batch
       this.#arrive(batch)
@@ -162,14 +168,16 @@ export class Vault {
 /** Writes a file, its folder made where there is none; all of it durable on return. */
 function writeNow(path: string, bytes: Uint8Array): void {
   const first = mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  syncNow(path, 'w', bytes)
+  syncNow(path, writing, bytes)
   for (let made = dirname(path); ; made = dirname(made)) {
-    syncNow(made, 'r')
+    syncNow(made, constants.O_RDONLY)
     if (first === undefined || made === dirname(first)) return
   }
 }
 
-function syncNow(path: string, flags: 'r' | 'w', bytes?: Uint8Array): void {
+const writing = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
+
+function syncNow(path: string, flags: number, bytes?: Uint8Array): void {
   const descriptor = openSync(path, flags, 0o600)
   try {
     // All of it: one write may take less than it is given.

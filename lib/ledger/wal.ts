@@ -2,7 +2,7 @@
 import { promises as fs } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { segmentFile } from '../format/layout.ts'
-import { makeFolder, syncFolder } from './files.ts'
+import { makeFolder, requireOwnFolder, syncFolder } from './files.ts'
 import type { Medium } from './group-commit.ts'
 import { Segment } from './segment.ts'
 
@@ -10,6 +10,8 @@ export interface WalState {
   readonly directory: string
   /** A new segment is begun at this size, in bytes. */
   readonly segmentBytes: number
+  /** Throws where another process may have the ledger by now: nothing that it did not find is durable. Asked behind each sync. */
+  readonly requireHeld: () => void
 }
 
 /** A segment as recovery left it. */
@@ -21,13 +23,20 @@ export interface SegmentState {
   readonly allocated: number
 }
 
+interface Older {
+  readonly path: string
+  readonly bytes: number
+  /** First index behind it. */
+  readonly end: number
+}
+
 export class Wal implements Medium {
   readonly #state: WalState
-  /** Older segments, kept until what they hold is sealed: path and the first index behind them. */
-  #older: { readonly path: string; readonly end: number }[]
+  /** Older segments, kept until what they hold is sealed. */
+  #older: Older[]
   #current: Segment
 
-  private constructor(state: WalState, older: { path: string; end: number }[], current: Segment) {
+  private constructor(state: WalState, older: Older[], current: Segment) {
     this.#state = state
     this.#older = older
     this.#current = current
@@ -35,7 +44,9 @@ export class Wal implements Medium {
 
   /** @param next index of the next entry, which names a segment that is begun now */
   static async open(state: WalState, segments: readonly SegmentState[], next: number): Promise<Wal> {
-    const older = segments.slice(0, -1).map(({ path }, i) => ({ path, end: segments[i + 1]!.first }))
+    const older = segments
+      .slice(0, -1)
+      .map(({ path, position: bytes }, i) => ({ path, bytes, end: segments[i + 1]!.first }))
     const last = segments.at(-1)
     const current =
       last === undefined
@@ -44,23 +55,25 @@ export class Wal implements Medium {
     return new Wal(state, older, current)
   }
 
-  /** Segments behind the current one, which wait for a seal. */
+  /** Bytes of frames in segments behind the current one, which wait for a seal. */
   get behind(): number {
-    return this.#older.length
+    return this.#older.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
   async writeSynced(bytes: Uint8Array, first: number): Promise<void> {
-    if (this.#current.position >= this.#state.segmentBytes) await this.#rotate(first)
+    await this.#ready(first)
     await this.#current.write(bytes, true)
+    this.#state.requireHeld()
   }
 
   async write(bytes: Uint8Array, first: number): Promise<void> {
-    if (this.#current.position >= this.#state.segmentBytes) await this.#rotate(first)
+    await this.#ready(first)
     await this.#current.write(bytes, false)
   }
 
-  sync(): Promise<void> {
-    return this.#current.sync()
+  async sync(): Promise<void> {
+    await this.#current.sync()
+    this.#state.requireHeld()
   }
 
   /** Removes segments all of whose entries are below `size`: sealed, and their tiles durable. */
@@ -79,18 +92,25 @@ export class Wal implements Medium {
     await syncFolder(dirname(this.#current.path))
   }
 
+  /** Where another may have the ledger, this would write over what that one has: asked before, too. */
+  async #ready(first: number): Promise<void> {
+    this.#state.requireHeld()
+    if (this.#current.position >= this.#state.segmentBytes) await this.#rotate(first)
+  }
+
   async #rotate(first: number): Promise<void> {
     const full = this.#current
     // What was written without a sync is covered by no sync of the next segment.
     await full.sync()
     this.#current = await begin(this.#state, first)
-    this.#older.push({ path: full.path, end: first })
+    this.#older.push({ path: full.path, bytes: full.position, end: first })
     await full.close()
   }
 }
 
 async function begin({ directory }: WalState, first: number): Promise<Segment> {
   const path = join(directory, segmentFile(first))
+  requireOwnFolder(directory, dirname(segmentFile(first)))
   await makeFolder(dirname(path), 'closed')
   const segment = await Segment.open(path, first)
   await syncFolder(dirname(path))

@@ -55,6 +55,15 @@ export function grantTerms(
   return uniteGrants(found.filter(({ accesses: covered }) => covered.length > 0))
 }
 
+/** Actions that controls name for which a grant is needed, on a resource or what a glob of them could mean, in order. Patterns name none. */
+export function grantActions(controls: readonly Control[], resource: string, now: number): readonly string[] {
+  const asking = controls.filter(
+    one => one.require?.grant !== undefined && isEffective(one, now) && overlaps(one.covers.resource, resource),
+  )
+  const named = asking.flatMap(({ covers: { actions = [] } }) => actions)
+  return [...new Set(named)].filter(action => !action.includes('*')).sort()
+}
+
 interface Found {
   readonly control: Control
   readonly accesses: readonly Access[]

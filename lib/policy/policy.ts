@@ -12,7 +12,7 @@ import { type Problem, refuseProblems } from '../problem.ts'
 import { casbinEnforcer, type Enforcer } from './casbin.ts'
 import type { Decision, DecisionPoint } from './decision.ts'
 import { checkModel, defaultModel } from './model.ts'
-import { grantTerms, uniteObligations } from './obligations.ts'
+import { grantActions, grantTerms, uniteObligations } from './obligations.ts'
 import { isSubjectId, readRules } from './rules.ts'
 
 export interface PolicySource {
@@ -147,6 +147,12 @@ export class Policy implements DecisionPoint {
 
   obligations(operation: Operation): Obligations {
     return uniteObligations(this.#version.controls, operation, this.#clock.now())
+  }
+
+  /** Actions for which this subject could ask for a grant there, as far as controls name them: what a slip is held against. */
+  grantActions(subject: Subject, resource: string): readonly string[] {
+    const named = grantActions(this.#version.controls, resource, this.#clock.now())
+    return named.filter(action => this.decide(subject, [{ action, resource }]).permit)
   }
 
   /** @returns what a grant for these accesses must hold to; undefined where none is asked for. Resources may be globs. */

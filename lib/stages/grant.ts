@@ -1,5 +1,6 @@
 /** In: a live grant where a control asks for one; it arms the exchange and its session for the moment the grant ends. */
 import type { Stage } from '../compose.ts'
+import { formatDuration } from '../duration.ts'
 import { Refusal } from '../errors.ts'
 import type { Grantbook } from '../grants/grantbook.ts'
 
@@ -25,7 +26,7 @@ export function grant({ grants, bind }: Parts): Stage {
       const actions = [...new Set(needed.map(access => access.action))]
       const ended = grants.ended(actors, needed)
       const ask = { resource, actions, longest: Math.floor(terms.longestMs / 1000), controls: terms.controls }
-      const how = `counterfoil request ${resource} --action ${actions.join(',')} --for ${ask.longest}s --reason "..."`
+      const how = `counterfoil request ${resource} --action ${actions.join(',')} --for ${formatDuration(ask.longest * 1000)} --reason "..."`
       throw ended === undefined
         ? new Refusal('ERR_GRANT_REQUIRED', `a live grant is required (${terms.controls.join(', ')}); ask: ${how}`, ask)
         : new Refusal('ERR_GRANT_EXPIRED', `the grant ${ended.id} has ended; ask again: ${how}`, {

@@ -1,12 +1,13 @@
 /** A ledger whose checkpoints are given to witnesses: real ledger, real witnesses over HTTP, down, forked, rolled back. */
 import { createHash, generateKeyPairSync } from 'node:crypto'
-import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { serveWitness } from '../../adapters/witness/index.ts'
 import { Anchoring, type AnchorNews, type WitnessPlace } from '../../lib/anchors/anchoring.ts'
 import { keepAnchor, recordAnchors } from '../../lib/anchors/kept.ts'
+import { requestFor } from '../../lib/anchors/obtain.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { anchorFile } from '../../lib/format/anchor.ts'
 import { parseCosignerKey } from '../../lib/format/cosignature.ts'
@@ -46,10 +47,9 @@ function anchoringOf(
   more: { answerMs?: number; quorum?: number } = {},
 ) {
   const news: AnchorNews[] = []
-  const { directory } = options
   const told = { tell: (one: AnchorNews) => void news.push(one) }
   const anchoring = new Anchoring({
-    directory,
+    place: options,
     ledger,
     witnesses,
     quorum: witnesses.length,
@@ -97,9 +97,9 @@ describe('a ledger with witnesses', () => {
     await anchoring.last()
     expect(news.map(({ what }) => what)).toEqual(Array(6).fill('cosigned'))
     const again = await openDirectoryLedger(options)
-    expect(await recordAnchors(options.directory, again)).toBe(2)
+    expect(await recordAnchors(options, again)).toBe(2)
     expect(await anchored(again)).toHaveLength(6)
-    expect(await recordAnchors(options.directory, again)).toBe(0)
+    expect(await recordAnchors(options, again)).toBe(0)
     await again.close()
   })
 
@@ -127,7 +127,10 @@ describe('a ledger with witnesses', () => {
     expect(slow.news).toMatchObject([unreachable, { what: 'below-quorum', cosigned: 0, quorum: 1 }])
     const { anchoring, news } = anchoringOf(options, ledger, [gone, await place(chatter), good], { quorum: 2 })
     await anchoring.round()
-    expect(news.filter(({ what }) => what === 'not-cosigned')).toMatchObject([unreachable, unreachable])
+    const failed = news.filter(({ what }) => what === 'not-cosigned')
+    expect(failed).toMatchObject([unreachable, unreachable])
+    // Which of them: by its address.
+    expect(failed).toMatchObject([{ error: { message: expect.stringContaining(`the witness at ${gone.url}`) } }, {}])
     expect(news.at(-1)).toMatchObject({ what: 'below-quorum', cosigned: 1, quorum: 2 })
     expect(await anchored(ledger)).toHaveLength(1)
     await ledger.append([settled()])
@@ -166,20 +169,54 @@ describe('a ledger with witnesses', () => {
   it('records once what another process kept, and drops a note of what is not there', async () => {
     const options = ledgerOptions()
     const ledger = await openDirectoryLedger(options)
-    const obtained = {
-      anchor: 'git',
-      by: 'counterfoil/crm/1',
-      size: 1,
-      root: new Uint8Array(32),
-      at: Date.now(),
-    } as const
-    const file = await keepAnchor(options.directory, { ...obtained, bytes: Buffer.from('one') })
-    expect(await keepAnchor(options.directory, { ...obtained, bytes: Buffer.from('one') })).toBe(file)
-    rmSync(join(options.directory, await keepAnchor(options.directory, { ...obtained, bytes: Buffer.from('two') })))
-    expect(await recordAnchors(options.directory, ledger)).toBe(1)
-    expect(await recordAnchors(options.directory, ledger)).toBe(0)
+    const { size, root } = await ledger.publish()
+    const obtained = { anchor: 'git', by: 'counterfoil/crm/1', size, root, at: Date.now() } as const
+    const file = await keepAnchor(options, { ...obtained, bytes: Buffer.from('one') })
+    expect(await keepAnchor(options, { ...obtained, bytes: Buffer.from('one') })).toBe(file)
+    rmSync(join(options.directory, await keepAnchor(options, { ...obtained, bytes: Buffer.from('two') })))
+    expect(await recordAnchors(options, ledger)).toBe(1)
+    expect(await recordAnchors(options, ledger)).toBe(0)
     expect(kept(options)).toBe(1)
     expect(await anchored(ledger)).toMatchObject([{ anchor: 'git', by: 'counterfoil/crm/1' }])
+    await ledger.close()
+  })
+
+  it('is not recorded where nobody with the key noted it, nor where it is of another history', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    const { size, root } = await ledger.publish()
+    const unrecorded = join(options.directory, 'anchors/unrecorded')
+    const of = { anchor: 'timestamp', by: 'tsa.example', size, root, at: Date.UTC(2001, 1) } as const
+    const strangers = { ...options, wrappingKey: new Uint8Array(32).fill(9) }
+    const refused = async (code: string) => {
+      await expect(recordAnchors(options, ledger)).rejects.toMatchObject({ code })
+      for (const name of readdirSync(unrecorded)) rmSync(join(unrecorded, name))
+    }
+    await keepAnchor(strangers, { ...of, bytes: Buffer.from('by a stranger') })
+    await refused('ERR_LEDGER_CORRUPT')
+    await keepAnchor(options, { ...of, bytes: Buffer.from('noted') })
+    for (const name of readdirSync(unrecorded)) {
+      const note = readFileSync(join(unrecorded, name), 'utf8')
+      writeFileSync(join(unrecorded, name), note.replace('tsa.example', 'tsa.another'))
+    }
+    await refused('ERR_LEDGER_CORRUPT')
+    await keepAnchor(options, { ...of, root: new Uint8Array(32), bytes: Buffer.from('of another history') })
+    await refused('ERR_CHECKPOINT_FORK')
+    expect(await anchored(ledger)).toEqual([])
+    await ledger.close()
+  })
+
+  it('is asked for no checkpoint that the ledger did not sign', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    await ledger.publish()
+    const path = join(options.directory, 'checkpoint')
+    const genuine = readFileSync(path, 'utf8')
+    await requestFor(options)
+    const [origin, size, , ...rest] = genuine.split('\n')
+    writeFileSync(path, [origin, size, Buffer.alloc(32).toString('base64'), ...rest].join('\n'))
+    await expect(requestFor(options)).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_SIGNATURE' })
+    writeFileSync(path, genuine)
     await ledger.close()
   })
 
@@ -189,6 +226,6 @@ describe('a ledger with witnesses', () => {
     // Were it written aside there, it could not be now.
     mkdirSync(join(options.directory, `${file}.tmp`), { recursive: true })
     const obtained = { anchor: 'git', by: 'counterfoil/crm/1', size: 1, root: new Uint8Array(32), at: 0 } as const
-    expect(await keepAnchor(options.directory, { ...obtained, bytes: Buffer.from('one') })).toBe(file)
+    expect(await keepAnchor(options, { ...obtained, bytes: Buffer.from('one') })).toBe(file)
   })
 })

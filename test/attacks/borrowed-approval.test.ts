@@ -124,7 +124,10 @@ describe('nobody approves more than they may', () => {
     const id = await at.guard.desk.request(requester, request)
     const narrow = person('narrow@crm.example')
     expect(await at.guard.desk.pending(narrow)).toEqual([])
-    await expect(at.guard.desk.approve(narrow, id)).rejects.toMatchObject({ data: { why: 'no-right' } })
+    await expect(at.guard.desk.approve(narrow, id)).rejects.toMatchObject({
+      data: { why: 'no-right' },
+      message: expect.stringMatching(/no right to do this: .* "p, ROLE, (crm\/\S+), approve, allow/),
+    })
     await at.guard.desk.approve(person('wide@crm.example'), id)
   })
 })

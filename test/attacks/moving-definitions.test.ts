@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Control } from '../../lib/control.ts'
 import { gateway } from '../adapters/pg/support.ts'
 import { crm } from '../support/postgres.ts'
@@ -293,8 +293,14 @@ const forms: readonly (readonly [form: string, outcome: 'runs' | 'unmet', statem
   ['DropUserMappingStmt',              'runs',  'drop user mapping if exists for public server files'],
 ]
 
+/** One session for all of them, each undone before the next: to log in takes longer than what is asked. */
+let client: Awaited<ReturnType<ReturnType<typeof setup>['client']>>
+beforeAll(async () => {
+  client = await setup().client()
+})
+afterAll(() => client.end())
+
 test.each(forms)('%s %s: %s', async (_, outcome, statement) => {
-  const client = await setup().client()
   const [alone] = /^(create database fresh$|analyze|checkpoint|reindex)/.exec(statement) ?? []
   if (alone === undefined) await client.query('begin')
   const error = (await client.query(statement).then(
@@ -302,7 +308,6 @@ test.each(forms)('%s %s: %s', async (_, outcome, statement) => {
     (reason: unknown) => reason,
   )) as { routine?: string; message: string } | undefined
   await client.query('rollback')
-  await client.end()
   if (outcome === 'unmet') expect(error).toMatchObject({ routine: 'ERR_OBLIGATION_UNMET' })
   else expect(error?.message).toBeUndefined()
 })

@@ -8,14 +8,15 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import type { VerifyOptions, verifyLedger } from '../../evidence/verify.ts'
 import { inclusionProof, treeRoot, verifyInclusion } from '../../lib/format/merkle.ts'
 import { tileReader } from '../../lib/format/tile.ts'
+import { compiled } from '../support/compiled.ts'
 import { builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
 import { writeLong } from '../support/long-ledger.ts'
 import { uniform, uniformTiles } from '../support/uniform-tree.ts'
-import { compiled } from './compiled.ts'
 import { quantile, row } from './measure.ts'
 import type { Row } from './row.ts'
 
@@ -30,7 +31,7 @@ export async function suite(): Promise<readonly Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-verify-'))
   try {
     const builder = await new LedgerBuilder({ keys: await builderKeys() }).open()
-    const modules = compiled()
+    const modules = (module: string) => pathToFileURL(join(compiled(), `${module}.js`)).href
     return [
       ...(await whole(folder, builder, modules)),
       ...(await fromPin(folder, builder, modules)),

@@ -1,5 +1,5 @@
 /** The last line of a verification says what is so, for a whole bundle and for broken ones. */
-import { cp, truncate, writeFile } from 'node:fs/promises'
+import { cp, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bundleConclusion, ledgerConclusion } from '../../cli/conclusion.ts'
@@ -35,7 +35,8 @@ test('a bundle with a file changed, or one too many, is not said to be what it w
 
 test('a bundle of which something could not be examined is said to be that', async () => {
   const pin = join(fixture.scratch, 'later')
-  const later = { origin: 'x', size: 9999, root: Buffer.alloc(32).toString('base64') }
+  const { origin } = fixture.built.manifest.ledger
+  const later = { origin, size: 9999, root: Buffer.alloc(32).toString('base64') }
   const { fingerprint } = fixture.keys.seal
   await writeFile(pin, `${JSON.stringify({ ...later, fingerprint, time: '2026-07-01T00:00:00.000Z' })}\n`)
   const { directory } = fixture.built
@@ -44,8 +45,36 @@ test('a bundle of which something could not be examined is said to be that', asy
   expect(bundleConclusion(result)).toBe(
     'whether the bundle is what it was could not be told: pin: the pinned size is not within this bundle',
   )
+  await writeFile(pin, (await readFile(pin, 'utf8')).replace(origin, 'other'))
+  const { verdict, steps } = await verifyBundle({ directory, fingerprint, readControls, pin })
+  expect(verdict).toBe('INCOMPLETE')
+  expect(steps.find(({ name }) => name === 'pin')?.detail).toBe(`the pin is of other, and not of ${origin}`)
   const missing = { directory, fingerprint, readControls, pin: `${pin}.not` }
   await expect(verifyBundle(missing)).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
+})
+
+test('a bundle of another key says which, and what to do; one that was altered besides is not said to be that alone', async () => {
+  const { fingerprint } = fixture.keys.seal
+  const { seal } = await builderKeys('another')
+  const { fingerprint: other, certificate } = seal
+  const directory = await fixture.copy()
+  for (const given of [{ fingerprint: other }, { fingerprint: other, certificate }]) {
+    const result = await verifyBundle({ directory, readControls, ...given })
+    expect(result.verdict).toBe('TAMPERED')
+    expect(result.findings.map(({ code, expected, actual }) => [code, expected, actual])).toEqual([
+      ['SIGNATURE', other, fingerprint],
+      ['TRUST', other, fingerprint],
+    ])
+    expect(bundleConclusion(result)).toMatch(
+      new RegExp(
+        `^the bundle is signed by another key than the one given, .*: ${fingerprint}\\. .*keys show LEDGER --key ${other}`,
+      ),
+    )
+  }
+  await writeFile(join(directory, 'VERIFY.txt'), 'trust me\n')
+  expect(bundleConclusion(await verifyBundle({ directory, readControls, fingerprint: other }))).toMatch(
+    /^the bundle is not what the given key signed; \d+ findings/,
+  )
 })
 
 test('of a ledger it says which it is, also where the key is another or its checkpoint is lost', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
-import { node, root } from '../support/samples.ts'
+import { node, root, start } from '../support/samples.ts'
 
 const run = promisify(execFile)
 const source = (path: string) => JSON.stringify(pathToFileURL(join(root, path)).href)
@@ -35,4 +35,18 @@ console.warn(own)`
     'oidc-provider WARNING: Unsupported runtime. Use another.',
     '',
   ])
+})
+
+it('goes on after Ctrl-C, though what it started ends the process on that signal, before and afterwards', async () => {
+  const script = `import { interrupted } from ${source('cli/demo/interrupted.ts')}
+process.on('SIGINT', () => process.exit(130))
+setTimeout(() => console.log('it waits'))
+await interrupted()
+console.log('it goes on')
+setInterval(() => undefined, 1000)`
+  const running = await start(node('--input-type=module', '--eval', script), /it waits/, root)
+  running.signal('SIGINT')
+  await running.says(/it goes on/)
+  running.signal('SIGINT')
+  expect((await running.ended).status).toBe(130)
 })

@@ -1,9 +1,14 @@
 /** The exit statuses of the command, and what it says of bad input: as a person or a script at a terminal has it. */
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { exit } from '../../cli/exit.ts'
+import { prove } from '../../cli/commands/prove.ts'
+import { verify } from '../../cli/commands/verify.ts'
+import { witness as witnessCommand } from '../../cli/commands/witness.ts'
+import { exit, exitStatusOf } from '../../cli/exit.ts'
 import { install, shell } from '../support/samples.ts'
 
 let where: string
@@ -65,4 +70,47 @@ describe('the command', () => {
     },
     300_000,
   )
+
+  it('given a key of the wrong kind says which kind is wanted, and which was given', async () => {
+    const log = 'crm+1353c9e6+AZk/uUhPigydEKxraYLQmOlwdei023/aKgLb4QNT7JNt'
+    const witness = 'w2.example+b65d793c+BIS7q/Y6Q6+A2veFVsZI5ToZAzLIFRowIQbTZ4y0rV3R'
+    writeFileSync(
+      join(where, 'w.key'),
+      generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }),
+    )
+    const serve = [
+      'witness',
+      'serve',
+      '--name',
+      'w.example',
+      '--key',
+      join(where, 'w.key'),
+      '--state',
+      'none',
+      '--first',
+      '--origin',
+    ]
+    // biome-ignore format: a table
+    const table: [args: string[], wants: RegExp, given: string][] = [
+      [['prove', '--check', join(where, 'slip.yaml'), '--key', key],     /--key wants a ledger's verifier key/,      'an OpenPGP fingerprint'],
+      [['prove', '--check', join(where, 'slip.yaml'), '--key', witness], /--key wants a ledger's verifier key/,      "a witness's verifier key"],
+      [['prove', '--check', join(where, 'slip.yaml'), '--key', log, '--witness', log], /--witness wants a witness's/, "a ledger's verifier key"],
+      [['verify', 'none', '--key', key, '--witness', key],               /--witness wants a witness's verifier key/, 'an OpenPGP fingerprint'],
+      [['witness', 'add', '--url', 'http://127.0.0.1:1', '--key', key],  /--key wants a witness's verifier key/,     'an OpenPGP fingerprint'],
+      [['witness', 'add', '--url', 'http://127.0.0.1:1', '--key', log],  /--key wants a witness's verifier key/,     "a ledger's verifier key"],
+      [[...serve, `crm=${key}`],                                         /--origin ORIGIN=VKEY wants a ledger's/,    'an OpenPGP fingerprint'],
+      [['verify', 'none', '--key', log],                                 /--key wants the OpenPGP fingerprint/,      "a ledger's verifier key"],
+      [['verify', 'none', '--key', 'nowhere.asc'],                       /--key wants the OpenPGP fingerprint/,      'no key that is known here'],
+      [['verify', 'none', '--key', join(where, 'crm/keys/seal.key.asc')], /--key wants the OpenPGP fingerprint/,     'a private key'],
+    ]
+    for (const [args, wants, given] of table) {
+      const program = new Command().exitOverride()
+      for (const register of [verify, prove, witnessCommand]) register(program)
+      const error: unknown = await program.parseAsync(args, { from: 'user' }).catch(error => error)
+      expect(exitStatusOf(error), args.join(' ')).toBe(exit.usage)
+      expect(error).toMatchObject({ message: expect.stringMatching(wants) })
+      expect(error).toMatchObject({ message: expect.stringContaining(`; what was given is ${given}`) })
+      expect(String(error)).not.toContain('BEGIN')
+    }
+  })
 })

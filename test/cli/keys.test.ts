@@ -3,10 +3,9 @@ import { execFile, spawn, spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { cpSync, rmSync } from 'node:fs'
-import { chmod, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Command } from 'commander'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -24,13 +23,13 @@ import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { armorSignature, generateKey, readCertificate, readPrivateKey } from '../../lib/openpgp.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
+import { compiledScript } from '../support/compiled.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
 import { findTool, interop } from '../support/interop.ts'
 
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
-const node = ['--import', 'tsx']
+const main = compiledScript(new URL('../../cli/main.ts', import.meta.url))
 const run = async (...args: string[]) =>
-  promisify(execFile)(process.execPath, [...node, main, ...args], { env: { ...process.env, NO_COLOR: '1' } }).then(
+  promisify(execFile)(process.execPath, [main, ...args], { env: { ...process.env, NO_COLOR: '1' } }).then(
     ({ stdout }) => ({ status: 0, text: stdout }),
     (error: { code: number; stdout: string; stderr: string }) => ({
       status: error.code,
@@ -357,7 +356,7 @@ describe('a passphrase that is typed', () => {
     'is not shown, is asked for thrice at most, and ctrl-C ends it',
     async script => {
       const folder = temporaryDirectory()
-      const command = [process.execPath, ...node, main, 'keys', 'init', '--dir', folder, '--passphrase', 'prompt']
+      const command = [process.execPath, main, 'keys', 'init', '--dir', folder, '--passphrase', 'prompt']
       const typed = async (...answers: string[]) => {
         const child = spawn(script, ['-qefc', command.map(part => `'${part}'`).join(' '), '/dev/null'])
         let shown = ''
@@ -412,6 +411,29 @@ describe('a bundle', () => {
       expect(JSON.stringify(other.findings)).toContain(now)
     }
   })
+
+  it('by a key that follows one that was in other hands is not told from the old fingerprint, as its ledger is not, and accuses nobody', async () => {
+    const place = await Place.make()
+    const { old, new: now } = await place.rotate('seal')
+    await place.use()
+    await revokeFormer(await place.config(), 'seal', old, { reason: 'compromised', at: Date.now() })
+    const { sealer } = await place.options()
+    const out = join(temporaryDirectory(), 'bundle')
+    const year = new Date().getFullYear()
+    const ledger = { directory: place.ledger, fingerprint: now }
+    const sign = async (bytes: Uint8Array) => armorSignature(await sealer.sign(bytes))
+    const period = { from: `${year - 1}-01-01`, to: `${year + 1}-01-01` }
+    await buildBundle({ ledger, out, organisation: 'CRM Example', ...period, controls: [], sign })
+    const told = await verifyBundle({ directory: out, fingerprint: old })
+    expect(told).toMatchObject({
+      verdict: 'INCOMPLETE',
+      findings: [{ code: 'KEY_COMPROMISED', expected: old, actual: now }],
+    })
+    expect(told.steps.find(({ name }) => name === 'signature')?.status).toBe('not-examined')
+    expect(await verifyBundle({ directory: out, fingerprint: now })).toMatchObject({ verdict: 'OK' })
+    await appendFile(join(out, 'VERIFY.txt'), 'x')
+    expect(await verifyBundle({ directory: out, fingerprint: old })).toMatchObject({ verdict: 'TAMPERED' })
+  })
 })
 
 describe('counterfoil keys', () => {
@@ -435,10 +457,15 @@ describe('counterfoil keys', () => {
     await expect(writeKeys(folder, 'crm')).rejects.toThrow(/nothing is overwritten/)
   }, 300_000)
 
-  it('show --note prints the verifier key alone; a wrong passphrase is named', async () => {
+  it('show --note prints the verifier key alone, rotate whom to tell of the new one; a wrong passphrase is named', async () => {
     const place = await Place.make()
     const { text } = await run('keys', 'show', place.ledger, '--note')
     expect(text).toBe(`${(await ledgerKeys(place.ledger)).note}\n`)
+    const rotated = await run('keys', 'rotate', 'note', '--config', join(place.folder, 'counterfoil.yaml'))
+    const { note } = await ledgerKeys(place.ledger)
+    // Whom a new note key concerns, in the words in which they take it.
+    expect(rotated.text).toContain(`counterfoil witness serve ... --origin crm=${note}\n`)
+    expect(rotated.text).toContain(`counterfoil prove --check FILE --entry FILE --key ${note}\n`)
     await writeFile(join(place.folder, 'keys/seal.passphrase'), 'wrong\n')
     await expect(place.rotate('seal')).rejects.toThrow(/the passphrase does not open/)
   }, 300_000)

@@ -7,8 +7,10 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { annotations } from '../../cli/annotations.ts'
 import { verify as register } from '../../cli/commands/verify.ts'
 import { exit, exitStatusOf } from '../../cli/exit.ts'
-import { escaped, junit } from '../../cli/junit.ts'
+import { escaped, junit, ledgerSuite } from '../../cli/junit.ts'
+import { output } from '../../cli/output.ts'
 import { progressOn } from '../../cli/progress.ts'
+import { printFindings } from '../../cli/trust.ts'
 import { type Verification, verifyLedger } from '../../evidence/index.ts'
 import { interop } from '../support/interop.ts'
 
@@ -96,7 +98,7 @@ describe('what strangers wrote', () => {
   const what = `]]></system-out>"<a b='&'>\u0000\u001b[31m\ud800\n::error::x\r\n::warning title=a,b:c%25::\u2028::x`
 
   it('stays text in JUnit', async () => {
-    const report = junit([{ ledger: what, verification: await hostile(what) }])
+    const report = junit([ledgerSuite({ ledger: what, verification: await hostile(what) })])
     for (const part of ['<a ', '\u0000', '\u001b', '\ud800', ']]>']) expect(report).not.toContain(part)
     expect(report.match(/<(?!\/?(testsuites?|testcase|failure|skipped|system-out)[ >/]|\?xml )/g)).toBe(null)
     expect(escaped('a\tb\n\u{1f600}')).toBe('a\tb\n\u{1f600}')
@@ -104,17 +106,36 @@ describe('what strangers wrote', () => {
 
   interop('xmllint', 'is well-formed XML to other readers', async xmllint => {
     const { execFileSync } = await import('node:child_process')
-    const input = junit([{ ledger: what, verification: await hostile(what) }])
+    const input = junit([ledgerSuite({ ledger: what, verification: await hostile(what) })])
     expect(execFileSync(xmllint, ['--noout', '-'], { input }).toString()).toBe('')
   })
 
   it('begins no workflow command of its own', async () => {
-    const lines = annotations([{ ledger: what, verification: await hostile(what) }])
+    const lines = annotations([ledgerSuite({ ledger: what, verification: await hostile(what) })])
     expect(lines.length).toBeGreaterThan(0)
     for (const line of lines) {
       expect(line).toMatch(/^::error title=[^:,\r\n]*::/)
       expect(line).not.toMatch(/[\r\n\u2028]/)
     }
+  })
+})
+
+describe('a finding', () => {
+  it('names no place twice, and leaves out none that it only seems to name', () => {
+    const lines: string[] = []
+    const out = { ...output(false), wrapped: (text: string) => lines.push(text) }
+    printFindings(out, [
+      { code: 'A', what: 'a key was rotated (entry 64)', index: 64 },
+      { code: 'B', what: 'entry 64 is altered', index: 6, file: 'tile/entries/000' },
+      { code: 'C', what: 'checkpoint is missing', file: 'checkpoint' },
+      { code: 'D', what: 'checkpoint.d/5 is missing', file: 'checkpoint' },
+    ])
+    expect(lines).toEqual([
+      'A  a key was rotated (entry 64)',
+      'B  entry 64 is altered (tile/entries/000, entry 6)',
+      'C  checkpoint is missing',
+      'D  checkpoint.d/5 is missing (checkpoint)',
+    ])
   })
 })
 

@@ -73,7 +73,7 @@ describe('controls', () => {
   // biome-ignore format: a table
   const table: [what: string, from: string, to: string, problem: string][] = [
     ['an unknown criterion',               '[CC6.1, C1.1]', '[CC6.1, CC61]',         '4:21: an unknown criterion; did you mean "CC6.1"?'],
-    ['a recording of another kind',         'response: digest', 'response: plain',    '9:23: neither digest nor masked'],
+    ['a recording of another kind',         'response: digest', 'response: plain',    '9:23: response: neither digest nor masked'],
     ['a criterion in lower case',          '[CC6.1, C1.1]', '[cc6.1, C1.1]',         '4:14: an unknown criterion; did you mean "CC6.1"?'],
     ['no criterion',                       '[CC6.1, C1.1]', '[]',                    '4:13: name one criterion at least'],
     ['a resource of no target',            'crm/public.*, action', 'cmr/public.*, action', '5:23: this control can never match; resources start with one of crm/, api/'],

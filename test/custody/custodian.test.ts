@@ -4,6 +4,7 @@ import type { EraseRequest } from '../../lib/custody/custodian.ts'
 import type { Subject } from '../../lib/identity/subject.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
 import {
+  agent,
   approvalControl,
   ask,
   type Fixture,
@@ -24,7 +25,7 @@ p, role:officer, ledger/vault, erase, allow
 p, role:officer, ledger/vault, approve, allow
 p, role:officer, ledger/vault, hold, allow
 p, role:officer, ledger/vault, release, allow
-${[officer, counsel, requester, service].map(({ id }) => `g, ${id}, role:officer\n`).join('')}`
+${[officer, counsel, requester, service, owner].map(({ id }) => `g, ${id}, role:officer\n`).join('')}`
 
 const ofRequester: EraseRequest = {
   ...{ target: { scope: 'principal', name: requester.id }, ground: 'art-17', basis: 'asked in writing' },
@@ -76,8 +77,28 @@ describe('an erasure', () => {
   ])('%s is refused, and the attempt is an entry', async (_, by, approver, why) => {
     const refused = at.guard.custodian.erase(by, approver, ofRequester)
     await expect(refused).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED', data: { why } })
+    // Who lacks a right is told which, as a line of the policy.
+    const line = by === keeper ? /for who asks: .* "p, ROLE, ledger\/vault, erase, allow" does/ : /for who approves: .* "p, ROLE, ledger\/vault, approve, allow" does/
+    if (why === 'no-right') await expect(refused).rejects.toThrow(line)
     expect(await refusals()).toEqual([{ verb: 'erase', why }])
     expect(await at.of('erasure')).toEqual([])
+  })
+
+  it('of an agent is neither for its owner nor for whom it acted: for two others it is', async () => {
+    const { custodian } = at.guard
+    const ofAgent = { ...ofRequester, target: { scope: 'principal', name: agent.id } as const }
+    await ask(at, agent)
+    for (const concerned of [owner, requester]) {
+      for (const [by, approver] of [
+        [concerned, counsel],
+        [officer, concerned],
+      ] as const) {
+        const refused = custodian.erase(by, approver, ofAgent)
+        await expect(refused).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED', data: { why: 'concerned' } })
+      }
+    }
+    expect(await at.of('erasure')).toEqual([])
+    await custodian.erase(officer, counsel, ofAgent)
   })
 
   it('is refused without a basis, and of nobody who is known', async () => {
@@ -93,11 +114,35 @@ describe('an erasure', () => {
     }
   })
 
+  it('is not for who may have been erased, and come back: two who were known before may have it done', async () => {
+    const { custodian, openSession } = at.guard
+    const { id } = await openSession.call(at.guard, {
+      ...{ protocol: 'test', target: 'crm', tls: true, subject: requester, address: '10.0.0.1' },
+    })
+    const ofSession = { ...ofRequester, target: { scope: 'session', id } as const }
+    const own = custodian.erase(requester, counsel, ofSession)
+    await expect(own).rejects.toMatchObject({ data: { why: 'concerned' } })
+    const hold = await custodian.place(counsel, ofSession.target, 'a suit')
+    await custodian.release(requester, hold, 'over')
+    await custodian.erase(officer, counsel, ofRequester)
+    for (const [by, approver] of [
+      [requester, counsel],
+      [counsel, requester],
+    ] as const) {
+      const again = custodian.erase(by, approver, ofSession)
+      await expect(again).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED', data: { why: 'may-have-returned' } })
+    }
+    await custodian.erase(officer, counsel, ofSession)
+  })
+
   it('waits for what they asked for: decided by who comes back, it would be decided by who asked', async () => {
     const grant = { resource: 'crm/**', actions: ['update'], seconds: 60, reason: 'a correction' }
     const id = await at.guard.desk.request(requester, grant)
     const early = at.guard.custodian.erase(officer, counsel, ofRequester)
     await expect(early).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET', data: { why: 'undecided' } })
+    await expect(early).rejects.toThrow(
+      new RegExp(`: ${id}; .*counterfoil deny ${id}\\), or wait until it lapses at 20\\d\\d-`),
+    )
     await at.guard.desk.deny(owner, id)
     await at.guard.custodian.erase(officer, counsel, ofRequester)
   })
@@ -117,6 +162,37 @@ describe('a hold', () => {
     const other = await custodian.place(officer, { scope: 'principal', name: counsel.id }, 'another claim')
     expect(other).toMatch(/^h-/)
     await custodian.erase(counsel, officer, ofRequester)
+  })
+
+  it.each([
+    ['who had it opened', requester, requester],
+    ['for whom an agent had it opened', agent, requester],
+    ['who is accountable for the agent that had it opened', agent, owner],
+  ])('on %s forbids the erasure of a session too', async (_, subject, held) => {
+    const { custodian } = at.guard
+    const { id } = await at.guard.openSession({
+      ...{ protocol: 'test', target: 'crm', tls: true, subject, address: '10.0.0.1' },
+    })
+    const ofSession = { ...ofRequester, target: { scope: 'session', id } as const }
+    const hold = await custodian.place(counsel, { scope: 'principal', name: held.id }, 'a suit')
+    const refused = custodian.erase(officer, counsel, ofSession)
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET', data: { why: 'under-hold', hold } })
+    await custodian.release(counsel, hold, 'settled')
+    const alone = custodian.erase(counsel, officer, ofSession)
+    await expect(alone).rejects.toMatchObject({ data: { why: 'released-the-hold' } })
+    await custodian.erase(officer, counsel, ofSession)
+  })
+
+  it('on who an agent acted for forbids the erasure of the agent, and comes in time up to that', async () => {
+    const { custodian } = at.guard
+    await ask(at, agent)
+    const ofAgent = { ...ofRequester, target: { scope: 'principal', name: agent.id } as const }
+    const erased = custodian.erase(officer, counsel, ofAgent)
+    // Placed while it is being judged.
+    const placed = custodian.place(counsel, ofRequester.target as never, 'a suit')
+    await expect(erased).rejects.toMatchObject({ code: 'ERR_OBLIGATION_UNMET', data: { why: 'under-hold' } })
+    await placed
+    expect(await at.of('erasure')).toEqual([])
   })
 
   it('is placed and released by right, with a reason, and released once', async () => {

@@ -1,6 +1,6 @@
 /** A ledger read from an address: as from its directory, whatever the server does, and from a pin without reading what is before it. */
 import { createPublicKey, randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import type { RequestListener } from 'node:http'
 import { createServer, type Server } from 'node:https'
@@ -94,6 +94,33 @@ describe('at an https address', () => {
     for (const result of [await verifyLedger(untrusting), await verify('https://localhost:1')]) {
       expect([result.verdict, codes(result)]).toEqual(['INCOMPLETE', ['LEDGER_UNREACHABLE']])
     }
+  })
+
+  it('of which somebody serves entries for ever is given up, and an honest one is not', async () => {
+    const asked: string[] = []
+    const endless: RequestListener = (request, response) => {
+      if (request.url === '/checkpoint') {
+        return response.end(readFileSync(join(directory, checkpointFile), 'utf8').replace('\n602\n', `\n${1e15}\n`))
+      }
+      const isEntries = request.url!.startsWith('/tile/entries/')
+      const url = isEntries && request.url !== '/tile/entries/000' ? '/tile/entries/001' : request.url
+      return statically(directory, asked)({ ...request, url } as typeof request, response)
+    }
+    const { verdict, findings } = await verify(await serve(endless), { search: 25_600 })
+    expect([verdict, findings.map(({ code }) => code)]).toEqual(['INCOMPLETE', ['KEY_UNPROVEN']])
+    expect(asked.length).toBeGreaterThan(100)
+    expect(asked.length).toBeLessThan(200)
+    expect((await verify(await serve(statically(directory)), { search: 256 })).verdict).toBe('OK')
+  })
+
+  it('is not read, like any that is larger than anybody whom it knows has signed', async () => {
+    const large = join(scratch, 'large')
+    cpSync(directory, large, { recursive: true })
+    const checkpoint = join(large, checkpointFile)
+    writeFileSync(checkpoint, readFileSync(checkpoint, 'utf8').replace('\n602\n', `\n${2 ** 24 + 1}\n`))
+    const { verdict, findings, steps } = await verify(large)
+    expect([verdict, findings.map(({ code }) => code)]).toEqual(['TAMPERED', ['CHECKPOINT_SIGNATURE']])
+    expect(steps.find(({ name }) => name === 'tree')?.detail).toContain('16777217 are not read')
   })
 
   it('is https, but for loopback, and carries no password', async () => {

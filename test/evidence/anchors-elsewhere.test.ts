@@ -145,7 +145,7 @@ describe('at an address', () => {
     const made = await anchoredLedger()
     const outside = temporaryDirectory()
     execFileSync(git, ['init', '--quiet', outside])
-    await made.use(30, async () => void (await tagIn(made.options.directory, outside)))
+    await made.use(30, async () => void (await tagIn(made.options, outside)))
     const directory = await publish(made)
     const pin = join(temporaryDirectory(), 'pin')
     await made.use(600)

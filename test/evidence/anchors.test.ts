@@ -1,11 +1,21 @@
 /** What others vouch for, verified with keys from outside: the threats of a rewritten, cut or forked ledger, each with its finding. */
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { Anchors } from '../../evidence/anchors.ts'
 import { checkProof, proveEntry } from '../../evidence/prove.ts'
+import { keepAnchor } from '../../lib/anchors/kept.ts'
 import { tagIn } from '../../lib/anchors/obtain.ts'
+import { submit } from '../../lib/anchors/submit.ts'
+import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
+import { parseCosignerKey } from '../../lib/format/cosignature.ts'
+import { encodeEntry, parseEntry } from '../../lib/format/entry.ts'
+import { tagName } from '../../lib/format/tag.ts'
+import { decodeBundle, encodeBundle } from '../../lib/format/tile.ts'
+import { listenOn } from '../../lib/listening.ts'
 import { type Anchored, anchoredLedger, cosigned, startWitness } from '../support/anchored-ledger.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
 import { interop } from '../support/interop.ts'
@@ -53,6 +63,9 @@ describe('a ledger with cosignatures', () => {
     const stranger = await startWitness(logOf(made), { name: 'witness.example/w3' })
     const absent = await made.verify({ anchors: witnessesOf(stranger) })
     expect([absent.verdict, codes(absent)]).toEqual(['INCOMPLETE', ['ANCHOR_ABSENT']])
+    expect(stepOf(absent).detail).toMatch(
+      /^the given witness has not cosigned this ledger; .*once it is started again$/,
+    )
     await expect(made.verify({ anchors: { ...witnessesOf(one), quorum: 2 } })).rejects.toMatchObject({
       code: 'ERR_OPTION_INVALID',
     })
@@ -118,6 +131,44 @@ describe('a ledger with cosignatures', () => {
     expect(codes(await told(again))).toEqual(['ANCHOR_STALE'])
   })
 
+  it('shows it also where the beginning is cosigned again: no entry may be older, and left out', async () => {
+    const made = await anchoredLedger()
+    const witness = await startWitness(logOf(made))
+    await made.use(5, ledger => cosigned(made, ledger, [witness]))
+    const { directory } = made.options
+    const kept = parseCheckpoint(readFileSync(anchorOf(made, '.note')))
+    const { size, root, note } = kept
+    const own = { ...note, signatures: note.signatures.filter(({ name }) => name === made.options.origin) }
+    await made.use(7)
+    // Witnesses sign seconds: the next cosignature is of a later one than all that is appended.
+    const appended = Date.now()
+    while (Date.now() < appended + 1000) await new Promise(resolve => setTimeout(resolve, 20))
+    const cosigner = parseCosignerKey(witness.verifierKey)
+    const again = await submit({
+      ...{ url: witness.url, cosigner, checkpoint: { ...kept, note: own }, old: size },
+      ...{ prove: async () => [], signal: AbortSignal.timeout(5000) },
+    })
+    const at = again.cosignature.time * 1000
+    const bytes = Buffer.from(again.note)
+    await keepAnchor(made.options, { anchor: 'witness', by: cosigner.name, size, root, at, bytes })
+    const told = (now: number) =>
+      made.verify({ now, anchors: { ...witnessesOf(witness), cosignedWithinMs: 3_600_000 } })
+    // Within an hour of what came first behind that beginning it is all that can be asked for.
+    const first = JSON.parse(String((await proveEntry({ directory, entry: size })).entry)) as { time: string }
+    expect((await told(Date.parse(first.time) + 3_600_000)).verdict).toBe('OK')
+    const late = await told(Date.parse(first.time) + 3_600_001)
+    expect([late.verdict, late.integrity.verdict]).toEqual(['INCOMPLETE', 'undetermined'])
+    expect(late.findings).toMatchObject([
+      {
+        code: 'ANCHOR_STALE',
+        actual: first.time,
+        what: expect.stringContaining(`and entry ${size} is of ${first.time}`),
+      },
+    ])
+    // The cosignature itself is of less than an hour before.
+    expect(at).toBeGreaterThan(Date.parse(first.time) + 1)
+  })
+
   it('gives proofs that carry them, for whoever holds the keys of ledger and witness and nothing else', async () => {
     const made = await anchoredLedger()
     const [one, two] = [
@@ -130,7 +181,9 @@ describe('a ledger with cosignatures', () => {
     const { proof, entry } = await proveEntry({ directory, entry: 17, size })
     const checked = checkProof({ proof, entry, key: made.vkey, ...witnessesOf(one, two) })
     expect(checked.cosignatures.map(({ name }) => name).sort()).toEqual(['witness.example/w1', 'witness.example/w2'])
-    const plain = await proveEntry({ directory, entry: 17 })
+    expect((await proveEntry({ directory, entry: 17 })).checkpoint.size).toBe(size)
+    const published = Number(readFileSync(join(directory, 'checkpoint'), 'utf8').split('\n')[1])
+    const plain = await proveEntry({ directory, entry: 17, size: published })
     expect(() => checkProof({ ...plain, key: made.vkey, ...witnessesOf(one) })).toThrowError('0 of the given witnesses')
   })
 
@@ -201,9 +254,9 @@ describe('a tag in a git repository', () => {
     async git => {
       const made = await anchoredLedger()
       const outside = repository(git)
-      await made.use(30, async () => void (await tagIn(made.options.directory, outside)))
-      const got = await tagIn(made.options.directory, outside)
-      expect(await tagIn(made.options.directory, outside)).toEqual(got)
+      await made.use(30, async () => void (await tagIn(made.options, outside)))
+      const got = await tagIn(made.options, outside)
+      expect(await tagIn(made.options, outside)).toEqual(got)
       const shown = execFileSync(git, ['-C', outside, 'cat-file', 'tag', got.by], { encoding: 'utf8' })
       expect(shown).toContain('tagger counterfoil <counterfoil@localhost>')
       expect(shown.endsWith(readFileSync(join(made.options.directory, 'checkpoint'), 'utf8'))).toBe(true)
@@ -212,6 +265,12 @@ describe('a tag in a git repository', () => {
       expect([result.verdict, codes(result)]).toEqual(['OK', []])
       expect(result.anchors[0]).toMatchObject({ anchor: 'git', by: got.by, size: got.size })
       expect(result.undetectable).toContain(`tagged as ${got.by}`)
+      const one = await startWitness([{ origin: made.options.origin, vkey: made.vkey }])
+      await made.use(5, ledger => cosigned(made, ledger, [one]))
+      const both = await made.verify({ anchors: { git: outside, witnesses: [one.verifierKey] } })
+      expect(both.steps.find(({ name }) => name === 'anchors')?.detail).toMatch(
+        new RegExp(`^witness witness.example/w1 vouches for .*; besides, git ${got.by} for ${got.size}`),
+      )
       expect(await made.verify({ anchors: { git: repository(git) } })).toMatchObject({
         findings: [{ code: 'ANCHOR_ABSENT' }],
       })
@@ -221,16 +280,122 @@ describe('a tag in a git repository', () => {
     },
   )
 
+  interop(
+    'git',
+    'runs nothing that the repository names, as whoever hands it over can name what he likes',
+    async git => {
+      const made = await anchoredLedger()
+      await made.use(30)
+      const outside = repository(git)
+      const ran = join(temporaryDirectory(), 'ran')
+      const program = join(temporaryDirectory(), 'program')
+      writeFileSync(program, `#!/bin/sh\ntouch '${ran}'\nexit 1\n`, { mode: 0o755 })
+      const name = tagName(made.options.origin, 5)
+      // A tag of which the object is to be fetched when somebody asks for it.
+      writeFileSync(join(outside, '.git/packed-refs'), `${'12'.repeat(20)} refs/tags/${name}\n`)
+      const section = (...lines: string[]) => writeFileSync(join(outside, '.git/config'), `${lines.join('\n')}\n`)
+      const partial = [
+        '[core]',
+        'repositoryformatversion = 1',
+        `sshCommand = ${program}`,
+        '[extensions]',
+        'partialClone = o',
+      ]
+      const remote = ['[remote "o"]', 'promisor = true', `uploadpack = ${program}`]
+      for (const url of ['ssh://nowhere.example/x', `file://${repository(git)}`, `ext::${program}`]) {
+        section(...partial, '[protocol]', 'allow = always', ...remote, `url = ${url}`)
+        await expect(made.verify({ anchors: { git: outside } })).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
+        await tagIn(made.options, outside).catch(() => undefined)
+        expect(existsSync(ran), url).toBe(false)
+      }
+      const replaced = repository(git)
+      await tagIn(made.options, replaced)
+      const config = readFileSync(join(replaced, '.git/config'), 'utf8')
+      writeFileSync(join(replaced, '.git/config'), `${config}[core]\n\tfsmonitor = ${program}\n`)
+      cpSync(program, join(replaced, '.git/hooks/reference-transaction'))
+      await made.use(5)
+      await tagIn(made.options, replaced)
+      expect((await made.verify({ anchors: { git: replaced } })).verdict).toBe('OK')
+      expect(existsSync(ran)).toBe(false)
+    },
+  )
+
   interop('git', 'shows a ledger that was rewritten as a whole, though all that it kept is gone', async git => {
     const made = await anchoredLedger()
     const outside = repository(git)
-    await made.use(30, async () => void (await tagIn(made.options.directory, outside)))
+    await made.use(30, async () => void (await tagIn(made.options, outside)))
     const again = await anchoredLedger({ ...made.options, directory: temporaryDirectory() })
     await again.use(60)
     expect(existsSync(join(again.options.directory, 'anchors'))).toBe(false)
     const result = await again.verify({ anchors: { git: outside } })
     expect(result.verdict).toBe('TAMPERED')
     expect(codes(result)).toContain('FORK')
+  })
+})
+
+describe('an older state of a ledger, at an address', () => {
+  /** @param liar what is served as the checkpoint once entries are read, or undefined: what is there */
+  async function published(directory: string, liar: () => string | undefined, live?: string) {
+    let read = false
+    const server = createServer((request, response) => {
+      const path = decodeURIComponent(request.url!)
+      if (path === '/checkpoint' && read) {
+        const told = liar()
+        if (told !== undefined) return response.end(told)
+      }
+      read ||= path.startsWith('/tile/0/')
+      const from = read && live !== undefined ? live : directory
+      const file = [from, directory].map(one => join(one, path)).find(one => existsSync(one) && statSync(one).isFile())
+      if (file === undefined) return response.writeHead(404).end()
+      response.end(readFileSync(file))
+    })
+    onTestFinished(() => void server.close())
+    return `http://127.0.0.1:${(await listenOn(server, 0, '127.0.0.1')).port}/`
+  }
+  const grown = (checkpoint: string, size = 100_000) => checkpoint.replace(/^(.*)\n\d+\n/, `$1\n${size}\n`)
+
+  interop('git', 'is one whatever newer checkpoint is shown, unless that is verified too', async git => {
+    const made = await anchoredLedger()
+    const outside = temporaryDirectory()
+    execFileSync(git, ['init', '--quiet', outside])
+    const { directory } = made.options
+    await made.use(20, async () => void (await tagIn(made.options, outside)))
+    const old = join(temporaryDirectory(), 'old')
+    cpSync(directory, old, { recursive: true })
+    await made.use(20, async () => void (await tagIn(made.options, outside)))
+    const genuine = readFileSync(join(directory, 'checkpoint'), 'utf8')
+    const told = async (address: string) => {
+      const { verdict, findings } = await made.verify({ directory: address, anchors: { git: outside } })
+      return [verdict, ...new Set(findings.map(({ code }) => code))]
+    }
+    expect(await told(await published(old, () => undefined))).toEqual(['TAMPERED', 'ROLLBACK'])
+    expect((await told(await published(old, () => grown(genuine))))[0]).toBe('TAMPERED')
+    // The genuine one, of which no entry is shown.
+    expect((await told(await published(old, () => genuine)))[0]).toBe('TAMPERED')
+    // One that grows while it is verified.
+    expect(await told(await published(old, () => undefined, directory))).toEqual(['OK'])
+  })
+
+  it('explains no certificate that its writer did not publish', async () => {
+    const made = await anchoredLedger()
+    await made.use(20)
+    const { directory } = made.options
+    const altered = join(temporaryDirectory(), 'altered')
+    cpSync(directory, altered, { recursive: true })
+    const certificate = readFileSync(join(altered, 'keys/seal.pub.asc'), 'utf8').replace('\n\n', '\nComment: other\n\n')
+    for (const name of readdirSync(join(altered, 'keys'))) writeFileSync(join(altered, 'keys', name), certificate)
+    const checkpoint = readFileSync(join(altered, 'checkpoint'), 'utf8')
+    const { size } = parseCheckpoint(Buffer.from(checkpoint))
+    const bundle = (at: number) => join(altered, `tile/entries/000.p/${at}`)
+    const entries = [...decodeBundle(readFileSync(bundle(size)), size)]
+    const started = entries.map(bytes => parseEntry(bytes)).find(({ kind }) => kind === 'started')!
+    const digest = createHash('sha256').update(certificate).digest('base64url')
+    const more = encodeEntry({ ...started, certificate: digest } as Parameters<typeof encodeEntry>[0])
+    writeFileSync(bundle(size + 1), encodeBundle([...entries, more]))
+    for (const liar of [() => undefined, () => grown(checkpoint, size + 1)]) {
+      const result = await made.verify({ directory: await published(altered, liar) })
+      expect(result.verdict).toBe('TAMPERED')
+    }
   })
 })
 

@@ -46,7 +46,9 @@ describe('the cosignatures of a ledger, in its bundle', () => {
     const stranger = await startWitness(logOf(made), { name: 'witness.example/w3' })
     const absent = await verifyOf(bundle.directory, source, { anchors: { witnesses: [stranger.verifierKey] } })
     expect([absent.verdict, codes(absent)]).toEqual(['INCOMPLETE', ['ANCHOR_ABSENT']])
-    expect(bundleConclusion(absent)).toContain('could not be told: 0 of the 1 given witnesses have cosigned')
+    expect(bundleConclusion(absent)).toContain(
+      'could not be told: the given witness has not cosigned what this bundle covers',
+    )
     const rows = bundle.files.get('anchors/index.csv')!.trim().split('\n')
     expect(rows.filter(row => row.includes(',witness.example/w1,'))).toHaveLength(2)
     expect(bundle.files.get('report/report.html')).toContain('whose they are, their own keys tell')
@@ -128,7 +130,7 @@ interop(
     const made = await anchoredLedger()
     const witness = await startWitness(logOf(made))
     await made.use(20, ledger => cosigned(made, ledger, [witness]))
-    const got = await stampBy(made.options.directory, await serveAuthority(tsa), authorities(tsa))
+    const got = await stampBy(made.options, await serveAuthority(tsa), authorities(tsa))
     await made.use(5, ledger => cosigned(made, ledger, []))
     const source = sourceOf(made)
     const bundle = await bundleOf(source)
@@ -173,7 +175,7 @@ interop('git', 'a tag is named in a bundle, and counts where it was pushed to', 
   execFileSync(git, ['init', '--quiet', repository])
   const made = await anchoredLedger()
   await made.use(20)
-  const tagged = await tagIn(made.options.directory, repository)
+  const tagged = await tagIn(made.options, repository)
   await made.use(5, ledger => cosigned(made, ledger, []))
   const source = sourceOf(made)
   const bundle = await bundleOf(source)

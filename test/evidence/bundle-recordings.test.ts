@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BundleResult } from '../../evidence/bundle/build.ts'
 import { parseCsv } from '../../evidence/csv.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { type Draft, disclosedOf } from '../../lib/ledger/ledger.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { bundleOf, type Source, verifyOf } from '../support/bundle-of.ts'
 import { attachedOf, openingDrafts, shownPart } from '../support/cut-recording.ts'
@@ -75,6 +76,28 @@ describe('a recording in a bundle', () => {
     // Whose key that is could be looked up.
     const pseudonyms = await bundleOf(sourceOf(options), { identities: 'pseudonyms' })
     expect([...pseudonyms.files.values()].join()).not.toContain(fingerprint)
+  })
+
+  it('has a file whatever it is said to be a recording of', async () => {
+    const { options } = await erasableLedger(join(folder, 'types'))
+    const ledger = await openDirectoryLedger(options)
+    await ledger.append(openingDrafts())
+    const types = ['toString', '__proto__', 'constructor']
+    for (const type of types) {
+      const writer = await ledger.attach({ slot: attachedOf.slot })
+      await writer.write(shownPart(1))
+      const closed = await writer.close()
+      const { id, salt: _, sealed: __, ...attached } = closed
+      const entry = { ...attachedOf.of, ...attached, kind: 'attachment', attachment: id, type }
+      await ledger.append([{ ...entry, disclose: disclosedOf(closed), slot: attachedOf.slot } as Draft])
+    }
+    await ledger.close()
+    const bundle = await bundleOf(sourceOf(options), { recordings: true })
+    const found = rows(bundle).filter(({ type }) => types.includes(type!))
+    expect(found.map(({ location }) => location)).toEqual(
+      types.map(() => expect.stringMatching(/^recordings\/[\w-]+\.bin$/)),
+    )
+    expect(await detailOf(bundle, sourceOf(options))).toContain('4 of 4 are here')
   })
 
   it('that was erased is listed with the entry that says so', async () => {

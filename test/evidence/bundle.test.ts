@@ -69,45 +69,27 @@ describe('a bundle', () => {
     expect(tarGz('crm', built.files, time).equals(tarGz('crm', built.files, time))).toBe(true)
   })
 
-  test('names the changed byte, the missing file and the extra file, whichever it is', async () => {
+  test('names the missing file and the extra file, whichever it is', async () => {
     const directory = folder()
     await cp(built.directory, directory, { recursive: true })
-    // Every file that the rest follows from, and some of what follows: that is one path through the code for all of them.
-    const chosen = [...built.files].filter(
-      ([path], i) => everything || primaryPaths.has(path) || path.startsWith('SHA') || i % 10 === 0,
-    )
-    for (const [i, [path, content]] of chosen.entries()) {
-      const bytes = Buffer.from(content)
-      const file = join(directory, path)
-      if (bytes.length === 0) continue
-      const changed = Buffer.from(bytes)
-      const at = Math.floor(bytes.length / 2)
-      changed[at] = changed[at]! ^ 1
-      await writeFile(file, changed)
-      const result = await verify(directory)
-      expect(result.verdict, path).toBe('TAMPERED')
-      const named = result.findings.some(finding => finding.file === path) || path === 'SHA256SUMS'
-      expect(named, `${path}: ${JSON.stringify(result.findings[0])}`).toBe(true)
-      await writeFile(file, bytes)
-      if (!everything && i % 3 > 0) continue
-      await rm(file)
-      const missing = await verify(directory)
-      expect(
-        missing.findings.some(finding => finding.file === path),
-        path,
-      ).toBe(true)
-      await writeFile(file, bytes)
+    const missing = async (paths: readonly string[]) => {
+      for (const path of paths) await rm(join(directory, path))
+      const { findings } = await verify(directory)
+      for (const path of paths) {
+        expect(
+          findings.some(finding => finding.file === path),
+          path,
+        ).toBe(true)
+        await writeFile(join(directory, path), built.files.get(path)!)
+      }
     }
-    for (const path of ['log/entries.jsonl', 'report/report.html', 'SHA256SUMS', 'SHA256SUMS.asc', 'MANIFEST.json']) {
-      const file = join(directory, path)
-      await rm(file)
-      const missing = await verify(directory)
-      expect(
-        missing.findings.some(finding => finding.file === path),
-        path,
-      ).toBe(true)
-      await writeFile(file, built.files.get(path)!)
-    }
+    // Every file that the rest follows from, each alone; what follows from them is missed by one path through the code.
+    const all = [...built.files.keys()]
+    const first = all.filter(path => primaryPaths.has(path) || !path.includes('/'))
+    const derived = all.filter(path => !first.includes(path))
+    for (const path of everything ? all : first) await missing([path])
+    // Fewer than findings of one kind are told.
+    for (let from = 0; from < derived.length; from += 50) await missing(derived.slice(from, from + 50))
     await writeFile(join(directory, 'views/extra.jsonl'), '{}\n')
     await symlink('/etc/hostname', join(directory, 'link'))
     const extra = (await verify(directory)).findings.filter(finding => finding.code === 'FILE_EXTRA')

@@ -206,6 +206,20 @@ describe('control tests', () => {
     expect(found[0]?.unable[0]?.why).toContain('a policy that no entry holds')
   })
 
+  test('a query spills nothing to the disk of who runs it', async () => {
+    const database = await openDatabase(
+      deriveViews({ before: [], entries: [], period, checkpoints: [], requirements: [] }),
+    )
+    const settings =
+      "select name, value from duckdb_settings() where name in ('temp_directory', 'max_temp_directory_size')"
+    const { rows } = await database.select('settings', settings)
+    database.close()
+    expect(rows).toEqual([
+      { name: 'max_temp_directory_size', value: '0 bytes' },
+      { name: 'temp_directory', value: '' },
+    ])
+  })
+
   test('a query that does not end is ended', async () => {
     const views = deriveViews({ before: [], entries: [], period, checkpoints: [], requirements: [] })
     const database = await openDatabase(views, 300)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Follower, type LiveEntry, Opener } from '../../evidence/index.ts'
 import { decodeFrame } from '../../lib/format/frame.ts'
+import { macKey } from '../../lib/format/mac.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { Ledger } from '../../lib/ledger/ledger.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
@@ -18,6 +19,7 @@ import {
   settled,
   temporaryDirectory,
 } from '../support/directory-ledger.ts'
+import { goingOn, plantFrame } from '../support/planted-log.ts'
 
 /** Far beyond a test: nothing is published but where a test says so. */
 const never = { publishMs: 1_000_000, heartbeatMs: 1_000_000 }
@@ -150,6 +152,24 @@ describe('a ledger that is followed', () => {
     const follower = await follow(image.directory)
     await drain(follower).catch(() => undefined)
     await expect(drain(follower)).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' })
+  })
+})
+
+describe('a log that somebody wrote into', () => {
+  it('is shown all the same, and known not to be of the ledger by who has the key of the vault', async () => {
+    const options = ledgerOptions()
+    await (await openDirectoryLedger(options)).close()
+    const planted = goingOn(options.directory, [{ kind: 'stopped' }])
+    const look = async (wrapping?: Uint8Array) => {
+      const follower = (await Follower.open(options.directory, wrapping))!
+      follower.next = planted.size
+      return [(await drain(follower)).map(({ entry }) => entry?.kind), follower.unproven]
+    }
+    plantFrame(options.directory, planted, macKey(options.wrappingKey, options.origin, 'wal'))
+    expect(await look(options.wrappingKey)).toEqual([['stopped'], false])
+    plantFrame(options.directory, planted, macKey(new Uint8Array(32), options.origin, 'wal'))
+    expect(await look(options.wrappingKey)).toEqual([['stopped'], true])
+    expect(await look()).toEqual([['stopped'], false])
   })
 })
 

@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { BundleVerification } from '../../evidence/bundle/verify-bundle.ts'
+import { compiledScript } from '../support/compiled.ts'
 import { interop } from '../support/interop.ts'
 import { BundleFixture } from './bundle-fixture.ts'
 
@@ -21,13 +21,13 @@ const codesOf = ({ findings }: Pick<BundleVerification, 'findings'>) =>
   findings.map(({ code, file }) => (file === undefined ? code : `${code} ${file}`))
 const stepOf = ({ steps }: Pick<BundleVerification, 'steps'>, name: string) => steps.find(step => step.name === name)
 
-const script = fileURLToPath(new URL('children/verify-bundle.ts', import.meta.url))
+const script = compiledScript(new URL('children/verify-bundle.ts', import.meta.url))
 type Said = Pick<BundleVerification, 'verdict' | 'findings' | 'steps'> & { readonly mostKiB: number }
 
 /** Verifies in a process of its own, with a heap of so many megabytes. */
 function verifyApart(directory: string, heap = 192): Said {
   const options = JSON.stringify({ directory, fingerprint: fixture.keys.seal.fingerprint })
-  const node = [`--max-old-space-size=${heap}`, '--import', 'tsx', script, options]
+  const node = [`--max-old-space-size=${heap}`, script, options]
   const child = spawnSync(process.execPath, node, { encoding: 'utf8', timeout: 300_000 })
   expect(child.stderr).toBe('')
   return JSON.parse(child.stdout) as Said

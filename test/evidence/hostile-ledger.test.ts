@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, open, readFile, rename, rm, symlink, truncate, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openDirectory } from '../../evidence/read.ts'
 import { verifyLedger } from '../../evidence/verify.ts'
 import { interop } from '../support/interop.ts'
 import { builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
@@ -36,6 +37,28 @@ const verify = (directory: string) => {
 }
 const files = ({ findings }: { findings: readonly { file?: string }[] }) => findings.map(({ file }) => file)
 
+describe('a folder that is a link', () => {
+  test('to itself holds no files: of a few of them it would have as many as anybody likes to say', async () => {
+    const directory = await copy()
+    await symlink('.', join(directory, 'tile/entries/x000'))
+    const reader = await openDirectory(directory)
+    const linked = 'tile/entries/x000/000'
+    await expect(reader.read(linked, 1e6)).rejects.toThrowError(`${linked} lies in a folder that is a link`)
+    expect([reader.readNow(linked, 1e6), reader.readNow('tile/entries/000', 1e6)]).toEqual([
+      undefined,
+      expect.any(Buffer),
+    ])
+  })
+
+  test('to another within the ledger is read by no way', async () => {
+    const directory = await copy()
+    await rename(join(directory, 'checkpoint.d'), join(directory, 'other'))
+    await symlink('other', join(directory, 'checkpoint.d'))
+    const { verdict, findings } = await verify(directory)
+    expect([verdict, findings[0]]).toEqual(['TAMPERED', expect.objectContaining({ what: 'checkpoint.d is a link' })])
+  })
+})
+
 describe('among the seals', () => {
   test('copies of a seal under other names are none, and after fifty no more are looked at', async () => {
     const directory = await copy()
@@ -55,6 +78,20 @@ describe('among the seals', () => {
     const { findings } = await verify(directory)
     expect(findings).toHaveLength(51)
     expect(findings.at(-1)).toMatchObject({ code: 'SEAL_INVALID', file: 'checkpoint.d' })
+  })
+
+  test.each([
+    ['note', 'checkpoint', 'CHECKPOINT_SIGNATURE'],
+    ['OpenPGP', 'checkpoint', 'CHECKPOINT_SIGNATURE'],
+    ['note', 'checkpoint.d/2', 'SEAL_INVALID'],
+  ])('a signature by the %s key that stands twice in %s is named', async (key, file, code) => {
+    const directory = await copy()
+    const text = await readFile(join(directory, file), 'utf8')
+    const [own, openpgp] = text.split('\n').filter(line => line.startsWith('\u2014 '))
+    const line = key === 'note' ? own : openpgp
+    await writeFile(join(directory, file), `${text}${line}\n`)
+    const { verdict, findings } = await verify(directory)
+    expect([verdict, findings[0]]).toMatchObject(['TAMPERED', { code, file, what: 'two signature lines by one key' }])
   })
 
   test('a folder of seals that is a file, or leads elsewhere, is named', async () => {
@@ -105,5 +142,19 @@ describe('in the place of files', () => {
       await symlink(path, path)
       expect(files(await verify(directory)), `a link for ${place}`).toContain(place)
     }
+  })
+
+  test('entries that say again and again that one key was destroyed', async () => {
+    const hostile = await new LedgerBuilder({ keys: builder.keys }).open()
+    const [of, by, approver] = ['a', 'b', 'c'].map(name => hostile.principal(name, 'person'))
+    const slots = Array.from({ length: 4096 }, () => 0)
+    const erasure = { scope: 'principal', of: of!, ground: 'x', by: by!, approvers: [approver!], slots } as const
+    for (let i = 0; i < 256; i += 1) hostile.add('erasure', erasure)
+    const directory = join(scratch, 'repeated')
+    await hostile.write(directory)
+    const told = (await verify(directory)).findings.filter(({ code }) => code.startsWith('ERASURE'))
+    expect(told.map(({ what }) => what)).toEqual([
+      expect.stringContaining('says that slot 0 was erased, and it is not'),
+    ])
   })
 })

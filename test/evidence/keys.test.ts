@@ -8,13 +8,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { type VerifyOptions, verifyLedger } from '../../evidence/index.ts'
 import { digestOf } from '../../evidence/key-entries.ts'
 import { anchorFile } from '../../lib/format/anchor.ts'
-import { canonical, type Json } from '../../lib/format/canonical.ts'
+import { canonical, type Json, parseJson } from '../../lib/format/canonical.ts'
 import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
 import { cosign, formatCosignerKey } from '../../lib/format/cosignature.ts'
 import type { Clear } from '../../lib/format/entry.ts'
 import { type Reason, revocationText, rotationText } from '../../lib/format/key-text.ts'
+import { certificateOf } from '../../lib/format/layout.ts'
 import { formatNote, formatVerifierKey } from '../../lib/format/note.ts'
-import { armorSignature, signDetached } from '../../lib/openpgp.ts'
+import { armorSignature, generateKey, readPrivateKey, revoke, revokeOwn, signDetached } from '../../lib/openpgp.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
 import { type BuilderKeys, builderKeys, LedgerBuilder, noteKeyOf } from '../support/ledger-builder.ts'
 
@@ -115,6 +116,13 @@ describe('a rotation', () => {
       verdict: 'TAMPERED',
       codes: ['KEY_SUBSTITUTED'],
     })
+  })
+
+  it('is looked at only where the pinned key is named: a certificate of its own can make signatures dear', async () => {
+    const builder = await begin()
+    await rotated(builder, first, newNote, { certifier: stranger })
+    expect(await verdict(builder, first)).toMatchObject({ codes: ['ROTATION_INVALID'] })
+    expect(await verdict(builder, stranger)).toMatchObject({ codes: ['KEY_SUBSTITUTED'] })
   })
 
   it('may follow another, of either key', async () => {
@@ -308,6 +316,64 @@ describe('a revoked OpenPGP key', () => {
         expect(await verdict(builder, pin, { seals })).toMatchObject({ verdict: 'OK', codes: [] })
     },
   )
+
+  it("that was compromised by its owner's word is not merely retired by the word of whoever stole it", async () => {
+    const stolen = new Date(Date.now() - 1_800_000)
+    const said = await revokeOwn(first.seal, 'compromised', stolen)
+    const spare = await generateKey({ name: 'spare', date: new Date(Date.now() - 7_200_000) })
+    const unsaid = await revoke(spare.certificate, spare.revocation)
+    const made: BuilderKeys = { ...first, seal: await readPrivateKey(spare.privateKey) }
+    for (const [keys, certificate] of [
+      [first, said],
+      [made, unsaid],
+    ] as const) {
+      const told: unknown[] = []
+      for (const reason of ['retired', 'compromised'] as const) {
+        const builder = await new LedgerBuilder({ keys, start: Date.now() - 3_600_000 }).open()
+        beat(builder)
+        await rotated(builder, keys, newSeal)
+        builder.add('key-revoked', await revocation(builder, keys, newSeal, reason, { at: Date.now() + 1000 }))
+        beat(builder)
+        // As if a witness had seen it once it was stolen.
+        const anchoredBefore = () => new Date(stolen.getTime() + 1000).toISOString()
+        told.push((await verdict(builder, keys, { certificate, anchoredBefore })).codes)
+        // Who knows the successor knows it from elsewhere, and what it sealed again stands.
+        expect(await verdict(builder, newSeal)).toMatchObject({ verdict: 'OK' })
+      }
+      expect(told).toEqual([['KEY_COMPROMISED'], ['KEY_COMPROMISED']])
+    }
+  })
+
+  it('that was compromised has sealed what the pin shows to be older, now and whenever it is pinned again', async () => {
+    const builder = await begin()
+    beat(builder)
+    const pin = join(temporaryDirectory(), 'pin')
+    expect(await verdict(builder, first, { pin, first: true })).toMatchObject({ verdict: 'OK' })
+    const kept = parseJson(readFileSync(pin, 'utf8')) as Record<string, Json>
+    writeFileSync(pin, canonical({ ...kept, time: new Date(Date.now() - 2_000_000).toISOString() }))
+    const certificate = await revokeOwn(first.seal, 'compromised', new Date(Date.now() - 1_000_000))
+    for (const incremental of [false, true, false])
+      expect(await verdict(builder, first, { pin, certificate, incremental })).toMatchObject({ codes: [] })
+    expect(await verdict(builder, first, { certificate })).toMatchObject({ codes: ['KEY_REVOKED'] })
+  })
+
+  it('for which a revocation without a reason was published is what its entry says', async () => {
+    const spare = await generateKey({ name: 'spare', date: new Date(Date.now() - 7_200_000) })
+    const keys: BuilderKeys = { ...first, seal: await readPrivateKey(spare.privateKey) }
+    const builder = await new LedgerBuilder({ keys, start: Date.now() - 3_600_000 }).open()
+    beat(builder)
+    await rotated(builder, keys, newSeal)
+    builder.add('key-revoked', await revocation(builder, keys, newSeal, 'retired', { at: Date.now() + 60_000 }))
+    const directory = join(temporaryDirectory(), 'ledger')
+    await builder.write(directory, { seals: [3, builder.entries.length] })
+    const file = join(directory, certificateOf(spare.fingerprint))
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, await revoke(spare.certificate, spare.revocation))
+    for (const { seal } of [keys, newSeal]) {
+      const { verdict, findings } = await verifyLedger({ directory, fingerprint: seal.fingerprint })
+      expect([verdict, findings]).toEqual(['OK', []])
+    }
+  })
 
   it('that seals after its revocation is named', async () => {
     const builder = await begin()

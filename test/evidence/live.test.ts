@@ -65,9 +65,9 @@ describe('a ledger that is being written', () => {
     let at = copyOf(await erasableLedger())
     const { directory, wrappingKey } = at.options
     const pinned = { fingerprint: at.key.fingerprint, certificate: at.key.certificate }
-    let verifications = 0
+    let isOver = false
     const writing = async () => {
-      for (let turn = 0; verifications < most; turn += 1) {
+      for (let turn = 0; !isOver; turn += 1) {
         at = await live(at, turn)
         await setImmediate()
       }
@@ -75,15 +75,18 @@ describe('a ledger that is being written', () => {
     const verifying = async () => {
       const found: unknown[] = []
       const sizes = new Set<number>()
-      for (; verifications < most; verifications += 1) {
+      // A machine that has much else to do may verify several times before the ledger has grown.
+      for (let i = 0; i < most || sizes.size < 2; i += 1) {
         const { verdict, findings, size } = await verifyLedger({ directory, wrappingKey, ...pinned })
         if (verdict !== 'OK') found.push(findings)
         sizes.add(size)
       }
-      return { found, sizes: sizes.size }
+      return found
     }
-    const [, { found, sizes }] = await Promise.all([writing(), verifying()])
+    const verified = verifying().finally(() => {
+      isOver = true
+    })
+    const [, found] = await Promise.all([writing(), verified])
     expect(found).toEqual([])
-    expect(sizes).toBeGreaterThan(1)
   }, 300_000)
 })

@@ -4,7 +4,6 @@ import { createPublicKey } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Finding, Step } from '../../evidence/index.ts'
@@ -14,9 +13,10 @@ import { certificateFile, checkpointFile, entryBundle, hashTile, tileFill, tileW
 import { Frontier, leafHash } from '../../lib/format/merkle.ts'
 import { signNote } from '../../lib/format/note.ts'
 import { encodeBundle } from '../../lib/format/tile.ts'
+import { compiledScript } from '../support/compiled.ts'
 import { builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
 
-const script = fileURLToPath(new URL('children/verify-ledger.ts', import.meta.url))
+const script = compiledScript(new URL('children/verify-ledger.ts', import.meta.url))
 const run = promisify(execFile)
 
 interface Told {
@@ -29,7 +29,7 @@ interface Told {
 
 /** In a process of its own: threads are started from sources there, and its heap has a size. */
 async function verify(all: readonly VerifyOptions[], ...flags: string[]): Promise<Told[]> {
-  const { stdout } = await run(process.execPath, [...flags, '--import', 'tsx', script, JSON.stringify(all)])
+  const { stdout } = await run(process.execPath, [...flags, script, JSON.stringify(all)])
   return JSON.parse(stdout) as Told[]
 }
 

@@ -1,16 +1,18 @@
 /** Proofs of single entries: written from a ledger's tiles, checked with nothing but keys from outside, refused when bent. */
 import { spawnSync } from 'node:child_process'
-import { createPublicKey, generateKeyPairSync } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { proofScript } from '../../evidence/proof-script.ts'
 import { checkProof, proveEntry } from '../../evidence/prove.ts'
+import { anchorFile } from '../../lib/format/anchor.ts'
 import { formatTlogProof, parseTlogProof } from '../../lib/format/checkpoint.ts'
 import { cosign, formatCosignerKey } from '../../lib/format/cosignature.ts'
 import { inclusionProof, treeRoot, verifyInclusion } from '../../lib/format/merkle.ts'
-import { formatNote, formatVerifierKey, parseNote } from '../../lib/format/note.ts'
+import { formatNote, formatVerifierKey, type NoteSignature, parseNote } from '../../lib/format/note.ts'
 import { tileReader } from '../../lib/format/tile.ts'
+import { anchoredLedger, cosigned, publish, startWitness } from '../support/anchored-ledger.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
 import { interop } from '../support/interop.ts'
 import { type BuilderKeys, builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
@@ -74,6 +76,36 @@ describe('the proof of an entry', () => {
     await expect(proveEntry({ directory, entry: 17 })).rejects.toThrowError(invalid)
   })
 
+  it('is against the newest checkpoint over the entry that witnesses have cosigned, also at an address', async () => {
+    const made = await anchoredLedger()
+    const { vkey, options } = made
+    const one = await startWitness([{ origin: options.origin, vkey }])
+    let size = 0
+    await made.use(5, async ledger => {
+      await cosigned(made, ledger, [one])
+      size = (await ledger.publish()).size
+    })
+    await made.use(3)
+    const check = { key: vkey, witnesses: [one.verifierKey] }
+    const vouched = await proveEntry({ directory: options.directory, entry: 3 })
+    expect(vouched.checkpoint.size).toBeLessThanOrEqual(size)
+    for (const directory of [options.directory, await publish(made)]) {
+      const { proof, entry, cosigned } = await proveEntry({ directory, entry: 3 })
+      expect(checkProof({ ...check, proof, entry })).toMatchObject({ cosignatures: [{ name: 'witness.example/w1' }] })
+      expect(cosigned).toBe(1)
+      const newest = await proveEntry({ directory, entry: vouched.checkpoint.size })
+      expect(newest.cosigned).toBe(0)
+      expect(() => checkProof({ ...check, ...newest })).toThrowError(unsigned)
+    }
+    expect((await proveEntry({ directory: (await ledgerOf(20, [20])).directory, entry: 3 })).cosigned).toBe(undefined)
+    // What was put beside it and leads to another root is passed over: verify tells of it.
+    const [name] = readdirSync(join(options.directory, 'anchors', String(vouched.checkpoint.size)))
+    const note = join(options.directory, 'anchors', String(vouched.checkpoint.size), name!)
+    const root = Buffer.from(vouched.checkpoint.root).toString('base64')
+    writeFileSync(note, readFileSync(note, 'utf8').replace(root, Buffer.alloc(32).toString('base64')))
+    expect((await proveEntry({ directory: options.directory, entry: 3 })).cosigned).toBe(0)
+  })
+
   it('counts the cosignatures of the witnesses that were given, and is refused where they are too few or false', async () => {
     const { directory, key } = await ledgerOf(20, [20])
     const { proof, entry } = await proveEntry({ directory, entry: 3 })
@@ -102,6 +134,41 @@ describe('the proof of an entry', () => {
     }
     expect(() => checkProof({ proof: signed(false_), entry, key, witnesses, quorum: 0 })).toThrowError(unsigned)
     expect(() => checkProof({ proof, entry, key, witnesses, quorum: 3 })).toThrowError(misuse)
+  })
+
+  it('carries what witnesses say in the notes that are kept beside, in no more lines, bytes and files than there can be', async () => {
+    const { builder, directory, key } = await ledgerOf(20, [20])
+    const note = parseNote(readFileSync(join(directory, 'checkpoint')))
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const lineOf = (name: string) => cosign(note.text, name, privateKey, 1_790_000_000)
+    const long = (name: string) => ({ ...lineOf(name), signature: Buffer.alloc(300_000) })
+    const kept = (...lines: NoteSignature[]) => formatNote({ ...note, signatures: [...note.signatures, ...lines] })
+    const keep = (text: string, digest = createHash('sha256').update(text).digest('base64url')) => {
+      const file = join(directory, anchorFile('witness', 20, digest))
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, text)
+      return file
+    }
+    const zeros = Buffer.alloc(32).toString('base64url')
+    keep(kept(lineOf('renamed.example')), zeros)
+    keep('no note at all')
+    keep(kept(lineOf('w1.example')))
+    for (const name of ['long-1.example', 'long-2.example']) keep(kept(long(name)))
+    const names = async () => {
+      const { proof } = await proveEntry({ directory, entry: 3, inside: true })
+      checkProof({ proof, key, witnesses: [formatCosignerKey('w1.example', publicKey)], quorum: 0 })
+      return parseNote(Buffer.from(parseTlogProof(proof).checkpoint)).signatures.map(({ name }) => name)
+    }
+    const found = await names()
+    expect(found).toHaveLength(note.signatures.length + 2)
+    expect(found).toEqual(expect.arrayContaining([builder.origin, 'w1.example', expect.stringMatching(/^long-/)]))
+    for (let i = 0; i < 3; i += 1) keep(kept(...Array.from({ length: 60 }, (_, n) => lineOf(`w-${i}-${n}.example`))))
+    expect(await names()).toHaveLength(100)
+    // Of more files than there can be, those behind them in the order of names are not looked at.
+    rmSync(join(directory, 'anchors'), { recursive: true })
+    keep(kept(lineOf('w1.example')))
+    for (let i = 0; i < 256; i += 1) keep('', Buffer.from(String(i).padStart(64, '0'), 'hex').toString('base64url'))
+    expect(await names()).toEqual(note.signatures.map(({ name }) => name))
   })
 
   it('at a billion entries has at most 30 hashes, and takes 4 tiles beside those of the right edge, which all proofs share', async () => {
@@ -170,5 +237,54 @@ describe('a proof checked by a stranger', () => {
     expect(check(proof, entry, elsewhere)).toEqual([1, expect.stringContaining('NOT signed')])
     expect(check(proof, entry, 'other.example+00000000+AAAA')[0]).toBe(1)
     expect([check('', entry)[0], check('index 1\n\n', entry)[0]]).toEqual([2, 2])
+  })
+
+  interop('dash', 'whose text is obeyed by no terminal, expanded by no shell, and read in one way', async dash => {
+    const { builder, directory } = await ledgerOf(20, [20])
+    const folder = temporaryDirectory()
+    const script = join(folder, 'check.sh')
+    writeFileSync(script, proofScript)
+    const check = (proof: string, entry: Uint8Array) => {
+      for (const [name, content] of [
+        ['proof', proof],
+        ['entry', entry],
+      ] as const)
+        writeFileSync(join(folder, name), content)
+      const { status, stdout, stderr } = spawnSync(dash, [script, 'proof', 'entry'], { cwd: folder, encoding: 'utf8' })
+      return [status, stdout + stderr]
+    }
+    const none = (what = '') => [2, `this is no proof${what}\n`]
+    const { proof, entry } = await proveEntry({ directory, entry: 8 })
+    expect(check(proof, entry)).toMatchObject([0, expect.stringContaining(`included in ${builder.origin} at 20`)])
+    for (const origin of [
+      'crm\\033[2K',
+      'crm\\nthe checkpoint is signed by crm',
+      'crm\\c',
+      'crm\x1b[2K',
+      'crm x',
+      'crm\u202e',
+      '',
+    ]) {
+      expect(
+        check(
+          proof.replace(builder.origin, () => origin),
+          entry,
+        ),
+        origin,
+      ).toEqual(none(': a malformed origin'))
+    }
+    // Eight, to a shell.
+    expect(check(proof.replace('index 8', 'index 010'), entry)).toEqual(none())
+    expect(check(proof.replace('\n20\n', '\n024\n'), entry)).toEqual(none())
+    expect(check(proof.replace('index 8', 'index 18446744073709551624'), entry)).toEqual(none())
+    // A file whose name is a hash.
+    const [first] = parseTlogProof(proof).hashes.map(one => Buffer.from(one).toString('base64'))
+    writeFileSync(join(folder, Buffer.alloc(32).toString('base64')), '')
+    expect(check(proof.replace(first!, 'AAAAAAAA*'), entry)).toEqual([2, expect.stringContaining('a malformed hash')])
+    for (const bent of ['AAAA', `${first} ${first}`]) {
+      expect(check(proof.replace(first!, bent), entry), bent).not.toMatchObject([0])
+    }
+    const root = proof.split('\n').find((_, i, lines) => lines[i - 1] === '20')!
+    expect(check(proof.replace(root, 'AAAA'), entry)).toEqual(none(': a malformed root'))
   })
 })

@@ -1,19 +1,24 @@
 /** What holds between the ledgers of a series, each case made by somebody who has all keys but the pin. */
+import { generateKeyPairSync } from 'node:crypto'
 import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readPin, type VerifyOptions, verifySeries } from '../../evidence/index.ts'
+import { canonical, type Json, parseJson } from '../../lib/format/canonical.ts'
+import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
+import { memberFolder } from '../../lib/format/layout.ts'
+import { formatNote } from '../../lib/format/note.ts'
 import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
 import { openDirectory, openDirectoryLedger, openForKeys, publishCertificate } from '../../lib/ledger/directory.ts'
 import type { Draft, DraftOf } from '../../lib/ledger/ledger.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { openNewest, rollOver } from '../../lib/ledger/rollover.ts'
-import { keyHistory, rotationDraft } from '../../lib/ledger/rotation.ts'
+import { keyHistory, revocationDraft, rotationDraft } from '../../lib/ledger/rotation.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { memberOf, newestIn } from '../../lib/ledger/series.ts'
-import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
+import { generateKey, readPrivateKey, revokeOwn } from '../../lib/openpgp.ts'
 import { ledgerOptions, origin, settled, temporaryDirectory } from '../support/directory-ledger.ts'
 
 const newKey = async () => openpgpSealer(await readPrivateKey((await generateKey({ name: 'seal' })).privateKey))
@@ -47,19 +52,25 @@ async function told({ directory }: Pick<DirectoryOptions, 'directory'>, more: Pa
   )
 }
 
+/** What a ledger says, to be said again. */
+async function draftsIn(options: DirectoryOptions): Promise<readonly Draft[]> {
+  const ledger = await openForKeys(options)
+  const drafts: Draft[] = []
+  for await (const { entry } of ledger.entries()) {
+    const { v: _v, id: _id, time: _time, writer: _writer, seq: _seq, sd: _sd, ...draft } = entry
+    drafts.push(draft as Draft)
+  }
+  await ledger.abandon()
+  return drafts
+}
+
 /** The second ledger made anew, beginning as given. @param begin from how it rightly begins */
 async function begunAs(
   options: DirectoryOptions,
   begin: (right: DraftOf<'continued'>, carried: readonly Draft[]) => readonly Draft[],
 ) {
   const second = memberOf(options, 2)
-  const before = await openForKeys(second)
-  const entries: Draft[] = []
-  for await (const { entry } of before.entries()) {
-    const { v: _v, id: _id, time: _time, writer: _writer, seq: _seq, sd: _sd, ...draft } = entry
-    entries.push(draft as Draft)
-  }
-  await before.close()
+  const entries = await draftsIn(second)
   rmSync(second.directory, { recursive: true })
   const right = entries[1] as DraftOf<'continued'>
   const fresh = begin(right, entries.slice(2, 2 + right.carried))
@@ -68,6 +79,17 @@ async function begunAs(
 }
 
 describe('a series of ledgers', () => {
+  it('is told by another key than its own for nothing but that, whole or with one that is gone', async () => {
+    const options = await two()
+    const another = (await newKey()).fingerprint
+    expect(await told(options, { fingerprint: another })).toEqual([
+      'TAMPERED KEY_SUBSTITUTED',
+      'TAMPERED KEY_SUBSTITUTED',
+    ])
+    for (const name of ['tile', 'vault']) rmSync(join(options.directory, name), { recursive: true })
+    expect(await told(options, { fingerprint: another })).toEqual(['TAMPERED KEY_SUBSTITUTED'])
+  })
+
   it('is verified as one, by one key and one pin, which goes on to the newest', async () => {
     const options = ledgerOptions({ sealer })
     const pin = join(temporaryDirectory(), 'pin')
@@ -103,21 +125,100 @@ describe('a series of ledgers', () => {
   it('is led by the pinned key to a later one, from ledger to ledger', async () => {
     const options = await two()
     const later = await newKey()
-    for (const number of [1, 2]) {
-      const member = memberOf(options, number)
-      const ledger = await openForKeys(member)
-      const keys = (one: typeof sealer) => ({ noteKey: noteKeyOf(member.noteKey, member.origin), sealer: one })
-      const [before, after] = [keys(sealer), keys(later)]
-      const history = await keyHistory(ledger.entries())
-      await ledger.rotate([await rotationDraft({ origin: member.origin, history, before, after })], after)
-      await publishCertificate(member.directory, later)
-      await ledger.close()
-    }
+    for (const number of [1, 2]) await rotate(memberOf(options, number), later)
     const now = { ...options, sealer: later }
     await roll(now)
     await append(now, settled())
-    expect(await told(options)).toEqual(['OK', 'OK', 'OK'])
-    expect(await told(options, { fingerprint: later.fingerprint })).toEqual(['OK', 'OK', 'OK'])
+    for (const { fingerprint } of [sealer, later])
+      expect(await told(options, { fingerprint })).toEqual(['OK', 'OK', 'OK'])
+    const last = await newKey()
+    for (const number of [1, 2, 3]) await rotate(memberOf(now, number), last)
+    for (const { fingerprint } of [sealer, later, last]) {
+      expect(await told(options, { fingerprint }), fingerprint).toEqual(['OK', 'OK', 'OK'])
+    }
+  })
+
+  it('does not go on with a key that was retired, whatever that one seals', async () => {
+    const options = ledgerOptions({ sealer })
+    await append(options, names)
+    const now = await newKey()
+    await rotate(options, now, 'retired')
+    const later = { ...options, sealer: now }
+    const pin = join(temporaryDirectory(), 'pin')
+    await told(later, { pin, first: true })
+    await roll(later)
+    expect(await told(later, { pin, renew: false })).toEqual(['OK', 'OK'])
+    const second = memberOf(later, 2)
+    const [, right] = await draftsIn(second)
+    rmSync(second.directory, { recursive: true })
+    const own = { noteKey: generateKeyPairSync('ed25519').privateKey, wrappingKey: new Uint8Array(32).fill(9) }
+    const forged = { ...second, ...own, sealer, create: true }
+    await (await openDirectory(forged, { owed: () => [], fresh: () => [right!] })).close()
+    for (const { fingerprint } of [sealer, now]) {
+      const verdicts = await told(later, { fingerprint, pin })
+      expect(verdicts, fingerprint).toEqual(['OK', expect.stringMatching('^TAMPERED KEY_SUBSTITUTED')])
+    }
+  })
+})
+
+async function rotate(member: DirectoryOptions, to: typeof sealer, reason?: 'retired'): Promise<void> {
+  const { origin } = member
+  const ledger = await openForKeys(member)
+  const keys = (one: typeof sealer) => ({ noteKey: noteKeyOf(member.noteKey, origin), sealer: one })
+  const [before, after] = [keys(member.sealer!), keys(to)]
+  const rotation = await rotationDraft({ origin, history: await keyHistory(ledger.entries()), before, after })
+  const revoked = {
+    origin,
+    key: 'seal',
+    revoked: before.sealer.fingerprint,
+    at: new Date().toISOString(),
+    by: to,
+  } as const
+  const revocation = reason === undefined ? [] : [await revocationDraft({ ...revoked, reason })]
+  await ledger.rotate([rotation, ...revocation], after)
+  await publishCertificate(member.directory, to)
+  await ledger.close()
+}
+
+describe('a series of which the key was compromised', () => {
+  const hours = (ago: number) => new Date(Date.now() - ago * 3_600_000)
+
+  async function compromised() {
+    const key = await readPrivateKey((await generateKey({ name: 'seal', date: hours(3) })).privateKey)
+    const options = ledgerOptions({ sealer: openpgpSealer(key) })
+    await append(options, names, settled())
+    const pin = join(temporaryDirectory(), 'pin')
+    /** As if it had been kept before the key was in other hands. */
+    const pinned = async () => {
+      await told(options, { fingerprint: key.fingerprint, pin, first: true })
+      const { state: _, ...kept } = parseJson(readFileSync(pin, 'utf8')) as Record<string, Json>
+      writeFileSync(pin, canonical({ ...kept, time: hours(2).toISOString() }))
+    }
+    const certificate = await revokeOwn(key, 'compromised', hours(1))
+    return { options, pinned, verify: () => told(options, { fingerprint: key.fingerprint, pin, certificate }) }
+  }
+
+  it('is what the pin shows to be older, now and whenever it is pinned again', async () => {
+    const { options, pinned, verify } = await compromised()
+    await roll(options)
+    await append(options, settled())
+    await pinned()
+    for (const _ of [1, 2, 3]) expect(await verify()).toEqual(['OK', 'OK'])
+  })
+
+  it('is not what somebody makes of it later: a pin of the ledger before shows nothing of that', async () => {
+    const { options, pinned, verify } = await compromised()
+    await pinned()
+    await roll(options)
+    await append(options, settled())
+    // The note key alone has signed: there is no seal to be judged.
+    for (const { directory } of [1, 2].map(number => memberOf(options, number))) {
+      rmSync(join(directory, 'checkpoint.d'), { recursive: true })
+      const { note } = parseCheckpoint(readFileSync(join(directory, 'checkpoint')))
+      const signatures = note.signatures.filter(({ signature }) => signature.length === 64)
+      writeFileSync(join(directory, 'checkpoint'), formatNote({ ...note, signatures }))
+    }
+    expect(await verify()).toEqual(['OK', expect.stringContaining('KEY_REVOKED')])
   })
 })
 
@@ -144,6 +245,26 @@ describe('between two ledgers', () => {
     if (checkpoint !== undefined) writeFileSync(join(options.directory, 'checkpoint'), checkpoint)
     expect(await told(options)).toEqual(['TAMPERED FILE_MISSING'])
     expect(await told(options, { pin })).toEqual(['TAMPERED FILE_MISSING'])
+  })
+
+  it('is waited for a moment, where the first was concluded just now', async () => {
+    const options = await two()
+    let asked = 0
+    const server = createServer((request, response) => {
+      // Looked for before the first is verified, and after: it is not there yet.
+      if (request.url === `/${memberFolder(2)}/checkpoint`) asked += 1
+      try {
+        if (asked < 4 && request.url!.startsWith(`/${memberFolder(2)}/`)) throw new Error('not yet')
+        response.end(readFileSync(join(options.directory, request.url!)))
+      } catch {
+        response.writeHead(404).end()
+      }
+    })
+    await new Promise<void>(done => void server.listen(0, '127.0.0.1', done))
+    onTestFinished(() => void server.close())
+    const directory = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    expect(await told({ directory })).toEqual(['OK', 'OK'])
+    expect(asked).toBeGreaterThan(3)
   })
 
   it('is told by a pin, where what the first recorded of its vault since is cut off', async () => {
@@ -219,5 +340,25 @@ describe('a ledger that is disposed of', () => {
     const options = await two()
     await append(options, disposed(Buffer.alloc(32).toString('base64url'), approvers))
     expect((await told(options))[1]).toBe('TAMPERED ERASURE_UNAUTHORISED')
+  })
+
+  it('takes with it how its key came to be another: nobody is accused, nothing is OK, and what is gone without a word stays an accusation', async () => {
+    const options = ledgerOptions({ sealer })
+    const bob = 'B'.repeat(22)
+    await append(options, names, { ...names, subject: bob, disclose: { name: 'bob' } }, settled())
+    const next = await newKey()
+    await rotate(options, next)
+    await roll({ ...options, sealer: next })
+    const left = (await verifySeries({ directory: options.directory, fingerprint }))[0]!.verification
+    expect(await told(options)).toEqual(['OK', 'OK'])
+    const root = Buffer.from(left.root, 'base64').toString('base64url')
+    for (const name of ['tile', 'vault']) rmSync(join(options.directory, name), { recursive: true })
+    expect(await told(options)).toEqual(['TAMPERED KEY_SUBSTITUTED'])
+    await append({ ...options, sealer: next }, { ...disposed(root, [bob]), size: left.size } as Draft)
+    const [verified] = await verifySeries({ directory: options.directory, fingerprint })
+    expect(verified!.verification).toMatchObject({
+      verdict: 'INCOMPLETE',
+      findings: [{ code: 'KEY_UNPROVEN', expected: fingerprint, actual: next.fingerprint }],
+    })
   })
 })

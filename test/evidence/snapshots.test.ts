@@ -109,7 +109,7 @@ describe('the snapshots of a ledger', () => {
     await other.close()
     const forged = Buffer.from(whole)
     forged[forged.length - 1]! ^= 1
-    const otherVersion = Buffer.from(whole.toString('latin1').replace('snapshot 1\n', 'snapshot 9\n'), 'latin1')
+    const otherVersion = Buffer.from(whole.toString('latin1').replace('snapshot 2\n', 'snapshot 9\n'), 'latin1')
     const strange = readFileSync(join(stranger.directory, snapshotFile(last)))
     for (const bytes of [
       forged,
@@ -131,7 +131,7 @@ describe('the snapshots of a ledger', () => {
   it('of rules that this version does not know are told, and not examined', async () => {
     const [first] = sizes() as [number]
     const { note } = parseSnapshot(readFileSync(path(first)))
-    const text = note.text.replace('snapshot 1\n', 'snapshot 2\n')
+    const text = note.text.replace('snapshot 2\n', 'snapshot 3\n')
     const { privateKey, publicKey } = noteKeyOf(options.noteKey, options.origin)
     const signature = signNote(text, options.origin, privateKey, publicKey)
     writeFileSync(path(first), encodeSnapshot(text, signature, Buffer.from('whatever')))

@@ -2,9 +2,10 @@ import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type VerifyOptions, verifyLedger } from '../../evidence/verify.ts'
+import { readPin, writePin } from '../../evidence/pin.ts'
+import { type Verification, type VerifyOptions, verifyLedger } from '../../evidence/verify.ts'
 import { parseEntry } from '../../lib/format/entry.ts'
-import { type BuilderKeys, builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
+import { type BuilderKeys, builderKeys, digestOf, LedgerBuilder } from '../support/ledger-builder.ts'
 
 let keys: BuilderKeys
 let scratch: string
@@ -26,6 +27,15 @@ async function build(heartbeats: number): Promise<LedgerBuilder> {
   builder.principal('dba@crm.example', 'person')
   for (let i = 0; i < heartbeats; i += 1) builder.add('heartbeat', { open: 0, interval: 60 })
   return builder
+}
+
+function permitted(builder: LedgerBuilder): string {
+  const exchange = builder.uuid()
+  builder.add('decision', {
+    ...{ exchange, protocol: 'postgres', target: 'crm', action: digestOf('x'), accesses: [], controls: [] },
+    ...{ risk: 'low', read: true, verdict: 'permit', durability: 'durable' },
+  })
+  return exchange
 }
 
 const options = (builder: LedgerBuilder, directory: string, more: Partial<VerifyOptions> = {}): VerifyOptions => ({
@@ -155,6 +165,25 @@ describe('verifyLedger', () => {
     expect(await readFile(pin, 'utf8')).toBe(kept)
   })
 
+  test('whatever a heartbeat promises, the pin that is kept can be read again, and is replaced by nothing that cannot', async () => {
+    const builder = await build(1)
+    const [directory, pin] = [folder(), join(scratch, 'pins', 'promised.json')]
+    const given = options(builder, directory, { pin })
+    await builder.write(directory)
+    await verifyLedger({ ...given, first: true })
+    // As milliseconds these are none that come back as seconds.
+    for (const interval of [138_809_705_344_633, Number.MAX_SAFE_INTEGER]) {
+      builder.add('heartbeat', { open: 0, interval })
+      await builder.write(directory)
+      for (const incremental of [false, true]) expect(codes(await verifyLedger({ ...given, incremental }))).toEqual([])
+      expect((await readPin(pin))?.state?.writers[0]?.interval).toBe(interval)
+    }
+    const kept = await readPin(pin)
+    const unreadable = writePin(pin, { ...kept!, size: 0.5 })
+    await expect(unreadable).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_ROLLBACK' })
+    expect(await readPin(pin)).toEqual(kept)
+  })
+
   test('a pin that is gone is no first run, and a pin that is garbage is not one to compare with', async () => {
     const builder = await build(1)
     const [directory, pin] = [folder(), join(scratch, 'gone.json')]
@@ -202,6 +231,42 @@ describe('verifyLedger', () => {
     expect(result.gaps.map(gap => gap.kind)).toEqual(['sequence', 'silence'])
   })
 
+  test('a pin is written and renewed on OK alone: behind a gap it would hide that from who goes on from there', async () => {
+    const builder = await build(1)
+    const [directory, pin, other] = [folder(), join(folder(), 'pin'), join(folder(), 'pin')]
+    await builder.write(directory)
+    await verifyLedger(options(builder, directory, { pin, first: true }))
+    const before = await readFile(pin, 'utf8')
+    builder.now += 600_000
+    builder.add('heartbeat', { open: 0, interval: 60 })
+    await builder.write(directory)
+    expect(await verifyLedger(options(builder, directory, { pin }))).toMatchObject({ verdict: 'INCOMPLETE' })
+    expect(await readFile(pin, 'utf8')).toBe(before)
+    const first = await verifyLedger(options(builder, directory, { pin: other, first: true }))
+    expect(first.steps.at(-1)).toMatchObject({ name: 'new pin', status: 'not-examined' })
+    await expect(readFile(other)).rejects.toThrow('ENOENT')
+  })
+
+  test('nothing reassures of a ledger that is not what was pinned, or of a pin that nothing was held against', async () => {
+    const [builder, other] = [await build(3), await new LedgerBuilder({ keys, origin: 'other.example' }).open()]
+    const [directory, pin] = [folder(), join(folder(), 'pin')]
+    await builder.write(directory)
+    await verifyLedger(options(builder, directory, { pin, first: true }))
+    const undetectable = async (by: LedgerBuilder, more: Partial<VerifyOptions> = {}) =>
+      (await verifyLedger(options(by, directory, { pin, ...more }))).undetectable
+    const none =
+      /^Not even the 6 entries pinned at \S+ are shown to be what they were, since what stands here does not agree/
+    expect(await undetectable(builder, { fingerprint: 'A'.repeat(40) })).toMatch(/was compared with nothing/)
+    await builder.write(directory, { size: 4 })
+    expect(await undetectable(builder)).toMatch(none)
+    builder.replace(3, Buffer.from(JSON.stringify({ ...parseEntry(builder.entries[3]!), open: 7 })))
+    await builder.write(directory)
+    expect(await undetectable(builder)).toMatch(none)
+    await rm(directory, { recursive: true })
+    await other.write(directory)
+    expect(await undetectable(other)).toMatch(none)
+  })
+
   test('a stop in order is no silence, an outcome of nothing and a repeated id are named', async () => {
     const builder = await build(1)
     builder.add('stopped', {})
@@ -215,6 +280,46 @@ describe('verifyLedger', () => {
     builder.add('outcome', outcome, {}, { id: parseEntry(builder.entries[3]!).id })
     await builder.write(directory)
     expect(codes(await verifyLedger(options(builder, directory)))).toEqual(['ENTRY_REPEATED', 'OUTCOME_ORPHAN'])
+  })
+
+  describe('a writer that whoever leads gave up after a crash', () => {
+    const given = async (before = 5_000) => {
+      const builder = await build(1)
+      const exchange = permitted(builder)
+      builder.now += before
+      builder.add('recovered', { epoch: 2, torn: 0 })
+      builder.add('outcome', { exchange, result: 'unknown', items: 0, bytes: 0 })
+      const directory = folder()
+      await builder.write(directory)
+      return { builder, directory }
+    }
+    const silences = (result: Verification) => codes(result).filter(code => code === 'SILENCE')
+    const start = { software: 'builder', placement: 'gateway', epoch: 2, interval: 60 } as const
+
+    test.each([false, true])(
+      'is no silence once it starts again, from a pin: %s; the crash is told',
+      async incremental => {
+        const { builder, directory } = await given()
+        const pin = join(folder(), 'pin')
+        if (incremental) await verifyLedger(options(builder, directory, { pin, first: true }))
+        builder.now += 3_600_000
+        builder.add('started', start)
+        await builder.write(directory)
+        const result = await verifyLedger(options(builder, directory, incremental ? { pin, incremental } : {}))
+        expect(silences(result)).toEqual([])
+        expect(result.gaps.map(({ kind, writer }) => [kind, writer])).toEqual([['crash', 'gateway-1']])
+      },
+    )
+
+    test('is silent where it speaks again and never started, and where nothing came before it was given up', async () => {
+      const { builder, directory } = await given()
+      builder.now += 3_600_000
+      builder.add('heartbeat', { open: 0, interval: 60 })
+      await builder.write(directory)
+      expect(silences(await verifyLedger(options(builder, directory)))).toEqual(['SILENCE'])
+      const late = await given(3_600_000)
+      expect(silences(await verifyLedger(options(late.builder, late.directory)))).toEqual(['SILENCE'])
+    })
   })
 
   test('a seal that disagrees with the entries is a fork, and one by another key is no seal', async () => {
@@ -264,6 +369,13 @@ describe('verifyLedger', () => {
     const nowhere = await verifyLedger(options(builder, join(scratch, 'nowhere')))
     expect(codes(nowhere)).toEqual(['LEDGER_MISSING'])
     expect(nowhere.undetectable).not.toMatch(/rewritten/)
+    const around = folder()
+    await builder.write(join(around, 'ledger'))
+    const named = await verifyLedger(options(builder, around))
+    expect(named.findings[0]).toMatchObject({
+      code: 'LEDGER_MISSING',
+      what: `checkpoint is missing; there is a ledger in ${join(around, 'ledger')}`,
+    })
   })
 
   test('options that do not make sense are refused', async () => {

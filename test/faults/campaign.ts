@@ -10,7 +10,7 @@ import { setTimeout as after } from 'node:timers/promises'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey, type SigningKey } from '../../lib/openpgp.ts'
-import { compileWriter } from './compiled.ts'
+import { compiledScript } from '../support/compiled.ts'
 import type { WriterSettings } from './settings.ts'
 import { type Injection, inject } from './strace.ts'
 import { Witness } from './witness.ts'
@@ -34,7 +34,7 @@ const longestMs = 300_000
 
 /** Keys, a compiled writer, and a folder for its ledgers: what all rounds share. */
 export class Campaign {
-  readonly #writer = compileWriter()
+  readonly #script = compiledScript(new URL('children/scripted-writer.ts', import.meta.url))
   readonly #folder = mkdtempSync(join(tmpdir(), 'counterfoil-faults-'))
   readonly #noteKey = generateKeyPairSync('ed25519').privateKey
   readonly #sealKey: SigningKey
@@ -52,7 +52,6 @@ export class Campaign {
   }
 
   end(): void {
-    this.#writer.remove()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
@@ -111,7 +110,7 @@ export class Campaign {
       sealKey: this.#armored,
       mode,
     }
-    const [program, ...args] = [...command, process.execPath, this.#writer.script, JSON.stringify(settings)]
+    const [program, ...args] = [...command, process.execPath, this.#script, JSON.stringify(settings)]
     // One thread for files, so that the calls of a run come in the same order every time.
     return { program: program!, args, env: { ...process.env, UV_THREADPOOL_SIZE: '1' } }
   }

@@ -4,7 +4,6 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { verifySeries } from '../../evidence/index.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
@@ -12,13 +11,14 @@ import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { openNewest } from '../../lib/ledger/rollover.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
+import { compiledScript } from '../support/compiled.ts'
 import { ledgerOptions, settled, temporaryDirectory } from '../support/directory-ledger.ts'
 import { interop } from '../support/interop.ts'
 import { inject } from './strace.ts'
 
 const { privateKey: sealKey } = await generateKey({ name: 'seal' })
 const key = await readPrivateKey(sealKey)
-const child = fileURLToPath(new URL('children/rolling.ts', import.meta.url))
+const child = compiledScript(new URL('children/rolling.ts', import.meta.url))
 const alice = 'A'.repeat(22)
 
 let folder: string
@@ -41,7 +41,7 @@ async function killedAt(strace: string, directory: string, call: string, when: n
     ...{ directory, sealKey, noteKey: noteKey.export({ format: 'pem', type: 'pkcs8' }) },
     wrappingKey: Buffer.from(wrappingKey).toString('base64url'),
   }
-  const rolling = spawn(process.execPath, ['--import', 'tsx', child, JSON.stringify(settings)], {
+  const rolling = spawn(process.execPath, [child, JSON.stringify(settings)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     // One thread makes all calls on files: the n-th is the same each time.
     env: { ...process.env, UV_THREADPOOL_SIZE: '1' },

@@ -7,9 +7,11 @@ import {
   encodeAttachmentHead,
   encodeChunk,
   encodeContentKey,
+  isProvenChunk,
   openAttachment,
   readAttachment,
 } from '../../lib/format/attachment.ts'
+import { macKey } from '../../lib/format/mac.ts'
 
 const context = { key: randomBytes(32), origin: 'crm', id: '019bffff-0000-7000-8000-111111111111' }
 const plain = ['one', 'two', 'three'].map(text => Buffer.from(text))
@@ -59,30 +61,38 @@ it('opens in no other order, under no other id, ledger or key', async () => {
 
 describe('with a message in its head', () => {
   const head = encodeAttachmentHead(9, Buffer.from('to somebody'))
-  const digested = plain.map((part, i) => encodeChunk(context, i, part, true))
+  const prover = macKey(randomBytes(32), context.origin, 'chunk')
+  const proven = plain.map((part, i) => encodeChunk(context, i, part, prover))
 
   it('is read back, and names its slot and the message', async () => {
-    expect(await read(Buffer.concat(digested), context, head)).toBe('onetwothree')
+    expect(await read(Buffer.concat(proven), context, head)).toBe('onetwothree')
     expect(decodeAttachmentHead(head)).toBe(9)
-    const { head: found } = await readAttachment(context, piecesOf(head))
+    const { head: found } = await readAttachment(piecesOf(head))
     expect(found).toEqual({ slot: 9, message: Buffer.from('to somebody'), length: head.length })
   })
 
-  it('is told to be altered or cut by who has no key, up to the last whole chunk', async () => {
-    const whole = Buffer.concat(digested)
-    const counted = async (bytes: Uint8Array) => {
+  it('is told to be altered, another or cut by who has no key to open it, up to the last whole chunk', async () => {
+    const whole = Buffer.concat(proven)
+    const counted = async (bytes: Uint8Array, by = prover, of = context) => {
       let chunks = 0
-      const { chunks: all } = await readAttachment(context, piecesOf(Buffer.concat([head, bytes])))
+      const { chunks: all } = await readAttachment(piecesOf(Buffer.concat([head, bytes])))
       try {
-        for await (const _ of all) chunks += 1
+        for await (const chunk of all) {
+          if (!isProvenChunk(by, of, chunks, chunk)) return { chunks, whole: false }
+          chunks += 1
+        }
       } catch (error) {
-        expect(error).toMatchObject({ code: expect.stringMatching(/^ERR_(LEDGER_CORRUPT|DISCLOSURE_MISMATCH)$/) })
+        expect(error).toMatchObject({ code: 'ERR_LEDGER_CORRUPT' })
         return { chunks, whole: false }
       }
       return { chunks, whole: true }
     }
-    const ends = digested.map((_, i) => Buffer.concat(digested.slice(0, i + 1)).length)
+    const ends = proven.map((_, i) => Buffer.concat(proven.slice(0, i + 1)).length)
     expect(await counted(whole)).toEqual({ chunks: 3, whole: true })
+    const none = { chunks: 0, whole: false }
+    expect(await counted(whole, macKey(randomBytes(32), context.origin, 'chunk'))).toEqual(none)
+    expect(await counted(whole, prover, { ...context, id: '019bffff-0000-7000-8000-222222222222' })).toEqual(none)
+    expect(await counted(Buffer.concat([proven[1]!, proven[0]!]))).toEqual(none)
     for (let i = 0; i < whole.length; i += 1) {
       const before = ends.filter(end => end <= i).length
       const changed = Buffer.from(whole)

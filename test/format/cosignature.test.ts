@@ -32,6 +32,19 @@ describe('a cosignature', () => {
     expect(found({ ...line, name: 'witness.example/w2' })).toEqual([])
   })
 
+  it('says nothing with a time behind the year 9999, and stays one that must not be false', () => {
+    const at = (time: number) => cosign(text, name, privateKey, time)
+    expect(found(at(253_402_300_799))).toMatchObject([{ time: 253_402_300_799 }])
+    for (const time of [253_402_300_800, 2 ** 52, Number.MAX_SAFE_INTEGER]) {
+      expect(found(at(time)), String(time)).toEqual([])
+      expect(cosignaturesOf({ text, signatures: [at(time), line] }, [cosigner])).toMatchObject([
+        { time: 1_679_315_147 },
+      ])
+      expect(() => found(at(time), text.replace('3', '4')), String(time)).toThrowError(refused)
+    }
+    expect(() => found({ ...line, signature: Buffer.alloc(72, 0xff) })).toThrowError(refused)
+  })
+
   it('counts once for each witness, with its newest time', () => {
     const signatures = [line, cosign(text, name, privateKey, 1_679_400_000), line]
     expect(cosignaturesOf({ text, signatures }, [cosigner])).toMatchObject([{ time: 1_679_400_000 }])

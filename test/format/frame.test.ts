@@ -1,10 +1,14 @@
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeFrame, encodeFrame, findFrames } from '../../lib/format/frame.ts'
+import { decodeFrame, encodeFrame, findFrames, isAuthentic, reauthenticate } from '../../lib/format/frame.ts'
+import { macKey } from '../../lib/format/mac.ts'
 
 const head = { epoch: 3, first: 2 ** 40, durable: 2 ** 40 - 1, root: new Uint8Array(32).fill(9) }
 const entries = [Buffer.from('{"a":1}'), Buffer.from('{"b":2}')]
-const frame = encodeFrame(head, entries, [Buffer.from('one'), Buffer.from('two')])
+const wrappingKey = new Uint8Array(32).fill(7)
+const key = macKey(wrappingKey, 'crm.example/counterfoil', 'wal')
+const frame = encodeFrame(head, entries, [Buffer.from('one'), Buffer.from('two')], key)
 
 describe('a write-ahead frame', () => {
   it('gives back what it was made of', () => {
@@ -27,6 +31,42 @@ describe('a write-ahead frame', () => {
     }
   })
 
+  it('is authentic under its key alone: not under that of another ledger, another use or another vault', () => {
+    const { frame: found } = decodeFrame(frame, 0)!
+    const others = [
+      macKey(wrappingKey, 'crm.example/counterfoil2', 'wal'),
+      macKey(wrappingKey, 'crm.example/counterfoil', 'attaching'),
+      macKey(new Uint8Array(32).fill(8), 'crm.example/counterfoil', 'wal'),
+    ]
+    expect(isAuthentic(found, others)).toBe(false)
+    expect(isAuthentic(found, [...others, key])).toBe(true)
+  })
+
+  it('is not authentic when any byte before its checksum is altered, and the checksum made right', () => {
+    for (let at = 4; at < frame.length - 4; at += 1) {
+      const altered = Buffer.from(frame)
+      altered[at]! ^= 1
+      altered.writeUInt32BE(crc32(altered.subarray(0, -4)), altered.length - 4)
+      const found = decodeFrame(altered, 0)?.frame
+      if (found !== undefined) expect(isAuthentic(found, [key]), `byte ${at}`).toBe(false)
+    }
+  })
+
+  it('is under another key once it was changed, as long as before, and what is behind it stays', () => {
+    const to = macKey(new Uint8Array(32).fill(9), 'crm.example/counterfoil', 'wal')
+    const log = Buffer.concat([frame, frame, Buffer.from('torn'), Buffer.alloc(9)])
+    const changed = reauthenticate(log, key, to)!
+    expect(changed.length).toBe(log.length)
+    expect(changed.subarray(frame.length * 2)).toEqual(log.subarray(frame.length * 2))
+    for (const at of [0, frame.length]) expect(isAuthentic(decodeFrame(changed, at)!.frame, [to])).toBe(true)
+    expect(reauthenticate(changed, key, to)).toBeUndefined()
+    // A kill left the second under the former key.
+    expect(reauthenticate(Buffer.concat([changed.subarray(0, frame.length), frame]), key, to)).toEqual(
+      changed.subarray(0, frame.length * 2),
+    )
+    expect(() => reauthenticate(log, to, macKey(wrappingKey, 'other', 'wal'))).toThrow('not made with the key')
+  })
+
   it('is found behind bytes that are none', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), rubbish => {
@@ -39,7 +79,7 @@ describe('a write-ahead frame', () => {
   it('is not seen in arbitrary bytes, and arbitrary lengths do not make it read beyond them', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 0, maxLength: 300 }), bytes => {
-        const claimed = Buffer.concat([Buffer.from('CFf1'), bytes])
+        const claimed = Buffer.concat([Buffer.from('CFf2'), bytes])
         expect(decodeFrame(claimed, 0)).toBeUndefined()
       }),
     )

@@ -10,6 +10,9 @@ const vectors = JSON.parse(readFileSync(new URL('../../fixtures/vectors/entries.
   bytes: string
 }[]
 
+/** In the suite a sample; with COUNTERFOIL_TAMPER=all every one. */
+const everything = process.env.COUNTERFOIL_TAMPER === 'all'
+
 const holds = (work: () => unknown): boolean => {
   try {
     return work() !== false
@@ -25,13 +28,15 @@ describe('a shape as a matcher of its text', () => {
   it('entries with a character more, less or other are taken exactly where they are what is written', () => {
     let taken = 0
     const characters = ['0', '1', '9', 'a', 'Z', '"', '\\', ',', ':', ' ', '{', '}', '[', ']', '-', '\n', '\u00e9']
-    for (const { bytes } of vectors) {
+    for (const [n, { bytes }] of vectors.entries()) {
       expect(parseEntry(Buffer.from(bytes))).toEqual(JSON.parse(bytes))
       expect(JSON.parse(bytes)).toMatchObject(summarise(Buffer.from(bytes)))
       for (let at = 0; at < bytes.length; at += 1) {
         const [before, after] = [bytes.slice(0, at), bytes.slice(at + 1)]
         const put = characters[at % characters.length]!
-        for (const text of [before + after, before + put + after, before + put + bytes.slice(at), bytes.slice(0, at)]) {
+        const changed = [before + after, before + put + after, before + put + bytes.slice(at), bytes.slice(0, at)]
+        // Half of them in the suite, others in the next vector, which has its members in the same order.
+        for (const text of everything ? changed : changed.filter((_, i) => (at + n + i) % 2 === 0)) {
           const parsed = holds(() => parseEntry(Buffer.from(text)))
           if (parsed !== holds(() => isWritten(text))) throw new Error(`parsed: ${parsed}: ${text}`)
           if (parsed !== holds(() => summarise(Buffer.from(text)))) throw new Error(`summarised otherwise: ${text}`)

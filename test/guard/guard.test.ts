@@ -378,6 +378,12 @@ describe('a grant', () => {
       code: 'ERR_OBLIGATION_UNMET',
     })
     await expect(desk.request(dba, request)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
+    // A slip in the action is told from a right that is missing, and only to who could ask for what was meant.
+    const slip = { ...request, actions: ['upadte'] }
+    await expect(desk.request(agent, slip)).rejects.toThrow(
+      /it needs none; grants there are for update; did you mean "update"\?$/,
+    )
+    await expect(desk.request(dba, slip)).rejects.toThrow(/^no right to upadte on \S+$/)
   })
 
   it('cuts a silent reply the moment it is revoked', async () => {
@@ -503,7 +509,10 @@ describe('an approval', () => {
     const at = await fixture()
     const asked = await ask(at, { ...agent, owner: dba.id }, { ...drop, holdable: false }).catch(error => error)
     const refused = at.guard.desk.approve(owner, asked.data.approval)
-    await expect(refused).rejects.toMatchObject({ data: { why: 'role-missing' } })
+    await expect(refused).rejects.toMatchObject({
+      data: { why: 'role-missing' },
+      message: expect.stringMatching(/is missing: role:\w+$/),
+    })
   })
 
   it('that was denied stays denied', async () => {

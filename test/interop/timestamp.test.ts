@@ -1,12 +1,16 @@
 /** OpenSSL as a timestamping authority, made on the fly: it answers our requests, we verify its answers, and it verifies what we keep. */
+
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { createHash, X509Certificate } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
+import type { AnchorPlace } from '../../lib/anchors/kept.ts'
 import { acceptTimestamp, requestFor, stampBy } from '../../lib/anchors/obtain.ts'
 import { isTrusted, readTimestamp } from '../../lib/format/timestamp.ts'
 import { anchoredLedger, cosigned, publish } from '../support/anchored-ledger.ts'
 import { authorities, authority, serveAuthority } from '../support/authority.ts'
+import { algorithms, bentToken, rsaKey } from '../support/bent-token.ts'
 import { interop } from '../support/interop.ts'
 
 const refused = expect.objectContaining({ code: 'ERR_CHECKPOINT_SIGNATURE' })
@@ -25,7 +29,7 @@ describe('a time stamp of OpenSSL', () => {
         await ledger.use(20)
         const url = await serveAuthority(tsa)
         const { directory } = ledger.options
-        const got = await stampBy(directory, url, authorities(tsa))
+        const got = await stampBy(ledger.options, url, authorities(tsa))
         const note = readdirSync(join(directory, 'anchors', String(got.size))).find(file => file.endsWith('.note'))!
         const data = join(directory, 'anchors', String(got.size), note)
         const verified = spawnSync(
@@ -60,14 +64,14 @@ describe('a time stamp of OpenSSL', () => {
       const [one, two] = [await anchoredLedger(), await anchoredLedger()]
       await one.use(3)
       await two.use(4)
-      const { request, nonce, size } = await requestFor(one.options.directory)
+      const { request, nonce, size } = await requestFor(one.options)
       const response = tsa.answer(request)
-      const take = (directory: string, of = tsa, said?: string) =>
-        acceptTimestamp(directory, response, authorities(of), said)
-      await expect(take(two.options.directory)).rejects.toThrowError(refused)
-      await expect(take(one.options.directory, tsa, 'ff'.repeat(8))).rejects.toThrowError(refused)
-      await expect(take(one.options.directory, authority(openssl, 'other'))).rejects.toThrowError(refused)
-      expect(await take(one.options.directory, tsa, nonce)).toMatchObject({ size })
+      const take = (place: AnchorPlace, of = tsa, said?: string) =>
+        acceptTimestamp(place, response, authorities(of), said)
+      await expect(take(two.options)).rejects.toThrowError(refused)
+      await expect(take(one.options, tsa, 'ff'.repeat(8))).rejects.toThrowError(refused)
+      await expect(take(one.options, authority(openssl, 'other'))).rejects.toThrowError(refused)
+      expect(await take(one.options, tsa, nonce)).toMatchObject({ size })
     },
   )
 
@@ -78,7 +82,7 @@ describe('a time stamp of OpenSSL', () => {
       const tsa = authority(openssl, 'ec')
       const ledger = await anchoredLedger()
       await ledger.use(1)
-      const response = tsa.answer((await requestFor(ledger.options.directory)).request)
+      const response = tsa.answer((await requestFor(ledger.options)).request)
       const whole = readTimestamp(response)
       expect(isTrusted(whole, authorities(tsa))).toBe(true)
       let refusals = 0
@@ -101,11 +105,49 @@ describe('a time stamp of OpenSSL', () => {
 
   interop(
     'openssl',
+    'is refused, and nothing else, where its certificate has a key that nobody knows, that is none, or of another kind',
+    async openssl => {
+      const certificateOf = (name: string, key: string) =>
+        new X509Certificate(readFileSync(authority(openssl, name, undefined, key).ca)).raw
+      const rsa = certificateOf('rsa', 'rsa:2048')
+      const at = rsa.indexOf(rsaKey) + rsaKey.length
+      const unknown = Buffer.from(rsa).fill(0x6f, at - 1, at)
+      const none = Buffer.from(rsa).fill(0xff, at + 8, at + 42)
+      const bent = [
+        [certificateOf('ed25519', 'ed25519'), algorithms.ecdsaSha256],
+        [unknown, algorithms.rsaSha256],
+        [none, algorithms.rsaSha256],
+      ] as const
+      const ledger = await anchoredLedger()
+      await ledger.use(3)
+      const { directory } = ledger.options
+      const note = readFileSync(join(directory, 'checkpoint'))
+      const folder = join(directory, 'anchors', note.toString().split('\n')[1]!)
+      mkdirSync(folder, { recursive: true })
+      const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest()
+      for (const [certificate, algorithm] of bent) {
+        const token = bentToken(certificate, digest(note), algorithm)
+        expect(() => readTimestamp(token)).toThrowError(refused)
+        writeFileSync(join(folder, `${digest(token).toString('base64url')}.tsr`), token)
+      }
+      const { verdict, findings } = await ledger.verify()
+      expect([verdict, findings.map(({ code }) => code)]).toEqual(['TAMPERED', bent.map(() => 'ANCHOR_INVALID')])
+      // Beside a good one they issued nothing.
+      const tsa = authority(openssl, 'rsa', undefined, 'rsa:2048')
+      const whole = readTimestamp(tsa.answer((await requestFor(ledger.options)).request))
+      const beside = { ...whole, certificates: [unknown, none].map(bytes => new X509Certificate(bytes)) }
+      expect(isTrusted(beside, authorities(authority(openssl, 'other')))).toBe(false)
+      expect(isTrusted(beside, authorities(tsa))).toBe(true)
+    },
+  )
+
+  interop(
+    'openssl',
     'is refused from a certificate that is not for time stamping alone, or not critically so',
     async openssl => {
       const ledger = await anchoredLedger()
       await ledger.use(1)
-      const { request } = await requestFor(ledger.options.directory)
+      const { request } = await requestFor(ledger.options)
       const signers = [
         ['plain', 'timeStamping'],
         ['both', 'critical,timeStamping,codeSigning'],

@@ -13,7 +13,6 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { recordings } from '../../evidence/index.ts'
 import { attachingFolder, attachmentFile } from '../../lib/format/layout.ts'
@@ -21,11 +20,12 @@ import { decodeEvents } from '../../lib/format/timeline.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
+import { compiledScript } from '../support/compiled.ts'
 import { attachedOf, shownPart } from '../support/cut-recording.ts'
 import { allEntries, ledgerOptions } from '../support/directory-ledger.ts'
 import { copyOf, type Erasable, erasure, session, verified } from '../support/erasable-ledger.ts'
 
-const script = fileURLToPath(new URL('children/attach.ts', import.meta.url))
+const script = compiledScript(new URL('children/attach.ts', import.meta.url))
 const parts = 5
 let folder: string
 /** As the kill left it. */
@@ -40,7 +40,7 @@ beforeAll(async () => {
   killed = { options, sealKey, key }
   const note = options.noteKey.export({ type: 'pkcs8', format: 'pem' })
   const settings = JSON.stringify({ directory: options.directory, note, seal: sealKey, parts })
-  const child = spawn(process.execPath, ['--import', 'tsx', script, settings], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [script, settings], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = await once(child.stdout, 'data')
   id = String(line).trim()
   child.kill('SIGKILL')

@@ -1,17 +1,29 @@
 /** Erasing on disk: what is gone, what stays, what each loss is called, and that a kill at any system call leaves nothing half said. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { slotFile, slotsInFile, vaultBundle } from '../../lib/format/layout.ts'
-import { decodeSealed, encodeSealed, slotBytes } from '../../lib/format/vault.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { attachmentFile, slotFile, slotsInFile, vaultBundle } from '../../lib/format/layout.ts'
+import {
+  decodeSealed,
+  encodeSealed,
+  openDisclosure,
+  openSlot,
+  type SealedDisclosure,
+  sealDisclosure,
+  slotBytes,
+} from '../../lib/format/vault.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import type { DirectoryLedger } from '../../lib/ledger/directory-ledger.ts'
 import type { Draft, DraftOf, Stored } from '../../lib/ledger/ledger.ts'
-import { allEntries, decision, exchangeId } from '../support/directory-ledger.ts'
+import { splitSealed } from '../../lib/ledger/stored-tiles.ts'
+import { compiledScript } from '../support/compiled.ts'
+import { allEntries, decision, exchangeId, kindsOf } from '../support/directory-ledger.ts'
 import {
   copyOf,
+  counsel,
   customer,
   disclosed,
   type Erasable,
@@ -33,7 +45,10 @@ const ofSession = erasure({ scope: 'session', of: session })
 let folder: string
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'counterfoil-erasure-'))
-  whole = await erasableLedger(join(folder, 'whole'))
+  // Some minutes ago: what came just before an erasure may be left.
+  const clock = { now: () => Date.now() - 300_000 }
+  const begun = await erasableLedger(join(folder, 'whole'), { clock })
+  whole = { ...begun, options: { ...begun.options, clock: systemClock } }
   gone = await erased(copyOf(whole, join(folder, 'gone')), erasure(), ofSession)
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -42,12 +57,17 @@ const login = (): Draft => ({
   ...{ kind: 'event', source: 'crm', event: 'login', level: 'info', subject: customer },
   ...{ disclose: { message: 'came' }, slot: `principal:${customer}` },
 })
+const hold = (of: string): Draft => ({
+  ...{ kind: 'hold-placed', hold: `h-${of.slice(0, 8)}`, scope: 'principal', of, by: counsel },
+})
+const actingFor = (principal: string): Draft => ({ ...decision(), subject: customer, principal }) as Draft
 const slotsIn = async (at: Erasable) => {
   const ledger = await openDirectoryLedger(copyOf(at).options)
   const entries = await allEntries(ledger)
   await ledger.close()
   return entries.flatMap(({ index, entry }) => (entry.kind === 'erasure' ? [{ index, slots: entry.slots }] : []))
 }
+const allEntriesOf = async (at: Erasable) => (await disclosed(copyOf(at))).map(({ entry }) => entry)
 const codesOf = async (at: Erasable) => {
   const { verdict, findings } = await verified(at)
   return { verdict, codes: [...new Set(findings.map(({ code }) => code))] }
@@ -80,7 +100,7 @@ describe('an erasure', () => {
     const detail = (name: string) => steps.find(step => step.name === name)?.detail
     const [of, ofOther] = await slotsIn(gone)
     expect(detail('disclosures')).toContain(
-      `6 disclosures, and 1 attachments are ERASED (by #${of!.index}, #${ofOther!.index})`,
+      `6 disclosures, and 1 attachment are ERASED (by #${of!.index}, #${ofOther!.index})`,
     )
     expect(detail('erasures')).toContain(`#${of!.index} principal ${customer}, #${ofOther!.index} session ${session}`)
   })
@@ -138,6 +158,17 @@ describe('an erasure', () => {
     expect(await codesOf(at)).toEqual({ verdict: 'OK', codes: [] })
   })
 
+  it('passes over a file that is no recording, where somebody put it among them', async () => {
+    const at = copyOf(whole)
+    for (const bytes of [Buffer.alloc(200), Buffer.alloc(200, 'x'), Buffer.alloc(3)]) {
+      const path = file(at, attachmentFile(exchangeId()))
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, bytes)
+    }
+    await erased(at, erasure(), ofSession)
+    expect(await slotsIn(at)).toHaveLength(2)
+  })
+
   it('is refused where nothing is there to erase, and while a recording of it is being written', async () => {
     const ledger = await openDirectoryLedger(copyOf(gone).options)
     const missing = { code: 'ERR_LEDGER_MISSING' }
@@ -151,6 +182,27 @@ describe('an erasure', () => {
 })
 
 describe('what is gone without an erasure of its own', () => {
+  it.each([
+    ['a hold comes on whom an agent has acted for', 'ERR_OBLIGATION_UNMET', hold(officer)],
+    ['a hold comes on just that', 'ERR_OBLIGATION_UNMET', hold(customer)],
+    ['it comes to concern somebody else', 'ERR_ACCESS_DENIED', actingFor(counsel)],
+  ])('is refused where %s, up to the last moment', async (_, code, late) => {
+    const at = copyOf(whole)
+    const ledger = await openDirectoryLedger(at.options)
+    await ledger.append([actingFor(officer)])
+    const judged = () => erasure({ by: counsel, judgedAt: ledger.size })
+    let coming: Promise<unknown> = Promise.resolve()
+    const notDurable = async () => {
+      coming = ledger.append([late])
+      return false
+    }
+    await expect((ledger as DirectoryLedger).erase(judged(), notDurable)).rejects.toMatchObject({ code })
+    expect(kindsOf(await allEntries(ledger))).not.toContain('erasure')
+    await coming
+    await ledger.erase!(judged())
+    await ledger.close()
+  })
+
   it('is missing, where nothing was erased, and where something else was', async () => {
     const missing = { verdict: 'TAMPERED', codes: ['DISCLOSURE_MISSING'] }
     const slots = (await slotsIn(gone))[0]!.slots
@@ -180,6 +232,65 @@ describe('what is gone without an erasure of its own', () => {
   })
 })
 
+describe('the vault, rewritten by who has no key', () => {
+  // Entry 2 names the customer; the next batch of slots is given out by the next opening.
+  const rewritten = (change: (sealed: readonly SealedDisclosure[], index: number) => readonly SealedDisclosure[]) => {
+    const at = copyOf(whole)
+    const path = file(at, vaultBundle(0))
+    const parts = splitSealed(readFileSync(path), 256)
+    writeFileSync(path, Buffer.concat(parts.map((part, i) => encodeSealed(change(decodeSealed(part).sealed, i)))))
+    return at
+  }
+  const nothing = new Uint8Array()
+  const ahead = Array.from({ length: slotsInFile }, (_, i) => ({ slot: 2 * slotsInFile + i, box: nothing }))
+
+  // biome-ignore format: a table
+  it.each<[string, Parameters<typeof rewritten>[0]]>([
+    ['spares nothing that it hides',              (sealed, i) => i === 2 ? [] : sealed],
+    ['has no key destroyed that is given out later', (sealed, i) => i === 2 ? [...sealed, ...ahead] : sealed],
+    ['has nothing pass for another slot\'s',      (sealed, i) => i === 2 ? sealed.map(({ box }) => ({ slot: 5, box })) : sealed],
+    ['has nothing pass for erased before',        (sealed, i) => i === 2 ? sealed.map(({ slot }) => ({ slot, box: nothing })) : sealed],
+    ['has nobody share a key',                    (sealed, i) => i === 3 ? sealed.map(({ box }) => ({ slot: 0, box })) : sealed],
+  ])('%s: the erasure is refused', async (_, change) => {
+    const at = rewritten((sealed, i) => change(sealed, i))
+    const ledger = await openDirectoryLedger(at.options)
+    await expect(ledger.erase!(erasure())).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' })
+    expect(kindsOf(await allEntries(ledger))).not.toContain('erasure')
+    await ledger.close()
+  })
+
+  it('has no key destroyed that the head of a recording is made to name', async () => {
+    const at = copyOf(whole)
+    const folder = file(at, 'vault/attachments')
+    const [found] = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(one => one.isFile())
+    const path = join(found!.parentPath, found!.name)
+    const bytes = readFileSync(path)
+    bytes.writeUInt32BE(2 * slotsInFile + 3, 8)
+    writeFileSync(path, bytes)
+    const ledger = await openDirectoryLedger(at.options)
+    await expect(ledger.erase!(ofSession)).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' })
+    await ledger.close()
+  })
+
+  it('opens still what an erasure was made to spare: that is told by who verifies', async () => {
+    const at = copyOf(gone)
+    const [key, origin] = [at.options.wrappingKey, at.options.origin]
+    const entries = await allEntriesOf(whole)
+    // As it was before, under a slot that no entry says is erased.
+    const slot = 2 * slotsInFile - 1
+    const was = decodeSealed(splitSealed(readFileSync(file(whole, vaultBundle(0))), 256)[2]!).sealed
+    const opened = was.map(({ slot, box }) =>
+      openDisclosure(openSlot(key, origin, slot, slotOf(whole, slot))!, origin, entries[2]!.id, box),
+    )
+    const under = openSlot(key, origin, slot, slotOf(at, slot))!
+    const spared = opened.map(text => ({ slot, box: sealDisclosure(under, origin, entries[2]!.id, text) }))
+    const path = file(at, vaultBundle(0))
+    const parts = splitSealed(readFileSync(path), 256)
+    writeFileSync(path, Buffer.concat(parts.map((part, i) => (i === 2 ? encodeSealed(spared) : part))))
+    expect(await codesOf(at)).toEqual({ verdict: expect.any(String), codes: ['ERASURE_UNDONE'] })
+  })
+})
+
 it('an erasure that is not finished, or whose keys were put back from a copy, is not OK', async () => {
   const begun = copyOf(gone)
   writeFileSync(file(begun, 'vault/erasing'), '{"size":1,"slots":[0]}')
@@ -189,13 +300,21 @@ it('an erasure that is not finished, or whose keys were put back from a copy, is
   expect((await codesOf(restored)).codes).toContain('ERASURE_UNDONE')
 })
 
+it('a note of an erasure that is none shuts the ledger, and destroys nothing', async () => {
+  const { options } = copyOf(gone)
+  for (const note of ['null', '[]', '{}', '{"size":1,"slots":["0"]}', 'no JSON']) {
+    writeFileSync(join(options.directory, 'vault/erasing'), note)
+    await expect(openDirectoryLedger(options), note).rejects.toMatchObject({ name: 'LedgerError' })
+  }
+})
+
 it('an erasure that nobody else approved is told, by what stands in clear', async () => {
   const at = await erased(copyOf(whole), erasure({ approvers: [officer] }))
   expect(await codesOf(at)).toEqual({ verdict: 'TAMPERED', codes: ['ERASURE_UNAUTHORISED'] })
 })
 
 describe('a kill in the midst of an erasure', () => {
-  const script = fileURLToPath(new URL('children/erase.ts', import.meta.url))
+  const script = compiledScript(new URL('children/erase.ts', import.meta.url))
   const calls = 'pwrite64,pwritev,fsync,fdatasync,rename,unlink,ftruncate'
   /** COUNTERFOIL_KILLS=all kills at each system call in turn. */
   const all = process.env.COUNTERFOIL_KILLS === 'all'
@@ -205,11 +324,11 @@ describe('a kill in the midst of an erasure', () => {
     const note = options.noteKey.export({ type: 'pkcs8', format: 'pem' })
     const settings = { directory: options.directory, note, seal: sealKey, erasures: [erasure(), ofSession] }
     const inject = [`--inject=${calls}:signal=SIGKILL:when=${call}`, '-f', '-qq', '-o', '/dev/null']
-    const child = spawnSync(
-      strace,
-      [...inject, process.execPath, '--import', 'tsx', script, JSON.stringify(settings)],
-      { encoding: 'utf8', env: { ...process.env, UV_THREADPOOL_SIZE: '1' }, timeout: 300_000 },
-    )
+    const child = spawnSync(strace, [...inject, process.execPath, script, JSON.stringify(settings)], {
+      encoding: 'utf8',
+      env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
+      timeout: 300_000,
+    })
     return child.status !== 0
   }
 

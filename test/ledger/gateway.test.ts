@@ -3,96 +3,28 @@ import { once } from 'node:events'
 import { connect as connectPlain, createServer, type Socket } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
+import type { Stored } from '../../lib/ledger/ledger.ts'
 import { type MutualTls, urisOf, writerUri } from '../../lib/ledger/shared/certificate.ts'
 import { encodeJson } from '../../lib/ledger/shared/frames.ts'
 import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
-import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
-import { openRemoteLedger, type RemoteOptions } from '../../lib/ledger/shared/remote.ts'
+import { openRemoteLedger } from '../../lib/ledger/shared/remote.ts'
 import { guard } from '../../lib/open.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
-import { type Authority, authority, type Issued } from '../support/certificates.ts'
 import { allEntries, exchangeId, kindsOf, ledgerOptions, origin, settled } from '../support/directory-ledger.ts'
 import { dba, fixture, grantControl, requester, rules } from '../support/guard.ts'
+import { freePort, Hosts, wire } from '../support/hosts.ts'
 import { without } from '../support/interop.ts'
 
-let ours: Authority
-let foreign: Authority
-let server: MutualTls
-
-const writer = (name: string, more: Partial<Issued> = {}, by = ours): MutualTls => ({
-  ...by.issue({ names: [`URI.1=${writerUri(origin, name)}`], use: 'clientAuth', ...more }),
-  ca: ours.ca,
-})
-
-interface Event {
-  readonly what: string
-  readonly facts: Readonly<Record<string, unknown>>
-}
-
-class Host {
-  readonly options: SharedOptions
-  readonly events: Event[] = []
-  readonly port: number
-
-  constructor(port: number, options: SharedOptions, more: Partial<NonNullable<SharedOptions['listen']>> = {}) {
-    this.port = port
-    const onEvent = (what: string, facts = {}) => void this.events.push({ what, facts })
-    this.options = { ...options, graceMs: 500, onEvent, listen: { host: '127.0.0.1', port, tls: server, ...more } }
-  }
-
-  get url(): string {
-    return `tls://127.0.0.1:${this.port}`
-  }
-
-  async open(): Promise<Ledger> {
-    return kept(await openSharedLedger(this.options))
-  }
-
-  /** Why it refused who knocked last. */
-  refusals(): readonly unknown[] {
-    return this.events.filter(({ what }) => /refused|not let in/.test(what)).map(({ facts }) => facts.why ?? facts.what)
-  }
-}
-
-const kept = (ledger: Ledger): Ledger => {
-  onTestFinished(() => ledger.close().catch(() => undefined))
-  return ledger
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as { port: number }
-  probe.close()
-  await once(probe, 'close')
-  return port
-}
-
-async function leads(more: Partial<NonNullable<SharedOptions['listen']>> = {}): Promise<Host & { ledger: Ledger }> {
-  const host = new Host(await freePort(), { ...ledgerOptions(), writer: 'leader' }, more)
-  return Object.assign(host, { ledger: await host.open() })
-}
-
-const optionsOf = (gateway: string | readonly string[], name: string, more: Partial<RemoteOptions> = {}) => ({
-  ...{ gateway, origin, writer: name, tls: more.tls ?? writer(name), software: 'counterfoil/test' },
-  ...{ placement: 'embedded' as const, takeoverMs: 10_000 },
-  ...more,
-})
-
-const remote = async (gateway: string | readonly string[], name: string, more: Partial<RemoteOptions> = {}) =>
-  kept(await openRemoteLedger(optionsOf(gateway, name, more)))
+let hosts: Hosts
 
 describe.skipIf(without('openssl'))('a ledger that is appended to from other hosts (with openssl)', () => {
   beforeAll(() => {
-    ours = authority()
-    foreign = authority()
-    server = ours.issue({ names: ['IP.1=127.0.0.1', 'DNS.1=localhost'], use: 'serverAuth' })
+    hosts = new Hosts()
   })
 
   it('takes appends, tells of entries, and gives back what a guard needs', async () => {
-    const host = await leads()
-    const web = await remote(host.url, 'web-1')
+    const host = await hosts.leads()
+    const web = await hosts.remote(host.url, 'web-1')
     const told: Stored[] = []
     web.follow(stored => told.push(stored))
     const [stored] = await web.append([settled()], { level: 'signed' })
@@ -107,19 +39,26 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     expect(kindsOf(await allEntries(host.ledger)).at(-1)).toBe('stopped')
   })
 
-  it('lets no other host say anew who somebody is, and lets it say the same again', async () => {
-    const { ledger, url } = await leads()
-    const bob = { kind: 'principal', subject: 'B'.repeat(22), type: 'person' } as const
-    await ledger.append([{ ...bob, disclose: { name: 'bob@crm.example' } }])
-    const web = await remote(url, 'web-1')
-    const other = web.append([{ ...bob, type: 'service', disclose: { name: 'somebody' } }])
-    await expect(other).rejects.toMatchObject({ name: 'Refusal', code: 'ERR_ACCESS_DENIED' })
-    await expect(web.append([bob])).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
-    await web.append([{ ...bob, disclose: { name: 'bob@crm.example' } }])
+  it('is sealed for another host once in a while, however often that asks, and published each time', async () => {
+    const seals: number[] = []
+    const options = ledgerOptions({ writer: 'leader', onSeal: ({ size }) => void seals.push(size) })
+    const host = hosts.at(await freePort(), options)
+    const ledger = await host.open()
+    const web = await hosts.remote(host.url, 'web-1')
+    const other = await hosts.remote(host.url, 'web-2')
+    for (let i = 0; i < 4; i += 1) {
+      for (const one of [web, other]) {
+        const [stored] = await one.append([settled()])
+        expect((await one.seal()).size).toBe(stored!.index + 1)
+      }
+    }
+    expect(seals.length).toBe(1)
+    await ledger.seal()
+    expect(seals.at(-1)).toBe(ledger.size)
   })
 
   it('opens names and what waits for a decision for another host, and nothing else', async () => {
-    const { ledger, url } = await leads()
+    const { ledger, url } = await hosts.leads()
     const [approval, late] = [approvalRequested(60_000), approvalRequested(-3_600_000)]
     const subject = 'A'.repeat(22)
     const stored = await ledger.append([
@@ -128,7 +67,7 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
       { ...late, disclose: { action: 'DROP', actionSalt: 'salt' } },
       { ...settled(), disclose: { statement: 'SELECT' } },
     ])
-    const web = await remote(url, 'web-1')
+    const web = await hosts.remote(url, 'web-1')
     const [one, two, ...others] = stored.map(({ index }) => index)
     expect(await web.disclosures(one!)).toEqual({ name: 'user@crm.example' })
     expect(await web.disclosures(two!)).toEqual({ action: 'DROP', actionSalt: 'salt' })
@@ -139,31 +78,13 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     await expect(web.disclosures(own!.index)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
   })
 
-  it('takes recordings from another host, and neither reads nor erases one for it', async () => {
-    const host = await leads()
-    const web = await remote(host.url, 'web-1')
-    const recording = await web.attach({ slot: 'session:x' })
-    await recording.write(Buffer.from('shown'))
-    const { id, bytes } = await recording.close()
-    expect(bytes).toBe(5)
-    const pieces = []
-    for await (const piece of host.ledger.attachment(id)) pieces.push(Buffer.from(piece).toString())
-    expect(pieces.join('')).toBe('shown')
-    const erasing = web.erase!({
-      ...{ scope: 'session', of: 'x', ground: 'request', basis: 'x', by: 'A'.repeat(22), approvers: [] },
-    })
-    await expect(erasing).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
-    const read = web.attachment(id)[Symbol.asyncIterator]()
-    await expect(read.next()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' })
-  })
-
   it('carries a guard there: who is known to one is the same person to the other', async () => {
-    const { ledger, url } = await leads()
+    const { ledger, url } = await hosts.leads()
     const policy = await casbinPolicy({ rules, controls: [grantControl] })
     const here = await fixture([grantControl], { ledger })
     const there = await guard({
       ...{ name: origin, policy, identify: async () => requester },
-      ledger: { gateway: url, writer: 'web-1', tls: writer('web-1') },
+      ledger: { gateway: url, writer: 'web-1', tls: hosts.writer('web-1') },
     })
     onTestFinished(() => there.close())
     const actors = await here.guard.principals.actors(requester)
@@ -192,8 +113,8 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     ['a kind that is none',       'ERR_ACCESS_DENIED',   { kind: 'made-up' }],
   ]
   it('does not let another host say what only who has the directory can say', async () => {
-    const host = await leads()
-    const web = await remote(host.url, 'web-1')
+    const host = await hosts.leads()
+    const web = await hosts.remote(host.url, 'web-1')
     const before = host.ledger.size
     for (const [what, code, draft] of unsayable) {
       await expect(web.append([draft as never]), what).rejects.toMatchObject({ code })
@@ -204,20 +125,20 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
 
   // biome-ignore format: a table
   const unfit: readonly (readonly [string, RegExp, () => MutualTls])[] = [
-    ['another writer',                 /not for the writer web-1/,  () => writer('web-2')],
-    ['that writer of another ledger',  /not for the writer web-1/,  () => writer('web-1', { names: [`URI.1=${writerUri('another.example', 'web-1')}`] })],
-    ['a host of that name',            /not for the writer web-1/,  () => writer('web-1', { names: ['DNS.1=web-1'] })],
-    ['a name that only looks like it', /not for the writer web-1/,  () => writer('web-1', { names: [`DNS.1="web-1, URI:${writerUri(origin, 'web-1')}"`] })],
-    ['servers only',                   /not for this side/,         () => writer('web-1', { use: 'serverAuth' })],
-    ['a time that is over',            /has expired/,               () => writer('web-1', { until: -3_600_000 })],
-    ['a time that is yet to come',     /not valid yet/,             () => writer('web-1', { from: 3_600_000 })],
-    ['nobody here, by its authority',  /authority/,                 () => writer('web-1', {}, foreign)],
+    ['another writer',                 /not for the writer web-1/,  () => hosts.writer('web-2')],
+    ['that writer of another ledger',  /not for the writer web-1/,  () => hosts.writer('web-1', { names: [`URI.1=${writerUri('another.example', 'web-1')}`] })],
+    ['a host of that name',            /not for the writer web-1/,  () => hosts.writer('web-1', { names: ['DNS.1=web-1'] })],
+    ['a name that only looks like it', /not for the writer web-1/,  () => hosts.writer('web-1', { names: [`DNS.1="web-1, URI:${writerUri(origin, 'web-1')}"`] })],
+    ['servers only',                   /not for this side/,         () => hosts.writer('web-1', { use: 'serverAuth' })],
+    ['a time that is over',            /has expired/,               () => hosts.writer('web-1', { until: -3_600_000 })],
+    ['a time that is yet to come',     /not valid yet/,             () => hosts.writer('web-1', { from: 3_600_000 })],
+    ['nobody here, by its authority',  /authority/,                 () => hosts.writer('web-1', {}, hosts.foreign)],
   ]
   it('refuses a certificate that does not do, and says so at both ends', async () => {
-    const host = await leads()
+    const host = await hosts.leads()
     const before = host.ledger.size
     for (const [what, why, tls] of unfit) {
-      const refused = openRemoteLedger(optionsOf(host.url, 'web-1', { tls: tls() }))
+      const refused = openRemoteLedger(hosts.optionsOf(host.url, 'web-1', { tls: tls() }))
       await expect(refused, what).rejects.toMatchObject({
         ...{ name: 'Refusal', code: 'ERR_UNIDENTIFIED', message: expect.stringMatching(why) },
       })
@@ -228,17 +149,9 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
   })
 
   it('refuses who shows no certificate, speaks TLS 1.2, or no TLS at all, and reads nothing of theirs', async () => {
-    const host = await leads()
+    const host = await hosts.leads()
     const before = host.ledger.size
-    const { key, cert, ca } = writer('web-1')
-    const hello = {
-      version: protocolVersion,
-      origin,
-      writer: 'web-1',
-      software: 'x',
-      placement: 'embedded',
-      heartbeatMs: 60_000,
-    }
+    const { key, cert, ca } = hosts.writer('web-1')
     const bare = connect({ host: '127.0.0.1', port: host.port, ca })
     bare.write(encodeJson('hello', hello))
     expect(await everything(bare)).toContain('it shows no certificate')
@@ -258,8 +171,8 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
   })
 
   it('gives nobody a session to resume, so that every connection shows its certificate', async () => {
-    const host = await leads()
-    const { key, cert, ca } = writer('web-1')
+    const host = await hosts.leads()
+    const { key, cert, ca } = hosts.writer('web-1')
     const socket = connect({ host: '127.0.0.1', port: host.port, key, cert, ca })
     let sessions = 0
     socket.on('session', () => {
@@ -272,8 +185,8 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
   })
 
   it('refuses more connections with one certificate than a process has use for', async () => {
-    const host = await leads()
-    const { key, cert, ca } = writer('web-1')
+    const host = await hosts.leads()
+    const { key, cert, ca } = hosts.writer('web-1')
     const open = () => connect({ host: '127.0.0.1', port: host.port, key, cert, ca })
     const sockets: TLSSocket[] = []
     onTestFinished(() => {
@@ -288,12 +201,12 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
   })
 
   it('refuses an own leader that is another host, of another authority, or no leader at all', async () => {
-    const elsewhere = server
-    server = ours.issue({ names: ['DNS.1=elsewhere.example'], use: 'serverAuth' })
-    const named = await leads()
-    server = foreign.issue({ names: ['IP.1=127.0.0.1'], use: 'serverAuth' })
-    const strange = await leads()
-    server = elsewhere
+    const elsewhere = hosts.server
+    hosts.server = hosts.ours.issue({ names: ['DNS.1=elsewhere.example'], use: 'serverAuth' })
+    const named = await hosts.leads()
+    hosts.server = hosts.foreign.issue({ names: ['IP.1=127.0.0.1'], use: 'serverAuth' })
+    const strange = await hosts.leads()
+    hosts.server = elsewhere
     const talk = createServer(socket => socket.end('220 not a ledger\r\n')).listen(0, '127.0.0.1')
     onTestFinished(() => void talk.close())
     await once(talk, 'listening')
@@ -303,14 +216,14 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
       [strange.url, /authority that is not trusted/],
       [url, /does not speak TLS 1.3/],
     ] as const) {
-      const refused = openRemoteLedger(optionsOf(gateway, 'web-1'))
+      const refused = openRemoteLedger(hosts.optionsOf(gateway, 'web-1'))
       await expect(refused).rejects.toMatchObject({ code: 'ERR_UNIDENTIFIED', message: expect.stringMatching(why) })
     }
   })
 
   it('is looked for no longer than said, at every address', async () => {
     const urls = [`tls://127.0.0.1:${await freePort()}`, `tls://localhost:${await freePort()}`]
-    await expect(openRemoteLedger(optionsOf(urls, 'web-1', { takeoverMs: 200 }))).rejects.toMatchObject({
+    await expect(openRemoteLedger(hosts.optionsOf(urls, 'web-1', { takeoverMs: 200 }))).rejects.toMatchObject({
       ...{ code: 'ERR_LEDGER_UNAVAILABLE', message: expect.stringContaining(urls.join(', ')) },
     })
   })
@@ -318,13 +231,13 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
   it('is listened for by who leads alone, and found again at another address without loss or repeat', async () => {
     const options = ledgerOptions()
     const [one, two] = [
-      new Host(await freePort(), { ...options, writer: 'one' }),
-      new Host(await freePort(), { ...options, writer: 'two' }),
+      hosts.at(await freePort(), { ...options, writer: 'one' }),
+      hosts.at(await freePort(), { ...options, writer: 'two' }),
     ]
     const first = await one.open()
     const second = await two.open()
     await expect(once(connectPlain(two.port, '127.0.0.1'), 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
-    const web = await remote([one.url, two.url], 'web-1')
+    const web = await hosts.remote([one.url, two.url], 'web-1')
     const stored = [await web.append([settled()])]
     const inFlight = Array.from({ length: 20 }, () => web.append([settled()]))
     await first.close()
@@ -341,52 +254,92 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     const port = await freePort()
     const squatter = createServer().listen(port, '127.0.0.1')
     await once(squatter, 'listening')
-    const host = new Host(port, { ...ledgerOptions(), writer: 'leader' })
+    const host = hosts.at(port, { ...ledgerOptions(), writer: 'leader' })
     await host.open()
     await vi.waitFor(() => expect(host.events.map(({ facts }) => String(facts.why)).join()).toContain('EADDRINUSE'), {
       timeout: 20_000,
     })
     squatter.close()
-    const web = await remote(host.url, 'web-1')
+    const web = await hosts.remote(host.url, 'web-1')
     await web.append([settled()])
   })
 
   it('shows its renewed certificate, and goes on with the one of before where the new one is none', async () => {
-    let now = server
-    const host = await leads({ tls: () => now, renewMs: 20 })
+    let now = hosts.server
+    const host = await hosts.leads({ tls: () => now, renewMs: 20 })
     const shown = async () => {
-      const socket = connect({ host: '127.0.0.1', port: host.port, ca: ours.ca }).on('error', () => undefined)
+      const socket = connect({ host: '127.0.0.1', port: host.port, ca: hosts.ours.ca }).on('error', () => undefined)
       await once(socket, 'secureConnect')
       const { fingerprint256 } = socket.getPeerX509Certificate()!
       socket.destroy()
       return fingerprint256
     }
     const before = await shown()
-    now = { ...server, cert: 'no certificate' }
+    now = { ...hosts.server, cert: 'no certificate' }
     await vi.waitFor(() => expect(host.events.map(({ what }) => what).join()).toContain('cannot be used'), {
       timeout: 20_000,
     })
     expect(await shown()).toBe(before)
-    now = ours.issue({ names: ['IP.1=127.0.0.1'], use: 'serverAuth' })
+    now = hosts.ours.issue({ names: ['IP.1=127.0.0.1'], use: 'serverAuth' })
     await vi.waitFor(async () => expect(await shown()).not.toBe(before), { timeout: 20_000 })
   })
 
+  it('closes what was let in by an authority that is trusted no more, and nothing where one is added', async () => {
+    let now = hosts.server
+    const host = await hosts.leads({ tls: () => now, renewMs: 20 })
+    const renewed = (times: number) =>
+      vi.waitFor(() => expect(host.events.filter(({ what }) => what.includes('was renewed')).length).toBe(times), {
+        timeout: 20_000,
+      })
+    const [kept, lost] = [hosts.writer('web-1'), hosts.writer('web-2')]
+    const stays = await hosts.remote(host.url, 'web-1', { tls: kept, takeoverMs: 100 })
+    const hello = { version: protocolVersion, origin, writer: 'web-2', software: 'x', placement: 'gateway' as const }
+    const socket = connect({ host: '127.0.0.1', port: host.port, ...lost }).on('error', () => undefined)
+    socket.write(encodeJson('hello', { ...hello, heartbeatMs: 60_000 }))
+    await once(socket, 'data')
+    const ended = once(socket, 'close')
+    now = { ...now, ca: `${hosts.ours.ca}\n${hosts.foreign.ca}` }
+    await renewed(1)
+    await stays.append([settled()])
+    expect(socket.destroyed).toBe(false)
+    now = { ...now, ca: hosts.foreign.ca }
+    await ended
+    await vi.waitFor(() => expect(host.refusals().join()).toContain('authority'), { timeout: 20_000 })
+    await expect(stays.append([settled()])).rejects.toThrow()
+  })
+
   it('closes a connection when its certificate expires, and takes it again once that is renewed', async () => {
-    const host = await leads()
-    let now = writer('web-1', { until: 2_000 })
-    const web = await remote(host.url, 'web-1', { tls: () => now })
+    const host = await hosts.leads()
+    let now = hosts.writer('web-1', { until: 2_000 })
+    const web = await hosts.remote(host.url, 'web-1', { tls: () => now })
     await web.append([settled()])
-    await vi.waitFor(() => expect(host.refusals().join()).toContain('has expired'), { timeout: 6_000 })
-    now = writer('web-1')
+    await vi.waitFor(() => expect(host.refusals().join()).toContain('has expired'), { timeout: 20_000 })
+    now = hosts.writer('web-1')
     await web.append([settled()])
+  })
+
+  it('appends once what was on its way when a connection broke, however often it breaks', async () => {
+    const host = await hosts.leads()
+    const line = await wire(host.port)
+    const web = await hosts.remote(line.url, 'web-1')
+    const long = { message: 'x'.repeat(500_000) }
+    for (let round = 0; round < 10; round += 1) {
+      const appends = Array.from({ length: 8 }, () => web.append([{ ...settled(), disclose: long }]))
+      if (round % 2 === 0) await appends[0]
+      line.drop()
+      await Promise.all(appends)
+    }
+    const ids = (await allEntries(host.ledger)).map(({ entry }) => entry.id)
+    expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([])
+    expect(ids.length).toBeGreaterThan(80)
   })
 
   it('gives up a leader that has gone silent, and goes on at the next', async () => {
     const options = ledgerOptions()
-    const one = new Host(await freePort(), { ...options, writer: 'one' })
+    const one = hosts.at(await freePort(), { ...options, writer: 'one' })
     const first = await one.open()
     const line = await wire(one.port)
-    const web = await remote([line.url, one.url], 'web-1', { silenceMs: 300 })
+    const web = await hosts.remote([line.url, one.url], 'web-1', { silenceMs: 300 })
     await web.append([settled()])
     line.cut()
     const [stored] = await web.append([settled()])
@@ -394,22 +347,11 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
   })
 
   it('gives up a writer that has gone silent, though its connection stands', async () => {
-    const host = await leads({ silenceMs: 300 })
-    const { key, cert, ca } = writer('web-1')
+    const host = await hosts.leads({ silenceMs: 300 }, { graceMs: 500 })
+    const { key, cert, ca } = hosts.writer('web-1')
     const socket = connect({ host: '127.0.0.1', port: host.port, key, cert, ca })
     const over = everything(socket)
-    socket.write(
-      encodeJson('hello', {
-        ...{
-          version: protocolVersion,
-          origin,
-          writer: 'web-1',
-          software: 'x',
-          placement: 'embedded',
-          heartbeatMs: 60_000,
-        },
-      }),
-    )
+    socket.write(encodeJson('hello', hello))
     await vi.waitFor(
       async () =>
         expect((await allEntries(host.ledger)).filter(({ entry }) => entry.writer === 'web-1').at(-1)?.entry.kind).toBe(
@@ -436,6 +378,11 @@ describe('the name on a certificate', () => {
   })
 })
 
+const hello = {
+  ...{ version: protocolVersion, origin, writer: 'web-1', software: 'x' },
+  ...{ placement: 'embedded', heartbeatMs: 60_000 },
+}
+
 const approvalRequested = (ms: number) => ({
   ...{ kind: 'approval-requested' as const, approval: `a-${String(Math.abs(ms)).padStart(12, '0')}` },
   ...{ exchange: exchangeId(), subject: 'A'.repeat(22), action: 'A'.repeat(43), accesses: [], controls: [] },
@@ -451,33 +398,4 @@ async function everything(socket: Socket): Promise<string> {
   socket.on('error', () => undefined)
   await once(socket, 'close')
   return text
-}
-
-/** A line to a port, which can be cut without anybody being told. */
-async function wire(port: number): Promise<{ readonly url: string; cut(): void }> {
-  const sockets: Socket[] = []
-  const line = createServer(near => {
-    const far = connectPlain(port, '127.0.0.1')
-    for (const [a, b] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.push(a)
-      a.on('error', () => undefined)
-      a.on('data', bytes => void b.write(bytes))
-    }
-  }).listen(0, '127.0.0.1')
-  await once(line, 'listening')
-  const url = `tls://127.0.0.1:${(line.address() as { port: number }).port}`
-  const end = () => {
-    for (const socket of sockets) socket.destroy()
-  }
-  onTestFinished(end)
-  return {
-    url,
-    cut: () => {
-      line.close()
-      for (const socket of sockets) socket.removeAllListeners('data').pause()
-    },
-  }
 }

@@ -1,12 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { lockDirectory } from '../../lib/ledger/lock.ts'
-import { ledgerOptions, temporaryDirectory } from '../support/directory-ledger.ts'
+import { compiledScript } from '../support/compiled.ts'
+import { allEntries, crashImage, ledgerOptions, settled, temporaryDirectory } from '../support/directory-ledger.ts'
 
 describe('the lock of a ledger', () => {
   it('refuses a second opening in the same process, and names it', async () => {
@@ -22,8 +22,8 @@ describe('the lock of a ledger', () => {
 
   it('refuses while another process holds it, and lets in when that one is killed', async () => {
     const directory = temporaryDirectory()
-    const script = fileURLToPath(new URL('children/hold-lock.ts', import.meta.url))
-    const child = spawn(process.execPath, ['--import', 'tsx', script, directory], {
+    const script = compiledScript(new URL('children/hold-lock.ts', import.meta.url))
+    const child = spawn(process.execPath, [script, directory], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     onTestFinished(() => void child.kill('SIGKILL'))
@@ -36,6 +36,30 @@ describe('the lock of a ledger', () => {
     const held = lockDirectory(directory)
     expect(readFileSync(join(directory, 'LOCK'), 'utf8')).toBe(`${process.pid}\n`)
     held.release()
+  })
+
+  it.each([
+    ['removed', (path: string) => rmSync(path)],
+    ['replaced', (path: string) => renameSync(`${path}.other`, path)],
+    ['moved away', (path: string) => renameSync(path, `${path}.away`)],
+  ])('whose file is %s keeps nobody out: nothing more is acknowledged by who had it', async (_, take) => {
+    const options = ledgerOptions()
+    const path = join(options.directory, 'LOCK')
+    const first = await openDirectoryLedger({ ...options, writer: 'first' })
+    await first.append([settled()])
+    writeFileSync(`${path}.other`, '')
+    take(path)
+    const second = await openDirectoryLedger({ ...options, writer: 'second' })
+    const [stored] = await second.append([settled()])
+    for (const level of ['durable', 'written'] as const) {
+      await expect(first.append([settled()], { level })).rejects.toMatchObject({ code: 'ERR_LEDGER_UNAVAILABLE' })
+    }
+    await first.close().catch(() => undefined)
+    const image = crashImage(options)
+    await second.close()
+    const found = await openDirectoryLedger(image)
+    expect(await allEntries(found)).toContainEqual(stored)
+    await found.close()
   })
 
   it('is seen by flock itself', () => {

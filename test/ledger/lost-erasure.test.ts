@@ -2,17 +2,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { verifyLedger } from '../../evidence/index.ts'
 import type { Draft } from '../../lib/ledger/ledger.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { openSharedLedger } from '../../lib/ledger/shared/open.ts'
 import { generateKey, readPrivateKey, type SigningKey } from '../../lib/openpgp.ts'
+import { compiledScript } from '../support/compiled.ts'
 import { allEntries, ledgerOptions } from '../support/directory-ledger.ts'
 import { counsel, customer, erasure, officer, principal } from '../support/erasable-ledger.ts'
 
-const script = fileURLToPath(new URL('children/lead.ts', import.meta.url))
+const script = compiledScript(new URL('children/lead.ts', import.meta.url))
 const all = process.env.COUNTERFOIL_KILLS === 'all'
 let seal: string
 let key: SigningKey
@@ -31,7 +31,7 @@ async function lostAt(call: number): Promise<boolean> {
   const options = ledgerOptions({ sealer: openpgpSealer(key), writer: 'peer', publishMs: 1e8 })
   const note = options.noteKey.export({ type: 'pkcs8', format: 'pem' })
   const settings = JSON.stringify({ directory: options.directory, note, seal })
-  const leader = spawn(process.execPath, ['--import', 'tsx', script, settings], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const leader = spawn(process.execPath, [script, settings], { stdio: ['pipe', 'pipe', 'inherit'] })
   onTestFinished(() => void leader.kill('SIGKILL'))
   const exit = once(leader, 'exit')
   const said = createInterface({ input: leader.stdout })[Symbol.asyncIterator]()

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, it } from 'vitest'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey, type SigningKey } from '../../lib/openpgp.ts'
+import { requirePrefixes } from './model/judging.ts'
 import { endRecordings, step, take } from './model/steps.ts'
 import { World } from './model/world.ts'
 
@@ -34,7 +35,7 @@ describe('any interleaving of appends, kills, openings, rotations, erasures, hol
               await world.do(world.closing())
               world.published()
               await world.verify()
-              world.requirePrefixes()
+              requirePrefixes(world.belief, world.checkpoints)
             } finally {
               await world.end()
             }

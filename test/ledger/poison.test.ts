@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
+import { compiledScript } from '../support/compiled.ts'
 import { allEntries, ledgerOptions, settled, temporaryDirectory } from '../support/directory-ledger.ts'
 import { findTool } from '../support/interop.ts'
 
-const script = fileURLToPath(new URL('children/append-until-error.ts', import.meta.url))
+const script = compiledScript(new URL('children/append-until-error.ts', import.meta.url))
 
 interface Said {
   readonly acknowledged: readonly (readonly [number, string])[]
@@ -25,7 +25,7 @@ function appendUntilError(
 ): Said {
   const key = options.noteKey.export({ type: 'pkcs8', format: 'pem' })
   const [program, ...before] = shell
-  const command = [process.execPath, '--import', 'tsx', script, JSON.stringify({ directory, key })]
+  const command = [process.execPath, script, JSON.stringify({ directory, key })]
   const child = spawnSync(program!, [...before, ...command], {
     encoding: 'utf8',
     timeout: 20_000,

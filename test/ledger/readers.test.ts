@@ -99,7 +99,7 @@ describe('a recording to others', () => {
     expect(existsSync(fileOf(at))).toBe(false)
     const { verdict, findings, steps } = await verified(at)
     expect({ verdict, findings }).toEqual({ verdict: 'OK', findings: [] })
-    expect(steps.find(({ name }) => name === 'disclosures')?.detail).toMatch(/and 1 attachments are ERASED \(by #\d+\)/)
+    expect(steps.find(({ name }) => name === 'disclosures')?.detail).toMatch(/and 1 attachment are ERASED \(by #\d+\)/)
     // Its reader has no key of the vault, and is told by what stands in clear.
     await expect(read(at, own.privateKey)).rejects.toMatchObject({
       message: expect.stringMatching(/^erased by entry #\d+, ground art-17$/),

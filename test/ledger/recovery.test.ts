@@ -5,6 +5,7 @@ import { isOurs } from '../../lib/errors.ts'
 import { encodeEntry } from '../../lib/format/entry.ts'
 import { decodeFrame, encodeFrame } from '../../lib/format/frame.ts'
 import { segmentFile } from '../../lib/format/layout.ts'
+import { macKey } from '../../lib/format/mac.ts'
 import { Frontier, leafHash } from '../../lib/format/merkle.ts'
 import { decodeBundle } from '../../lib/format/tile.ts'
 import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
@@ -43,8 +44,9 @@ async function killed(
   return { options: image, ends }
 }
 
+const logKey = ({ wrappingKey, origin }: DirectoryOptions) => macKey(wrappingKey, origin, 'wal')
 const judge = (options: DirectoryOptions, epoch = 1) =>
-  recover(options.directory, noteKeyOf(options.noteKey, options.origin).verifierKey, epoch)
+  recover(options.directory, noteKeyOf(options.noteKey, options.origin).verifierKey, epoch, [logKey(options)])
 
 /** Opening must be refused with the code, and leave every file as it was. */
 async function expectRefused(options: DirectoryOptions, code: string): Promise<void> {
@@ -135,6 +137,28 @@ describe('recovery', () => {
       await again.close()
     },
   )
+
+  it('closes more than one append takes in several, and says last that it started', async () => {
+    const options = ledgerOptions({ publishMs: 1e6, heartbeatMs: 1e6 })
+    const ledger = await openDirectoryLedger(options)
+    await ledger.append(Array.from({ length: 5000 }, () => decision()))
+    const image = crashImage(options)
+    await ledger.close()
+    const again = await openDirectoryLedger(image)
+    const bytes = readFileSync(walOf(image))
+    const counts: number[] = []
+    for (let next = decodeFrame(bytes, 0); next !== undefined; next = decodeFrame(bytes, next.end)) {
+      counts.push(next.frame.count)
+    }
+    expect(counts.slice(-2)).toEqual([4096, 5002 - 4096])
+    const kinds = kindsOf(await allEntries(again, 5002))
+    expect([kinds[0], new Set(kinds.slice(1, -1)), kinds.at(-1)]).toEqual([
+      'recovered',
+      new Set(['outcome']),
+      'started',
+    ])
+    await again.close()
+  })
 
   it('sets a torn tail aside, cuts it off, and says how long it was', async () => {
     const { options, ends } = await killed()
@@ -279,7 +303,7 @@ describe('opening refuses, and changes nothing, where', () => {
     const { frame } = decodeFrame(wal, at(3))!
     // As one that was written while the sync of the one before it was still on its way.
     const entries = decodeBundle(frame.bundle, frame.count)
-    const early = encodeFrame({ ...frame, durable: ends[2]!.size }, entries, [frame.sealed])
+    const early = encodeFrame({ ...frame, durable: ends[2]!.size }, entries, [frame.sealed], logKey(options))
     expect(early.length).toBe(at(4) - at(3))
     early.copy(wal, at(3))
     writeFileSync(walOf(options), wal)
@@ -315,7 +339,7 @@ describe('opening refuses, and changes nothing, where', () => {
     tree.append(leafHash(entry))
     const good = { epoch: 1, first: size, durable: size, root: tree.root() }
     const appended = (head: Partial<typeof good>) => {
-      const frame = encodeFrame({ ...good, ...head }, [entry], [Buffer.of(0, 0)])
+      const frame = encodeFrame({ ...good, ...head }, [entry], [Buffer.of(0, 0)], logKey(options))
       writeFileSync(walOf(options), Buffer.concat([wal.subarray(0, ends.at(-1)!.at), frame]))
     }
     appended({})

@@ -1,11 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { verifySeries } from '../../evidence/index.ts'
+import { decodeBundle, encodeBundle } from '../../lib/format/tile.ts'
+import { decodeSealed } from '../../lib/format/vault.ts'
 import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
-import type { Draft, Ledger, Stored } from '../../lib/ledger/ledger.ts'
+import type { Draft, DraftOf, Ledger, Stored } from '../../lib/ledger/ledger.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { openNewest, rollOver } from '../../lib/ledger/rollover.ts'
+import { encoded, type Restated } from '../../lib/ledger/scribe.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { memberOf } from '../../lib/ledger/series.ts'
 import { openSharedLedger } from '../../lib/ledger/shared/open.ts'
@@ -25,7 +28,7 @@ const inAnHour = () => new Date(Date.now() + hour).toISOString()
 const person = (subject: string, name: string): Draft => ({
   ...{ kind: 'principal', subject, type: 'person', disclose: { name }, slot: `principal:${subject}` },
 })
-const asked = (grant: string, subject = alice): Draft => ({
+const asked = (grant: string, subject = alice): DraftOf<'grant-requested'> => ({
   ...{ kind: 'grant-requested', grant, subject, resource: 'crm/**', actions: ['*'], seconds: 600, longest: 900 },
   ...{ roles: [], controls: [], disclose: { reason: `for ${grant}` }, slot: `principal:${subject}` },
 })
@@ -133,6 +136,20 @@ describe('a ledger that is followed by another', () => {
     expect(await opened()).toBe(`${options.origin}/3`)
   })
 
+  it('is not followed for a first entry that nobody signed', async () => {
+    const options = await begun(sealed())
+    const partial = join(options.directory, 'tile/entries/000.p')
+    const [whole] = readdirSync(partial)
+    const [first] = decodeBundle(readFileSync(join(partial, whole!)), Number(whole))
+    const forged = Buffer.from(first!)
+      .toString()
+      .replace(/"time":"[^"]*"/, '"time":"2020-01-01T00:00:00.000Z"')
+    writeFileSync(join(partial, '1'), encodeBundle([Buffer.from(forged)]))
+    const ledger = await open(options, { everyMs: 24 * hour })
+    expect(ledger.origin).toBe(options.origin)
+    await ledger.close()
+  })
+
   it('is left as it is while another writer may be at work, who has said something in the last minutes', async () => {
     let now = Date.now()
     const options = await begun(sealed({ clock: { now: () => now } }))
@@ -186,10 +203,105 @@ describe('a rollover that is cut off', () => {
     expect(await verdicts(options)).toEqual(['OK', 'OK'])
   })
 
-  it('begins the next with nothing that the vault has lost', async () => {
+  it('is not begun anew long after the one before was concluded, for it may have been taken away', async () => {
     const options = await begun(sealed())
-    rmSync(join(options.directory, 'vault/entries'), { recursive: true })
+    await rollOver(options, 1)
+    rmSync(memberOf(options, 2).directory, { recursive: true })
+    const later = { ...options, clock: { now: () => Date.now() + 2 * hour } }
+    await expect(open(later)).rejects.toMatchObject({
+      ...{ code: 'ERR_LEDGER_CONCLUDED', message: expect.stringContaining(`${options.origin}/2 is not there`) },
+    })
+    expect(existsSync(memberOf(options, 2).directory)).toBe(false)
+    // Whoever knows that it never was says so.
+    await rollOver(later, 1)
+    await (await open(later)).close()
+  })
+
+  it('fails as a ledger that is out of reach where something else lies in its place', async () => {
+    const options = await begun(sealed())
+    mkdirSync(join(memberOf(options, 2).directory, 'something'), { recursive: true })
+    await expect(rollOver(options, 1)).rejects.toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
+    rmSync(join(options.directory, 'series'), { recursive: true })
+    writeFileSync(join(options.directory, 'series'), '')
+    await expect(open(options)).rejects.toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
+    const file = { ...options, directory: join(options.directory, 'checkpoint') }
+    await expect(open(file)).rejects.toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
+  })
+})
+
+describe('a ledger of which not all can be said again', () => {
+  const alter = ({ directory }: DirectoryOptions, index: number) => {
+    const path = join(directory, 'vault/entries/000.p', readdirSync(join(directory, 'vault/entries/000.p'))[0]!)
+    const bytes = readFileSync(path)
+    let end = 0
+    for (let i = 0; i <= index; i += 1) ({ end } = decodeSealed(bytes, end))
+    bytes[end - 1]! ^= 1
+    writeFileSync(path, bytes)
+  }
+  const indexOf = async (options: DirectoryOptions, kind: string) => {
+    const ledger = await openDirectoryLedger(options)
+    const index = (await kinds(ledger)).indexOf(kind as never)
+    await ledger.close()
+    return index
+  }
+  /** It is neither concluded nor followed; an opening past its bounds goes on with it, and says why. */
+  async function goesOn(options: DirectoryOptions): Promise<void> {
     await expect(rollOver(options, 1)).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' })
     expect(existsSync(memberOf(options, 2).directory)).toBe(false)
+    const told: string[] = []
+    const ledger = await openNewest(options, { entries: 1 }, openDirectoryLedger, ({ code }) => told.push(code))
+    expect(ledger.origin).toBe(options.origin)
+    await ledger.append([settled()])
+    expect(await kinds(ledger)).not.toContain('concluded')
+    await ledger.close()
+    expect(told).toEqual(['ERR_LEDGER_CORRUPT'])
+  }
+
+  it('goes on where the vault has lost who somebody is, or more of it', async () => {
+    const options = await begun(sealed())
+    alter(options, await indexOf(options, 'principal'))
+    await goesOn(options)
+    rmSync(join(options.directory, 'vault/entries'), { recursive: true })
+    await expect(rollOver(options, 1)).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' })
+  })
+
+  it('is followed where what got lost is nobody, and whoever verifies is told of it in both', async () => {
+    const options = await begun(sealed(), [held])
+    alter(options, await indexOf(options, 'hold-placed'))
+    await rollOver(options, 1)
+    await (await open(options)).close()
+    expect(await verdicts(options)).toEqual([
+      'TAMPERED DISCLOSURE_MISMATCH DISCLOSURE_MISSING',
+      'TAMPERED DISCLOSURE_MISSING',
+    ])
+  })
+
+  it('goes on where the next writer could not say it; a new entry leaves room for that', async () => {
+    const words = Array.from({ length: 256 }, (_, i) => String(i).padEnd(230, '-'))
+    const long = (roles: number) => ({
+      ...asked(`g-longlong${roles}`),
+      ...{ controls: words, roles: words.slice(0, roles) },
+    })
+    const options = await begun(sealed())
+    const ledger = await openDirectoryLedger(options)
+    await ledger.append([long(10)])
+    await expect(ledger.append([long(23)])).rejects.toMatchObject({ code: 'ERR_ENTRY_MALFORMED' })
+    // As a version did that left none.
+    await ledger.append([{ ...long(23), [encoded]: { sd: [], disclosed: [] } } as Restated])
+    await ledger.close()
+    await goesOn({ ...options, writer: 'w'.repeat(400) })
+  })
+
+  it('is followed though somebody was named again who was erased with a grant of theirs', async () => {
+    const options = await begun(sealed())
+    const ledger = await openDirectoryLedger(options)
+    const why = { ground: 'art-17', by: bob, approvers: ['C'.repeat(22)], basis: 'asked in writing' }
+    await ledger.erase!({ scope: 'principal', of: alice, ...why })
+    await ledger.append([person(alice, 'anybody')])
+    await ledger.close()
+    await rollOver(options, 1)
+    const next = await open(options)
+    expect(await kinds(next)).not.toContain('grant-requested')
+    await next.close()
   })
 })

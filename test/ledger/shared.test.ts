@@ -1,14 +1,17 @@
 /** What a leader lets in and what it does not, what becomes of who leaves, and that a hostile connection harms nobody. */
 import { once } from 'node:events'
 import { mkdirSync, renameSync, statSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
 import { encodeJson, encodeMessage, longestMessage, MessageReader } from '../../lib/ledger/shared/frames.ts'
+import { dial, serverOf } from '../../lib/ledger/shared/local.ts'
 import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
 import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
+import { lineKey } from '../../lib/ledger/shared/reach.ts'
 import {
   allEntries,
   decision,
@@ -27,12 +30,15 @@ async function shared(options: SharedOptions): Promise<Ledger> {
   return ledger
 }
 
-async function raw(directory: string): Promise<Socket> {
-  const socket = connect(join(directory, 'leader', 'socket'))
-  onTestFinished(() => void socket.destroy())
-  socket.on('error', () => undefined)
-  await once(socket, 'connect')
-  return socket
+const nobody = (): never => {
+  throw new Error('who listens there does not have the key')
+}
+
+async function raw(options: SharedOptions): Promise<Duplex> {
+  const socket = await dial(join(options.directory, 'leader', 'socket'), lineKey(options), nobody)
+  onTestFinished(() => void socket?.destroy())
+  socket?.on('error', () => undefined)
+  return socket!
 }
 
 const hello = (options: SharedOptions, writer: string) => ({
@@ -47,16 +53,16 @@ const hello = (options: SharedOptions, writer: string) => ({
 })
 
 /** In the leader's place, between it and who comes first: that one is let in, told of nothing, and cut off. Who comes later is passed on. */
-async function cutAfterWelcome(directory: string): Promise<void> {
-  const [address, real] = ['socket', 'real'].map(name => join(directory, 'leader', name))
+async function cutAfterWelcome(options: SharedOptions): Promise<void> {
+  const [address, real] = ['socket', 'real'].map(name => join(options.directory, 'leader', name))
   renameSync(address!, real!)
   let first = true
-  const between = createServer(here => {
-    const there = connect(real!)
-    for (const socket of [here, there]) socket.on('error', () => undefined)
-    here.pipe(there)
+  const between = serverOf(lineKey(options)).on('secureConnection', async here => {
     const cut = first
     first = false
+    const there = (await dial(real!, lineKey(options), nobody))!
+    for (const socket of [here, there]) socket.on('error', () => undefined)
+    here.pipe(there)
     if (!cut) return void there.pipe(here)
     const reader = new MessageReader(longestMessage)
     there.on('data', (bytes: Buffer) => {
@@ -77,7 +83,7 @@ describe('a shared ledger', () => {
     const options = ledgerOptions()
     const one = await shared({ ...options, writer: 'one' })
     await one.append([settled()])
-    await cutAfterWelcome(options.directory)
+    await cutAfterWelcome(options)
     const two = await shared({ ...options, writer: 'two' })
     const [stored] = await two.append([settled()])
     expect((await allEntries(one)).slice(-2).map(({ entry }) => [entry.writer, entry.kind])).toEqual([
@@ -178,7 +184,7 @@ describe('a shared ledger', () => {
     const options = { ...ledgerOptions(), graceMs: 50 }
     const one = await shared({ ...options, writer: 'one' })
     const [lost, ended, others] = [exchangeId(), exchangeId(), exchangeId()]
-    const socket = await raw(options.directory)
+    const socket = await raw(options)
     socket.write(encodeJson('hello', hello(options, 'gone')))
     await once(socket, 'data')
     const drafts = [decision(lost), decision(ended), outcome(ended)]
@@ -198,14 +204,14 @@ describe('a shared ledger', () => {
   it('refuses a writer that was given up and comes back', async () => {
     const options = { ...ledgerOptions(), graceMs: 20 }
     const one = await shared({ ...options, writer: 'one' })
-    const socket = await raw(options.directory)
+    const socket = await raw(options)
     socket.write(encodeJson('hello', hello(options, 'gone')))
     await once(socket, 'data')
     socket.destroy()
     await vi.waitFor(async () => expect(kindsOf(await allEntries(one))).toContain('recovered'), { timeout: 20_000 })
     const [, , started] = await allEntries(one)
     const place = { index: started!.index, id: started!.entry.id }
-    const again = await raw(options.directory)
+    const again = await raw(options)
     again.write(encodeJson('hello', { ...hello(options, 'gone'), back: { started: place, last: place } }))
     const [answer] = (await once(again, 'data')) as [Buffer]
     expect(answer.toString()).toContain('ERR_LEDGER_LOCKED')
@@ -214,12 +220,12 @@ describe('a shared ledger', () => {
   it('refuses a writer that was told of what the ledger does not hold', async () => {
     const options = ledgerOptions()
     const one = await shared({ ...options, writer: 'one' })
-    const socket = await raw(options.directory)
+    const socket = await raw(options)
     socket.write(encodeJson('hello', hello(options, 'two')))
     await once(socket, 'data')
     const [, , started] = await allEntries(one)
     socket.destroy()
-    const again = await raw(options.directory)
+    const again = await raw(options)
     const back = { started: { index: 2, id: started!.entry.id }, last: { index: 9, id: id() } }
     again.write(encodeJson('hello', { ...hello(options, 'two'), back }))
     const [answer] = (await once(again, 'data')) as [Buffer]
@@ -242,7 +248,7 @@ describe('a shared ledger', () => {
   it.each(hostile)('ends a connection that sends %s, and stays unharmed', async (_, sent) => {
     const options = ledgerOptions()
     const one = await shared({ ...options, writer: 'one' })
-    const socket = await raw(options.directory)
+    const socket = await raw(options)
     const closed = once(socket, 'close')
     socket.on('data', () => undefined)
     for (const bytes of sent(options)) {
@@ -256,9 +262,9 @@ describe('a shared ledger', () => {
   it('stays unharmed by half a message, and lets nobody say for himself that a ledger opened or recovered', async () => {
     const options = ledgerOptions()
     const one = await shared({ ...options, writer: 'one' })
-    const half = await raw(options.directory)
+    const half = await raw(options)
     half.write(encodeJson('hello', hello(options, 'half')).subarray(0, 20))
-    const socket = await raw(options.directory)
+    const socket = await raw(options)
     socket.write(encodeJson('hello', hello(options, 'two')))
     await once(socket, 'data')
     const drafts = [{ kind: 'recovered', epoch: 9, torn: 0 }]
@@ -275,7 +281,7 @@ describe('a shared ledger', () => {
   it('tells a process that did not read for a while of all that there is', async () => {
     const options = ledgerOptions()
     const one = await shared({ ...options, writer: 'one' })
-    const socket = await raw(options.directory)
+    const socket = await raw(options)
     socket.write(encodeJson('hello', hello(options, 'slow')))
     await once(socket, 'data')
     socket.pause()
@@ -287,6 +293,35 @@ describe('a shared ledger', () => {
     })
     socket.resume()
     await vi.waitFor(() => expect(bytes).toBeGreaterThan(1000 * 500 * 36), { timeout: 10_000 })
+  })
+
+  it('takes nobody for its leader, and nobody for one of its processes, who has no key of its vault', async () => {
+    const options = ledgerOptions()
+    const events: string[] = []
+    const onEvent = (what: string) => void events.push(what)
+    const one = await shared({ ...options, writer: 'one', onEvent })
+    const stranger = { ...options, wrappingKey: new Uint8Array(32).fill(9), writer: 'two', takeoverMs: 300 }
+    await expect(openSharedLedger(stranger)).rejects.toThrow('does not show that it has the key of the vault')
+    expect(events[0]).toContain('a connection to the shared ledger was closed: it does not show')
+    expect((await allEntries(one)).map(({ entry }) => entry.writer)).not.toContain('two')
+    await one.close()
+
+    let heard = Buffer.alloc(0)
+    const impostor = createServer(socket => {
+      socket.on('error', () => undefined)
+      socket.on('data', bytes => {
+        heard = Buffer.concat([heard, bytes])
+        socket.write(encodeJson('welcome', { version: protocolVersion, next: 9, size: 9 }))
+      })
+    })
+    onTestFinished(() => void impostor.close())
+    impostor.listen(join(options.directory, 'leader', 'socket'))
+    await once(impostor, 'listening')
+    const three = await shared({ ...options, writer: 'three', onEvent })
+    const [stored] = await three.append([{ ...settled(), disclose: { name: 'Customer 0001' } }])
+    expect((await allEntries(three)).at(-1)).toEqual(stored)
+    expect(heard.length).toBeGreaterThan(0)
+    expect(heard.includes('three')).toBe(false)
   })
 
   it('keeps its socket where nobody else may enter, and takes no folder of another make', async () => {

@@ -5,16 +5,16 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { verifyLedger } from '../../evidence/verify.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
+import { compiledScript } from '../support/compiled.ts'
 import { allEntries, ledgerOptions } from '../support/directory-ledger.ts'
 
-const script = fileURLToPath(new URL('children/share.ts', import.meta.url))
+const script = compiledScript(new URL('children/share.ts', import.meta.url))
 const rounds = Number(process.env.TAKEOVER_ROUNDS ?? 6)
 const writers = ['one', 'two', 'three', 'four']
 
@@ -38,7 +38,7 @@ class Processes {
   start(writer: string): void {
     const key = this.#options.noteKey.export({ type: 'pkcs8', format: 'pem' })
     const settings = JSON.stringify({ directory: this.#options.directory, key, seal: this.#seal, writer })
-    const child = spawn(process.execPath, ['--import', 'tsx', script, settings], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [script, settings], { stdio: ['pipe', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     const read = (async () => {
       for await (const line of createInterface({ input: child.stdout })) {

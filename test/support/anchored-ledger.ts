@@ -69,8 +69,7 @@ export async function cosigned(
   servers: readonly { url: string; verifierKey: string }[],
 ) {
   const witnesses = servers.map(({ url, verifierKey }) => ({ url, cosigner: parseCosignerKey(verifierKey) }))
-  const { directory } = options
-  await new Anchoring({ directory, ledger, witnesses, quorum: 1, everyMs: 1e6 }).round()
+  await new Anchoring({ place: options, ledger, witnesses, quorum: 1, everyMs: 1e6 }).round()
 }
 
 /** @returns the address of the ledger's files. @param hidden answers with a status in place of files whose path matches */

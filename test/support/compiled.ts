@@ -1,6 +1,7 @@
 /**
- * The product as plain JavaScript, for tests that start it as a command: a process that compiles its own sources takes longer to start than
- * what it is to do. Compiled once for each state of the sources, without a look at types, and kept within node_modules, where packages are found from.
+ * The product as plain JavaScript, for tests that start it as a command, and with it the scripts that tests start: a process that compiles its own
+ * sources takes longer to start than what it is to do. Compiled once for each state of the sources, without a look at types, and kept within
+ * node_modules, where packages are found from.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -15,41 +16,52 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import ts from 'typescript'
+import { buildSync, version } from 'esbuild'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const parts = ['lib', 'adapters', 'evidence', 'cli', 'conformance']
-const compilerOptions: ts.CompilerOptions = {
-  module: ts.ModuleKind.ESNext,
-  target: ts.ScriptTarget.ES2023,
-  rewriteRelativeImportExtensions: true,
-  verbatimModuleSyntax: true,
-}
+const parts = ['lib', 'adapters', 'evidence', 'cli', 'conformance', 'test']
+/** As the output has it, but for the quote at its end. */
+const relativeImport = /(\b(?:from |import ?\(?)"\.\.?\/[^"\n]+)\.ts"/g
+
+let made: string | undefined
 
 /** @returns the folder in which `cli/main.ts` is `cli/main.js` */
 export function compiled(): string {
+  made ??= compile()
+  return made
+}
+
+/** @param source the URL of a script of the tests, or of the product. @returns its path as JavaScript, for node alone */
+export const compiledScript = (source: URL): string =>
+  join(compiled(), relative(root, fileURLToPath(source)).replace(/\.ts$/, '.js'))
+
+function compile(): string {
   const sources = parts.flatMap(part =>
     readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
-      .filter(name => name.endsWith('.ts'))
+      .filter(name => name.endsWith('.ts') && !/\.(test|d)\.ts$/.test(name))
       .sort()
-      .map(name => ({ path: join(part, name), text: readFileSync(join(root, part, name), 'utf8') })),
+      .map(name => join(part, name)),
   )
-  const digest = createHash('sha256').update(ts.version)
-  for (const { path, text } of sources) digest.update(`${path}\0${text}\0`)
+  const digest = createHash('sha256').update(version)
+  for (const path of sources) digest.update(`${path}\0${readFileSync(join(root, path), 'utf8')}\0`)
   const cache = join(root, 'node_modules/.cache/counterfoil-compiled')
   const folder = join(cache, digest.digest('hex').slice(0, 16))
   if (existsSync(folder)) return folder
   mkdirSync(cache, { recursive: true })
-  const made = mkdtempSync(join(cache, 'making-'))
-  for (const { path, text } of sources) {
-    const file = join(made, path.replace(/\.ts$/, '.js'))
-    mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, ts.transpileModule(text, { compilerOptions, fileName: path }).outputText)
+  const making = mkdtempSync(join(cache, 'making-'))
+  const { outputFiles } = buildSync({
+    ...{ absWorkingDir: root, entryPoints: sources, outbase: '.', outdir: making, write: false, bundle: false },
+    ...{ format: 'esm', platform: 'node', target: 'node20', sourcemap: false, logLevel: 'error' },
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+  })
+  for (const { path, text } of outputFiles) {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text.replaceAll(relativeImport, '$1.js"'))
   }
-  copyFileSync(join(root, 'package.json'), join(made, 'package.json'))
-  place(made, folder)
+  copyFileSync(join(root, 'package.json'), join(making, 'package.json'))
+  place(making, folder)
   // Of states of before, an hour old: nothing runs from them any more.
   for (const name of readdirSync(cache)) {
     const path = join(cache, name)

@@ -2,7 +2,18 @@
  * What a kill in the midst of something would leave: the folder as it lies just before the n-th of the calls that change files, without ending
  * the process. Of the write-ahead log, which is written past these calls, it has whatever of a write has come so far.
  */
-import { cpSync, promises as fs, rmSync } from 'node:fs'
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  promises as fs,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { decodeFrame } from '../../lib/format/frame.ts'
 
 type Call = (...args: unknown[]) => Promise<unknown>
 const calls = ['mkdir', 'open', 'rename', 'rm', 'unlink'] as const
@@ -74,4 +85,21 @@ export function copy(directory: string, image: string): void {
       rmSync(image, { recursive: true, force: true })
     }
   }
+}
+
+/** Bytes of a write that was cut off, behind the last frame. */
+export function tear(directory: string, rubbish: Uint8Array): void {
+  const folder = join(directory, 'wal')
+  const name = existsSync(folder)
+    ? readdirSync(folder)
+        .filter(one => one.endsWith('.seg'))
+        .at(-1)
+    : undefined
+  if (name === undefined) return
+  const path = join(folder, name)
+  const bytes = readFileSync(path)
+  let end = 0
+  for (let next = decodeFrame(bytes, 0); next !== undefined; next = decodeFrame(bytes, end)) end = next.end
+  truncateSync(path, end)
+  appendFileSync(path, rubbish)
 }

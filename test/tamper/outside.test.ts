@@ -8,7 +8,6 @@ import { once } from 'node:events'
 import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Verification } from '../../evidence/verify.ts'
 import { Anchoring, type AnchorNews } from '../../lib/anchors/anchoring.ts'
@@ -26,6 +25,7 @@ import { trimZeros } from '../../lib/ledger/recovery.ts'
 import { BundleFixture } from '../evidence/bundle-fixture.ts'
 import { type Anchored, anchoredLedger, cosigned, startWitness } from '../support/anchored-ledger.ts'
 import { authorities, authority, serveAuthority } from '../support/authority.ts'
+import { compiledScript } from '../support/compiled.ts'
 import { crashImage, temporaryDirectory } from '../support/directory-ledger.ts'
 import { customer, erasableLedger, erasure, session } from '../support/erasable-ledger.ts'
 import { interop } from '../support/interop.ts'
@@ -42,7 +42,7 @@ async function serveWitness(log: Anchored): Promise<{ url: string; verifierKey: 
   const [folder, { privateKey }] = [temporaryDirectory(), generateKeyPairSync('ed25519')]
   const [name, key] = ['witness.example/w1', join(folder, 'witness.key')]
   writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
-  const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+  const cli = compiledScript(new URL('../../cli/main.ts', import.meta.url))
   const options = [
     '--name',
     name,
@@ -55,7 +55,7 @@ async function serveWitness(log: Anchored): Promise<{ url: string; verifierKey: 
     '127.0.0.1:0',
   ]
   const origin = ['--origin', `${log.options.origin}=${log.vkey}`]
-  const args = ['--import', 'tsx', cli, 'witness', 'serve', ...options, ...origin]
+  const args = [cli, 'witness', 'serve', ...options, ...origin]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   onTestFinished(async () => {
     child.kill('SIGTERM')
@@ -82,7 +82,7 @@ describe('fork, split view', () => {
     const news: AnchorNews[] = []
     const places = [{ url: witness.url, cosigner: parseCosignerKey(witness.verifierKey) }]
     await hidden.use(25, async ledger => {
-      const given = { directory: kept, ledger, witnesses: places, quorum: 1, everyMs: 1e6 }
+      const given = { place: hidden.options, ledger, witnesses: places, quorum: 1, everyMs: 1e6 }
       await new Anchoring({ ...given, tell: told => news.push(told) }).round()
     })
     expect(news).toMatchObject([
@@ -125,7 +125,7 @@ describe('rewrite everything', () => {
       const tsa = authority(openssl, 'ec')
       const made = await anchoredLedger()
       await made.use(20)
-      await stampBy(made.options.directory, await serveAuthority(tsa), authorities(tsa))
+      await stampBy(made.options, await serveAuthority(tsa), authorities(tsa))
       await made.use(1, ledger => cosigned(made, ledger, []))
       const anchors = { authorities: readFileSync(tsa.ca, 'utf8') }
       expect(await made.verify({ anchors })).toMatchObject({ verdict: 'OK', anchors: [{ anchor: 'timestamp' }] })
@@ -146,7 +146,7 @@ describe('rewrite everything', () => {
       const outside = temporaryDirectory()
       execFileSync(git, ['init', '--quiet', outside])
       await made.use(20)
-      await tagIn(made.options.directory, outside)
+      await tagIn(made.options, outside)
       expect(await made.verify({ anchors: { git: outside } })).toMatchObject({ verdict: 'OK' })
       const again = await another(made)
       await again.use(40)

@@ -15,6 +15,7 @@ import { formatCheckpoint, parseCheckpoint } from '../../lib/format/checkpoint.t
 import { commitment, decodeDisclosure, encodeDisclosure } from '../../lib/format/disclosure.ts'
 import { encodeEntry, parseEntry } from '../../lib/format/entry.ts'
 import { checkpointFile, entryBundle, vaultBundle } from '../../lib/format/layout.ts'
+import { macKey } from '../../lib/format/mac.ts'
 import { encodeBundle } from '../../lib/format/tile.ts'
 import { createSlot, encodeSealed, sealDisclosure } from '../../lib/format/vault.ts'
 import { signCheckpoint, noteKeyOf as signingKeyOf } from '../../lib/ledger/checkpoint.ts'
@@ -22,8 +23,9 @@ import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
 import { keyHistory, rotationDraft } from '../../lib/ledger/rotation.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { revoke } from '../../lib/openpgp.ts'
-import { crashImage, ledgerOptions, settled } from '../support/directory-ledger.ts'
+import { crashImage, fileDigests, ledgerOptions, settled } from '../support/directory-ledger.ts'
 import { type BuilderKeys, builderKeys, LedgerBuilder, noteKeyOf } from '../support/ledger-builder.ts'
+import { goingOn, plantFrame } from '../support/planted-log.ts'
 
 let scratch: string
 let keys: BuilderKeys
@@ -315,6 +317,21 @@ describe('torn write, crash', () => {
       break
     }
     await again.close()
+  })
+})
+
+describe('entries forged into the directory, for the ledger to sign', () => {
+  it('are refused, and nothing is written: each frame of the write-ahead log is made with the key of the vault', async () => {
+    const options = ledgerOptions()
+    await (await openDirectoryLedger(options)).close()
+    const forged = goingOn(options.directory, [{ kind: 'heartbeat', open: 0, interval: 60 }, { kind: 'stopped' }])
+    const intruders = macKey(new Uint8Array(32), options.origin, 'wal')
+    const planted = plantFrame(options.directory, forged, intruders)
+    const before = fileDigests(options.directory)
+    await expect(openDirectoryLedger(options)).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' })
+    expect(fileDigests(options.directory)).toEqual({ ...before, LOCK: expect.anything() })
+    rmSync(planted)
+    await (await openDirectoryLedger(options)).close()
   })
 })
 

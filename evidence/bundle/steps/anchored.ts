@@ -3,9 +3,10 @@ import { isOurs } from '../../../lib/errors.ts'
 import { anchorFile, anchorFolder } from '../../../lib/format/anchor.ts'
 import { parseCheckpoint } from '../../../lib/format/checkpoint.ts'
 import { type Hash, treeRoot, verifyConsistency } from '../../../lib/format/merkle.ts'
+import { counted } from '../../../lib/format/words.ts'
 import { type AnchorFiles, examineAnchors } from '../../anchors.ts'
 import { readTags } from '../../git-tags.ts'
-import { shortly } from '../../steps/anchored.ts'
+import { sayOthers, shortly } from '../../steps/anchored.ts'
 import { need, skip } from '../../steps/step.ts'
 import type { BundleExamination } from '../bundle-examination.ts'
 import { mostAnchor } from '../bundle-files.ts'
@@ -33,7 +34,7 @@ export async function checkAnchors(x: BundleExamination): Promise<string> {
   const examined = await examineAnchors({
     files: sourceOf(x, files),
     checkpoint: { ...closing, size: Math.max(closing.size, ...sizes) },
-    ...{ trust, keys, recorded, isPart: false, of: 'what this bundle covers' },
+    ...{ trust, keys, recorded, isPart: false, of: 'what this bundle covers', isPast: true },
     tags: tags.filter(({ size }) => covers(size)),
     rootOf: rootsOf(x, material),
   })
@@ -42,11 +43,11 @@ export async function checkAnchors(x: BundleExamination): Promise<string> {
   const { last } = x.anchors
   if (last !== undefined) {
     const all = last.size >= closing.size ? `all ${closing.size}` : `${last.size} of ${closing.size}`
-    return `${last.anchor} ${shortly(last.by)} vouches for ${all} entries since ${last.time}`
+    return `${last.anchor} ${shortly(last.by)} vouches for ${all} entries since ${last.time}${sayOthers(x.anchors, last)}`
   }
   if (anchors.files.length === 0) skip('nobody vouches for this: it carries no anchors', false)
   const needs = 'who vouches was not examined: that needs --witness, --tsa or --git'
-  return `${files.length} files, each what its name and the log commit to; ${needs}`
+  return `${counted(files.length, 'file')}, each what its name and the log commit to; ${needs}`
 }
 
 /** As a ledger's directory has them. */
@@ -61,7 +62,6 @@ function sourceOf(x: BundleExamination, files: Material['anchors']['files']): An
     anchorNames: async size => names.get(size) ?? [],
     anchor: file => x.files.read(file, mostAnchor),
     hasAnchor: async file => paths.has(file),
-    checkpointIfThere: async () => undefined,
   }
 }
 

@@ -16,7 +16,7 @@ import {
   sumsFile,
 } from '../manifest.ts'
 import { primaryPaths } from '../material.ts'
-import { signerOf } from '../signer.ts'
+import { isUntold, otherSigner, signerOf } from '../signer.ts'
 
 const unsummed = [sumsFile, signatureFile]
 
@@ -78,13 +78,19 @@ export async function checkSignature(x: BundleExamination): Promise<string> {
   const data = x.files.content(sumsFile)
   if (data === undefined) skip('there is nothing signed')
   const signature = x.files.text(signatureFile)
-  const signer = await signerOf(x)
+  const signer = await signerOf(x).catch(error => {
+    if (!isUntold(error)) throw error
+    return skip('whose signature would count could not be told')
+  })
   try {
     requireArmor(signature)
     await verifyDetached({ data, signature, ...signer })
   } catch (error) {
     if (!isOurs(error)) throw error
-    return x.fail({ code: 'SIGNATURE', what: error.message, file: alteredOf(x) })
+    const actual = await otherSigner(x, data, signature)
+    if (actual === undefined) return x.fail({ code: 'SIGNATURE', what: error.message, file: alteredOf(x) })
+    const what = `${sumsFile} is signed by another key than the one given`
+    return x.fail({ code: 'SIGNATURE', what, expected: x.fingerprint, actual, file: signatureFile })
   }
   x.signed = true
   return `SHA256SUMS is signed by ${signer.fingerprint}`

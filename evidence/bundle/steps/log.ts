@@ -1,8 +1,10 @@
 /** The steps over the log: the material read, the key that speaks for it, and every envelope between two signed checkpoints. */
+
 import { isOurs, LedgerError, Misuse } from '../../../lib/errors.ts'
 import { parseCheckpoint, type SignedCheckpoint } from '../../../lib/format/checkpoint.ts'
 import { leafHash, sameHash, treeRoot, verifyConsistency, verifyInclusion } from '../../../lib/format/merkle.ts'
-import { readPin } from '../../pin.ts'
+import { counted } from '../../../lib/format/words.ts'
+import { type Pin, readPin } from '../../pin.ts'
 import { need, skip } from '../../steps/step.ts'
 import { requireNoteSignature, sayTrust } from '../../trust.ts'
 import { base64 } from '../../verification.ts'
@@ -14,7 +16,7 @@ import { manifestFile, scopeIn } from '../manifest.ts'
 import { type Material, paths } from '../material.ts'
 import { rangeReader } from '../range.ts'
 import { readMaterial } from '../read-material.ts'
-import { trustOf } from '../signer.ts'
+import { isUntold, trustOf } from '../signer.ts'
 
 export async function takeMaterial(x: BundleExamination): Promise<string> {
   const [manifest] = need(x.manifest)
@@ -26,7 +28,7 @@ export async function takeMaterial(x: BundleExamination): Promise<string> {
   if (x.files.seen(paths.mapping)?.sha256 !== manifest.mapping) {
     x.fail({ code: 'MAPPING', what: 'MANIFEST.json names another mapping', file: paths.mapping })
   }
-  return `${x.material.envelopes.length} envelopes`
+  return counted(x.material.envelopes.length, 'envelope')
 }
 
 /** What others vouch for, as it lies there. What cannot be read is told by who counts files. */
@@ -41,7 +43,13 @@ async function anchorsIn({ files }: BundleExamination): Promise<AnchorFile[]> {
 
 export async function establishTrust(x: BundleExamination): Promise<string> {
   const [material] = need(x.material)
-  x.trust = await trustOf(x, material)
+  try {
+    x.trust = await trustOf(x, material)
+  } catch (error) {
+    if (!isUntold(error)) throw error
+    const { what, index: _index, file: _file, ...keys } = error.finding
+    return x.fail({ ...keys, code: 'KEY_COMPROMISED', what })
+  }
   return sayTrust(x.trust, x.fingerprint)
 }
 
@@ -56,7 +64,7 @@ export async function checkCheckpoints(x: BundleExamination): Promise<string> {
     ledger.closing.root === base64(closing.root) &&
     ledger.opening.size === (opening?.size ?? 0)
   if (!told) x.fail({ code: 'CHECKPOINT', what: 'MANIFEST.json names other checkpoints', file: manifestFile })
-  return `from ${opening?.size ?? 0} to ${closing.size} entries of ${closing.origin}`
+  return `from ${opening?.size ?? 0} to ${counted(closing.size, 'entry')} of ${closing.origin}`
 }
 
 export async function checkLog(x: BundleExamination): Promise<string> {
@@ -83,11 +91,22 @@ export async function checkPin(x: BundleExamination): Promise<string> {
   if (x.options.pin === undefined) skip('no checkpoint held elsewhere was given', false)
   const pin = await readPin(x.options.pin)
   if (pin === undefined) throw new Misuse('ERR_OPTION_INVALID', `no pin at ${x.options.pin}: "verify" keeps one`)
+  const { origin } = checkpointsOf(m).closing
+  const held = pinnedOf(pin, origin)
+  const alone = x.options.among !== true
+  if (held === undefined) skip(`the pin is of ${pin.origin}, and not of ${origin}`, alone)
   const size = m.openingSize + m.envelopes.length
-  if (pin.size < m.openingSize || pin.size > size) skip('the pinned size is not within this bundle')
-  const root = await treeRoot(pin.size, rangeReader(m.openingSize, m.frontier, m.envelopes))
-  if (sameHash(root, pin.root)) return `agrees with what stood there at ${pin.time}`
-  return x.fail({ code: 'PIN', what: `history was rewritten: another tree at the pinned ${pin.size} entries` })
+  if (held.size < m.openingSize || held.size > size) skip('the pinned size is not within this bundle', alone)
+  const root = await treeRoot(held.size, rangeReader(m.openingSize, m.frontier, m.envelopes))
+  if (sameHash(root, held.root)) return `agrees with what stood there at ${pin.time}`
+  return x.fail({ code: 'PIN', what: `history was rewritten: another tree at the pinned ${held.size} entries` })
+}
+
+/** A pin is of the newest ledger of a series, and holds those before it too. */
+function pinnedOf(pin: Pin, origin: string): Pick<Pin, 'size' | 'root'> | undefined {
+  if (pin.origin === origin) return pin
+  const earlier = pin.earlier?.find(one => one.origin === origin)
+  return earlier && { size: earlier.size, root: Buffer.from(earlier.root, 'base64') }
 }
 
 export async function checkState(x: BundleExamination): Promise<string> {
@@ -103,7 +122,7 @@ export async function checkState(x: BundleExamination): Promise<string> {
       x.fail({ code: 'STATE', what: error.message, index, file: paths.state })
     }
   }
-  return `${state.length} entries from before, each in the opening tree`
+  return `${counted(state.length, 'entry')} from before, each in the opening tree`
 }
 
 function checkpointsOf({ opening, closing }: Material): {

@@ -13,8 +13,8 @@ export interface Access {
   speaksAs(writer: string): boolean
   appends(kind: Kind): boolean
   asks(what: Question['what']): boolean
-  /** Whether it may say under another name who a known pseudonym is. */
-  readonly renames: boolean
+  /** Whether it may write the ledger's files too: what it says of itself is taken as it says it. */
+  readonly trusted: boolean
   /** Which disclosures of an entry it may have opened: those of the names, or `all`. @param now Unix milliseconds */
   opens(entry: Entry, now: number): readonly string[] | 'all'
 }
@@ -30,7 +30,7 @@ export const local: Access = {
   speaksAs: () => true,
   appends: kind => !ofTheLedger.has(kind),
   asks: () => true,
-  renames: true,
+  trusted: true,
   opens: () => 'all',
 }
 
@@ -54,7 +54,7 @@ export const remote = (bears: (writer: string) => boolean): Access => ({
   speaksAs: bears,
   appends: kind => ofGuards.has(kind),
   asks: what => ofOthers.has(what),
-  renames: false,
+  trusted: false,
   opens: (entry, now) => {
     switch (entry.kind) {
       // Without the names of all, one person would be two on two hosts, and could approve for themselves.

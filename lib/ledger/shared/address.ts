@@ -1,12 +1,11 @@
-/**
- * Where a ledger's leader listens for processes of the same host: a socket in a folder that only its owner may enter. There is no
- * other check of who connects, and none is needed: whoever may enter it may write the ledger's files too.
- */
+/** Where a ledger's leader listens for processes of the same host: a socket in a folder that only its owner may enter. */
 import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Misuse } from '../../errors.ts'
 
 export const leaderFolder = 'leader'
+
+export const socketFolder = (directory: string): string => join(directory, leaderFolder)
 
 /** `sun_path` of unix(7) holds 108 bytes, the last of them zero. */
 const longestPath = 107
@@ -19,15 +18,15 @@ export interface SocketAddress {
 
 /** A path that the system can take, however long the directory's is: then by way of a descriptor of the folder. */
 export function socketAddress(directory: string): SocketAddress {
-  const path = join(directory, leaderFolder, 'socket')
+  const path = join(socketFolder(directory), 'socket')
   if (Buffer.byteLength(path) <= longestPath) return { path, release: () => undefined }
-  const folder = openSync(join(directory, leaderFolder), constants.O_RDONLY | constants.O_DIRECTORY)
+  const folder = openSync(socketFolder(directory), constants.O_RDONLY | constants.O_DIRECTORY)
   return { path: `/proc/self/fd/${folder}/socket`, release: () => closeSync(folder) }
 }
 
 /** By who holds the lock: nobody listens at a socket that is there by then. */
 export function prepareAddress(directory: string): void {
-  const folder = join(directory, leaderFolder)
+  const folder = socketFolder(directory)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   requireOwn(folder)
   chmodSync(folder, 0o700)
@@ -35,7 +34,7 @@ export function prepareAddress(directory: string): void {
 }
 
 export const removeAddress = (directory: string): void =>
-  rmSync(join(directory, leaderFolder, 'socket'), { force: true })
+  rmSync(join(socketFolder(directory), 'socket'), { force: true })
 
 /** That nobody else put the folder there, to be told what we append. @throws Misuse ERR_OPTION_INVALID */
 export function requireOwn(folder: string): void {

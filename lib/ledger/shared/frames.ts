@@ -35,6 +35,8 @@ export interface Message {
 }
 
 const headBytes = 5
+/** Bytes from which on a piece is held as it came. */
+const longPiece = 65_536
 
 export function encodeMessage(type: FrameType, ...parts: readonly Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
@@ -64,7 +66,7 @@ export class MessageReader {
 
   /** @throws LedgerError ERR_ENTRY_MALFORMED: the stream is worth nothing from there on */
   *read(bytes: Buffer): Generator<Message> {
-    this.#held.push(bytes)
+    this.#hold(bytes)
     this.#bytes += bytes.length
     for (;;) {
       if (this.#bytes < headBytes) return
@@ -78,6 +80,20 @@ export class MessageReader {
       this.#bytes -= headBytes + length
       yield { type, body: whole.subarray(headBytes, headBytes + length) }
     }
+  }
+
+  /**
+   * Small pieces are put together, each of them a few times at most: what comes a byte at a time would be held at hundreds of bytes for
+   * each. So no piece is less than twice as long as the next, but for those that are long.
+   */
+  #hold(bytes: Buffer): void {
+    let last = bytes
+    for (let before = this.#held.at(-1); before !== undefined; before = this.#held.at(-1)) {
+      if (last.length >= longPiece || before.length >= 2 * last.length) break
+      this.#held.pop()
+      last = Buffer.concat([before, last])
+    }
+    this.#held.push(last)
   }
 
   /** @returns a buffer that begins with all that is held, at least `count` bytes of it in one piece */

@@ -3,6 +3,7 @@
  * told why, and the operator too; nothing of what it sends is read before.
  */
 import { constants } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { alarm } from '../../alarm.ts'
 import { systemClock } from '../../clock.ts'
@@ -13,6 +14,7 @@ import { type MutualTls, objection, type TlsSource, tlsOf, tlsOnly, urisOf, writ
 import { encodeJson } from './frames.ts'
 import type { Leader, LeaderParts, Listening } from './leader.ts'
 import { failureOf } from './messages.ts'
+import { sparingly } from './sparingly.ts'
 
 export interface GatewaySettings {
   readonly host: string
@@ -51,6 +53,8 @@ class Gateway implements Listening {
   readonly #parts: Parts
   readonly #tell: LeaderParts['onEvent']
   readonly #open = new Map<string, number>()
+  /** Also those whose handshake is not over. */
+  readonly #sockets = new Set<Socket>()
   #server: Server | undefined
   #used: MutualTls | undefined
   #trouble = ''
@@ -67,7 +71,7 @@ class Gateway implements Listening {
     try {
       const used = tlsOf(tls)
       const server = serverOf(used)
-      this.#used = used
+      this.#use(used)
       this.#server = server
       this.#hear(server)
       server.listen(port, host)
@@ -93,6 +97,10 @@ class Gateway implements Listening {
       this.#trouble = ''
       onEvent('the ledger listens for writers of other hosts', { ...whereIs(server) })
       this.#timer = setInterval(() => this.#renew(server), renewMs).unref()
+    })
+    server.on('connection', socket => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
     })
     server.on('secureConnection', socket => this.#accept(socket))
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
@@ -121,7 +129,7 @@ class Gateway implements Listening {
       const { key, cert, ca } = tlsOf(tls)
       if (key === this.#used?.key && cert === this.#used.cert && ca === this.#used.ca) return
       server.setSecureContext({ ...settings, key, cert, ca })
-      this.#used = { key, cert, ca }
+      this.#use({ key, cert, ca })
       this.#trouble = ''
       onEvent('the certificate for writers of other hosts was renewed')
     } catch (error) {
@@ -129,6 +137,15 @@ class Gateway implements Listening {
       if (why !== this.#trouble) onEvent('a renewed certificate cannot be used: the one of before goes on', { why })
       this.#trouble = why
     }
+  }
+
+  /** Who was let in by an authority that is trusted no more is not heard any more: nobody else can say that a key was lost. */
+  #use(tls: MutualTls): void {
+    const isTrusted = this.#used === undefined || isAmong(this.#used.ca, tls.ca)
+    this.#used = tls
+    if (isTrusted || this.#sockets.size === 0) return
+    this.#parts.onEvent('the authority for writers of other hosts was changed: their connections were closed')
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   #accept(socket: TLSSocket): void {
@@ -198,20 +215,13 @@ function serverOf(tls: MutualTls): Server {
   return server
 }
 
+const authoritiesIn = (pem: string) => pem.split(/(?<=-----END CERTIFICATE-----)/).map(one => one.replace(/\s/g, ''))
+
+/** Whether every authority of the one is one of the other. */
+function isAmong(ca: string, others: string): boolean {
+  const known = new Set(authoritiesIn(others))
+  return authoritiesIn(ca).every(one => one === '' || known.has(one))
+}
+
 const from = ({ remoteAddress }: { readonly remoteAddress?: string | undefined }) =>
   remoteAddress === undefined ? {} : { address: remoteAddress }
-
-const mostTold = 20
-const toldMs = 60_000
-
-/** Strangers can knock as often as they like: of what they cause, so much is told in a minute, and then how much was not. */
-function sparingly(tell: LeaderParts['onEvent']): LeaderParts['onEvent'] {
-  let [began, told] = [Number.NEGATIVE_INFINITY, 0]
-  return (what, facts = {}) => {
-    const now = performance.now()
-    const untold = Math.max(0, told - mostTold)
-    if (now - began > toldMs) [began, told] = [now, 0]
-    told += 1
-    if (told <= mostTold) tell(what, told === 1 && untold > 0 ? { ...facts, untold } : facts)
-  }
-}

@@ -1,9 +1,11 @@
 /** The leader: the process that holds a ledger's lock, and appends for every other that shares it. Who may join is decided here. */
 import type { Duplex } from 'node:stream'
-import { Fault, LedgerError, Refusal } from '../../errors.ts'
+import { describe, Fault, LedgerError, Refusal } from '../../errors.ts'
+import type { SignedCheckpoint } from '../../format/checkpoint.ts'
 import type { DirectoryLedger, Started } from '../directory-ledger.ts'
 import { longestHeartbeatMs } from '../story.ts'
 import type { Access } from './access.ts'
+import { Attachments } from './attachments.ts'
 import { encodeJson, longestHello, longestMessage, MessageReader } from './frames.ts'
 import { failureOf, type Hello, protocolVersion, readHello, type Welcome } from './messages.ts'
 import { Peer } from './peer.ts'
@@ -22,6 +24,8 @@ export interface LeaderParts {
 /** Milliseconds for whoever connects to say who it is. */
 const helloMs = 5_000
 const mostConnections = 256
+/** Milliseconds between seals that other hosts ask for: each is a signature of the OpenPGP key, and a file for good. */
+const sealedEveryMs = 60_000
 
 /** What a leader listens on while it leads. */
 export interface Listening {
@@ -38,12 +42,18 @@ interface Awaited {
 export class Leader {
   readonly #parts: LeaderParts
   readonly #peers = new Map<string, { readonly peer: Peer; readonly started: string }>()
+  /** By writer, through all of its connections. */
+  readonly #attachments = new Map<string, Attachments>()
   readonly #awaited = new Map<string, Awaited>()
+  /** Writers whose connection is gone, until what they sent by it is settled. */
+  readonly #leaving = new Map<string, Promise<void>>()
   /** Writers that are being let in: one at a time of each name. */
   readonly #joining = new Map<string, Promise<unknown>>()
   readonly #sockets = new Set<Duplex>()
   readonly #servers: Listening[] = []
   readonly #unfollow: () => void
+  /** `performance.now()` of the last seal that another host asked for. */
+  #sealedAt = Number.NEGATIVE_INFINITY
   #closing = false
 
   constructor(parts: LeaderParts) {
@@ -126,6 +136,8 @@ export class Leader {
       const before = this.#joining.get(hello.writer)
       const joined = (async () => {
         await before?.catch(() => undefined)
+        // What it sent by the old connection must be settled before it is told what there is: else it sends that again.
+        await this.#leaving.get(hello.writer)
         return hello.back === undefined ? this.#join(hello) : this.#comeBack(hello, hello.back)
       })()
       this.#joining.set(hello.writer, joined)
@@ -138,8 +150,12 @@ export class Leader {
         return undefined
       }
       reader.allow(longestMessage)
-      const peer = new Peer({ ledger, socket, reader, writer: hello.writer, access, next: welcome.next })
-      this.#peers.set(hello.writer, { peer, started: welcome.started.id })
+      const { writer } = hello
+      const attachments = this.#attachments.get(writer) ?? new Attachments(ledger, writer)
+      this.#attachments.set(writer, attachments)
+      const seal = () => (access.trusted ? ledger.seal() : this.#sealSparingly())
+      const peer = new Peer({ ledger, socket, reader, writer, access, attachments, seal, next: welcome.next })
+      this.#peers.set(writer, { peer, started: welcome.started.id })
       socket.write(encodeJson('welcome', { ...welcome, version: protocolVersion } satisfies Welcome))
       peer.wake()
       return peer
@@ -151,6 +167,14 @@ export class Leader {
       socket.once('close', () => clearTimeout(late))
       return undefined
     }
+  }
+
+  /** For all other hosts together. What is asked for sooner is published, and sealed when that is due. */
+  #sealSparingly(): Promise<SignedCheckpoint> {
+    const now = performance.now()
+    if (now - this.#sealedAt < sealedEveryMs) return this.#parts.ledger.publish()
+    this.#sealedAt = now
+    return this.#parts.ledger.seal()
   }
 
   #judge(hello: Hello, access: Access): void {
@@ -177,7 +201,7 @@ export class Leader {
     await this.#awaited.get(writer)?.over
     if (this.#peers.has(writer)) throw taken(writer)
     if (this.#closing) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the leader is stopping')
-    await ledger.giveUp(writer)
+    await this.#giveUp(writer)
     const as: Started = { software, placement, heartbeatMs }
     const [stored] = await ledger.appendAs(writer, [ledger.started(as)])
     return { started: { index: stored!.index, id: stored!.entry.id }, next: stored!.index, size: stored!.index + 1 }
@@ -190,7 +214,6 @@ export class Leader {
     const { ledger } = this.#parts
     const before = this.#peers.get(writer)
     if (before !== undefined && before.started !== started.id) throw taken(writer)
-    // What it sent by the old connection must be settled before it is told what there is.
     await before?.peer.drop()
     await requirePlace(ledger, writer, { started, last })
     this.#forget(writer)
@@ -198,29 +221,43 @@ export class Leader {
   }
 
   #left(peer: Peer): void {
-    void peer.drop()
-    if (this.#peers.get(peer.writer)?.peer !== peer) return
-    this.#peers.delete(peer.writer)
-    if (this.#closing) return
-    if (this.#parts.ledger.story(peer.writer).alive) this.#await(peer.writer)
+    const { writer } = peer
+    const isCurrent = this.#peers.get(writer)?.peer === peer
+    if (isCurrent) this.#peers.delete(writer)
+    // The time within which it may come back begins when it could be let in again.
+    const settled = peer.drop().then(() => {
+      if (this.#leaving.get(writer) === settled) this.#leaving.delete(writer)
+      if (isCurrent && !this.#closing && this.#parts.ledger.story(writer).alive) this.#await(writer)
+    })
+    this.#leaving.set(writer, settled)
   }
 
   /** Who was at work may come back; who does not is given up. */
   #await(writer: string): void {
     if (this.#awaited.has(writer)) return
-    const { ledger, graceMs, onEvent } = this.#parts
+    const { graceMs, onEvent } = this.#parts
     let done: () => void = () => undefined
     const over = new Promise<void>(resolve => {
       done = resolve
     })
     const timer = setTimeout(() => {
-      onEvent('a writer went without a word: what it had in flight is closed as unknown', { writer })
-      ledger
-        .giveUp(writer)
-        .catch(() => undefined)
+      // It has knocked, and is being let in.
+      if (this.#joining.has(writer)) return void timer.refresh()
+      void this.#giveUp(writer)
+        .then(() => onEvent('a writer went without a word: what it had in flight is closed as unknown', { writer }))
+        .catch(error => {
+          const what =
+            'a writer went without a word, and what it had in flight could not be closed: it is in flight still'
+          if (!this.#closing) onEvent(what, { writer, why: describe(error) })
+        })
         .finally(() => this.#forget(writer))
     }, graceMs).unref()
     this.#awaited.set(writer, { timer, over, done })
+  }
+
+  async #giveUp(writer: string): Promise<void> {
+    await this.#attachments.get(writer)?.abandon()
+    await this.#parts.ledger.giveUp(writer)
   }
 
   #forget(writer: string): void {

@@ -122,14 +122,19 @@ export function readBatch({ body }: Message): Batch {
   return value as unknown as Batch
 }
 
+/** An entry as it is told: its members are in canonical order already, and this is what was hashed. */
+export const toldOf = ({ entry }: Stored): Buffer => Buffer.from(JSON.stringify(entry))
+
 /** Index of the first in eight bytes, how many in four, then they as a bundle has them. */
-export function encodeEntries(stored: readonly Stored[]): Buffer[] {
+export function encodeTold(first: number, told: readonly Buffer[]): Buffer[] {
   const head = Buffer.allocUnsafe(12)
-  head.writeBigUInt64BE(BigInt(stored[0]?.index ?? 0), 0)
-  head.writeUInt32BE(stored.length, 8)
-  // An entry's members are in canonical order already: this is what was hashed.
-  return [head, encodeBundle(stored.map(({ entry }) => Buffer.from(JSON.stringify(entry))))]
+  head.writeBigUInt64BE(BigInt(first), 0)
+  head.writeUInt32BE(told.length, 8)
+  return [head, encodeBundle(told)]
 }
+
+export const encodeEntries = (stored: readonly Stored[]): Buffer[] =>
+  encodeTold(stored[0]?.index ?? 0, stored.map(toldOf))
 
 /** @throws LedgerError ERR_ENTRY_MALFORMED */
 export function decodeEntries(body: Buffer): Stored[] {

@@ -1,10 +1,11 @@
 /** Opens a ledger that several processes of one host share, by its directory. */
-import { Misuse } from '../../errors.ts'
+import { Fault } from '../../errors.ts'
 import type { Ledger } from '../ledger.ts'
-import { checkOptions, type DirectoryOptions } from '../options.ts'
+import { checkHeartbeat, checkOptions, type DirectoryOptions } from '../options.ts'
 import { longestHeartbeatMs } from '../story.ts'
 import type { GatewaySettings } from './gateway.ts'
-import { asLeader, connectLocally, type LeadParts, throughLeader } from './reach.ts'
+import { connectLocally } from './local.ts'
+import { asLeader, type LeadParts, lineKey, throughLeader } from './reach.ts'
 import { SharedLedger } from './shared-ledger.ts'
 
 export interface SharedOptions extends DirectoryOptions {
@@ -26,19 +27,30 @@ export async function openSharedLedger(options: SharedOptions): Promise<Ledger> 
   const { takeoverMs = 10_000, graceMs = 5_000, listen, onEvent = () => undefined, ...directory } = options
   checkOptions(directory)
   const { origin, writer, software, placement, heartbeatMs = longestHeartbeatMs, clock } = directory
-  if (heartbeatMs > longestHeartbeatMs) {
-    throw new Misuse('ERR_OPTION_INVALID', 'who shares a ledger says at least once a minute that it lives', {
-      option: 'heartbeatMs',
-    })
-  }
+  checkHeartbeat(heartbeatMs)
+  const line = { directory: directory.directory, key: lineKey(directory) }
   return SharedLedger.open({
     self: { origin, writer, software, placement, heartbeatMs },
     clock,
     takeoverMs,
     onEvent,
     reach: async (self, events, onNext) => {
-      const through = await throughLeader(() => connectLocally(directory.directory), self, events, onNext)
-      return through ?? asLeader({ options: directory, self, graceMs, listen, onEvent, events, onNext })
+      let isStranger = false
+      const connect = () =>
+        connectLocally(line, () => {
+          isStranger = true
+        })
+      const through = await throughLeader(connect, self, events, onNext)
+      const reached =
+        through ?? (await asLeader({ options: directory, self, graceMs, listen, onEvent, events, onNext }))
+      if (reached === undefined && isStranger) throw stranger()
+      return reached
     },
   })
 }
+
+const stranger = () =>
+  new Fault(
+    'ERR_LEDGER_UNAVAILABLE',
+    'what listens as its leader does not show that it has the key of the vault, which all its processes must have',
+  )

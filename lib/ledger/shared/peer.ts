@@ -6,14 +6,16 @@ import type { Duplex } from 'node:stream'
 import { drained } from '../../drained.ts'
 import { Fault, LedgerError } from '../../errors.ts'
 import type { Json } from '../../format/canonical.ts'
-import { formatCheckpoint } from '../../format/checkpoint.ts'
+import { formatCheckpoint, type SignedCheckpoint } from '../../format/checkpoint.ts'
 import { encodeRecords } from '../../format/snapshot.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
-import type { AttachmentWriter, Draft, DraftOf, Stored } from '../ledger.ts'
+import type { Draft, DraftOf, Stored } from '../ledger.ts'
 import { type Access, denied, local } from './access.ts'
+import type { Attachments } from './attachments.ts'
 import { encodeJson, encodeMessage, longestMessage, type Message, type MessageReader, unreadable } from './frames.ts'
 import {
   encodeEntries,
+  encodeTold,
   erasureOf,
   failureOf,
   numbered,
@@ -21,7 +23,9 @@ import {
   readBatch,
   readNumbered,
   readQuestion,
+  toldOf,
 } from './messages.ts'
+import { underItsOwn } from './slots.ts'
 
 export interface PeerParts {
   readonly ledger: DirectoryLedger
@@ -30,16 +34,23 @@ export interface PeerParts {
   readonly writer: string
   /** What it may have done. */
   readonly access: Access
+  /** Its own, by this connection and by those before. */
+  readonly attachments: Attachments
+  /** As often as it may have that done; else it is published. */
+  readonly seal: () => Promise<SignedCheckpoint>
   /** Index of the first entry to tell it of. */
   readonly next: number
 }
 
 /** Entries in one message: enough to make it cheap, few enough that the longest of them fit. */
 const mostTold = 512
+const mostToldBytes = 1024 * 1024
+/** What is asked that is answered at length: one at a time, so that who takes no answer has one made. */
+const long: ReadonlySet<Question['what']> = new Set(['entries', 'state', 'disclosures', 'more'])
 const mostInFlight = 1024
+/** Exchanges of another host: each that is not over is one more outcome that an opening owes. */
+const mostOpen = 16_384
 const mostInFlightBytes = longestMessage
-/** Of one process: each holds a file open. */
-const mostAttachments = 1024
 
 export class Peer {
   readonly writer: string
@@ -47,20 +58,27 @@ export class Peer {
   readonly #socket: Duplex
   readonly #reader: MessageReader
   readonly #access: Access
+  readonly #seal: PeerParts['seal']
   #next: number
   #telling = false
   readonly #inFlight = new Set<Promise<void>>()
   #inFlightBytes = 0
-  readonly #attachments = new Map<string, AttachmentWriter>()
+  readonly #attachments: Attachments
   readonly #reading = new Map<number, AsyncIterator<Uint8Array>>()
+  #long: Promise<unknown> = Promise.resolve()
+  /** Of what was judged last. */
+  #judged: Promise<unknown> = Promise.resolve()
   #gone = false
+  #dropped: Promise<void> | undefined
 
-  constructor({ ledger, socket, reader, writer, access, next }: PeerParts) {
+  constructor({ ledger, socket, reader, writer, access, attachments, seal, next }: PeerParts) {
     this.writer = writer
     this.#ledger = ledger
     this.#socket = socket
     this.#reader = reader
     this.#access = access
+    this.#attachments = attachments
+    this.#seal = seal
     this.#next = next
   }
 
@@ -84,13 +102,17 @@ export class Peer {
   }
 
   /** Takes nothing more; resolves when what it took is settled. */
-  async drop(): Promise<void> {
+  drop(): Promise<void> {
+    this.#dropped ??= this.#drop()
+    return this.#dropped
+  }
+
+  async #drop(): Promise<void> {
     this.#gone = true
     this.#socket.destroy()
     await Promise.allSettled(this.#inFlight)
-    for (const writer of this.#attachments.values()) await writer.close().catch(() => undefined)
+    await this.#attachments.drop()
     for (const read of this.#reading.values()) await read.return?.().catch(() => undefined)
-    this.#attachments.clear()
     this.#reading.clear()
   }
 
@@ -103,22 +125,12 @@ export class Peer {
 
   async #tell(): Promise<void> {
     while (this.#next < this.#ledger.size) {
-      let told: Stored[] = []
-      for await (const stored of this.#ledger.entries(this.#next)) {
-        told.push(stored)
-        if (told.length < mostTold) continue
-        await this.#send(told)
-        told = []
-      }
-      if (told.length > 0) await this.#send(told)
+      const { first, told } = await pageOf(this.#ledger.entries(this.#next))
+      const bytes = encodeMessage('entries', ...encodeTold(first, told))
+      this.#next = first + told.length
+      if (!this.#socket.write(bytes)) await drained(this.#socket)
+      if (this.#socket.destroyed) throw new LedgerError('ERR_LEDGER_MISSING', 'whoever was told of entries has gone')
     }
-  }
-
-  async #send(told: readonly Stored[]): Promise<void> {
-    const bytes = encodeMessage('entries', ...encodeEntries(told))
-    this.#next += told.length
-    if (!this.#socket.write(bytes)) await drained(this.#socket)
-    if (this.#socket.destroyed) throw new LedgerError('ERR_LEDGER_MISSING', 'whoever was told of entries has gone')
   }
 
   #handle(message: Message): void {
@@ -126,7 +138,7 @@ export class Peer {
     if (type === 'append') this.#append(message)
     else if (type === 'ask') {
       const question = readQuestion(message)
-      this.#serve(body.length, question.number, () => this.#answer(question))
+      this.#serve(body.length, question.number, () => this.#answer(question), long.has(question.what))
     } else if (type === 'piece') this.#write(body)
     else throw unreadable()
   }
@@ -135,8 +147,9 @@ export class Peer {
     const { ids, drafts } = readBatch(message)
     const work = async () => {
       for (const { kind } of drafts) this.#requireSayable(kind)
-      for (const draft of drafts) if (draft.kind === 'principal') await this.#requireSameName(draft)
+      if (!this.#access.trusted) return this.#appendChecked(drafts, ids)
       await this.#ledger.appendAs(this.writer, drafts, { ids })
+      for (const draft of drafts) if (draft.kind === 'attachment') this.#attachments.spoken(draft.attachment)
     }
     this.#hold(
       message.body.length,
@@ -151,21 +164,63 @@ export class Peer {
     if (!this.#access.appends(kind)) throw denied(`append an entry of the kind ${kind}`)
   }
 
-  /** Who somebody is, is not said anew from another host: under another name they would be two, and could approve for themselves. */
-  async #requireSameName({ subject, disclose }: DraftOf<'principal'>): Promise<void> {
-    const known = this.#access.renames ? undefined : this.#ledger.living.principal(subject)
-    if (known === undefined) return
+  /** What comes from another host: in its order, however long one takes to be judged, and sealed under keys that it does not choose. */
+  async #appendChecked(drafts: readonly Draft[], ids: readonly string[]): Promise<void> {
+    const undo: (() => void)[] = []
+    const judged = this.#judged.then(async () => {
+      for (const draft of drafts) await this.#judge(draft, undo)
+    })
+    this.#judged = judged.catch(() => undefined)
+    try {
+      await judged
+      this.#requireFew(drafts)
+      const own = drafts.map(draft => underItsOwn(draft, this.writer))
+      await this.#ledger.appendAs(this.writer, own, { ids })
+    } catch (error) {
+      for (const back of undo) back()
+      throw error
+    }
+  }
+
+  async #judge(draft: Draft, undo: (() => void)[]): Promise<void> {
+    if (draft.kind === 'principal') await this.#requireSame(draft)
+    if (draft.kind === 'grant-requested') this.#requireNew(draft.grant)
+    if (draft.kind === 'approval-requested') this.#requireNew(draft.approval)
+    if (draft.kind === 'attachment') undo.push(await this.#attachments.speak(draft))
+    if (spokenOf(draft).some(exchange => this.#ledger.isAnothers(this.writer, exchange))) {
+      throw denied('speak of an exchange that another process has in flight')
+    }
+  }
+
+  /** Somebody may be about to decide what was asked for under that id. */
+  #requireNew(id: string): void {
+    if (this.#ledger.living.isKnown(id)) throw denied('ask anew under an id that was asked for')
+  }
+
+  /** @throws Fault ERR_LEDGER_UNAVAILABLE: what ends one goes on */
+  #requireFew(drafts: readonly Draft[]): void {
+    const begun = drafts.filter(begins).length
+    if (begun === 0 || this.#ledger.inFlight(this.writer) + begun <= mostOpen) return
+    throw new Fault('ERR_LEDGER_UNAVAILABLE', `${mostOpen} exchanges of this process are in flight: it begins no more`)
+  }
+
+  /** Under another name they would be two, and could approve for themselves; of another type, a program could be somebody who approves. */
+  async #requireSame({ subject, type, disclose }: DraftOf<'principal'>): Promise<void> {
+    const known = this.#ledger.living.principal(subject)
+    if (known === undefined) {
+      if (this.#ledger.living.wasErased(subject)) throw denied('name again who was erased')
+      return
+    }
     const { name } = await this.#ledger.disclosures(known.index)
-    if (name !== disclose?.name) throw denied('say anew who somebody is')
+    const isSame = known.entry.kind === 'principal' && known.entry.type === type && name === disclose?.name
+    if (!isSame) throw denied('say anew who somebody is')
   }
 
   #write(body: Buffer): void {
     const { number, bytes } = readNumbered(body)
     const attachment = bytes.subarray(0, 36).toString('latin1')
     this.#serve(body.length, number, async () => {
-      const writer = this.#attachments.get(attachment)
-      if (writer === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment is being written')
-      await writer.write(bytes.subarray(36))
+      await this.#attachments.write(attachment, bytes.subarray(36))
       return null
     })
   }
@@ -181,21 +236,12 @@ export class Peer {
       case 'disclosures':
         return this.#disclosures(question.index)
       case 'attach': {
-        if (this.#attachments.size >= mostAttachments) {
-          throw new Fault('ERR_LEDGER_UNAVAILABLE', `${mostAttachments} attachments of this process are being written`)
-        }
-        const { slot, of } = question
-        const writer = await ledger.attach({ slot, ...(of === undefined ? {} : { of }) })
-        if (this.#gone) await writer.close()
-        this.#attachments.set(writer.id, writer)
-        return writer.id
+        const id = await this.#attachments.begin(question.of, this.#access.trusted ? question.slot : undefined)
+        if (this.#gone) await this.#attachments.drop()
+        return id
       }
-      case 'attached': {
-        const writer = this.#attachments.get(question.attachment)
-        if (writer === undefined) throw new LedgerError('ERR_LEDGER_MISSING', 'no such attachment is being written')
-        this.#attachments.delete(question.attachment)
-        return writer.close()
-      }
+      case 'attached':
+        return this.#attachments.close(question.attachment)
       case 'attachment':
         this.#reading.set(question.number, ledger.attachment(question.attachment)[Symbol.asyncIterator]())
         return null
@@ -211,7 +257,7 @@ export class Peer {
       case 'publish':
         return formatCheckpoint(await ledger.publish())
       case 'seal':
-        return formatCheckpoint(await ledger.seal())
+        return formatCheckpoint(await this.#seal())
       case 'covered':
         await ledger.covered(question.size, question.level)
         return null
@@ -228,35 +274,36 @@ export class Peer {
   }
 
   async #page(from: number, to: number): Promise<Buffer> {
-    const page: Stored[] = []
-    if (from < to) {
-      for await (const stored of this.#ledger.entries(from)) {
-        page.push(stored)
-        if (page.length === mostTold || stored.index + 1 >= to) break
-      }
-    }
-    return Buffer.concat(encodeEntries(page))
+    const { first, told } = await pageOf(from < to ? this.#ledger.entries(from) : [], to)
+    return Buffer.concat(encodeTold(first, told))
   }
 
   async #statePage(from: number): Promise<Buffer> {
     const page: Stored[] = []
+    let bytes = 0
     for await (const stored of this.#ledger.state()) {
-      if (stored.index >= from) page.push(stored)
-      if (page.length === mostTold) break
+      if (stored.index < from) continue
+      page.push(stored)
+      bytes += toldOf(stored).length
+      if (page.length === mostTold || bytes >= mostToldBytes) break
     }
     return encodeRecords(page)
   }
 
-  #serve(bytes: number, number: number, work: () => Promise<unknown>): void {
-    const done = work().then(
-      value =>
-        this.#reply(
+  /** @param alone behind every other such answer, once that was taken */
+  #serve(bytes: number, number: number, work: () => Promise<unknown>, alone = false): void {
+    const answered = async () => {
+      const reply = await work().then(
+        value =>
           Buffer.isBuffer(value)
             ? encodeMessage('piece', numbered(number), value)
             : encodeJson('answer', { number, value }),
-        ),
-      error => this.#reply(encodeJson('failure', { number, ...failureOf(error) })),
-    )
+        error => encodeJson('failure', { number, ...failureOf(error) }),
+      )
+      await this.#reply(reply)
+    }
+    const done = alone ? this.#long.then(answered) : answered()
+    if (alone) this.#long = done.catch(() => undefined)
     this.#hold(bytes, done)
   }
 
@@ -281,4 +328,33 @@ export class Peer {
   #isFull(): boolean {
     return this.#inFlight.size >= mostInFlight || this.#inFlightBytes >= mostInFlightBytes
   }
+}
+
+/** What a draft is of has not been looked at yet. */
+function spokenOf(draft: Draft): readonly string[] {
+  const { exchange, exchanges } = draft as { readonly exchange?: string; readonly exchanges?: unknown }
+  return [...(exchange === undefined ? [] : [exchange]), ...(Array.isArray(exchanges) ? exchanges : [])]
+}
+
+const begins = (draft: Draft): boolean =>
+  draft.kind === 'approval-requested' || (draft.kind === 'decision' && draft.verdict === 'permit')
+
+interface Page {
+  /** Index of the first. */
+  readonly first: number
+  readonly told: readonly Buffer[]
+}
+
+/** The first of them: as many as one message is to hold. @param to index behind the last one */
+async function pageOf(entries: AsyncIterable<Stored> | Iterable<Stored>, to = Number.POSITIVE_INFINITY): Promise<Page> {
+  const told: Buffer[] = []
+  let [first, bytes] = [0, 0]
+  for await (const stored of entries) {
+    if (told.length === 0) first = stored.index
+    const one = toldOf(stored)
+    told.push(one)
+    bytes += one.length
+    if (told.length === mostTold || bytes >= mostToldBytes || stored.index + 1 >= to) break
+  }
+  return { first, told }
 }

@@ -1,20 +1,17 @@
 /** Comes to a ledger that is shared: through its leader where there is one, as its leader where there is none. */
-import { chmodSync } from 'node:fs'
-import { connect as connectTo, createServer, type Socket } from 'node:net'
-import { join as joinPath } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { isOurs } from '../../errors.ts'
+import { type MacKey, macKey } from '../../format/mac.ts'
 import { openDirectory } from '../directory.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
 import { returnDrafts } from '../opening.ts'
 import type { DirectoryOptions } from '../options.ts'
-import { local } from './access.ts'
-import { leaderFolder, prepareAddress, requireOwn, socketAddress } from './address.ts'
 import { join } from './connection.ts'
 import { type GatewaySettings, listenToOthers } from './gateway.ts'
 import { Leader } from './leader.ts'
 import { leading } from './leading.ts'
 import type { Link, LinkEvents } from './link.ts'
+import { listenLocally } from './local.ts'
 import { type Back, type Place, requirePlace } from './place.ts'
 
 /** What this process is, and where it stood when it lost its link. */
@@ -52,27 +49,9 @@ export async function throughLeader(
   return { link, leads: false, started, next, size }
 }
 
-/** @returns undefined where nobody listens */
-export function connectLocally(directory: string): Promise<Duplex | undefined> {
-  return new Promise((resolve, reject) => {
-    let socket: Socket
-    try {
-      requireOwn(joinPath(directory, leaderFolder))
-      const { path, release } = socketAddress(directory)
-      socket = connectTo(path)
-      socket.once('close', release)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') resolve(undefined)
-      else reject(error)
-      return
-    }
-    socket.once('connect', () => {
-      socket.removeAllListeners('error')
-      resolve(socket)
-    })
-    socket.once('error', () => resolve(undefined))
-  })
-}
+/** Of the line between the processes of one host. One that means another ledger is told so by the leader: the origin is not in it. */
+export const lineKey = ({ wrappingKey }: Pick<DirectoryOptions, 'wrappingKey'>): MacKey =>
+  macKey(wrappingKey, '', 'leader')
 
 export interface LeadParts {
   readonly options: DirectoryOptions
@@ -107,7 +86,7 @@ export async function asLeader({
     const next = back === undefined ? ledger.size : back.last.index + 1
     onNext(next)
     leader = new Leader({ ledger, writer, graceMs, onEvent })
-    await listenLocally(options.directory, leader)
+    await listenLocally({ directory: options.directory, key: lineKey(options) }, leader, onEvent)
     if (listen !== undefined) {
       leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, onEvent }))
     }
@@ -136,21 +115,4 @@ async function openUnlessLocked(
     if (isOurs(error) && error.code === 'ERR_LEDGER_LOCKED') return undefined
     throw error
   }
-}
-
-async function listenLocally(directory: string, leader: Leader): Promise<void> {
-  prepareAddress(directory)
-  const server = createServer(socket => leader.accept(socket, local))
-  const { path, release } = socketAddress(directory)
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(path, resolve)
-    })
-    chmodSync(path, 0o600)
-  } finally {
-    release()
-  }
-  server.unref()
-  leader.add(server)
 }

@@ -5,9 +5,10 @@
 import { isIP } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import type { Clock } from '../../clock.ts'
-import { describe, Fault, Misuse, Refusal } from '../../errors.ts'
+import { describe, Fault, Refusal } from '../../errors.ts'
 import { scalars } from '../../format/shape.ts'
 import type { Ledger } from '../ledger.ts'
+import { checkHeartbeat, invalid } from '../options.ts'
 import { longestHeartbeatMs } from '../story.ts'
 import { type TlsSource, tlsOf, tlsOnly, whyNot } from './certificate.ts'
 import { Connection } from './connection.ts'
@@ -56,9 +57,7 @@ export async function openRemoteLedger(options: RemoteOptions): Promise<Ledger> 
   for (const [option, value] of Object.entries({ origin, writer, software })) {
     if (!scalars.word.test(value)) throw invalid(option, 'a word without white space')
   }
-  if (!(Number.isSafeInteger(heartbeatMs) && heartbeatMs > 0 && heartbeatMs <= longestHeartbeatMs)) {
-    throw invalid('heartbeatMs', 'at most 60000: who shares a ledger says at least once a minute that it lives')
-  }
+  checkHeartbeat(heartbeatMs)
   const { tls, clock, takeoverMs = 10_000, silenceMs = 15_000, onEvent = () => undefined } = options
   const places = [options.gateway].flat().map(placeOf)
   if (places.length === 0) throw invalid('gateway', 'one address at least')
@@ -86,9 +85,6 @@ export async function openRemoteLedger(options: RemoteOptions): Promise<Ledger> 
     },
   })
 }
-
-const invalid = (option: string, expected: string) =>
-  new Misuse('ERR_OPTION_INVALID', `the ledger's ${option} must be ${expected}`, { option })
 
 function placeOf(url: string): Place {
   const read = readGateway(url)

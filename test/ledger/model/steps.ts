@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type { SigningKey } from '../../../lib/openpgp.ts'
 import { sayable } from './drafts.ts'
+import type { Kill, Reopening, Work } from './work.ts'
 import {
   appending,
   type Batch,
@@ -16,7 +17,7 @@ import {
   recorded,
   rotating,
 } from './works.ts'
-import type { Kill, Reopening, Work, World } from './world.ts'
+import type { World } from './world.ts'
 
 /** What may be killed in its midst. */
 type Interruptible =

@@ -14,7 +14,8 @@ import { revokeOwn, type SigningKey } from '../../../lib/openpgp.ts'
 import { origin } from '../../support/directory-ledger.ts'
 import { believe } from './belief.ts'
 import { counsel, Drafts, officer, type Saying } from './drafts.ts'
-import type { Group, Recording, Work, World } from './world.ts'
+import type { Group, Recording, Work } from './work.ts'
+import type { World } from './world.ts'
 
 /** What one writer appends at once. */
 export interface Batch {
@@ -169,16 +170,21 @@ function erasureOf(
   if (found === undefined) return undefined
   const name = `${scope}:${found}`
   // Under a hold it is judged before that: who has it erased now is refused, by whoever judges.
+  const opened = belief.entries.findIndex(({ entry }) => entry.kind === 'session-opened' && entry.session === found)
+  const [opening] = belief.of('session-opened').filter(({ session }) => session === found)
+  const covering = ['ledger:', name, `principal:${opening?.subject}`]
   const isHeld = belief.of('hold-placed').some(one => {
-    return belief.standing().includes(one.hold) && (one.scope === 'ledger' || `${one.scope}:${one.of}` === name)
+    return belief.standing().includes(one.hold) && covering.includes(`${one.scope}:${one.of ?? ''}`)
   })
   const judgedAt = isHeld ? 0 : Math.max(0, belief.size - judged)
   const isRecorded = recordings.some(one => one.scope === name)
-  const refused = belief.heldSince(judgedAt, name)
+  const refused = belief.heldSince(judgedAt, covering)
     ? 'ERR_OBLIGATION_UNMET'
-    : isRecorded || !belief.isThere(name)
-      ? 'ERR_LEDGER_MISSING'
-      : undefined
+    : opened >= judgedAt
+      ? 'ERR_ACCESS_DENIED'
+      : isRecorded || !belief.isThere(name)
+        ? 'ERR_LEDGER_MISSING'
+        : undefined
   const people = { by: officer, approvers: [counsel] }
   return { erasure: { scope, of: found, ground: 'art-17', basis: 'asked in writing', judgedAt, ...people }, refused }
 }

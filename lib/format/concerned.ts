@@ -1,0 +1,97 @@
+/** Whom it concerns that what is of a pseudonym is erased, as the entries in clear tell it: on whose behalf it acted, and who is accountable for it. Pure. */
+import type { Entry, EntryOf } from './entry.ts'
+import { type ScopeName, scopeName } from './scope.ts'
+
+export interface Concern {
+  /** Pseudonyms. */
+  readonly subject: string
+  readonly people: readonly string[]
+}
+
+/** @returns undefined where an entry says of nobody on whose behalf they acted, or who is accountable for them */
+export function concernIn(entry: Entry): Concern | undefined {
+  switch (entry.kind) {
+    case 'principal':
+      return concern(entry.subject, [entry.owner])
+    case 'decision':
+    case 'session-opened':
+    case 'grant-requested':
+    case 'approval-requested':
+      return concern(entry.subject, [entry.principal, entry.owner])
+    default:
+      return undefined
+  }
+}
+
+function concern(subject: string | undefined, all: readonly (string | undefined)[]): Concern | undefined {
+  const people = all.filter(one => one !== undefined)
+  return subject === undefined || people.length === 0 ? undefined : { subject, people }
+}
+
+/** Whom it concerns that one principal or session is erased, as far as the entries tell that were learned, in whatever order. */
+export class Concerned {
+  readonly #scope: Pick<EntryOf<'erasure'>, 'scope' | 'of'>
+  /** Pseudonyms. */
+  readonly people = new Set<string>()
+
+  constructor(scope: Pick<EntryOf<'erasure'>, 'scope' | 'of'>) {
+    this.#scope = scope
+    if (scope.scope === 'principal') this.people.add(scope.of)
+  }
+
+  learn(entry: Entry): void {
+    for (const one of this.#in(entry)) if (one !== undefined) this.people.add(one)
+  }
+
+  #in(entry: Entry): readonly (string | undefined)[] {
+    const { scope, of } = this.#scope
+    if (scope === 'principal') {
+      const concern = concernIn(entry)
+      return concern?.subject === of ? concern.people : []
+    }
+    return entry.kind === 'session-opened' && entry.session === of ? [entry.subject, entry.principal, entry.owner] : []
+  }
+}
+
+/** Where an entry stands among others: of one ledger by its index, of several by its time, and by its index within a millisecond. */
+export interface Moment {
+  readonly index: number
+  /** Unix milliseconds; 0 for all where they are of one ledger. */
+  readonly time: number
+}
+
+const isBefore = (one: Moment, other: Moment): boolean =>
+  one.time === other.time ? one.index < other.index : one.time < other.time
+
+/** When pseudonyms were named first, and when erased: who was erased comes back under another, so that whoever was named since may be they. */
+export class Comings {
+  readonly #named = new Map<string, Moment>()
+  readonly #erased = new Map<string, Moment>()
+
+  learn(at: Moment, entry: Entry): void {
+    if (entry.kind === 'principal') learnFirst(this.#named, entry.subject, at)
+    else if (entry.kind === 'erasure' && entry.scope === 'principal') learnFirst(this.#erased, entry.of, at)
+  }
+
+  /** @param people pseudonyms of who does something. @param others pseudonyms. @returns whether one of these people may be one of the others, come back */
+  mayHaveReturned(people: readonly string[], others: Iterable<string>): boolean {
+    const erased = [...others].flatMap(one => this.#erased.get(one) ?? [])
+    return people.some(one => {
+      const named = this.#named.get(one)
+      return erased.some(at => named === undefined || isBefore(at, named))
+    })
+  }
+}
+
+function learnFirst(known: Map<string, Moment>, pseudonym: string, at: Moment): void {
+  const before = known.get(pseudonym)
+  if (before === undefined || isBefore(at, before)) known.set(pseudonym, at)
+}
+
+/** What a hold may be on that covers a scope: all, just this, or one of whom it concerns. @param concerned pseudonyms */
+export const coveredBy = (name: ScopeName | 'ledger', concerned: Iterable<string>): ReadonlySet<ScopeName | 'ledger'> =>
+  new Set<ScopeName | 'ledger'>(['ledger', name, ...[...concerned].map(one => `principal:${one}` as const)])
+
+/** What a hold is on. */
+export const holdOn = ({ scope, of = '' }: Pick<EntryOf<'hold-placed'>, 'scope' | 'of'>): ScopeName | 'ledger' =>
+  scope === 'ledger' ? scope : scopeName({ scope, of })

@@ -1,0 +1,106 @@
+/**
+ * Attachments of an open directory ledger: written under a key of the vault or to readers, noted where a crash would cut them, and kept from
+ * erasures until an entry speaks of them.
+ */
+import { Fault } from '../errors.ts'
+import { uuidv7 } from '../format/entry.ts'
+import { type Attaching, type AttachmentCut, headDigest, ownSlot } from './attaching.ts'
+import { keyForReaders, SealedWriter } from './attachment.ts'
+import { createAttachmentFile } from './attachment-file.ts'
+import type { Eraser } from './eraser.ts'
+import type { AttachedOf, AttachmentWriter, Draft } from './ledger.ts'
+import type { DirectoryOptions } from './options.ts'
+import type { Vault } from './vault.ts'
+
+interface Parts {
+  readonly options: Pick<DirectoryOptions, 'directory' | 'origin' | 'readers'>
+  readonly vault: Vault
+  readonly attaching: Attaching
+  readonly eraser: Eraser
+  /** Durable entries. */
+  readonly size: () => number
+  /** Unix milliseconds. */
+  readonly now: () => number
+  /** @throws Fault ERR_LEDGER_UNAVAILABLE where nothing more can be attached */
+  readonly requireReady: () => void
+  readonly append: (drafts: readonly Draft[]) => Promise<unknown>
+}
+
+export interface Attachment {
+  readonly writer: string
+  /** Undefined for a key of its own. */
+  readonly slot: string | undefined
+  readonly of: AttachedOf | undefined
+  /** Whether the next opening tells of it, where no entry came to: else only of what was cut. */
+  readonly isTold?: boolean
+}
+
+export class Attachments {
+  readonly #parts: Parts
+  #telling: Promise<unknown> = Promise.resolve()
+  #closed = false
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** @throws Fault ERR_LEDGER_UNAVAILABLE */
+  async begin({ writer, slot, of, isTold = false }: Attachment): Promise<AttachmentWriter> {
+    const { options, vault, attaching, eraser, size, now, requireReady } = this.#parts
+    requireReady()
+    const { directory, origin, readers } = options
+    const id = uuidv7(now())
+    // With readers, the slot is what it is erased by, and opens nothing.
+    const sealed = readers === undefined ? undefined : await keyForReaders(readers, { origin, id })
+    const name = slot ?? ownSlot(id)
+    const undone = eraser.attaching(id, { name, of, writer })
+    const medium = await createAttachmentFile(directory, id).catch(error => {
+      undone()
+      throw error
+    })
+    // Who does not say what it is of has nobody told what becomes of it in a crash.
+    const begin = async (isWhole: boolean, head: Uint8Array) => {
+      if (of === undefined || (isWhole && !isTold)) return
+      await attaching.note(id, { ...of, writer, size: size(), head: headDigest(head) })
+    }
+    return new SealedWriter({ ...vault.names.get(name), sealed, origin, id, medium: { ...medium, begin } })
+  }
+
+  /** No entry will speak of it: nothing that is to be erased waits for it any more. */
+  forget(id: string): void {
+    this.#parts.eraser.forget(id)
+  }
+
+  /** What was noted of these is said as an opening would say it, and noted no longer: who wrote them has left them behind. */
+  tell(ids: readonly string[]): Promise<void> {
+    const { options, vault, attaching, eraser, append } = this.#parts
+    // Of what is erased just now, either the erasure finds what this says, or this finds nothing left.
+    const told = eraser.apart(async () => {
+      const drafts: Draft[] = []
+      for (const id of ids) {
+        if (this.#closed) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+        const draft = await attaching.cutOf(id, options.origin, slot => vault.key(slot))
+        if (draft !== undefined) drafts.push(draft)
+      }
+      if (drafts.length > 0) await append(drafts)
+    })
+    this.#telling = told.catch(() => undefined)
+    return told
+  }
+
+  /** Resolves when none of their files is touched any more. What was not told by then, the next opening tells. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#telling
+  }
+
+  /** What the opening said of one that it found cut: who wrote it may not have been heard to the end. */
+  cutAtOpening(id: string): AttachmentCut | undefined {
+    return this.#parts.attaching.cutAtOpening(id)
+  }
+
+  /** An entry speaks of one that was cut. @returns a function that takes this back */
+  takeCut(id: string): () => void {
+    return this.#parts.attaching.takeCut(id)
+  }
+}

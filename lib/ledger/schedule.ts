@@ -1,0 +1,62 @@
+/** When what became durable is published, and when that is sealed. */
+import { type Clock, systemClock } from '../clock.ts'
+import { Fault } from '../errors.ts'
+
+export interface ScheduleParts {
+  /** Milliseconds from an entry to a checkpoint that covers it. 1,000 unless said otherwise. */
+  readonly publishMs?: number | undefined
+  /** Milliseconds between seals. 3,600,000 unless said otherwise. */
+  readonly sealMs?: number | undefined
+  readonly clock?: Clock | undefined
+  /** Durable entries. */
+  readonly size: () => number
+  /** Whether the write-ahead log has grown enough since the last seal. */
+  readonly isBehind: () => boolean
+  /** Closing, or stopped by a fault: nothing more is published by itself. */
+  readonly isOver: () => boolean
+  readonly publish: () => Promise<unknown>
+  readonly seal: () => Promise<unknown>
+}
+
+export class Schedule {
+  readonly #parts: ScheduleParts
+  readonly #clock: Clock
+  /** Unix milliseconds. */
+  #sealedAt: number
+  #publication: NodeJS.Timeout | undefined
+
+  constructor(parts: ScheduleParts) {
+    this.#parts = parts
+    this.#clock = parts.clock ?? systemClock
+    this.#sealedAt = this.#clock.now()
+  }
+
+  /** One publication at a time, however long it takes: what becomes durable meanwhile is the next one's. */
+  soon(): void {
+    const { publishMs = 1000, size, isOver } = this.#parts
+    this.#publication ??= setTimeout(async () => {
+      const before = size()
+      await this.#publishOrSeal().catch(() => undefined)
+      this.#publication = undefined
+      if (size() > before && !isOver()) this.soon()
+    }, publishMs).unref()
+  }
+
+  sealed(): void {
+    this.#sealedAt = this.#clock.now()
+  }
+
+  stop(): void {
+    clearTimeout(this.#publication)
+  }
+
+  /** A key that does not sign is asked again next time. */
+  async #publishOrSeal(): Promise<void> {
+    const { sealMs = 3_600_000, isBehind, isOver, publish, seal } = this.#parts
+    if (!isBehind() && this.#clock.now() - this.#sealedAt < sealMs) return void (await publish())
+    await seal().catch(error => {
+      if (!(error instanceof Fault) || isOver()) throw error
+      return publish()
+    })
+  }
+}

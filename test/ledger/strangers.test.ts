@@ -1,0 +1,340 @@
+/** What another host says is not taken as it says it: under which key it is sealed, what it recorded, who somebody is. */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Entry } from '../../lib/format/entry.ts'
+import { attachingFolder } from '../../lib/format/layout.ts'
+import { type Attached, type AttachedOf, type Draft, disclosedOf, type Ledger } from '../../lib/ledger/ledger.ts'
+import { allEntries, decision, exchangeId, kindsOf, outcome, settled } from '../support/directory-ledger.ts'
+import {
+  customer,
+  type Erasable,
+  erasableLedger,
+  erasure,
+  officer,
+  session,
+  verified,
+} from '../support/erasable-ledger.ts'
+import { freePort, type Host, Hosts, wire } from '../support/hosts.ts'
+import { without } from '../support/interop.ts'
+
+let hosts: Hosts
+
+const officers = exchangeId()
+
+/** A leader with people, sessions and recordings, that other hosts append to. */
+async function leads(graceMs = 5_000): Promise<{ at: Erasable; host: Host; ledger: Ledger }> {
+  const at = await erasableLedger()
+  const host = hosts.at(await freePort(), { ...at.options, writer: 'leader', graceMs })
+  const ledger = await host.open()
+  const draft = { kind: 'session-opened', session: officers, subject: officer, method: 'key', tls: true } as const
+  const where = { protocol: 'postgres', target: 'crm', disclose: { address: '192.0.2.9' } } as const
+  await ledger.append([{ ...draft, ...where, slot: `session:${officers}` }])
+  return { at, host, ledger }
+}
+
+const disclose = { action: 'select', actionSalt: 'salt' }
+const ended = (exchange: string): Draft => ({ ...outcome(exchange), disclose: { offeredSalt: 'salt' } }) as Draft
+const by = (exchange: string, more: Partial<Draft>): Draft => ({ ...decision(exchange), disclose, ...more }) as Draft
+const approval = (exchange: string): Draft => ({
+  ...{ kind: 'approval-requested', approval: `a-${exchange.slice(-12)}`, exchange, subject: customer },
+  ...{ action: 'A'.repeat(43), accesses: [], controls: [], people: 1, roles: [] },
+  ...{ until: new Date(Date.now() + 60_000).toISOString(), disclose },
+})
+
+const event = { kind: 'event', source: 'crm', event: 'login', level: 'info' } as const
+
+const wrong = [`principal:${officer}`, `session:${officers}`, `session:${session}`, 'ledger'] as const
+
+const attachment = (id: string, of: AttachedOf, closed: Attached, more: Partial<Draft> = {}): Draft => {
+  const { bytes, chunks, content } = closed
+  const clear = { kind: 'attachment', attachment: id, ...of, bytes, chunks, content } as const
+  return { ...clear, disclose: disclosedOf(closed), ...more } as Draft
+}
+
+async function record(ledger: Ledger, of: AttachedOf, text = 'what was shown') {
+  const writer = await ledger.attach({ slot: `session:${officers}`, of })
+  await writer.write(Buffer.from(text))
+  return writer
+}
+
+const shown = (more: Partial<AttachedOf> = {}): AttachedOf => ({
+  ...{ exchange: exchangeId(), session, part: 'response', type: 'text/plain' },
+  ...more,
+})
+
+const denial = { name: 'Refusal', code: 'ERR_ACCESS_DENIED' }
+
+describe.skipIf(without('openssl'))('what another host says (with openssl)', () => {
+  beforeAll(() => {
+    hosts = new Hosts()
+  })
+
+  it('is sealed under keys that follow from it, so that nobody becomes impossible to erase', async () => {
+    const { at, host, ledger } = await leads()
+    const web = await hosts.remote(host.url, 'web-1')
+    // Under the keys of everybody else, in every way in which an entry can be of somebody.
+    for (const slot of wrong) {
+      const [one, other, asked] = [exchangeId(), exchangeId(), exchangeId()]
+      await web.append([
+        { ...by(one, { session, subject: customer } as Partial<Draft>), slot },
+        { ...ended(one), slot },
+        { ...by(other, { subject: customer } as Partial<Draft>), slot },
+        { ...ended(other), slot },
+        { ...approval(asked), slot },
+        // Of nobody, and said to belong to what is somebody's.
+        { ...event, exchange: one, disclose: { message: 'x' }, slot },
+        { ...event, exchange: other, disclose: { message: 'x' }, slot },
+      ] as Draft[])
+      await web.append([{ ...by(asked, { subject: customer, verdict: 'deny' } as Partial<Draft>), slot } as Draft])
+      // What was decided for one session is said to have been for another.
+      await web.append([{ ...by(one, { session: officers, subject: officer } as Partial<Draft>), slot } as Draft])
+      const of = shown({ exchange: other, session: undefined })
+      const writer = await web.attach({ slot, of })
+      await writer.write(Buffer.from('shown'))
+      await web.append([{ ...attachment(writer.id, of, await writer.close()), slot } as Draft])
+    }
+    for (const each of [erasure({ scope: 'session', of: session }), erasure()]) await ledger.erase!(each)
+    await web.close()
+    await ledger.close()
+    const found = await verified(at)
+    // That it said so twice is told, and nothing else.
+    expect(found.findings.map(({ code }) => code)).toEqual(wrong.map(() => 'ENTRY_REPEATED'))
+  })
+
+  it('is nothing of an exchange that another process has in flight', async () => {
+    const { at, host, ledger } = await leads()
+    const web = await hosts.remote(host.url, 'web-1')
+    const [one, asked] = [exchangeId(), exchangeId()]
+    await ledger.append([{ ...approval(asked), slot: `principal:${customer}` }])
+    await ledger.append([by(one, { session, subject: customer, slot: `session:${session}` } as Partial<Draft>)])
+    for (const exchange of [one, asked]) {
+      const both = { ...settled(), exchanges: [exchangeId(), exchange] } as Draft
+      const spoken = [ended(exchange), approval(exchange), settled(exchange), both]
+      for (const draft of [by(exchange, { subject: officer } as Partial<Draft>), ...spoken]) {
+        await expect(web.append([draft]), draft.kind).rejects.toMatchObject(denial)
+      }
+    }
+    await ledger.append([{ ...ended(one), slot: `session:${session}` } as Draft])
+    const denied = { subject: customer, verdict: 'deny', slot: `principal:${customer}` } as Partial<Draft>
+    await ledger.append([by(asked, denied)])
+    // Once it is over, what is said of it changes nothing of whose it was.
+    for (const exchange of [one, asked]) {
+      await web.append([by(exchange, { session: officers, subject: officer } as Partial<Draft>), ended(exchange)])
+    }
+    for (const each of [erasure({ scope: 'session', of: session }), erasure()]) await ledger.erase!(each)
+    await web.close()
+    await ledger.close()
+    const { findings } = await verified(at)
+    expect(findings.filter(({ code }) => code.startsWith('DISCLOSURE'))).toEqual([])
+    expect(new Set(findings.map(({ code }) => code))).toEqual(new Set(['ENTRY_REPEATED']))
+  })
+
+  it('is nothing of what another process waits to have approved, whoever leads by then', async () => {
+    const { at, host, ledger } = await leads()
+    const next = hosts.at(await freePort(), { ...at.options, writer: 'next' })
+    const second = await next.open()
+    const asked = exchangeId()
+    await second.append([{ ...approval(asked), slot: `principal:${customer}` }])
+    await ledger.close()
+    const web = await hosts.remote([host.url, next.url], 'web-1')
+    await expect(web.append([by(asked, { subject: officer } as Partial<Draft>)])).rejects.toMatchObject(denial)
+    await second.append([by(asked, { subject: customer, slot: `principal:${customer}` } as Partial<Draft>)])
+  })
+
+  it('leaves what it waits to have approved to a later erasure, since nobody can tell yet whose it is', async () => {
+    const { at, host, ledger } = await leads()
+    const web = await hosts.remote(host.url, 'web-1')
+    const asked = exchangeId()
+    const [{ index } = { index: -1 }] = await web.append([approval(asked)])
+    await ledger.erase!(erasure())
+    expect(Object.keys(await ledger.disclosures(index))).toEqual(['action', 'actionSalt'])
+    await web.append([by(asked, { session: officers, subject: customer, verdict: 'deny' } as Partial<Draft>)])
+    await ledger.erase!(
+      erasure({ scope: 'session', of: officers, by: 'counsel'.padEnd(22, '-'), approvers: [customer] }),
+    )
+    expect(await ledger.disclosures(index)).toEqual({})
+    await web.close()
+    await ledger.close()
+    const { findings } = await verified(at)
+    expect(findings.filter(({ code }) => code.startsWith('DISCLOSURE'))).toEqual([])
+  })
+
+  it('is of recordings that it made, once each, and says of them what is so', async () => {
+    const { host, ledger } = await leads()
+    const web = await hosts.remote(host.url, 'web-1')
+    const other = await hosts.remote(host.url, 'web-2')
+    const of = shown()
+    const writer = await record(web, of)
+    const open = attachment(writer.id, of, { id: writer.id, bytes: 14, chunks: 1, content: 'A'.repeat(43), salt: 'x' })
+    await expect(web.append([open]), 'still being written').rejects.toMatchObject(denial)
+    const closed = await writer.close()
+    const before = ledger.size
+    // biome-ignore format: a table
+    const lies: readonly (readonly [string, Partial<Draft> | Partial<Entry>])[] = [
+      ['another session',    { session: officers }],
+      ['no session',         { session: undefined }],
+      ['another exchange',   { exchange: exchangeId() }],
+      ['another part',       { part: 'request' }],
+      ['another type',       { type: 'text/html' }],
+      ['fewer bytes',        { bytes: closed.bytes - 1 }],
+      ['more chunks',        { chunks: closed.chunks + 1 }],
+      ['another content',    { content: 'A'.repeat(43) }],
+      ['another salt',       { disclose: { contentSalt: 'A'.repeat(22) } }],
+      ['no salt',            { disclose: undefined } as never],
+      ['one that is nobody\'s', { attachment: '0190b0a0-0000-7000-8000-00000000ffff' }],
+    ]
+    for (const [what, more] of lies) {
+      await expect(web.append([attachment(writer.id, of, closed, more as never)]), what).rejects.toMatchObject(denial)
+    }
+    await expect(other.append([attachment(writer.id, of, closed)])).rejects.toMatchObject(denial)
+    expect(ledger.size).toBe(before)
+    const right = attachment(writer.id, of, closed)
+    await expect(web.append([right, right]), 'twice at once').rejects.toMatchObject(denial)
+    await web.append([right])
+    await expect(web.append([right]), 'twice').rejects.toMatchObject(denial)
+    await expect(web.attach({ slot: `session:${session}` }), 'of nothing').rejects.toMatchObject(denial)
+  })
+
+  it('is spoken of by another connection of the same writer; what was being written ends, and nothing waits for it', async () => {
+    const { host, ledger } = await leads()
+    const line = await wire(host.port)
+    const web = await hosts.remote(line.url, 'web-1')
+    const [of, cut] = [shown(), shown()]
+    const writer = await record(web, of)
+    const closed = await writer.close()
+    const lost = await record(web, cut)
+    await expect(ledger.erase!(erasure({ scope: 'session', of: session }))).rejects.toThrow(/is being written/)
+    line.drop()
+    await expect(lost.write(Buffer.from('more'))).rejects.toMatchObject({ code: 'ERR_LEDGER_UNAVAILABLE' })
+    await web.append([settled()])
+    await expect(lost.close()).rejects.toMatchObject({ code: 'ERR_LEDGER_UNAVAILABLE' })
+    await web.append([attachment(writer.id, of, closed)])
+    await ledger.erase!(erasure({ scope: 'session', of: session }))
+  })
+
+  it('is forgotten with a writer that was given up, so that what it recorded can be erased', async () => {
+    const { host, ledger } = await leads(500)
+    const line = await wire(host.port)
+    const web = await hosts.remote(line.url, 'web-1', { takeoverMs: 50 })
+    await (await record(web, shown())).close()
+    const erased = () => ledger.erase!(erasure({ scope: 'session', of: session }))
+    await expect(erased()).rejects.toThrow(/is being written/)
+    line.cut()
+    line.drop()
+    await expect.poll(async () => kindsOf(await allEntries(ledger))).toContain('recovered')
+    await erased()
+  })
+
+  it('is erased with whom it is of, where its writer went without a word: outside of sessions too', async () => {
+    const { at, host, ledger } = await leads(500)
+    const line = await wire(host.port)
+    const web = await hosts.remote(line.url, 'web-1', { takeoverMs: 50 })
+    const [long, asked] = [exchangeId(), exchangeId()]
+    await web.append([by(long, { subject: customer } as Partial<Draft>), approval(asked)])
+    await web.append([by(asked, { subject: customer } as Partial<Draft>)])
+    const written = []
+    for (const exchange of [long, asked]) {
+      written.push(await record(web, shown({ exchange, session: undefined }), 'x'.repeat(300_000)))
+    }
+    await expect(ledger.erase!(erasure())).rejects.toThrow(/is being written by web-1/)
+    line.cut()
+    line.drop()
+    await expect.poll(async () => kindsOf(await allEntries(ledger))).toContain('recovered')
+    await ledger.erase!(erasure())
+    await ledger.close()
+    const again = await hosts.at(await freePort(), { ...at.options, writer: 'leader' }).open()
+    for (const { id } of written) {
+      await expect(again.attachment(id)[Symbol.asyncIterator]().next()).rejects.toMatchObject({ name: 'LedgerError' })
+    }
+    await again.close()
+    expect((await verified(at)).findings.map(({ code, what }) => `${code} ${what}`)).toEqual([])
+  })
+
+  it('leaves no recording untold: what it comes not to speak of is said as soon as that is known', async () => {
+    const { at, host, ledger } = await leads()
+    const line = await wire(host.port)
+    const web = await hosts.remote(line.url, 'web-1', { takeoverMs: 50 })
+    const told = async () => kindsOf(await allEntries(ledger)).filter(kind => kind === 'attachment-cut').length
+    const noted = () => readdirSync(join(at.options.directory, attachingFolder)).length
+    await record(web, shown(), 'x'.repeat(300_000))
+    line.drop()
+    await expect.poll(told).toBe(1)
+    await (await record(web, shown())).close()
+    expect(noted()).toBe(1)
+    line.cut()
+    line.drop()
+    await expect.poll(told).toBe(2)
+    await expect.poll(noted).toBe(0)
+    await ledger.erase!(erasure({ scope: 'session', of: session }))
+    await ledger.close()
+    expect((await verified(at)).findings.map(({ code, what }) => `${code} ${what}`)).toEqual([])
+  })
+
+  it('begins no more than an opening can close, and ends what it began', async () => {
+    const { host } = await leads()
+    const web = await hosts.remote(host.url, 'web-1')
+    const one = exchangeId()
+    await web.append([decision(one)])
+    const many: Draft[] = Array.from({ length: 16_383 }, () => ({ ...decision(), accesses: [] }) as Draft)
+    const refused = { name: 'Fault', message: expect.stringContaining('exchanges of this process are in flight') }
+    for (const more of [decision(), approval(exchangeId())]) {
+      await expect(web.append([...many, more])).rejects.toMatchObject(refused)
+    }
+    await web.append([decision(exchangeId(), 'deny'), outcome(one), decision()])
+  })
+
+  it('is taken by the next leader of what the one before was told to the end, and no lie about it', async () => {
+    const { at, host, ledger } = await leads()
+    const next = hosts.at(await freePort(), { ...at.options, writer: 'next' })
+    const second = await next.open()
+    const web = await hosts.remote([host.url, next.url], 'web-1')
+    const other = await hosts.remote([host.url, next.url], 'web-2')
+    const of = shown()
+    const writer = await record(web, of)
+    const closed = await writer.close()
+    await ledger.close()
+    await web.append([settled()])
+    const right = attachment(writer.id, of, closed)
+    for (const more of [{ bytes: closed.bytes - 1 }, { content: 'A'.repeat(43) }, { disclose: { contentSalt: 'x' } }]) {
+      await expect(web.append([{ ...right, ...more } as Draft])).rejects.toMatchObject(denial)
+    }
+    await expect(other.append([right])).rejects.toMatchObject(denial)
+    await web.append([right])
+    await expect(web.append([right]), 'twice').rejects.toMatchObject(denial)
+    for (const one of [web, other]) await one.close()
+    await second.close()
+    const found = await verified(at)
+    expect(found.findings.map(({ code, what }) => `${code} ${what}`)).toEqual([])
+  })
+
+  it('is not asked anew under an id that was asked for: what waits for a decision stays what it was', async () => {
+    const { host, ledger } = await leads()
+    const web = await hosts.remote(host.url, 'web-1')
+    const asked = approval(exchangeId())
+    const little = { resource: 'crm/public.customers', actions: ['update'], seconds: 1, longest: 60 }
+    const who = { subject: customer, roles: [], controls: [], disclose: { reason: 'repair one row' } }
+    const grant = { kind: 'grant-requested', grant: 'g-00000001', ...little, ...who } as const
+    await ledger.append([asked, grant])
+    const more = { ...grant, resource: 'crm/**', actions: ['update', 'drop'], seconds: 60 } as const
+    for (const again of [more, { ...more, subject: officer }, grant, { ...asked, accesses: [], people: 0 } as Draft]) {
+      await expect(web.append([again]), again.kind).rejects.toMatchObject(denial)
+    }
+    await web.append([{ ...grant, grant: 'g-00000002' }])
+  })
+
+  it('is not who somebody is, said anew; the same may be said again', async () => {
+    const { host, ledger } = await leads()
+    const bob = { kind: 'principal', subject: 'B'.repeat(22), type: 'person' } as const
+    await ledger.append([{ ...bob, disclose: { name: 'bob@crm.example' } }])
+    const web = await hosts.remote(host.url, 'web-1')
+    await expect(web.append([{ ...bob, disclose: { name: 'somebody' } }])).rejects.toMatchObject(denial)
+    await expect(web.append([bob])).rejects.toMatchObject(denial)
+    const program = { ...bob, type: 'service', disclose: { name: 'bob@crm.example' } } as const
+    await expect(web.append([program])).rejects.toMatchObject(denial)
+    await web.append([{ ...bob, disclose: { name: 'bob@crm.example' } }])
+    await ledger.erase!(erasure())
+    const again = { ...bob, subject: customer, disclose: { name: 'anybody@crm.example' } }
+    await expect(web.append([again])).rejects.toMatchObject(denial)
+  })
+})
