@@ -59,9 +59,10 @@ export async function recover(
     const position = replay.segment(file.first, bytes)
     const segment = { ...file, position, allocated: bytes.length }
     segments.push(segment)
-    const tail = trimZeros(bytes.subarray(position))
+    const rest = bytes.subarray(position)
+    const tail = trimZeros(rest)
     if (tail.length === 0) continue
-    requireTorn(tail, i === files.length - 1, tree.size)
+    requireTorn(rest, i === files.length - 1, tree.size)
     torn = { segment, bytes: Buffer.from(tail) }
   }
   if (checkpoint !== undefined) requireSpeaker(checkpoint, speakerAt(checkpoint.size, recent, verifierKey))
@@ -213,11 +214,14 @@ class Replay {
   }
 }
 
-/** Bytes behind the last valid frame are a torn write, unless a later frame shows that they were durable once. */
-function requireTorn(tail: Buffer, last: boolean, size: number): void {
+/**
+ * Bytes behind the last valid frame are a torn write, unless a later frame shows that they were durable once.
+ * @param rest to the end of the file: a frame may itself end in zeros
+ */
+function requireTorn(rest: Buffer, last: boolean, size: number): void {
   if (!last) throw corrupt('bytes that are no frame within the write-ahead log')
   // Not the first of them alone: it may have been written before anything behind the tear was known to be durable.
-  for (const { durable } of findFrames(tail, 0)) {
+  for (const { durable } of findFrames(rest, 0)) {
     if (durable <= size) continue
     throw corrupt('a frame of the write-ahead log was altered: a later one was written when it was durable')
   }

@@ -313,6 +313,21 @@ describe('opening refuses, and changes nothing, where', () => {
     await expectRefused(options, 'ERR_LEDGER_CORRUPT')
   })
 
+  it('a byte was changed before a frame that ends in a zero, as the rest of the file does', async () => {
+    const { options, ends } = await killed(2, 1)
+    const wal = readFileSync(walOf(options))
+    const { frame } = decodeFrame(wal, ends.at(-2)!.at)!
+    const entries = decodeBundle(frame.bundle, frame.count)
+    // What it says of how much was durable decides its checksum; any of it is more than stands before the altered byte.
+    const ending = Array.from({ length: 10_000 }, (_, more) =>
+      encodeFrame({ ...frame, durable: frame.durable + more }, entries, [frame.sealed], logKey(options)),
+    ).find(bytes => bytes.at(-1) === 0)!
+    const altered = Buffer.concat([wal.subarray(0, ends.at(-2)!.at), ending, Buffer.alloc(100)])
+    altered[ends.at(-3)!.at + 90]! ^= 1
+    writeFileSync(walOf(options), altered)
+    await expectRefused(options, 'ERR_LEDGER_CORRUPT')
+  })
+
   it('a segment before the last holds bytes that are no frame, or is missing', async () => {
     const options = ledgerOptions({ segmentBytes: 2000, publishMs: 1e6 })
     const ledger = await openDirectoryLedger(options)
