@@ -2,16 +2,13 @@
  * The task beside an open ledger that has its checkpoints vouched for: at an interval, and once more after the closing seal, each witness
  * is given the published checkpoint; what it answers is kept and recorded. A witness that is down harms nothing: it is told, and asked again.
  */
-import { promises as fs } from 'node:fs'
-import { join } from 'node:path'
 import { isOurs } from '../errors.ts'
-import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
+import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import type { Cosigner } from '../format/cosignature.ts'
-import { checkpointFile } from '../format/layout.ts'
 import { consistencyProof, type Hash } from '../format/merkle.ts'
-import { tileReader } from '../format/tile.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import { readTile } from '../ledger/stored-tiles.ts'
+import { checkpointIn } from '../ledger/published.ts'
+import { storedHashes } from '../ledger/stored-tiles.ts'
 import { type AnchorPlace, keepAnchor, recordAnchors } from './kept.ts'
 import { submit } from './submit.ts'
 
@@ -141,16 +138,14 @@ export class Anchoring {
 
   async #checkpoint(): Promise<SignedCheckpoint | undefined> {
     try {
-      return parseCheckpoint(await fs.readFile(join(this.#options.place.directory, checkpointFile)))
+      return await checkpointIn(this.#options.place.directory)
     } catch (error) {
-      if (isOurs(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      if (isOurs(error)) return undefined
       throw error
     }
   }
 
   #prove(old: number, size: number): Promise<Hash[]> {
-    const source = async (level: number, n: number, width: number) =>
-      Buffer.concat(await readTile(this.#options.place.directory, level, n, width))
-    return consistencyProof(old, size, tileReader(size, source))
+    return consistencyProof(old, size, storedHashes(this.#options.place.directory, size))
   }
 }

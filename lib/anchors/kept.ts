@@ -9,20 +9,16 @@ import { basename, join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { type AnchorKind, anchorFile, unrecordedFolder } from '../format/anchor.ts'
 import { canonical, parseJson } from '../format/canonical.ts'
-import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { type Clear, timestamp } from '../format/entry.ts'
-import { checkpointFile } from '../format/layout.ts'
 import { macKey } from '../format/mac.ts'
 import { consistencyProof, type Hash, verifyConsistency } from '../format/merkle.ts'
-import { parseVerifierKey, requireSignature } from '../format/note.ts'
 import { check, oneOf, record } from '../format/shape.ts'
-import { tileReader } from '../format/tile.ts'
 import { decodeNote, encodeNote } from '../ledger/authenticated-note.ts'
-import { noteKeyOf } from '../ledger/checkpoint.ts'
 import { keepFile, namesIn, readIfThere, replaceFiles, syncFolder } from '../ledger/files.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { DirectoryOptions } from '../ledger/options.ts'
-import { readTile } from '../ledger/stored-tiles.ts'
+import { publishedIn } from '../ledger/published.ts'
+import { storedHashes } from '../ledger/stored-tiles.ts'
 
 export interface Obtained {
   readonly anchor: AnchorKind
@@ -49,28 +45,13 @@ export type AnchorPlace = Pick<DirectoryOptions, 'directory' | 'origin' | 'noteK
 const noteKeyAt = ({ wrappingKey, origin }: AnchorPlace) => macKey(wrappingKey, origin, 'anchor')
 const noteFile = (digest: string) => `${unrecordedFolder}/${digest}.json`
 
-export interface Published {
-  readonly checkpoint: SignedCheckpoint
-  /** As it lies. */
-  readonly note: Buffer
-}
-
-/** @returns undefined where there is none. @throws LedgerError ERR_CHECKPOINT_SIGNATURE where it is not the ledger's own: nothing is obtained for that */
-export async function publishedIn({ directory, origin, noteKey }: AnchorPlace): Promise<Published | undefined> {
-  const note = await readIfThere(join(directory, checkpointFile))
-  if (note === undefined) return undefined
-  const checkpoint = parseCheckpoint(note)
-  if (checkpoint.origin !== origin) throw new LedgerError('ERR_CHECKPOINT_SIGNATURE', 'a checkpoint of another ledger')
-  requireSignature(checkpoint.note, parseVerifierKey(noteKeyOf(noteKey, origin).verifierKey))
-  return { checkpoint, note }
-}
-
 /** Durable on return. @returns the file's path in the ledger's directory */
 export async function keepAnchor(at: AnchorPlace, { bytes, root, at: time, ...rest }: Obtained): Promise<string> {
   const digest = hash('sha256', bytes, 'base64url' as 'hex')
   const said = { ...rest, root: Buffer.from(root).toString('base64url'), file: digest, at: timestamp(time) }
   const file = anchorFile(rest.anchor, rest.size, digest)
-  if ((await readIfThere(join(at.directory, file))) !== undefined) return file
+  // Of other bytes it was laid there by somebody else, to keep this one out.
+  if ((await readIfThere(join(at.directory, file)))?.equals(bytes)) return file
   // The note of it first: a file that no entry will ever name is worse than a note of a file that is not there, which is dropped.
   await replaceFiles(at.directory, [[noteFile(digest), encodeNote(noteKeyAt(at), digest, canonical(said))]])
   await keepAnchorFile(at.directory, file, bytes)
@@ -117,9 +98,7 @@ async function isOfThisHistory(at: AnchorPlace, { size, root, file }: Clear<'anc
   const published = await publishedIn(at)
   if (published === undefined || size > published.checkpoint.size) return false
   const { checkpoint } = published
-  const source = async (level: number, n: number, width: number) =>
-    Buffer.concat(await readTile(at.directory, level, n, width))
-  const proof = await consistencyProof(size, checkpoint.size, tileReader(checkpoint.size, source))
+  const proof = await consistencyProof(size, checkpoint.size, storedHashes(at.directory, checkpoint.size))
   try {
     verifyConsistency(size, Buffer.from(root, 'base64url'), checkpoint.size, checkpoint.root, proof)
     return true

@@ -10,7 +10,8 @@ import { parseCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { gitAlone, parseTag, tagName } from '../format/tag.ts'
 import { isTrusted, nonceOf, readTimestamp, signerName, timestampRequest } from '../format/timestamp.ts'
 import { namesIn, readIfThere } from '../ledger/files.ts'
-import { type AnchorPlace, keepAnchor, keepAnchorFile, type Published, publishedIn } from './kept.ts'
+import { type Published, publishedIn } from '../ledger/published.ts'
+import { type AnchorPlace, keepAnchor, keepAnchorFile } from './kept.ts'
 
 export interface Got {
   /** In the ledger's directory. */

@@ -113,7 +113,8 @@ export class Custodian {
    */
   async erase(by: Subject, approver: Subject, { target, ground, basis }: EraseRequest): Promise<Erased> {
     const { ledger, principals } = this.#parts
-    if (ledger.erase === undefined) throw new Misuse('ERR_OPTION_INVALID', 'this ledger cannot erase')
+    if (ledger.erase === undefined)
+      throw new Misuse('ERR_OPTION_INVALID', 'this ledger cannot erase: that is done on the host where it is')
     const { scope, of, concerned, comings } = await this.#scope(target)
     const [asks, approves] = [await principals.actors(by), await principals.actors(approver)]
     const why = this.#objection(by, asks, approver, approves, { scope, of, concerned, comings })

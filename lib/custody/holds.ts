@@ -1,5 +1,4 @@
 /** Legal holds, as a pure fold over entries: nothing that one covers is erased while it stands. */
-
 import { coveredBy, holdOn } from '../format/concerned.ts'
 import type { Entry } from '../format/entry.ts'
 import type { ScopeName } from '../format/scope.ts'

@@ -1,6 +1,7 @@
 /**
- * Which entries of a ledger what is known of it still rests on: who everybody is, the policy in force, legal holds, who was erased, keys, grants
- * and approvals that are not long over, and what became of the ledgers of its series. Folded from them alone, the state is what it would be folded from all. Pure, so that whoever verifies can do it again.
+ * Which entries of a ledger what is known of it still rests on: who everybody is, the policy in force, legal holds, who was erased, keys,
+ * grants and approvals that are not long over, and what became of the ledgers of its series. Folded from them alone, the state is what it
+ * would be folded from all. Pure, so that whoever verifies can do it again.
  * What is kept is part of the format: where it changes, so does the title of a snapshot.
  */
 import type { Entry, EntryOf, EntrySummary } from './entry.ts'

@@ -1,8 +1,8 @@
 /**
  * Attachments that are being written: each is noted before its first bytes are on the disk, and no longer once an entry speaks of it. What
  * is still noted when the ledger is opened again was cut: its whole chunks are kept, and an entry says how many there are. A note is
- * authenticated: an entry says nothing that somebody without the key noted. It has the
- * digest of the file's head, and each chunk proves itself: nor does an entry commit to a file that somebody else put in the place of it.
+ * authenticated: an entry says nothing that somebody without the key noted. It has the digest of the file's head, and each chunk proves
+ * itself: nor does an entry commit to a file that somebody else put in the place of it.
  */
 import { createHash } from 'node:crypto'
 import { constants, promises as fs } from 'node:fs'

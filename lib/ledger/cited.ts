@@ -5,8 +5,8 @@
 import { LedgerError } from '../errors.ts'
 import { readable } from './files.ts'
 import type { DirectoryOptions } from './options.ts'
+import { checkpointIn, signedEntry } from './published.ts'
 import { memberOf } from './series.ts'
-import { checkpointIn, signedEntry } from './signed-entry.ts'
 import { storedRoot } from './stored-tiles.ts'
 
 /**

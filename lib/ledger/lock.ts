@@ -90,7 +90,7 @@ function openLock(path: string): number {
 const lost = () =>
   new LedgerError(
     'ERR_LEDGER_LOCKED',
-    `${lockFile} was removed or replaced: another process may have opened the ledger since`,
+    `${lockFile} was removed or replaced: another process may have opened the ledger since. Nothing more is written; see who touched it, and start this process again`,
   )
 
 function locked(path: string): LedgerError {

@@ -17,9 +17,9 @@ import { makeFolder, syncFolder, unreadable } from './files.ts'
 import type { Draft, DraftOf, Ledger } from './ledger.ts'
 import { lockDirectory } from './lock.ts'
 import type { DirectoryOptions } from './options.ts'
+import { checkpointIn, signedEntry } from './published.ts'
 import { encoded, type Restated, Scribe } from './scribe.ts'
 import { memberOf, newestIn } from './series.ts'
-import { checkpointIn, signedEntry } from './signed-entry.ts'
 import { storiesIn } from './story.ts'
 
 /** After which a ledger is to be followed by another. */

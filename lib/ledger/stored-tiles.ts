@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { entryBundle, hashTile, tileFill, tileWidth, vaultBundle } from '../format/layout.ts'
-import { type Hash, leafHash, sameHash, treeRoot } from '../format/merkle.ts'
+import { type Hash, type HashReader, leafHash, sameHash, treeRoot } from '../format/merkle.ts'
 import { decodeBundle, decodeTile, tileReader } from '../format/tile.ts'
 import { decodeSealed } from '../format/vault.ts'
 import { namesIn, readIfThere } from './files.ts'
@@ -36,14 +36,14 @@ export async function readTile(directory: string, level: number, n: number, widt
   return decodeTile(found.bytes, found.width).slice(0, width)
 }
 
-/** The root of a tree of `size` leaves, from the tiles of one of `stored`. */
-export const storedRoot = (directory: string, size: number, stored = size): Promise<Hash> =>
-  treeRoot(
-    size,
-    tileReader(size, async (level, n, width) =>
-      Buffer.concat(await readTile(directory, level, n, Math.min(width, tileFill(stored, level, n)))),
-    ),
+/** The hashes of a tree of `size` leaves, for proofs, from the tiles of one of `stored`. */
+export const storedHashes = (directory: string, size: number, stored = size): HashReader =>
+  tileReader(size, async (level, n, width) =>
+    Buffer.concat(await readTile(directory, level, n, Math.min(width, tileFill(stored, level, n)))),
   )
+
+export const storedRoot = (directory: string, size: number, stored = size): Promise<Hash> =>
+  treeRoot(size, storedHashes(directory, size, stored))
 
 /** The first `width` entries of a bundle, not authenticated yet. */
 export async function readBundle(directory: string, n: number, width: number): Promise<Uint8Array[]> {

@@ -11,6 +11,7 @@ import { openRemoteLedger } from '../../lib/ledger/shared/remote.ts'
 import { guard } from '../../lib/open.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
 import { allEntries, exchangeId, kindsOf, ledgerOptions, origin, settled } from '../support/directory-ledger.ts'
+import { erasure } from '../support/erasable-ledger.ts'
 import { dba, fixture, grantControl, requester, rules } from '../support/guard.ts'
 import { freePort, Hosts, wire } from '../support/hosts.ts'
 import { without } from '../support/interop.ts'
@@ -168,6 +169,27 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
       expect.stringContaining('ERR_SSL_'),
     ])
     expect(host.ledger.size).toBe(before)
+  })
+
+  it('lets nobody there erase: neither an entry nor a question of theirs does', async () => {
+    const host = await hosts.leads()
+    expect((await hosts.remote(host.url, 'web-1')).erase).toBeUndefined()
+    const { key, cert, ca } = hosts.writer('web-2')
+    const socket = connect({ host: '127.0.0.1', port: host.port, key, cert, ca })
+    onTestFinished(() => void socket.destroy())
+    const hello = { version: protocolVersion, origin, writer: 'web-2', software: 'x', placement: 'gateway' as const }
+    socket.write(encodeJson('hello', { ...hello, heartbeatMs: 60_000 }))
+    let answered = ''
+    socket.on('data', bytes => {
+      answered += bytes.toString('latin1')
+    })
+    await vi.waitFor(() => expect(answered).toContain('started'), { timeout: 20_000 })
+    const { basis, judgedAt: _, ...rest } = erasure()
+    const asked = { what: 'erase', number: 7, ...rest, basis: Buffer.from(basis).toString('base64url') }
+    socket.write(encodeJson('ask', asked))
+    await vi.waitFor(() => expect(answered).toContain('may not ask for erase'), { timeout: 20_000 })
+    expect(answered).toContain('ERR_ACCESS_DENIED')
+    expect(kindsOf(await allEntries(host.ledger))).not.toContain('erasure')
   })
 
   it('gives nobody a session to resume, so that every connection shows its certificate', async () => {

@@ -34,6 +34,7 @@ export async function openSharedLedger(options: SharedOptions): Promise<Ledger> 
     clock,
     takeoverMs,
     onEvent,
+    mayErase: true,
     reach: async (self, events, onNext) => {
       let isStranger = false
       const connect = () =>
@@ -52,5 +53,5 @@ export async function openSharedLedger(options: SharedOptions): Promise<Ledger> 
 const stranger = () =>
   new Fault(
     'ERR_LEDGER_UNAVAILABLE',
-    'what listens as its leader does not show that it has the key of the vault, which all its processes must have',
+    'what listens as its leader does not show that it has the key of the vault, which all its processes must have: give this one the same vault key (ledger.keys.vault), or see what else listens in its directory',
   )

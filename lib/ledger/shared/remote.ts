@@ -67,6 +67,7 @@ export async function openRemoteLedger(options: RemoteOptions): Promise<Ledger> 
     clock,
     takeoverMs,
     onEvent,
+    mayErase: false,
     reach: async (self, events, onNext) => {
       let failed: Fault | Refusal | undefined
       for (let i = 0; i < places.length; i += 1) {

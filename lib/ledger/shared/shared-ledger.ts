@@ -26,6 +26,8 @@ export interface SharedParts {
   /** One attempt: undefined where it may be tried again. @throws where it may not */
   readonly reach: (self: Self, events: LinkEvents, onNext: LeadParts['onNext']) => Promise<Reached | undefined>
   readonly onEvent: LeadParts['onEvent']
+  /** Whether its leader takes erasures from this process. */
+  readonly mayErase: boolean
 }
 
 /** Milliseconds between attempts at most, at random and from a few on longer and longer: several look for a leader at once. */
@@ -33,6 +35,8 @@ const attemptMs = { first: 20, longest: 320 } as const
 
 export class SharedLedger implements Ledger {
   readonly origin: string
+  /** By the leader, which has the vault; undefined where it would refuse. */
+  readonly erase?: (erasure: Erasure) => Promise<readonly Stored[]>
   readonly #parts: SharedParts
   readonly #pending = new Pending()
   readonly #followers = new Followers()
@@ -53,6 +57,7 @@ export class SharedLedger implements Ledger {
   private constructor(parts: SharedParts) {
     this.#parts = parts
     this.origin = parts.self.origin
+    if (parts.mayErase) this.erase = erasure => this.#erase(erasure)
   }
 
   /** @throws as opening a directory does; LedgerError ERR_LEDGER_LOCKED too where another process has that writer */
@@ -127,8 +132,7 @@ export class SharedLedger implements Ledger {
     yield* (await this.#link()).attachment(id)
   }
 
-  /** By the leader, which has the vault. */
-  async erase(erasure: Erasure): Promise<readonly Stored[]> {
+  async #erase(erasure: Erasure): Promise<readonly Stored[]> {
     this.#requireOpen()
     const from = this.#size
     for (let lost = false; ; lost = true) {
