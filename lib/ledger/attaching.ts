@@ -42,12 +42,15 @@ export interface Begun {
   readonly of: AttachedOf
   /** Who attaches it. */
   readonly writer: string
+  /** What it is sealed under, or erased by, whatever its file says of that by now. */
+  readonly slot: number
 }
 
 interface Note extends AttachedOf {
   readonly writer: string
   /** Of the ledger: no entry before it speaks of the attachment. */
   readonly size: number
+  readonly slot: number
   /** Of the file's head: its version, its slot, and the message to its readers. */
   readonly head: string
 }
@@ -55,7 +58,7 @@ interface Note extends AttachedOf {
 export const headDigest = (head: Uint8Array): string => createHash('sha256').update(head).digest('base64url')
 
 const noteShape = record({
-  ...{ size: 'count', writer: 'word', head: 'digest' },
+  ...{ size: 'count', writer: 'word', slot: 'count', head: 'digest' },
   ...{ exchange: 'uuid', session: optional('uuid'), part: oneOf('request', 'response', 'terminal'), type: 'word' },
 })
 
@@ -93,8 +96,8 @@ export class Attaching {
     for (const id of this.#noted) {
       const note = await this.#read(id).catch(unlessGone)
       if (note === undefined) continue
-      const { size: _, head: __, writer, ...of } = note
-      found.push({ id, of, writer })
+      const { size: _, head: __, writer, slot, ...of } = note
+      found.push({ id, of, writer, slot })
     }
     return found
   }
@@ -125,7 +128,7 @@ export class Attaching {
       if (notes.delete(entry.attachment)) this.#remove(entry.attachment)
     }
     const drafts: DraftOf<'attachment-cut'>[] = []
-    for (const [id, { size: _, head, writer, ...of }] of notes) {
+    for (const [id, { size: _, slot: __, head, writer, ...of }] of notes) {
       const left = await leave({ directory: this.#directory, origin, id, head }, key)
       drafts.push({ kind: 'attachment-cut', attachment: id, ...of, ...left })
       this.#noted.add(id)
@@ -142,7 +145,7 @@ export class Attaching {
   ): Promise<DraftOf<'attachment-cut'> | undefined> {
     const note = this.#noted.has(id) ? await this.#read(id).catch(unlessGone) : undefined
     if (note === undefined) return undefined
-    const { size: _, head, writer: __, ...of } = note
+    const { size: _, slot: __, head, writer: ___, ...of } = note
     const left = await leave({ directory: this.#directory, origin, id, head }, key)
     return { kind: 'attachment-cut', attachment: id, ...of, ...left }
   }

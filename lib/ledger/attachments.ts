@@ -58,12 +58,13 @@ export class Attachments {
       undone()
       throw error
     })
+    const key = vault.names.get(name)
     // Who does not say what it is of has nobody told what becomes of it in a crash.
     const begin = async (isWhole: boolean, head: Uint8Array) => {
       if (of === undefined || (isWhole && !isTold)) return
-      await attaching.note(id, { ...of, writer, size: size(), head: headDigest(head) })
+      await attaching.note(id, { ...of, writer, size: size(), slot: key.slot, head: headDigest(head) })
     }
-    return new SealedWriter({ ...vault.names.get(name), sealed, origin, id, medium: { ...medium, begin } })
+    return new SealedWriter({ ...key, sealed, origin, id, medium: { ...medium, begin } })
   }
 
   /** No entry will speak of it: nothing that is to be erased waits for it any more. */

@@ -181,8 +181,8 @@ export class Eraser {
       isUnder: (id, slot, sealed) => this.#isUnder(id, slot, sealed),
       isInUse: slot => vault.names.has(slot),
       mayDecide,
-      begun: async () => [...this.#begun(), ...(await this.#parts.noted())],
-      isWritten: id => this.#attaching.has(id),
+      written: () => this.#written(),
+      begun: this.#parts.noted,
     })
     // What came meanwhile stands before what says that it is erased, too.
     for (const one of [latest, vault.names.slotOf(name)]) if (one !== undefined) found.add(one)
@@ -213,7 +213,7 @@ export class Eraser {
     }
   }
 
-  *#begun(): Generator<Begun> {
+  *#written(): Generator<Omit<Begun, 'slot'>> {
     for (const [id, { of, writer }] of this.#attaching) if (of !== undefined) yield { id, of, writer }
   }
 

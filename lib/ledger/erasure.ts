@@ -36,10 +36,10 @@ export interface SlotsParts {
   readonly isInUse: (slot: number) => boolean
   /** Whether a writer may still decide what it asked an approval for: until then it cannot be told whose that is. */
   readonly mayDecide: (writer: string) => boolean
-  /** Attachments that no entry speaks of yet. */
+  /** Attachments that are being written. */
+  readonly written: () => Iterable<Omit<Begun, 'slot'>>
+  /** Those that were noted, and that no entry speaks of. */
   readonly begun: () => Promise<readonly Begun[]>
-  /** Whether one of these is being written. */
-  readonly isWritten: (id: string) => boolean
 }
 
 /**
@@ -53,7 +53,7 @@ export interface SlotsParts {
 export async function slotsOf(
   name: ScopeName,
   entries: () => AsyncIterable<WithSealed>,
-  { open, attached, isUnder, isInUse, mayDecide, begun, isWritten }: SlotsParts,
+  { open, attached, isUnder, isInUse, mayDecide, written, begun }: SlotsParts,
 ): Promise<Set<number>> {
   const scopes = new Scopes()
   const destroyed = new Destroyed(scopes)
@@ -88,13 +88,12 @@ export async function slotsOf(
       if (decodeSealed(one.sealed).sealed.some(({ slot }) => shared.has(slot))) await placesOf(one, destroyed, open)
     }
   }
-  for (const { id, of, writer } of await begun()) {
-    if (scopes.of({ kind: 'attachment', ...of, writer } as Entry) !== name) continue
-    if (isWritten(id)) throw beingWritten(name, writer)
-    // Whoever wrote it is gone: the next opening would tell of it.
-    const slot = await attached(id)
-    if (slot !== undefined) own.add(slot)
-  }
+  const isOwn = ({ of, writer }: Omit<Begun, 'slot'>) =>
+    scopes.of({ kind: 'attachment', ...of, writer } as Entry) === name
+  const unspoken = await begun()
+  for (const one of written()) if (isOwn(one)) throw beingWritten(name, one.writer)
+  // Whoever wrote these is gone: the next opening would tell of them.
+  for (const one of unspoken) if (isOwn(one)) own.add(one.slot)
   for (const slot of perhaps) if (!others.has(slot) && !isInUse(slot)) own.add(slot)
   if ([...own].some(slot => others.has(slot))) {
     throw new LedgerError('ERR_LEDGER_INCONSISTENT', 'what is to be erased is sealed under a key that others share', {

@@ -146,8 +146,8 @@ class MemoryLedger implements Ledger {
       isUnder: async () => true,
       isInUse: slot => this.#names.has(slot),
       mayDecide: () => false,
+      written: () => [],
       begun: async () => [],
-      isWritten: () => false,
     })
     const latest = this.#names.forget(name)
     if (latest !== undefined) found.add(latest)

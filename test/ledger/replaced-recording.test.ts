@@ -7,12 +7,20 @@ import { describe, expect, it } from 'vitest'
 import { encodeAttachmentHead, encodeChunk, encodeContentKey, readAttachment } from '../../lib/format/attachment.ts'
 import { attachingFile, attachingFolder, attachmentFile } from '../../lib/format/layout.ts'
 import { macKey } from '../../lib/format/mac.ts'
-import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
+import type { DirectoryLedger } from '../../lib/ledger/directory-ledger.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { attachedOf, shownPart } from '../support/cut-recording.ts'
 import { allEntries, crashImage } from '../support/directory-ledger.ts'
 import { type Erasable, erasableLedger, erasure, session, verified } from '../support/erasable-ledger.ts'
 import { reader } from '../support/reader.ts'
+
+/** Noted, for two chunks of it are on the disk, and under a key of its own. */
+async function begunBy(ledger: DirectoryLedger) {
+  const writer = await ledger.attachments.begin({ writer: 'web-1', slot: undefined, of: attachedOf.of, isTold: true })
+  for (let i = 0; i < 4; i += 1) await writer.write(shownPart(i))
+  return { id: writer.id, close: () => writer.close() }
+}
 
 interface Cut extends Erasable {
   readonly id: string
@@ -104,6 +112,21 @@ describe.each(['the vault', 'readers'])('a recording under the key of %s, cut by
     writeFileSync(at.path, Buffer.concat([head, chunk]))
     await expect(openDirectoryLedger(at.options)).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' })
   })
+})
+
+it('a recording that nobody came to speak of is erased by what was noted, whatever its file says by then', async () => {
+  const at = await erasableLedger()
+  const ledger = await openForKeys(at.options)
+  const { id, ...writer } = await begunBy(ledger)
+  await writer.close()
+  ledger.attachments.forget(id)
+  const path = join(at.options.directory, attachmentFile(id))
+  const genuine = readFileSync(path)
+  const { head } = await readAttachment(Readable.from([genuine]))
+  writeFileSync(path, Buffer.concat([encodeAttachmentHead(0, undefined), genuine.subarray(head.length)]))
+  const [stored] = await ledger.erase(erasure({ scope: 'session', of: session }))
+  expect(stored!.entry).toMatchObject({ slots: expect.arrayContaining([head.slot]) })
+  await ledger.close()
 })
 
 it('a recording to readers is whole to an opening that changes the key of the vault', async () => {
