@@ -14,7 +14,7 @@ import type { Policy } from '../policy/policy.ts'
 import type { Actors, Principals } from '../principals.ts'
 import { newId } from '../requests.ts'
 import { explained, objection, remedy, wouldPermit } from '../separation.ts'
-import type { Holds } from './holds.ts'
+import type { Hold, Holds } from './holds.ts'
 
 /** What rights about the vault are given on. */
 export const vaultResource = 'ledger/vault'
@@ -163,7 +163,7 @@ export class Custodian {
     const judgedAt = ledger.size
     const why =
       this.#unauthorised('dispose', by, asks, approver, approves) ??
-      (await this.#heldIn(earlier, number, asks)) ??
+      (await this.#heldIn(earlier, number, asks, approves)) ??
       (clock.now() - concluded < retentionMs
         ? { why: 'too-early', more: `: it may be disposed of from ${timestamp(concluded + retentionMs)} on` }
         : undefined) ??
@@ -209,16 +209,14 @@ export class Custodian {
     await ledger.append([{ kind: 'hold-released', hold, by: actors.subject, disclose: { reason } }])
   }
 
-  /** A hold on all or on anything in that ledger that stands, or that who asks has released. */
-  async #heldIn(earlier: Earlier, number: number, { subject }: Actors): Promise<Why | undefined> {
-    let released: Why | undefined
-    for (const { id, on, releasedBy } of this.#parts.holds.all()) {
-      if (releasedBy !== undefined && releasedBy !== subject) continue
-      if (on !== 'ledger' && !(await earlier.speaksOf(number, new Set([on])))) continue
-      if (releasedBy === undefined) return { why: 'under-hold', hold: id }
-      released ??= { why: 'released-the-hold', hold: id }
+  /** By holds on all, or on anything in that ledger. */
+  async #heldIn(earlier: Earlier, number: number, asks: Actors, approves: Actors): Promise<Why | undefined> {
+    const covering: Hold[] = []
+    for (const hold of this.#parts.holds.all()) {
+      if (hold.on === 'ledger' || (await earlier.speaksOf(number, new Set([hold.on])))) covering.push(hold)
     }
-    return released
+    const { comings } = await this.#known({ scope: 'principal', of: asks.subject })
+    return barredBy(covering, asks, approves, { comings })
   }
 
   #unentitled(by: Subject, action: 'erase' | 'hold' | 'release' | 'dispose'): Why | undefined {
@@ -264,14 +262,8 @@ export class Custodian {
     const unauthorised = this.#unauthorised('erase', by, asks, approver, approves)
     if (unauthorised !== undefined) return unauthorised
     if ([asks.subject, approves.subject].some(one => scope.concerned.has(one))) return { why: 'concerned' }
-    const covering = holds.on(scopeName(scope), scope.concerned)
-    const standing = covering.find(({ releasedBy }) => releasedBy === undefined)
-    if (standing !== undefined) return { why: 'under-hold', hold: standing.id }
-    const released = covering.find(({ releasedBy }) => releasedBy === asks.subject)
-    if (released !== undefined) return { why: 'released-the-hold', hold: released.id }
-    const releasers = covering.flatMap(({ releasedBy }) => (releasedBy === undefined ? [] : [releasedBy]))
-    if (scope.comings.mayHaveReturned([asks.subject, approves.subject], [...scope.concerned, ...releasers]))
-      return { why: 'may-have-returned' }
+    const barred = barredBy(holds.on(scopeName(scope), scope.concerned), asks, approves, scope)
+    if (barred !== undefined) return barred
     // Whoever comes back does so under another pseudonym, and could then decide what they asked for themselves.
     const waiting = scope.scope === 'principal' ? this.#undecided(scope.of) : undefined
     if (waiting === undefined) return undefined
@@ -332,6 +324,25 @@ export class Custodian {
     const which = hold === undefined ? '' : `: ${hold}`
     return new Refusal(code, `${words[why] ?? 'not permitted'}${which}${more}`, { of, why, ...(hold && { hold }) })
   }
+}
+
+/**
+ * By the holds that cover what is to be done: one that stands, or that who asks has released; or one of them may be somebody whom it concerns,
+ * or who released one, and who was erased since.
+ */
+function barredBy(
+  covering: readonly Hold[],
+  { subject: asks }: Actors,
+  { subject: approves }: Actors,
+  { comings, concerned = new Set() }: Pick<Scope, 'comings'> & Partial<Pick<Scope, 'concerned'>>,
+): Why | undefined {
+  const standing = covering.find(({ releasedBy }) => releasedBy === undefined)
+  if (standing !== undefined) return { why: 'under-hold', hold: standing.id }
+  const released = covering.find(({ releasedBy }) => releasedBy === asks)
+  if (released !== undefined) return { why: 'released-the-hold', hold: released.id }
+  const releasers = covering.flatMap(({ releasedBy }) => releasedBy ?? [])
+  const mayBe = comings.mayHaveReturned([asks, approves], [...concerned, ...releasers])
+  return mayBe ? { why: 'may-have-returned' } : undefined
 }
 
 const known = ({ id: name, type }: Subject, { subject, owner }: Actors): Known => ({ subject, type, owner, name })

@@ -340,6 +340,29 @@ describe('a ledger that is disposed of', () => {
     expect(await verdictsAt(options, now)).toEqual([`${first}/2 OK`])
   })
 
+  it('is not by who released a hold on it, and comes back under another pseudonym', async () => {
+    now = Date.now()
+    const options = { ...series(), ...later }
+    await started(options, at => ask(at, requester))
+    await roll(options)
+    now += 366 * day
+    await started(options, async at => {
+      const { custodian } = at.guard
+      const hold = await custodian.place(counsel, { scope: 'ledger' }, 'a suit')
+      await custodian.release(officer, hold, 'it is over')
+      await custodian.erase(counsel, requester, { target: { scope: 'principal', name: officer.id }, ...why })
+      for (const [by, approver] of [
+        [officer, counsel],
+        [counsel, officer],
+      ] as const) {
+        const refused = custodian.dispose(by, approver, request)
+        await expect(refused).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED', data: { why: 'may-have-returned' } })
+      }
+      await custodian.dispose(counsel, requester, request)
+    })
+    expect(await verdictsAt(options, now)).toEqual([`${first}/2 OK`])
+  })
+
   it('is not, where a hold comes while the ledger is looked into', async () => {
     now = Date.now()
     const options = { ...series(), ...later }
