@@ -321,6 +321,15 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
       await expect(web.append([again]), again.kind).rejects.toMatchObject(denial)
     }
     await web.append([{ ...grant, grant: 'g-00000002' }])
+    const year = 366 * 86_400
+    const until = (seconds: number) => new Date(Date.now() + seconds * 1000).toISOString()
+    await web.append([{ ...grant, grant: 'g-00000003', seconds: year }])
+    for (const long of [
+      { ...grant, grant: 'g-00000004', seconds: year + 1 },
+      { ...approval(exchangeId()), approval: 'a-00000004', until: until(year + 60) } as Draft,
+    ]) {
+      await expect(web.append([long]), long.kind).rejects.toThrow('may not ask for more than a year')
+    }
   })
 
   it('is not who somebody is, said anew; the same may be said again', async () => {

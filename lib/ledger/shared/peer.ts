@@ -51,6 +51,8 @@ const mostInFlight = 1024
 /** Exchanges of another host: each that is not over is one more outcome that an opening owes. */
 const mostOpen = 16_384
 const mostInFlightBytes = longestMessage
+/** How far ahead another host may ask for anything, in milliseconds: until it is over, every snapshot says it again. */
+const longestAskedMs = 366 * 86_400_000
 
 export class Peer {
   readonly writer: string
@@ -184,8 +186,8 @@ export class Peer {
 
   async #judge(draft: Draft, undo: (() => void)[]): Promise<void> {
     if (draft.kind === 'principal') await this.#requireSame(draft)
-    if (draft.kind === 'grant-requested') this.#requireNew(draft.grant)
-    if (draft.kind === 'approval-requested') this.#requireNew(draft.approval)
+    if (draft.kind === 'grant-requested') this.#requireNew(draft.grant, draft.seconds * 1000)
+    if (draft.kind === 'approval-requested') this.#requireNew(draft.approval, Date.parse(draft.until) - Date.now())
     if (draft.kind === 'attachment') undo.push(await this.#attachments.speak(draft))
     if (spokenOf(draft).some(exchange => this.#ledger.isAnothers(this.writer, exchange))) {
       throw denied('speak of an exchange that another process has in flight')
@@ -193,8 +195,9 @@ export class Peer {
   }
 
   /** Somebody may be about to decide what was asked for under that id. */
-  #requireNew(id: string): void {
+  #requireNew(id: string, forMs: number): void {
     if (this.#ledger.living.isKnown(id)) throw denied('ask anew under an id that was asked for')
+    if (!(forMs <= longestAskedMs)) throw denied('ask for more than a year')
   }
 
   /** @throws Fault ERR_LEDGER_UNAVAILABLE: what ends one goes on */
