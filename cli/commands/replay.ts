@@ -1,5 +1,5 @@
 /** `counterfoil replay`: shows again what a reply showed, or a session's, in order: a terminal in its own time, results as psql would, HTTP as head and body. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, rm, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import {
   type RecordedAttachment,
@@ -69,8 +69,7 @@ export function replay(program: Command): void {
       if (options.out !== undefined) {
         if (found.length !== 1)
           throw new Misuse('ERR_OPTION_INVALID', `${found.length} recordings: name one, by its attachment`)
-        await writeFile(options.out, found[0]!.content(), { flag: 'wx', mode: 0o600 })
-        return
+        return writeOut(options.out, found[0]!)
       }
       if (session !== undefined) return showSession(session, found, options)
       for (const recording of found) {
@@ -124,6 +123,19 @@ async function readerOf({ key, passphrase }: Options) {
   const secret = passphrase === undefined ? undefined : await readSecret(passphrase, 'passphrase')
   const reader = await readPrivateKey(armored, secret)
   return (message: Uint8Array) => decryptWith(reader, message)
+}
+
+/** All of it, or nothing: what it is held against may be known only at its end. */
+async function writeOut(path: string, { content }: RecordedAttachment): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await writeFile(file, content())
+  } catch (error) {
+    await rm(path)
+    throw error
+  } finally {
+    await file.close()
+  }
 }
 
 const write = (text: string) => void process.stdout.write(text)

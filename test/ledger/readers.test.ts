@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { recordings } from '../../evidence/index.ts'
+import { encodeAttachmentHead, encodeChunk } from '../../lib/format/attachment.ts'
 import { attachmentFile } from '../../lib/format/layout.ts'
+import { macKey } from '../../lib/format/mac.ts'
+import { keyForReaders } from '../../lib/ledger/attachment.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { decryptWith, generateKey, readPrivateKey } from '../../lib/openpgp.ts'
 import { readersOf } from '../../lib/sealing.ts'
+import { run } from '../support/commands.ts'
 import { attachedOf, shownPart } from '../support/cut-recording.ts'
 import { allEntries, crashImage } from '../support/directory-ledger.ts'
 import {
@@ -121,6 +125,20 @@ describe('a recording to others', () => {
     expect(await codesOf(cut)).toEqual({ verdict: 'OK', codes: [] })
     const all = Buffer.concat(Array.from({ length: 5 }, (_, i) => shownPart(i))).toString()
     expect(await read(cut, own.privateKey, writer.id)).toBe(all.slice(0, 2 * 65_536))
+    // Anybody can encrypt to them: of as many bytes, to the same readers, by who knows their certificate alone.
+    const { origin } = cut.options
+    const anyMac = macKey(Buffer.alloc(32), origin, 'chunk')
+    const { key, message } = await keyForReaders(own.readers, { origin, id: writer.id })
+    const parts = [0, 1].map(i => encodeChunk({ origin, id: writer.id, key }, i, Buffer.alloc(65_536, 'x'), anyMac))
+    const head = encodeAttachmentHead(said[0]!.under!, message)
+    writeFileSync(join(cut.options.directory, attachmentFile(writer.id)), Buffer.concat([head, ...parts]))
+    await expect(read(cut, own.privateKey, writer.id)).rejects.toMatchObject({ code: 'ERR_DISCLOSURE_MISMATCH' })
+    const [mine, out] = [join(folder, 'mine.asc'), join(folder, 'out.cast')]
+    writeFileSync(mine, own.privateKey)
+    const copy = ['--ledger', cut.options.directory, '--fingerprint', at.key.fingerprint]
+    const written = run('replay', writer.id, ...copy, '--key', mine, '--out', out)
+    await expect(written).rejects.toMatchObject({ code: 'ERR_DISCLOSURE_MISMATCH' })
+    expect(existsSync(out)).toBe(false)
   })
 })
 
