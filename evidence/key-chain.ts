@@ -7,7 +7,7 @@ import type { EntryOf } from '../lib/format/entry.ts'
 import { type KeyPair, revocationText, rotationText } from '../lib/format/key-text.ts'
 import { certificateFile } from '../lib/format/layout.ts'
 import { type NoteVerifier, parseVerifierKey } from '../lib/format/note.ts'
-import { readCertificate, verifyDetached } from '../lib/openpgp.ts'
+import { DetachedVerifier, readCertificate } from '../lib/openpgp.ts'
 import type { Finding, FindingCode } from './finding.ts'
 import type { KeyEntry } from './key-entries.ts'
 import { type ExistedBy, type RevokedKey, sayRevoked, voids } from './revoked-keys.ts'
@@ -222,10 +222,10 @@ class Chain {
   }
 
   async #signedBy(fingerprint: string, data: Buffer, signature: string): Promise<Date> {
-    const { certificate } = await this.#certificateOf(fingerprint)
+    const { verifier } = await this.#certificateOf(fingerprint)
     // A key that was replaced may have expired since: what it signed before stays.
-    const at = this.#spans.some(span => span.seal !== fingerprint) ? { at: 'signed' as const } : {}
-    return verifyDetached({ data, signature, certificate, fingerprint, ...at, revoked: 'judged elsewhere' })
+    const at = this.#spans.some(span => span.seal !== fingerprint) ? 'signed' : undefined
+    return verifier.verify(data, signature, at)
   }
 
   async #certificateOf(fingerprint: string): Promise<SealKey> {
@@ -238,7 +238,8 @@ class Chain {
         file: certificateFile,
       })
     }
-    const key = { fingerprint, certificate }
+    const verifier = await DetachedVerifier.of({ certificate, fingerprint, revoked: 'judged elsewhere' })
+    const key = { fingerprint, certificate, verifier }
     this.#certificates.set(fingerprint, key)
     return key
   }

@@ -5,7 +5,7 @@
 import { LedgerError } from '../lib/errors.ts'
 import { checkpointBody, type SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { openpgpKeyId, requireSignature } from '../lib/format/note.ts'
-import { verifyDetached } from '../lib/openpgp.ts'
+import type { DetachedVerifier } from '../lib/openpgp.ts'
 import type { KeyChain, Span } from './key-chain.ts'
 import { type RevokedKey, sayRevoked } from './revoked-keys.ts'
 
@@ -14,6 +14,8 @@ export interface SealKey {
   readonly fingerprint: string
   /** Armored. From outside, or from the ledger: either way it must have the pinned fingerprint. */
   readonly certificate: string
+  /** For what it signed; its revocation is judged by who knows of times. */
+  readonly verifier: DetachedVerifier
 }
 
 export interface Trust {
@@ -134,15 +136,9 @@ export async function requireSealSignature(checkpoint: SignedCheckpoint, trust: 
   for (const fingerprint of new Set(may.map(({ seal }) => seal))) {
     const now = fingerprint === trust.seal.fingerprint
     for (const signature of sealSignatures(checkpoint, fingerprint)) {
-      const key = trust.certificates.get(fingerprint)!
-      // One that was replaced may have expired since; what it signed before stays. Revocations are judged by who knows of times.
-      const made = await verifyDetached({
-        data,
-        signature,
-        ...key,
-        revoked: 'judged elsewhere',
-        ...(now ? {} : { at: 'signed' }),
-      })
+      const { verifier } = trust.certificates.get(fingerprint)!
+      // One that was replaced may have expired since; what it signed before stays.
+      const made = await verifier.verify(data, signature, now ? undefined : 'signed')
       if (fingerprint === must.seal) created = made
     }
   }

@@ -244,52 +244,69 @@ export async function revoke(certificate: string, revocation: string): Promise<s
   }
 }
 
-/**
- * Every signature given must be a good one, over the bytes as they are, by the pinned key or a signing subkey of it.
- * @returns when the last of them says that it was made
- * @throws LedgerError ERR_CHECKPOINT_SIGNATURE: another key, revoked, expired, malformed, or a false signature
- */
-export async function verifyDetached({
-  data,
-  signature,
-  certificate,
-  fingerprint,
-  at,
-  revoked = 'refused',
-}: DetachedSignature): Promise<Date> {
-  const pinned = parseFingerprint(fingerprint)
-  const key = await parseCertificate(certificate)
-  if (printed(key.getFingerprint()) !== pinned) throw unsigned('the certificate is not of the pinned fingerprint')
-  if (revoked === 'judged elsewhere') key.revocationSignatures = []
-  if (await key.isRevoked()) throw unsigned('the signing key is revoked')
-  const parsed = await parseSignature(signature)
-  const when = at === 'signed' ? (parsed.packets[0]?.created ?? new Date()) : (at ?? new Date())
-  try {
-    await key.verifyPrimaryKey(when)
-  } catch (cause) {
-    throw unsigned('the signing key is expired or not valid', cause)
+/** @returns when the last of them says that it was made. @throws as DetachedVerifier */
+export async function verifyDetached({ data, signature, at, ...key }: DetachedSignature): Promise<Date> {
+  const verifier = await DetachedVerifier.of(key)
+  return verifier.verify(data, signature, at)
+}
+
+/** For many signatures by one key: what its certificate says of itself is verified once, however much that is. */
+export class DetachedVerifier {
+  readonly #key: openpgp.Key
+
+  private constructor(key: openpgp.Key) {
+    this.#key = key
   }
-  const message = await openpgp.createMessage({ binary: data })
-  // It rejects as a whole where a packet is of a kind that it does not know.
-  const { signatures } = await openpgp
-    .verify({
-      message,
-      signature: parsed,
-      verificationKeys: key,
-      format: 'binary',
-      ...(at === undefined ? {} : { date: when }),
-    })
-    .catch(rejected)
-  if (signatures.length === 0) throw unsigned('no OpenPGP signature')
-  for (const one of signatures) {
-    const packets = (await one.signature.catch(rejected)).packets
-    // A text signature (0x01) also fits the same text with other line ends: bytes are what is signed here.
-    if (packets.some(packet => packet.signatureType !== openpgp.enums.signature.binary)) {
-      throw unsigned('an OpenPGP signature that is not over binary data')
+
+  /** @throws LedgerError ERR_CHECKPOINT_SIGNATURE: no certificate, of another key, revoked */
+  static async of({
+    certificate,
+    fingerprint,
+    revoked = 'refused',
+  }: Pick<DetachedSignature, 'certificate' | 'fingerprint' | 'revoked'>): Promise<DetachedVerifier> {
+    const pinned = parseFingerprint(fingerprint)
+    const key = await parseCertificate(certificate)
+    if (printed(key.getFingerprint()) !== pinned) throw unsigned('the certificate is not of the pinned fingerprint')
+    if (revoked === 'judged elsewhere') key.revocationSignatures = []
+    if (await key.isRevoked()) throw unsigned('the signing key is revoked')
+    return new DetachedVerifier(key)
+  }
+
+  /**
+   * Every signature given must be a good one, over the bytes as they are, by the pinned key or a signing subkey of it.
+   * @param signature as of DetachedSignature. @param at too. @returns when the last of them says that it was made
+   * @throws LedgerError ERR_CHECKPOINT_SIGNATURE: another key, expired, malformed, or a false signature
+   */
+  async verify(data: Uint8Array, signature: Uint8Array | string, at?: Date | 'signed'): Promise<Date> {
+    const parsed = await parseSignature(signature)
+    const when = at === 'signed' ? (parsed.packets[0]?.created ?? new Date()) : (at ?? new Date())
+    try {
+      await this.#key.verifyPrimaryKey(when)
+    } catch (cause) {
+      throw unsigned('the signing key is expired or not valid', cause)
     }
-    await one.verified.catch(rejected)
+    const message = await openpgp.createMessage({ binary: data })
+    // It rejects as a whole where a packet is of a kind that it does not know.
+    const { signatures } = await openpgp
+      .verify({
+        message,
+        signature: parsed,
+        verificationKeys: this.#key,
+        format: 'binary',
+        ...(at === undefined ? {} : { date: when }),
+      })
+      .catch(rejected)
+    if (signatures.length === 0) throw unsigned('no OpenPGP signature')
+    for (const one of signatures) {
+      const packets = (await one.signature.catch(rejected)).packets
+      // A text signature (0x01) also fits the same text with other line ends: bytes are what is signed here.
+      if (packets.some(packet => packet.signatureType !== openpgp.enums.signature.binary)) {
+        throw unsigned('an OpenPGP signature that is not over binary data')
+      }
+      await one.verified.catch(rejected)
+    }
+    return new Date(Math.max(...parsed.packets.map(({ created }) => created?.getTime() ?? 0)))
   }
-  return new Date(Math.max(...parsed.packets.map(({ created }) => created?.getTime() ?? 0)))
 }
 
 const rejected = (cause: unknown): never => {

@@ -61,7 +61,7 @@ export async function otherSigner(
  * Of a bundle without rotations it is the pinned key, whatever else is wrong; of another, what the chain of keys ends with.
  * @throws KeyError where the chain cannot be told
  */
-export async function signerOf(x: BundleExamination): Promise<SealKey> {
+export async function signerOf(x: BundleExamination): Promise<Omit<SealKey, 'verifier'>> {
   const pinned = { fingerprint: x.fingerprint, certificate: x.certificate() }
   if (x.manifest === undefined || x.files.seen(paths.keys) === undefined) return pinned
   try {
