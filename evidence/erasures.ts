@@ -7,6 +7,7 @@ import { Comings, concernIn, coveredBy, holdOn } from '../lib/format/concerned.t
 import type { Entry, EntryOf, Kind } from '../lib/format/entry.ts'
 import { type ScopeName, Scopes, scopeName } from '../lib/format/scope.ts'
 import type { Finding } from './finding.ts'
+import { askedOver, type Hold, StandingHolds } from './standing-holds.ts'
 
 export interface ErasedScope {
   /** Of the `erasure` entry. */
@@ -21,21 +22,6 @@ export interface LateErasure extends ErasedScope {
   readonly concerned: readonly string[]
 }
 
-interface Hold {
-  readonly id: string
-  readonly on: ScopeName | 'ledger'
-  /** Unix milliseconds; what is carried from the ledger before was placed before anything here. */
-  readonly placed: number
-  released?: { readonly by: string; readonly at: number }
-}
-
-interface HoldsOn {
-  readonly all: Hold[]
-  readonly standing: Set<Hold>
-  /** One that each has released. */
-  readonly releasedBy: Map<string, Hold>
-}
-
 /** Milliseconds that a hold may come to stand in the newest ledger between the last look at it and an erasure in another. */
 const betweenMs = 5_000
 
@@ -45,8 +31,6 @@ const meanwhileMs = 60_000
 /** Entries that are kept of one slot's destruction. */
 const mostOfSlot = 16
 const mostOfScope = 16
-
-const allTime = Number.POSITIVE_INFINITY
 
 /** The kinds that say something of erasures. Decisions and sessions are many: they are told of for the sake of the erasures that there are. */
 export const toldOf: ReadonlySet<Kind> = new Set<Kind>([
@@ -85,8 +69,7 @@ export class Erasures {
   readonly #sessions = new Map<string, Set<string>>()
   readonly #comings = new Comings()
   readonly #holds = new Map<string, Hold>()
-  /** The same, by what they are on. */
-  readonly #on = new Map<ScopeName | 'ledger', HoldsOn>()
+  readonly #standing = new StandingHolds()
   readonly #bySlot = new Map<number, ErasedScope[]>()
   readonly #byScope = new Map<ScopeName, readonly ErasedScope[]>()
   readonly #scopes = new Scopes()
@@ -173,6 +156,7 @@ export class Erasures {
         const why = this.#objection(entry)
         if (why !== undefined) this.#invalid(index, `erases ${entry.scope} ${entry.of}, ${why}`)
         this.#comings.learn({ index, time: 0 }, entry)
+        if (entry.scope === 'principal') this.#standing.erase(entry.of, { index, time: 0 })
         const erased = { index, entry }
         this.all.push(erased)
         if (this.#concluded !== undefined) this.late.push(erased)
@@ -267,12 +251,16 @@ export class Erasures {
 
   /** @returns the index of the entry that says that whatever this one disclosed was erased, for who has no vault to look into */
   byScope(index: number, entry: Entry): number | undefined {
-    return this.all.find(erased => erased.index > index && this.#scopes.of(entry) === scopeName(erased.entry))?.index
+    const scope = this.#scopes.of(entry)
+    const of = scope === undefined ? [] : (this.#byScope.get(scope) ?? [])
+    return of.find(erased => erased.index > index)?.index
   }
 
   /** Whether an entry may say so: of an approval that nobody decided it cannot be told whose it was. */
   mayBeErased(index: number, entry: Entry): boolean {
-    return this.all.some(erased => erased.index > index && this.#scopes.mayBe(entry, scopeName(erased.entry)))
+    if (this.byScope(index, entry) !== undefined) return true
+    const mayBe = ({ index: at, entry: one }: ErasedScope) => at > index && this.#scopes.mayBe(entry, scopeName(one))
+    return entry.kind === 'approval-requested' && this.all.some(mayBe)
   }
 
   /**
@@ -281,13 +269,19 @@ export class Erasures {
    */
   judge(late: readonly LateErasure[]): readonly LateErasure[] {
     const end = this.#concluded ?? Number.POSITIVE_INFINITY
-    for (const { origin, index, entry, concerned } of late) {
-      const at = Date.parse(entry.time)
-      const why = at < end ? this.#held(entry.by, scopeName(entry), concerned, at) : undefined
-      const what = `entry ${index} of ${origin} erases ${entry.scope} ${entry.of}, ${why}`
-      if (why !== undefined) this.findings.push({ code: 'ERASURE_UNAUTHORISED', what })
-    }
-    return late.filter(({ entry }) => Date.parse(entry.time) >= end)
+    const here = late.flatMap(one => (timeOf(one) < end ? [{ one, at: timeOf(one) }] : []))
+    const findings = askedOver(
+      this.#holds.values(),
+      here,
+      betweenMs,
+      (standing, { origin, index, entry, concerned }) => {
+        const why = standing.objection(entry.by, coveredBy(scopeName(entry), concerned))
+        const what = `entry ${index} of ${origin} erases ${entry.scope} ${entry.of}, ${why}`
+        return why === undefined ? [] : [{ code: 'ERASURE_UNAUTHORISED' as const, what }]
+      },
+    )
+    this.findings.push(...findings.flat())
+    return late.filter(one => timeOf(one) >= end)
   }
 
   #timeOf(index: number, { time }: Entry): number {
@@ -309,16 +303,22 @@ export class Erasures {
     const why = this.#objectionTo(entry, concerned)
     // What was held when a ledger was concluded may have been released in the next.
     if (why !== undefined || this.#concluded !== undefined) return why
-    return this.#held(by, scopeName(entry), concerned) ?? this.#returned(entry, concerned)
+    const covered = coveredBy(scopeName(entry), concerned)
+    return this.#standing.objection(by, covered) ?? this.#returned(entry, concerned, covered)
   }
 
   /** Behind a conclusion it is not told: people are named there when they do something, whenever the series came to know them. */
-  #returned(entry: EntryOf<'erasure'>, concerned: readonly string[]): string | undefined {
-    const covered = coveredBy(scopeName(entry), concerned)
-    const releasers = [...this.#holds.values()].flatMap(({ on, released }) =>
-      released !== undefined && covered.has(on) ? [released.by] : [],
-    )
-    if (!this.#comings.mayHaveReturned([entry.by, ...entry.approvers], [...concerned, ...releasers])) return undefined
+  #returned(
+    { by, approvers }: EntryOf<'erasure'>,
+    concerned: readonly string[],
+    covered: Iterable<Hold['on']>,
+  ): string | undefined {
+    const people = [by, ...approvers]
+    const gone = this.#standing.firstGone(covered)
+    const mayBe =
+      this.#comings.mayHaveReturned(people, concerned) ||
+      (gone !== undefined && this.#comings.isAnyNamedAfter(people, gone))
+    if (!mayBe) return undefined
     return 'by or with the approval of who was named after somebody was erased whom it concerns, or who released a hold on it'
   }
 
@@ -337,35 +337,17 @@ export class Erasures {
   #heldBefore({ of, by }: EntryOf<'disposed'>): string | undefined {
     if (this.#concluded !== undefined) return undefined
     const people = of === this.#follows ? this.#before : []
-    return this.#held(by, 'ledger', people)
-  }
-
-  /**
-   * @param concerned pseudonyms: a hold on one of them is in the way too. @param at Unix milliseconds, in another ledger; by all that was
-   * added where left out
-   */
-  #held(by: string, what: ScopeName | 'ledger', concerned: readonly string[], at = allTime): string | undefined {
-    for (const scope of coveredBy(what, concerned)) {
-      const holds = this.#on.get(scope)
-      const why = holds === undefined ? undefined : at === allTime ? heldNow(holds, by) : heldAt(holds, by, at)
-      if (why !== undefined) return why
-    }
-    return undefined
+    return this.#standing.objection(by, coveredBy('ledger', people))
   }
 
   #place(hold: Hold): void {
-    const holds: HoldsOn = this.#on.get(hold.on) ?? { all: [], standing: new Set(), releasedBy: new Map() }
-    this.#on.set(hold.on, holds)
     this.#holds.set(hold.id, hold)
-    holds.all.push(hold)
-    holds.standing.add(hold)
+    this.#standing.place(hold)
   }
 
   #release(hold: Hold, released: NonNullable<Hold['released']>): void {
-    const { standing, releasedBy } = this.#on.get(hold.on)!
     hold.released = released
-    standing.delete(hold)
-    if (!releasedBy.has(released.by)) releasedBy.set(released.by, hold)
+    this.#standing.release(hold, released.by)
   }
 
   #invalid(index: number, what: string): void {
@@ -373,19 +355,4 @@ export class Erasures {
   }
 }
 
-/** Whoever wrote the ledger may have placed and released as many as it has entries: none is looked through for each erasure. */
-function heldNow({ standing, releasedBy }: HoldsOn, by: string): string | undefined {
-  const [first] = standing
-  const released = releasedBy.get(by)
-  if (first !== undefined) return `under the hold ${first.id}`
-  return released === undefined ? undefined : `by who released the hold ${released.id} on it`
-}
-
-function heldAt({ all }: HoldsOn, by: string, at: number): string | undefined {
-  for (const { id, placed, released } of all) {
-    if (placed > at - betweenMs) continue
-    if (released === undefined || released.at > at) return `under the hold ${id}`
-    if (released.by === by) return `by who released the hold ${id} on it`
-  }
-  return undefined
-}
+const timeOf = ({ entry }: LateErasure): number => Date.parse(entry.time)

@@ -73,13 +73,22 @@ export class Comings {
     else if (entry.kind === 'erasure' && entry.scope === 'principal') learnFirst(this.#erased, entry.of, at)
   }
 
-  /** @param people pseudonyms of who does something. @param others pseudonyms. @returns whether one of these people may be one of the others, come back */
-  mayHaveReturned(people: readonly string[], others: Iterable<string>): boolean {
-    const erased = [...others].flatMap(one => this.#erased.get(one) ?? [])
+  /** Whether one of these people was named since, or not at all. */
+  isAnyNamedAfter(people: readonly string[], at: Moment): boolean {
     return people.some(one => {
       const named = this.#named.get(one)
-      return erased.some(at => named === undefined || isBefore(at, named))
+      return named === undefined || isBefore(at, named)
     })
+  }
+
+  /** @param people pseudonyms of who does something. @param others pseudonyms. @returns whether one of these people may be one of the others, come back */
+  mayHaveReturned(people: readonly string[], others: Iterable<string>): boolean {
+    let first: Moment | undefined
+    for (const one of others) {
+      const at = this.#erased.get(one)
+      if (at !== undefined && (first === undefined || isBefore(at, first))) first = at
+    }
+    return first !== undefined && this.isAnyNamedAfter(people, first)
   }
 }
 
