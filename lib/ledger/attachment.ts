@@ -23,11 +23,16 @@ export interface AttachmentMedium {
   abandon(): Promise<void>
 }
 
+/** How the writing of an attachment ended. */
+export type Ending = 'whole' | 'failed'
+
 /** `key` is of the slot. */
 export interface SealedWriterParts extends AttachmentContext {
   readonly slot: number
   readonly medium: AttachmentMedium
   readonly sealed?: SealedKey | undefined
+  /** Called once, when its file is touched no more. */
+  readonly onEnd?: (ending: Ending) => void
 }
 
 /** What seals the chunks in place of a key of the vault's, and stands in the head. */
@@ -72,6 +77,7 @@ export class SealedWriter implements AttachmentWriter {
   #chunks = 0
   #begun = false
   #closed: Promise<Attached> | undefined
+  #ended = false
   /** Writes follow each other; the first that fails fails all after it. */
   #last: Promise<void> = Promise.resolve()
 
@@ -97,8 +103,22 @@ export class SealedWriter implements AttachmentWriter {
   }
 
   close(): Promise<Attached> {
-    this.#closed ??= this.#then(() => this.#flush(true)).then(() => this.#attached())
+    this.#closed ??= this.#then(() => this.#flush(true)).then(() => {
+      this.#end('whole')
+      return this.#attached()
+    })
     return this.#closed
+  }
+
+  /** Nothing more is written to it, and what is pending is not. Resolves when its file is closed. */
+  async abandon(fault: Fault): Promise<void> {
+    const ended = this.#then(() => Promise.reject(fault))
+    await ended.catch(() => undefined)
+  }
+
+  #end(ending: Ending): void {
+    if (!this.#ended) this.#parts.onEnd?.(ending)
+    this.#ended = true
   }
 
   #attached(): Attached {
@@ -111,6 +131,7 @@ export class SealedWriter implements AttachmentWriter {
   #then(work: () => Promise<void>): Promise<void> {
     this.#last = this.#last.then(work).catch(async error => {
       await this.#parts.medium.abandon()
+      this.#end('failed')
       throw error instanceof Fault
         ? error
         : new Fault('ERR_LEDGER_UNAVAILABLE', 'an attachment could not be written', {}, error)

@@ -5,7 +5,7 @@
 import { Fault } from '../errors.ts'
 import { uuidv7 } from '../format/entry.ts'
 import { type Attaching, type AttachmentCut, headDigest, ownSlot } from './attaching.ts'
-import { keyForReaders, SealedWriter } from './attachment.ts'
+import { type Ending, keyForReaders, SealedWriter } from './attachment.ts'
 import { createAttachmentFile } from './attachment-file.ts'
 import type { Eraser } from './eraser.ts'
 import type { AttachedOf, AttachmentWriter, Draft } from './ledger.ts'
@@ -23,6 +23,8 @@ interface Parts {
   readonly now: () => number
   /** @throws Fault ERR_LEDGER_UNAVAILABLE where nothing more can be attached */
   readonly requireReady: () => void
+  /** @throws where another process may have the ledger by now, and have said what is left of what is being written */
+  readonly requireHeld: () => void
   readonly append: (drafts: readonly Draft[]) => Promise<unknown>
 }
 
@@ -37,6 +39,7 @@ export interface Attachment {
 
 export class Attachments {
   readonly #parts: Parts
+  readonly #writing = new Map<string, SealedWriter>()
   #telling: Promise<unknown> = Promise.resolve()
   #closed = false
 
@@ -46,7 +49,7 @@ export class Attachments {
 
   /** @throws Fault ERR_LEDGER_UNAVAILABLE */
   async begin({ writer, slot, of, isTold = false }: Attachment): Promise<AttachmentWriter> {
-    const { options, vault, attaching, eraser, size, now, requireReady } = this.#parts
+    const { options, vault, attaching, eraser, size, now, requireReady, requireHeld } = this.#parts
     requireReady()
     const { directory, origin, readers } = options
     const id = uuidv7(now())
@@ -64,7 +67,25 @@ export class Attachments {
       if (of === undefined || (isWhole && !isTold)) return
       await attaching.note(id, { ...of, writer, size: size(), slot: key.slot, head: headDigest(head) })
     }
-    return new SealedWriter({ ...key, sealed, origin, id, medium: { ...medium, begin } })
+    const append = async (bytes: Uint8Array) => {
+      requireHeld()
+      await medium.append(bytes)
+    }
+    const onEnd = (ending: Ending) => this.#ended(id, ending)
+    const parts = { ...key, sealed, origin, id, medium: { ...medium, begin, append }, onEnd }
+    const sealing = new SealedWriter(parts)
+    this.#writing.set(id, sealing)
+    // Closed meanwhile: who closes it has not seen this one.
+    if (this.#closed) await sealing.abandon(closed())
+    return sealing
+  }
+
+  /** Nobody speaks of what could not be written: what there is of it is said here. */
+  #ended(id: string, ending: Ending): void {
+    this.#writing.delete(id)
+    if (ending === 'whole') return
+    this.forget(id)
+    if (!this.#closed) this.tell([id]).catch(() => undefined)
   }
 
   /** No entry will speak of it: nothing that is to be erased waits for it any more. */
@@ -79,7 +100,7 @@ export class Attachments {
     const told = eraser.apart(async () => {
       const drafts: Draft[] = []
       for (const id of ids) {
-        if (this.#closed) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+        if (this.#closed) throw closed()
         const draft = await attaching.cutOf(id, options.origin, slot => vault.key(slot))
         if (draft !== undefined) drafts.push(draft)
       }
@@ -89,9 +110,10 @@ export class Attachments {
     return told
   }
 
-  /** Resolves when none of their files is touched any more. What was not told by then, the next opening tells. */
+  /** What is being written ends here. Resolves when none of their files is touched any more. What was not told by then, the next opening tells. */
   async close(): Promise<void> {
     this.#closed = true
+    await Promise.all([...this.#writing.values()].map(writer => writer.abandon(closed())))
     await this.#telling
   }
 
@@ -105,3 +127,5 @@ export class Attachments {
     return this.#parts.attaching.takeCut(id)
   }
 }
+
+const closed = () => new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')

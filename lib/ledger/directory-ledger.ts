@@ -100,6 +100,7 @@ export class DirectoryLedger implements Ledger {
   /** What is folded, up to the last durable entry. */
   readonly living: Living
   #closing: Promise<void> | undefined
+  #onFault: (fault: Fault) => void = () => undefined
   #heartbeat: NodeJS.Timeout | undefined
 
   private constructor(
@@ -172,7 +173,14 @@ export class DirectoryLedger implements Ledger {
       size: () => this.size,
       now: () => clock.now(),
       requireReady: () => this.#requireReady(),
+      requireHeld: () => this.#lock.requireHeld(),
       append: drafts => this.append(drafts),
+    })
+    this.#commit.onFault(fault => {
+      this.#stopTimers()
+      // Of what is recorded from here on nothing could be said.
+      void this.attachments.close()
+      this.#onFault(fault)
     })
   }
 
@@ -200,6 +208,11 @@ export class DirectoryLedger implements Ledger {
 
   get size(): number {
     return this.#durable.size
+  }
+
+  /** What is durable by now. */
+  get head(): Checkpoint {
+    return this.#durable
   }
 
   /** Openings for writing, this one included. */
@@ -373,12 +386,11 @@ export class DirectoryLedger implements Ledger {
 
   poison(cause: unknown): void {
     this.#commit.poison(cause)
-    this.#stopTimers()
   }
 
   /** Calls back once, when nothing more is accepted for an error's sake. */
   onFault(listener: (fault: Fault) => void): void {
-    this.#commit.onFault(listener)
+    this.#onFault = listener
   }
 
   /** Releases everything and appends nothing: the opening itself failed. */
@@ -446,7 +458,6 @@ export class DirectoryLedger implements Ledger {
   }
 
   async #publish(seal: boolean): Promise<SignedCheckpoint> {
-    if (this.#commit.fault !== undefined) throw this.#commit.fault
     return this.#guarded(() => this.#publisher.publish(seal))
   }
 
@@ -460,7 +471,9 @@ export class DirectoryLedger implements Ledger {
 
   /** Any error here stops the ledger, but for a Fault: a key did not sign, and no checkpoint was replaced. */
   async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#commit.fault !== undefined) throw this.#commit.fault
     try {
+      this.#lock.requireHeld()
       return await work()
     } catch (error) {
       if (error instanceof Fault) throw error
@@ -473,6 +486,7 @@ export class DirectoryLedger implements Ledger {
     this.#stopTimers()
     let sealed = false
     try {
+      await this.#eraser.close()
       if (this.#commit.fault === undefined) {
         await this.#append(this.#options.writer, [{ kind: 'stopped' }], 'durable')
         sealed = (await this.#seal()).size === this.size
@@ -488,7 +502,8 @@ export class DirectoryLedger implements Ledger {
     this.#stopTimers()
     try {
       // Nothing may still be writing when descriptors are closed and the lock is given up.
-      await Promise.all([this.#publisher.idle(), this.#commit.idle(), this.#vault.close(), this.attachments.close()])
+      await Promise.all([this.#eraser.close(), this.attachments.close()])
+      await Promise.all([this.#publisher.idle(), this.#commit.idle(), this.#vault.close()])
       await this.#attaching.close()
       await this.#wal.close(sealed)
     } finally {

@@ -1,7 +1,7 @@
 /** Erases of an open directory ledger: one scope at a time, in the order of `erasure.ts`; and finishes what a kill left half done. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { isOurs, LedgerError, Refusal } from '../errors.ts'
+import { Fault, isOurs, LedgerError, Refusal } from '../errors.ts'
 import { openAttachment } from '../format/attachment.ts'
 import { Concerned, coveredBy, holdOn } from '../format/concerned.ts'
 import type { Entry } from '../format/entry.ts'
@@ -12,19 +12,17 @@ import type { Begun } from './attaching.ts'
 import { readAttachmentFile } from './attachment-file.ts'
 import {
   type BegunErasure,
-  beingWritten,
   destroy,
   notedErasure,
   noteErasure,
   removeNote,
   slotOfAttachment,
   slotsInEntry,
-  slotsOf,
-  type WithSealed,
 } from './erasure.ts'
 import type { AttachedOf, DraftOf, Erasure, Stored } from './ledger.ts'
 import type { Publisher } from './publisher.ts'
 import type { Recent } from './recent.ts'
+import { beingWritten, SlotSearch, type Unspoken, type WithSealed } from './slot-search.ts'
 import { readVaultBundle } from './stored-tiles.ts'
 import type { Vault } from './vault.ts'
 
@@ -56,12 +54,19 @@ interface Attached {
   readonly writer: string
 }
 
+/** What came while it was looked for what is to be erased is looked through too, until it is but this little; so often at the most. */
+const fewEntries = 4096
+const mostLooks = 8
+
 export class Eraser {
   readonly #parts: Parts
   /** Attachments that are being written, or that no entry speaks of yet though whoever wrote them is there. */
   readonly #attaching = new Map<string, Attached>()
   /** Of the erasure that is judged just now: to be told of what comes meanwhile. */
   #judgement: Judgement | undefined
+  /** Decisions that came while it was looked for what is to be erased. */
+  #decided: Entry[] | undefined
+  #closed = false
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(parts: Parts) {
@@ -82,6 +87,7 @@ export class Eraser {
   /** To be told of every entry when it takes its place, before it is durable. */
   coming(entry: Entry): void {
     this.#judgement?.see(entry)
+    if (entry.kind === 'decision') this.#decided?.push(entry)
   }
 
   /** To be told of every entry that becomes durable. */
@@ -95,9 +101,16 @@ export class Eraser {
       .then(() => this.#erase(erasure, isHeld))
       .finally(() => {
         this.#judgement = undefined
+        this.#decided = undefined
       })
     this.#turn = erased.catch(() => undefined)
     return erased
+  }
+
+  /** What is being looked for is erased no more; what was said to be erased is, first. Resolves when nothing is touched by it any more. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#turn
   }
 
   /** Runs what may not go on while something is erased. */
@@ -123,8 +136,8 @@ export class Eraser {
   async #erase({ basis, judgedAt, ...clear }: Erasure, isHeld: () => Promise<boolean>): Promise<readonly Stored[]> {
     const { directory, vault, size, append, publish, guarded } = this.#parts
     const judgement = judgedAt === undefined ? undefined : await this.#judge(clear, judgedAt)
-    const before = new Set(this.#attaching.keys())
-    const slots = await this.#slots(clear)
+    this.#decided = []
+    const { slots, search } = await this.#slots(clear)
     const begun = { slots, size: size() }
     const drafts: DraftOf<'erasure'>[] = []
     for (let at = 0; at < slots.length; at += slotsInEntry) {
@@ -132,7 +145,9 @@ export class Eraser {
     }
     if (await isHeld()) throw underHold()
     judgement?.require()
-    this.#requireNone(scopeName(clear), before)
+    for (const entry of this.#decided.splice(0)) search.learn(entry)
+    this.#requireNone(scopeName(clear), search)
+    this.#requireOpen()
     await guarded(() => noteErasure(directory, begun))
     // From here to the append nothing is awaited: a hold stands before these entries, or comes too late.
     try {
@@ -156,6 +171,7 @@ export class Eraser {
     // What took its place before this looked is durable by then; of what comes later this is told.
     await this.#parts.settled()
     for await (const { index, entry } of this.#parts.entries(0)) {
+      this.#requireOpen()
       if (index < judgedAt) judgement.before.learn(entry)
       else judgement.see(entry)
     }
@@ -163,16 +179,41 @@ export class Eraser {
     return judgement
   }
 
-  /** Those of the scope that are not erased yet, ascending. */
-  async #slots(clear: Pick<Erasure, 'scope' | 'of'>): Promise<number[]> {
-    const { directory, origin, vault, settled, mayDecide } = this.#parts
+  /** @returns those of the scope that are not erased yet, ascending */
+  async #slots(
+    clear: Pick<Erasure, 'scope' | 'of'>,
+  ): Promise<{ readonly slots: readonly number[]; readonly search: SlotSearch }> {
+    const { vault, settled } = this.#parts
     const name = scopeName(clear)
-    const missing = (what: string) => new LedgerError('ERR_LEDGER_MISSING', what, { of: clear.of })
     this.#requireNone(name)
     const latest = vault.names.forget(name)
-    // What is sealed under keys of before, and is still on its way, is found once it is durable; what comes from now on has a key of its own.
-    const end = await settled()
-    const found = await slotsOf(name, () => this.#withSealed(end), {
+    const search = this.#searchOf(name)
+    // What is sealed under keys of before, and is still on its way, is found once it is durable; what comes from now on has a key of its own,
+    // but for what other hosts say, which has keys of its own: of that all is looked through but the little that comes during the last look.
+    let end = 0
+    for (let from = 0, looks = 0; looks === 0 || (end - from > fewEntries && looks < mostLooks); looks += 1) {
+      from = end
+      const until = await settled()
+      const begin = from
+      await search.look(() => this.#withSealed(begin, until))
+      end = until
+    }
+    const found = await search.conclude(() => this.#withSealed(0, end))
+    // What came meanwhile stands before what says that it is erased, too.
+    for (const one of [latest, vault.names.slotOf(name)]) if (one !== undefined) found.add(one)
+    const slots: number[] = []
+    for (const slot of [...found].sort((a, b) => a - b)) if ((await vault.key(slot)) !== undefined) slots.push(slot)
+    if (slots.length > 0) return { slots, search }
+    throw new LedgerError(
+      'ERR_LEDGER_MISSING',
+      'nothing of it is there to erase: none was recorded, or all was erased before',
+      { of: clear.of },
+    )
+  }
+
+  #searchOf(name: ScopeName): SlotSearch {
+    const { directory, origin, vault, mayDecide, noted } = this.#parts
+    return new SlotSearch(name, {
       open: async (entry, { slot, box }) => {
         const key = await vault.key(slot)
         return key === undefined ? undefined : openDisclosure(key, origin, entry.id, box)
@@ -182,16 +223,8 @@ export class Eraser {
       isInUse: slot => vault.names.has(slot),
       mayDecide,
       written: () => this.#written(),
-      begun: this.#parts.noted,
+      begun: noted,
     })
-    // What came meanwhile stands before what says that it is erased, too.
-    for (const one of [latest, vault.names.slotOf(name)]) if (one !== undefined) found.add(one)
-    const slots: number[] = []
-    for (const slot of [...found].sort((a, b) => a - b)) if ((await vault.key(slot)) !== undefined) slots.push(slot)
-    if (slots.length === 0) {
-      throw missing('nothing of it is there to erase: none was recorded, or all was erased before')
-    }
-    return slots
   }
 
   /** An attachment that is empty holds nothing that is to be erased. */
@@ -213,21 +246,26 @@ export class Eraser {
     }
   }
 
-  *#written(): Generator<Omit<Begun, 'slot'>> {
-    for (const [id, { of, writer }] of this.#attaching) if (of !== undefined) yield { id, of, writer }
+  *#written(): Generator<Unspoken> {
+    for (const { of, writer } of this.#attaching.values()) if (of !== undefined) yield { of, writer }
   }
 
   /**
-   * That no recording of it is being written. @param before of which the entries tell whose they are: those that came since are anybody's
+   * That no recording of it is being written. Whose one is outside of sessions, the decision of its exchange says; where none came yet, all
+   * that will tell stands behind what says that this was erased.
    * @throws LedgerError ERR_LEDGER_MISSING
    */
-  #requireNone(name: ScopeName, before?: ReadonlySet<string>): void {
-    for (const [id, { name: under, of, writer }] of this.#attaching) {
-      const isNew = before !== undefined && !before.has(id)
-      const mayBe =
-        of?.session === undefined ? isNew && name.startsWith('principal:') : name === `session:${of.session}`
-      if (under === name || mayBe) throw beingWritten(name, writer)
+  #requireNone(name: ScopeName, search?: SlotSearch): void {
+    for (const { name: under, of, writer } of this.#attaching.values()) {
+      const isOwn =
+        of?.session === undefined ? of !== undefined && search?.isOwn({ of, writer }) : name === `session:${of.session}`
+      if (under === name || isOwn === true) throw beingWritten(name, writer)
     }
+  }
+
+  /** @throws Fault ERR_LEDGER_UNAVAILABLE */
+  #requireOpen(): void {
+    if (this.#closed) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed, and nothing of this was erased')
   }
 
   async #destroy({ slots }: BegunErasure): Promise<void> {
@@ -240,10 +278,11 @@ export class Eraser {
   }
 
   /** @param end index behind the last one */
-  async *#withSealed(end: number): AsyncGenerator<WithSealed> {
+  async *#withSealed(from: number, end: number): AsyncGenerator<WithSealed> {
     const { directory, recent, entries } = this.#parts
     let read: { readonly n: number; readonly sealed: readonly Uint8Array[] } | undefined
-    for await (const { index, entry } of entries(0)) {
+    for await (const { index, entry } of entries(from)) {
+      this.#requireOpen()
       if (index >= end) return
       const held = recent.get(index)
       const n = Math.floor(index / tileWidth)

@@ -27,7 +27,10 @@ const networked = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0
 export interface Lock {
   /** Idempotent. */
   release(): void
-  /** @throws LedgerError ERR_LEDGER_LOCKED where its file was removed or replaced: another process may have locked the new one */
+  /**
+   * @throws LedgerError ERR_LEDGER_LOCKED where its file was removed or replaced: another process may have locked the new one
+   * @throws Fault ERR_LEDGER_UNAVAILABLE once it is released
+   */
   requireHeld(): void
 }
 
@@ -67,7 +70,8 @@ export function lockDirectory(directory: string): Lock {
   const { ino } = fstatSync(descriptor)
   return {
     requireHeld: () => {
-      if (held && lstatSync(path, { throwIfNoEntry: false })?.ino !== ino) throw lost()
+      if (!held) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+      if (lstatSync(path, { throwIfNoEntry: false })?.ino !== ino) throw lost()
     },
     release: () => {
       // Once: by the second time the number may be another file's.

@@ -12,11 +12,11 @@ import { scopeName } from '../format/scope.ts'
 import { openDisclosure } from '../format/vault.ts'
 import { SealedWriter } from './attachment.ts'
 import { type NoteKey, noteKeyOf, sealCheckpoint, signCheckpoint } from './checkpoint.ts'
-import { slotsOf } from './erasure.ts'
 import { Followers } from './followers.ts'
 import type { AttachmentWriter, AttachParts, Draft, Erasure, Ledger, Stored } from './ledger.ts'
 import { type Prepared, Scribe } from './scribe.ts'
 import { certifyNoteKey, type Sealer } from './sealer.ts'
+import { SlotSearch } from './slot-search.ts'
 import { Tree } from './tree.ts'
 import { openDisclosures, SlotNames } from './vault.ts'
 
@@ -137,7 +137,7 @@ class MemoryLedger implements Ledger {
     const all = async function* () {
       for (const [index, { entry, sealed }] of items.entries()) yield { index, entry, sealed }
     }
-    const found = await slotsOf(name, all, {
+    const search = new SlotSearch(name, {
       open: async ({ id }, { slot, box }) => {
         const key = this.#keys[slot]
         return key === undefined ? undefined : openDisclosure(key, this.origin, id, box)
@@ -149,6 +149,8 @@ class MemoryLedger implements Ledger {
       written: () => [],
       begun: async () => [],
     })
+    await search.look(all)
+    const found = await search.conclude(all)
     const latest = this.#names.forget(name)
     if (latest !== undefined) found.add(latest)
     const slots = [...found].filter(slot => this.#keys[slot] !== undefined).sort((a, b) => a - b)

@@ -8,8 +8,9 @@ import { dirname } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { describe, Fault, isOurs, LedgerError } from '../errors.ts'
 import { CarriedDigest, type CarriedEntry, carriedOf } from '../format/carried.ts'
-import type { SignedCheckpoint } from '../format/checkpoint.ts'
+import type { Checkpoint } from '../format/checkpoint.ts'
 import type { Living } from '../format/living.ts'
+import { sameHash } from '../format/merkle.ts'
 import { Scopes } from '../format/scope.ts'
 import { openDirectory, taking } from './directory.ts'
 import type { DirectoryLedger } from './directory-ledger.ts'
@@ -17,7 +18,7 @@ import { makeFolder, syncFolder, unreadable } from './files.ts'
 import type { Draft, DraftOf, Ledger } from './ledger.ts'
 import { lockDirectory } from './lock.ts'
 import type { DirectoryOptions } from './options.ts'
-import { checkpointIn, signedEntry } from './published.ts'
+import { checkpointIn, publishedIn, signedEntry } from './published.ts'
 import { encoded, type Restated, Scribe } from './scribe.ts'
 import { memberOf, newestIn } from './series.ts'
 import { storiesIn } from './story.ts'
@@ -135,7 +136,7 @@ export async function rollOver(
     await ledger.close()
   }
   // Closing appended that it stopped: whoever verifies derives what is carried from all of it.
-  await begin(next, from, ledger.living, drafts).catch(error => {
+  await begin(next, from, ledger, drafts).catch(error => {
     if (isOurs(error)) throw error
     const what = `${next.origin} could not be begun: ${describe(error)}`
     throw new Fault('ERR_LEDGER_UNAVAILABLE', what, { next: next.origin }, error)
@@ -152,15 +153,19 @@ function requireIdle({ writers }: Living, own: string): void {
 async function begin(
   options: DirectoryOptions,
   from: DirectoryOptions,
-  living: Living,
+  { head: cited, living }: Pick<DirectoryLedger, 'head' | 'living'>,
   drafts: ReadonlyMap<number, Restated>,
 ): Promise<void> {
   const { directory } = options
   const lock = lockDirectory(from.directory)
   try {
     if ((await checkpointIn(directory)) !== undefined) return
-    const cited = (await checkpointIn(from.directory))!
-    if (cited.size !== living.size) throw new LedgerError('ERR_LEDGER_LOCKED', 'the ledger was opened again meanwhile')
+    // Between its closing and this lock another process may have had it.
+    const { checkpoint } = (await publishedIn(from)) ?? {}
+    if (checkpoint?.size !== cited.size || !sameHash(checkpoint.root, cited.root)) {
+      const what = `${from.origin} was opened again meanwhile, or its checkpoint is not what it published: try again`
+      throw new LedgerError('ERR_LEDGER_LOCKED', what)
+    }
     const aside = `${directory}.tmp`
     await fs.rm(aside, { recursive: true, force: true })
     await makeFolder(dirname(directory))
@@ -175,7 +180,7 @@ async function begin(
 async function write(
   options: DirectoryOptions,
   of: string,
-  { size, root }: SignedCheckpoint,
+  { size, root }: Checkpoint,
   carried: readonly CarriedEntry[],
   said: ReadonlyMap<number, Restated>,
 ): Promise<void> {

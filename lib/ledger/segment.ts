@@ -23,6 +23,7 @@ export class Segment {
   #allocated: number
   #reserving: Promise<void> | undefined
   #syncing: Promise<unknown> = Promise.resolve()
+  #closed = false
 
   private constructor(parts: {
     path: string
@@ -59,6 +60,7 @@ export class Segment {
 
   /** @param durable whether to resolve only when the bytes are durable */
   async write(bytes: Uint8Array, durable: boolean): Promise<void> {
+    this.#requireOpen()
     const at = this.#position
     this.#position += bytes.length
     if (this.#position > this.#allocated) await this.#reserve(this.#position)
@@ -69,7 +71,8 @@ export class Segment {
     }
   }
 
-  sync(): Promise<void> {
+  async sync(): Promise<void> {
+    this.#requireOpen()
     const done = syncData(this.#plain)
     this.#syncing = Promise.allSettled([this.#syncing, done])
     return done
@@ -77,10 +80,16 @@ export class Segment {
 
   /** Waits for what is under way: a descriptor closed too early may be another file's by then. */
   async close(): Promise<void> {
+    this.#closed = true
     await this.#syncing
     await this.#reserving?.catch(() => undefined)
     await closeFile(this.#plain)
     await closeFile(this.#synced)
+  }
+
+  /** A descriptor's number is another file's, once it is closed. */
+  #requireOpen(): void {
+    if (this.#closed) throw new Error('the segment is closed')
   }
 
   /** Steps from different callers follow each other; each goes on as soon as its own room is there. */

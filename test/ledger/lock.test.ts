@@ -20,6 +20,13 @@ describe('the lock of a ledger', () => {
     await (await openDirectoryLedger(options)).close()
   })
 
+  it('is held no more once it is released', () => {
+    const lock = lockDirectory(temporaryDirectory())
+    lock.requireHeld()
+    lock.release()
+    expect(() => lock.requireHeld()).toThrow('the ledger is closed')
+  })
+
   it('refuses while another process holds it, and lets in when that one is killed', async () => {
     const directory = temporaryDirectory()
     const script = compiledScript(new URL('children/hold-lock.ts', import.meta.url))

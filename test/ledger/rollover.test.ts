@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { verifySeries } from '../../evidence/index.ts'
 import { decodeBundle, encodeBundle } from '../../lib/format/tile.ts'
 import { decodeSealed } from '../../lib/format/vault.ts'
@@ -13,7 +14,7 @@ import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { memberOf } from '../../lib/ledger/series.ts'
 import { openSharedLedger } from '../../lib/ledger/shared/open.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
-import { crashImage, ledgerOptions, settled } from '../support/directory-ledger.ts'
+import { crashImage, ledgerOptions, settled, temporaryDirectory } from '../support/directory-ledger.ts'
 
 const key = await readPrivateKey((await generateKey({ name: 'seal' })).privateKey)
 const { fingerprint } = key
@@ -303,5 +304,27 @@ describe('a ledger of which not all can be said again', () => {
     const next = await open(options)
     expect(await kinds(next)).not.toContain('grant-requested')
     await next.close()
+  })
+})
+
+describe('a rollover that somebody without a key meets with another checkpoint', () => {
+  it('cites what this process published, or nothing: the next ledger signs no root that is not so', async () => {
+    const options = sealed()
+    const ledger = await openDirectoryLedger(options)
+    await ledger.append([settled()])
+    await ledger.close()
+    // Between the closing of the one and the beginning of the other the lock is taken again: at its second call the root is another.
+    const folder = temporaryDirectory()
+    const flock = execFileSync('sh', ['-c', 'command -v flock'], { encoding: 'utf8' }).trim()
+    const script = `#!/bin/sh\nif [ -e ${folder}/once ]; then sed -i '3s/^..../AAAA/' ${options.directory}/checkpoint; fi\ntouch ${folder}/once\nexec ${flock} "$@"\n`
+    writeFileSync(join(folder, 'flock'), script, { mode: 0o755 })
+    const { PATH } = process.env
+    process.env.PATH = `${folder}:${PATH}`
+    onTestFinished(() => {
+      process.env.PATH = PATH
+    })
+    await expect(rollOver(options, 1)).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_SIGNATURE' })
+    process.env.PATH = PATH
+    expect(existsSync(join(options.directory, 'series/2'))).toBe(false)
   })
 })

@@ -1,0 +1,117 @@
+/** What is still under way when a ledger is closed or stopped: none of it touches a file any more once the lock is given up. */
+import { promises as fs, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { attachingFolder, segmentFile } from '../../lib/format/layout.ts'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import type { DirectoryOptions } from '../../lib/ledger/options.ts'
+import { Segment } from '../../lib/ledger/segment.ts'
+import { attachedOf, shownPart } from '../support/cut-recording.ts'
+import { allEntries, crashImage, ledgerOptions, settled, temporaryDirectory } from '../support/directory-ledger.ts'
+import { customer, erasableLedger, erasure, principal, session, verified } from '../support/erasable-ledger.ts'
+
+const unavailable = { name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' }
+
+describe('an erasure that a ledger is closed during', () => {
+  it('is over before the lock is given up, and was not done', async () => {
+    const at = await erasableLedger()
+    const ledger = await openDirectoryLedger(at.options)
+    for (let i = 0; i < 4; i += 1) await ledger.append(Array.from({ length: 3000 }, () => settled()))
+    let isOver = false
+    const erased = ledger.erase!(erasure()).catch((error: unknown) => error)
+    void erased.finally(() => {
+      isOver = true
+    })
+    await ledger.close()
+    expect(isOver).toBe(true)
+    expect(await erased).toMatchObject(unavailable)
+    const again = await openDirectoryLedger(at.options)
+    await again.append([settled()])
+    // As a kill leaves it: every frame is in its place.
+    const image = await openDirectoryLedger(crashImage(at.options))
+    expect((await allEntries(image)).filter(({ entry }) => entry.kind === 'erasure')).toEqual([])
+    await image.close()
+    await again.close()
+    expect((await verified(at)).verdict).toBe('OK')
+  })
+
+  it('leaves no note of itself where the ledger was stopped by an error', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    await ledger.append([principal(customer)])
+    for (let i = 0; i < 4; i += 1) await ledger.append(Array.from({ length: 3000 }, () => settled()))
+    const erased = ledger.erase!(erasure()).catch((error: unknown) => error)
+    await replacedLock(options)
+    await expect(ledger.append([settled()])).rejects.toMatchObject(unavailable)
+    expect(await erased).toMatchObject(unavailable)
+    expect(readdirSync(join(options.directory, 'vault'))).not.toContain('erasing')
+    await ledger.close()
+  })
+})
+
+/** Somebody without any key makes another one of it: the ledger stops when it next writes. */
+async function replacedLock({ directory }: DirectoryOptions): Promise<void> {
+  rmSync(join(directory, 'LOCK'))
+  writeFileSync(join(directory, 'LOCK'), '')
+}
+
+describe('a recording that goes on', () => {
+  it.each([
+    ['when its ledger is closed', false],
+    ['when its ledger was stopped, and another process has it', true],
+  ])('%s: nothing more is written to it', async (_, isStopped) => {
+    const at = await erasableLedger()
+    const ledger = await openDirectoryLedger(at.options)
+    const writer = await ledger.attach(attachedOf)
+    for (let i = 0; i < 2; i += 1) await writer.write(shownPart(i))
+    if (isStopped) {
+      await replacedLock(at.options)
+      await expect(ledger.append([settled()])).rejects.toMatchObject(unavailable)
+    } else {
+      await ledger.close()
+    }
+    const next = await openDirectoryLedger(at.options)
+    const cuts = (await allEntries(next)).filter(({ entry }) => entry.kind === 'attachment-cut')
+    expect(cuts).toMatchObject([{ entry: { attachment: writer.id, chunks: 1 } }])
+    for (let i = 0; i < 4; i += 1) await expect(writer.write(shownPart(i))).rejects.toMatchObject(unavailable)
+    await expect(writer.close()).rejects.toMatchObject(unavailable)
+    await ledger.close()
+    await next.close()
+    expect((await verified(at)).verdict).toBe('OK')
+  })
+
+  it('and could not be written is said to be cut, and keeps nothing from being erased', async () => {
+    const at = await erasableLedger()
+    const ledger = await openDirectoryLedger(at.options)
+    const writer = await ledger.attach(attachedOf)
+    for (let i = 0; i < 2; i += 1) await writer.write(shownPart(i))
+    const other = await ledger.attach(attachedOf)
+    const folder = join(at.options.directory, attachingFolder)
+    await fs.rename(folder, `${folder}.away`)
+    writeFileSync(folder, '')
+    await expect(
+      (async () => {
+        for (let i = 0; i < 2; i += 1) await other.write(shownPart(i))
+      })(),
+    ).rejects.toMatchObject(unavailable)
+    rmSync(folder)
+    await fs.rename(`${folder}.away`, folder)
+    const path = join(at.options.directory, 'vault/attachments')
+    expect(readdirSync(path).length).toBeGreaterThan(0)
+    await expect(ledger.erase!(erasure({ scope: 'session', of: session }))).rejects.toThrow('is being written')
+    const { id, salt, ...closed } = await writer.close()
+    const said = { kind: 'attachment', attachment: id, ...attachedOf.of, ...closed } as const
+    await ledger.append([{ ...said, disclose: { contentSalt: salt! }, slot: attachedOf.slot }])
+    await ledger.erase!(erasure({ scope: 'session', of: session }))
+    await ledger.close()
+  })
+})
+
+it('a segment that is closed is written no more, whose number its descriptor has by then', async () => {
+  const path = join(temporaryDirectory(), segmentFile(0))
+  await fs.mkdir(dirname(path), { recursive: true })
+  const segment = await Segment.open(path, 0)
+  await segment.close()
+  await expect(segment.write(Buffer.from('x'), true)).rejects.toThrow('closed')
+  await expect(segment.sync()).rejects.toThrow('closed')
+})
