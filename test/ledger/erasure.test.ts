@@ -15,9 +15,9 @@ import {
   sealDisclosure,
   slotBytes,
 } from '../../lib/format/vault.ts'
-import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
 import type { DirectoryLedger } from '../../lib/ledger/directory-ledger.ts'
-import type { Draft, DraftOf, Stored } from '../../lib/ledger/ledger.ts'
+import type { AttachmentWriter, Draft, DraftOf, Stored } from '../../lib/ledger/ledger.ts'
 import { splitSealed } from '../../lib/ledger/stored-tiles.ts'
 import { compiledScript } from '../support/compiled.ts'
 import { allEntries, decision, exchangeId, kindsOf } from '../support/directory-ledger.ts'
@@ -200,6 +200,39 @@ describe('what is gone without an erasure of its own', () => {
     expect(kindsOf(await allEntries(ledger))).not.toContain('erasure')
     await coming
     await ledger.erase!(judged())
+    await ledger.close()
+  })
+
+  it('is refused for a recording of theirs that begins while it goes on, and nobody else', async () => {
+    const at = copyOf(whole)
+    const ledger = await openForKeys(at.options)
+    const attach = (exchange: string, slot?: string) => {
+      const of = { exchange, session: undefined, part: 'response', type: 'text/plain' } as const
+      return ledger.attachments.begin({ writer: slot === undefined ? 'web-1' : 'crm-gateway', slot, of })
+    }
+    const [theirs, others] = [exchangeId(), exchangeId()]
+    await ledger.appendAs('web-1', [{ ...decision(others), subject: officer } as Draft])
+    await ledger.appendAs('web-1', [{ ...decision(theirs), subject: customer } as Draft])
+    const during = async (exchange: string, slot?: string) => {
+      const begun: AttachmentWriter[] = []
+      const isHeld = async () => {
+        begun.push(await attach(exchange, slot))
+        return false
+      }
+      try {
+        return await ledger.erase(erasure(), isHeld)
+      } finally {
+        for (const { id } of begun) ledger.attachments.forget(id)
+      }
+    }
+    await expect(during(theirs)).rejects.toThrow('is being written by web-1')
+    await expect(during(exchangeId(), `principal:${customer}`)).rejects.toThrow('is being written by crm-gateway')
+    for (const exchange of [others, exchangeId()]) {
+      await ledger.append([login()])
+      expect((await during(exchange)).map(({ entry }) => entry.kind)).toEqual(['erasure'])
+      await ledger.append([login()])
+      await during(exchange, `principal:${officer}`)
+    }
     await ledger.close()
   })
 
