@@ -302,9 +302,9 @@ export class DirectoryLedger implements Ledger {
     return this.#writers.inFlight(writer)
   }
 
-  /** Writers that are at work, as far as the ledger tells. */
-  atWork(): readonly string[] {
-    return this.#writers.names().filter(name => this.#writers.story(name)!.alive)
+  /** Writers that are at work, as far as the ledger tells, or that left something in flight. */
+  unfinished(): readonly string[] {
+    return this.#writers.names().filter(name => isUnfinished(this.#writers.story(name)))
   }
 
   /** @throws LedgerError ERR_LEDGER_MISSING */

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
 import { encodeJson, encodeMessage, longestMessage, MessageReader } from '../../lib/ledger/shared/frames.ts'
 import { dial, serverOf } from '../../lib/ledger/shared/local.ts'
@@ -14,6 +15,7 @@ import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/op
 import { lineKey } from '../../lib/ledger/shared/reach.ts'
 import {
   allEntries,
+  crashImage,
   decision,
   exchangeId,
   kindsOf,
@@ -199,6 +201,34 @@ describe('a shared ledger', () => {
       ['gone', 'outcome'],
     ])
     expect(after[1]!.entry).toMatchObject({ exchange: lost, result: 'unknown' })
+  })
+
+  it('closes as unknown what a process had in flight that stopped in order', async () => {
+    const options = { ...ledgerOptions(), graceMs: 50 }
+    const one = await shared({ ...options, writer: 'one' })
+    const web = await shared({ ...options, writer: 'web' })
+    const lost = exchangeId()
+    await web.append([decision(lost)])
+    await web.close()
+    const closed = async () => (await allEntries(one)).filter(({ entry }) => entry.kind === 'outcome')
+    await vi.waitFor(async () => expect(await closed()).toHaveLength(1), { timeout: 20_000 })
+    expect(await closed()).toMatchObject([{ entry: { writer: 'web', exchange: lost, result: 'unknown' } }])
+  })
+
+  it('closes as unknown what a process had in flight that was lost long before this one leads', async () => {
+    const options = ledgerOptions({ writer: 'web' })
+    const before = await openDirectoryLedger(options)
+    const lost = exchangeId()
+    await before.append([decision(lost)])
+    const image = crashImage(options)
+    await before.close()
+    // The first to lead is lost as well, before it has given that one up.
+    const clock = { now: () => Date.now() + 600_000 }
+    await shared({ ...image, writer: 'lost', clock, graceMs: 60_000 })
+    const one = await shared({ ...crashImage(image), writer: 'one', clock, graceMs: 50 })
+    const closed = async () => (await allEntries(one)).filter(({ entry }) => entry.kind === 'outcome')
+    await vi.waitFor(async () => expect(await closed()).toHaveLength(1), { timeout: 20_000 })
+    expect(await closed()).toMatchObject([{ entry: { writer: 'web', exchange: lost, result: 'unknown' } }])
   })
 
   it('refuses a writer that was given up and comes back', async () => {

@@ -34,7 +34,7 @@ export function ledgerOptions(more: Partial<DirectoryOptions> = {}): DirectoryOp
 /** What a kill at this moment would leave: the directory copied while its ledger is open. */
 export function crashImage(options: DirectoryOptions): DirectoryOptions {
   const directory = temporaryDirectory()
-  cpSync(options.directory, directory, { recursive: true })
+  cpSync(options.directory, directory, { recursive: true, filter: path => !path.endsWith('/leader') })
   return { ...options, directory }
 }
 

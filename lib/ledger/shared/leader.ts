@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { describe, Fault, LedgerError, Refusal } from '../../errors.ts'
 import type { SignedCheckpoint } from '../../format/checkpoint.ts'
 import type { DirectoryLedger, Started } from '../directory-ledger.ts'
+import { isUnfinished } from '../opening.ts'
 import { longestHeartbeatMs } from '../story.ts'
 import type { Access } from './access.ts'
 import { Attachments } from './attachments.ts'
@@ -61,7 +62,7 @@ export class Leader {
     this.#unfollow = parts.ledger.follow(() => {
       for (const { peer } of this.#peers.values()) peer.wake()
     })
-    for (const writer of parts.ledger.atWork()) if (writer !== parts.writer) this.#await(writer)
+    for (const writer of parts.ledger.unfinished()) if (writer !== parts.writer) this.#await(writer)
   }
 
   /** Serves what connects there, as long as this process leads. */
@@ -227,12 +228,12 @@ export class Leader {
     // The time within which it may come back begins when it could be let in again.
     const settled = peer.drop().then(() => {
       if (this.#leaving.get(writer) === settled) this.#leaving.delete(writer)
-      if (isCurrent && !this.#closing && this.#parts.ledger.story(writer).alive) this.#await(writer)
+      if (isCurrent && !this.#closing && isUnfinished(this.#parts.ledger.story(writer))) this.#await(writer)
     })
     this.#leaving.set(writer, settled)
   }
 
-  /** Who was at work may come back; who does not is given up. */
+  /** Who was at work, or stopped with something in flight, may come back; who does not is given up. */
   #await(writer: string): void {
     if (this.#awaited.has(writer)) return
     const { graceMs, onEvent } = this.#parts
@@ -244,10 +245,11 @@ export class Leader {
       // It has knocked, and is being let in.
       if (this.#joining.has(writer)) return void timer.refresh()
       void this.#giveUp(writer)
-        .then(() => onEvent('a writer went without a word: what it had in flight is closed as unknown', { writer }))
+        .then(() =>
+          onEvent('a writer went, and did not come back: what it had in flight is closed as unknown', { writer }),
+        )
         .catch(error => {
-          const what =
-            'a writer went without a word, and what it had in flight could not be closed: it is in flight still'
+          const what = 'a writer went, and what it had in flight could not be closed: it is in flight still'
           if (!this.#closing) onEvent(what, { writer, why: describe(error) })
         })
         .finally(() => this.#forget(writer))
