@@ -9,7 +9,7 @@ import { Living } from '../format/living.ts'
 import { macKey } from '../format/mac.ts'
 import { type NoteKey, noteKeyOf } from './checkpoint.ts'
 import { DirectoryLedger } from './directory-ledger.ts'
-import { epochFile, readEpoch, writeEpoch } from './epoch.ts'
+import { epochFile, readEpoch, requireOpenings, writeEpoch } from './epoch.ts'
 import { makeFolder, namesIn, replaceFiles, requireOwnFolder } from './files.ts'
 import type { Draft, Ledger, Stored } from './ledger.ts'
 import { type Lock, lockDirectory, lockFile } from './lock.ts'
@@ -152,6 +152,7 @@ async function openLocked(
   const { directory, origin, sealer, create, formerWrappingKey } = options
   const before = await readEpoch(directory)
   const recovered = await recover(directory, noteKey.verifierKey, before ?? 0, logKeys(options))
+  if (before !== undefined) await requireOpenings(before, () => lastOpening(directory, recovered))
   const isNew = recovered.tree.size === 0
   if (isNew) requireNoTiles(await namesIn(directory))
   if (isNew && create !== true) throw new LedgerError('ERR_LEDGER_MISSING', 'the directory holds no ledger')
@@ -231,6 +232,23 @@ async function entryAt(directory: string, { recent, tree }: Recovered, index: nu
   if (held !== undefined) return held.entry
   const bundle = await new StoredBundles(directory, tree).entries(Math.floor(index / tileWidth))
   return parseEntry(bundle[index % tileWidth]!)
+}
+
+/** The epoch of the last opening that said anything. */
+async function lastOpening(directory: string, { recent, tree, epoch }: Recovered): Promise<number> {
+  if (epoch !== undefined) return epoch
+  for (let index = recent.end - 1; index >= recent.base; index -= 1) {
+    const { entry } = recent.get(index)!
+    if (entry.kind === 'started' || entry.kind === 'recovered') return entry.epoch
+  }
+  const stored = new StoredBundles(directory, tree)
+  for (let n = recent.base / tileWidth - 1; n >= 0; n -= 1) {
+    for (const bytes of (await stored.entries(n)).toReversed()) {
+      const entry = parseEntry(bytes)
+      if (entry.kind === 'started' || entry.kind === 'recovered') return entry.epoch
+    }
+  }
+  return 0
 }
 
 /** Folded from the newest snapshot on; where there is none, from all. */

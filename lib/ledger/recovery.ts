@@ -33,6 +33,8 @@ export interface Recovered {
   readonly checkpoint: SignedCheckpoint | undefined
   readonly segments: readonly SegmentState[]
   readonly torn: Torn | undefined
+  /** Of the last frame; undefined where there is none. */
+  readonly epoch: number | undefined
   /** First index of a frame that none of the keys made: forged, or the keys are others. Nothing may be written before that is judged. */
   readonly unproven: number | undefined
 }
@@ -69,8 +71,8 @@ export async function recover(
   await requireCheckpoint(directory, checkpoint, replay)
   await requireSeals(directory, tree.size)
   requireCovered(base, checkpoint)
-  const { unproven } = replay
-  return { tree, recent, published: base - (base % tileWidth), checkpoint, segments, torn, unproven }
+  const { unproven, epoch: last } = replay
+  return { tree, recent, published: base - (base % tileWidth), checkpoint, segments, torn, epoch: last, unproven }
 }
 
 /** The last checkpoint; who signed it is judged when it is known whether a rotation came after it. */
@@ -171,7 +173,8 @@ class Replay {
   unproven: number | undefined
   readonly #recent: Recent
   readonly #parts: ReplayParts
-  #epoch = 0
+  /** Of the last frame. */
+  epoch: number | undefined
 
   constructor(tree: Tree, recent: Recent, parts: ReplayParts) {
     this.tree = tree
@@ -195,9 +198,9 @@ class Replay {
   // A frame whose checksum is right was written whole: what does not fit in it was not torn, but made.
   #accept(frame: Frame): void {
     if (frame.first !== this.tree.size) throw corrupt('a frame of the write-ahead log is out of place')
-    if (frame.epoch < this.#epoch || frame.epoch > this.#parts.epoch)
+    if (frame.epoch < (this.epoch ?? 0) || frame.epoch > this.#parts.epoch)
       throw corrupt('a frame of an epoch that was not its turn')
-    this.#epoch = frame.epoch
+    this.epoch = frame.epoch
     const isProven = isAuthentic(frame, this.#parts.keys)
     if (!isProven) this.unproven ??= frame.first
     const items = itemsOf(frame, isProven)

@@ -399,6 +399,25 @@ describe('opening refuses, and changes nothing, where', () => {
     await expectRefused({ ...image, origin: 'another.example/ledger' }, 'ERR_LEDGER_INCONSISTENT')
   })
 
+  it('somebody wrote an epoch that would run out, which frames would be under for good', async () => {
+    const closed = ledgerOptions()
+    await (await openDirectoryLedger(closed)).close()
+    const { options: crashed } = await killed()
+    // Nothing in the last bundle says it.
+    const long = ledgerOptions()
+    const ledger = await openDirectoryLedger(long)
+    await ledger.append(Array.from({ length: 600 }, () => settled()))
+    await ledger.close()
+    for (const options of [closed, crashed, long]) {
+      const path = join(options.directory, 'epoch')
+      writeFileSync(path, '999999999\n')
+      await expectRefused(options, 'ERR_LEDGER_CORRUPT')
+      await expect(openDirectoryLedger(options)).rejects.toMatchObject({ data: { expected: 1 } })
+      writeFileSync(path, '1\n')
+      await (await openDirectoryLedger(options)).close()
+    }
+  })
+
   it('the checkpoint, a tile or the epoch is missing', async () => {
     for (const [code, ...gone] of [
       ['ERR_LEDGER_CORRUPT', 'tile/entries/000.p/3'],
