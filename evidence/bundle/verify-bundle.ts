@@ -81,7 +81,7 @@ function continuesOf({ material }: BundleExamination): BundleVerification['conti
 
 /** Nothing was found to be changed: it could not be told. */
 const untold: ReadonlySet<BundleFinding['code']> = new Set<BundleFinding['code']>([
-  ...(['BUNDLE_MISSING', 'ANCHOR_ABSENT', 'KEY_COMPROMISED'] as const),
+  ...(['BUNDLE_MISSING', 'ANCHOR_ABSENT', 'KEY_COMPROMISED', 'PIN_UNREADABLE'] as const),
 ])
 
 /** What a bundle alone cannot show, and how much of that others vouch for by keys from outside. */
