@@ -5,8 +5,15 @@ import { isOurs } from '../lib/errors.ts'
 import { noteKeyOf } from '../lib/ledger/checkpoint.ts'
 import { requireWrappingKey } from '../lib/ledger/rewrap.ts'
 import { membersIn } from '../lib/ledger/series.ts'
+import { expiresSoon } from '../lib/openpgp.ts'
 import { configuredSealer } from '../lib/sealing.ts'
 import { newestOf } from './ledgers.ts'
+
+/** @returns what to say where the key that seals is to expire soon; undefined where no ledger is there yet */
+export async function keyThatExpiresSoon({ ledger }: Config): Promise<string | undefined> {
+  if ((await membersIn(ledger.directory)).length === 0) return undefined
+  return expiresSoon((await configuredSealer(ledger.sealKey)).certificate)
+}
 
 /** As the newest ledger of the series is published. @returns what does not fit, and what to do about it; nothing where no ledger is there yet */
 export async function keysThatDoNotFit(config: Config): Promise<readonly string[]> {

@@ -106,28 +106,36 @@ export class Anchors {
   }
 
   /**
-   * Since when a quorum of witnesses, each by its own clock, is known to have cosigned, whatever the size: RFC 3339; undefined where there
-   * is no such quorum.
+   * Since when a quorum of witnesses, each by its own clock, is known to have cosigned, whatever the size.
+   * @param until RFC 3339: what is later says nothing, so that one whose clock was ahead once does not outweigh the others, or itself, since
+   * @returns RFC 3339; undefined where there is no such quorum
    */
-  get cosignedAt(): string | undefined {
+  cosignedAt(until?: string): string | undefined {
     const latest = new Map<string, string>()
-    for (const { anchor, by, time } of this.#list) {
-      if (anchor === 'witness' && time > (latest.get(by) ?? '')) latest.set(by, time)
-    }
+    for (const { by, time } of this.#cosigned(until)) if (time > (latest.get(by) ?? '')) latest.set(by, time)
     return [...latest.values()].sort().at(-Math.max(1, this.#quorum))
   }
 
   /**
    * How many entries a quorum of witnesses has cosigned from a time on, each by its own clock. Whoever has an old checkpoint cosigned again
    * has had no more entries cosigned.
-   * @param from RFC 3339. @returns 0 where there is no such quorum
+   * @param from RFC 3339. @param until as of cosignedAt. @returns 0 where there is no such quorum
    */
-  cosignedSince(from: string): number {
+  cosignedSince(from: string, until?: string): number {
     const largest = new Map<string, number>()
-    for (const { anchor, by, size, time } of this.#list) {
-      if (anchor === 'witness' && time >= from) largest.set(by, Math.max(size, largest.get(by) ?? 0))
+    for (const { by, size, time } of this.#cosigned(until)) {
+      if (time >= from) largest.set(by, Math.max(size, largest.get(by) ?? 0))
     }
     return [...largest.values()].sort((a, b) => b - a)[Math.max(1, this.#quorum) - 1] ?? 0
+  }
+
+  /** The witnesses of whom a cosignature is later than that. */
+  cosignedAfter(time: string): readonly string[] {
+    return [...new Set(this.#cosigned().flatMap(one => (one.time > time ? [one.by] : [])))]
+  }
+
+  #cosigned(until?: string): readonly Anchor[] {
+    return this.#list.filter(one => one.anchor === 'witness' && (until === undefined || one.time <= until))
   }
 
   /**

@@ -105,8 +105,11 @@ export async function examineAttachment(
     file,
   })
   const { contentSalt: salt, sealed } = opened.values
-  // Missing: that is a finding of its own, about the disclosure.
-  if (typeof salt !== 'string' && typeof sealed !== 'string') return undefined
+  if (typeof salt !== 'string' && typeof sealed !== 'string') {
+    // Of those that are missing each is a finding of its own, about the disclosure.
+    const isAllOpen = Object.keys(opened.values).length === new Set(entry.sd).size
+    return isAllOpen ? mismatch('is what nobody can check: its entry discloses neither a salt nor a digest') : undefined
+  }
   const content = commitmentStream(typeof salt === 'string' ? salt : '')
   let bytes = 0
   let chunks = 0

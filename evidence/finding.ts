@@ -33,6 +33,7 @@ export type FindingCode =
   // Not told: the verification could not know.
   | 'KEY_COMPROMISED'
   | 'KEY_UNPROVEN'
+  | 'KEY_EXPIRED'
   | 'LEDGER_MISSING'
   | 'LEDGER_UNREACHABLE'
   | 'PIN_MISSING'
@@ -91,6 +92,7 @@ const untold: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'ERASURE_UNDONE',
   'KEY_COMPROMISED',
   'KEY_UNPROVEN',
+  'KEY_EXPIRED',
   'ANCHOR_ABSENT',
   'ANCHOR_STALE',
   'SUCCESSOR_MISSING',

@@ -26,7 +26,7 @@ export async function hasMoved({ files, checkpoint }: Examination, findings: rea
 /** What was never recorded stays so; and what a pin or a key says does not change with the ledger. */
 const mayPass = ({ code }: Finding): boolean =>
   familyOf(code) !== 'completeness' &&
-  !['PIN_MISSING', 'PIN_UNREADABLE', 'KEY_COMPROMISED', 'KEY_UNPROVEN'].includes(code)
+  !['PIN_MISSING', 'PIN_UNREADABLE', 'KEY_COMPROMISED', 'KEY_UNPROVEN', 'KEY_EXPIRED'].includes(code)
 
 const lately = 60_000
 

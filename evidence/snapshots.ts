@@ -105,7 +105,10 @@ export class Refold {
   /** So many entries have been added. */
   reach(size: number): void {
     const snapshot = this.#snapshots.get(size)
-    if (snapshot !== undefined) this.#derived.set(size, snapshotOf(snapshot.checkpoint, this.#living).text)
+    // Where an entry is of a day that never was, or none could be read, the latest time is none, and nothing says what stands there.
+    const isDerivable = Number.isFinite(this.#living.latest)
+    if (snapshot !== undefined && isDerivable)
+      this.#derived.set(size, snapshotOf(snapshot.checkpoint, this.#living).text)
     if (size !== this.#followedAt) return
     this.carried = new CarriedDigest()
     for (const { entry } of carriedOf(this.#living)) this.carried.add(entry)

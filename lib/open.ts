@@ -12,6 +12,7 @@ import type { Ledger } from './ledger/ledger.ts'
 import { type Bounds, isDue, openNewest } from './ledger/rollover.ts'
 import { openSharedLedger, type SharedOptions } from './ledger/shared/open.ts'
 import { openRemoteLedger, type RemoteOptions } from './ledger/shared/remote.ts'
+import { expiresSoon } from './openpgp.ts'
 import { casbinPolicy } from './policy/policy.ts'
 import { configuredSealer, readersOf } from './sealing.ts'
 
@@ -114,6 +115,8 @@ async function openOwn(config: Config, options: OpenOptions, onSeal: () => void)
   // Who makes no ledger where there is none begins no other either.
   const bounds = options.create === false ? {} : rollover
   const series = await directoryOptions(config, options)
+  const soon = series.sealer && (await expiresSoon(series.sealer.certificate))
+  if (soon !== undefined) onEvent?.(soon)
   let place: AnchorPlace = series
   const open = (newest: DirectoryOptions) => {
     place = newest

@@ -64,7 +64,11 @@ export interface DetachedSignature {
   readonly certificate: string
   /** Pinned: 40 hex digits, from outside the thing that is verified. */
   readonly fingerprint: string
-  /** The key must have been valid at this time; now, where absent. `signed`: when the signature says that it was made. */
+  /**
+   * The key must have been valid at this time; now, where absent. `signed`: when the signature says that it was made. By what its certificate says
+   * of it then; where all that it says is newer, as gpg leaves it when a lifetime is extended, by that: it stands for the time before it too, back
+   * to when the key was made.
+   */
   readonly at?: Date | 'signed'
   /** Whoever asks judges the key's revocation, by what else it knows. Default: a key that is revoked, whenever it was, has signed nothing. */
   readonly revoked?: 'refused' | 'judged elsewhere'
@@ -163,8 +167,31 @@ export async function decryptWith({ key, fingerprint }: SigningKey, packets: Uin
   }
 }
 
-/** @returns the binary packets of a signature over exactly these bytes (signature type 0x00). */
-export async function signDetached({ key }: SigningKey, data: Uint8Array, date?: Date): Promise<Uint8Array> {
+/** What to do about a key that is past its lifetime. */
+export const sayExpired = (fingerprint: string, expires: Date): string =>
+  `the OpenPGP key ${fingerprint} expired at ${expires.toISOString()}, and seals nothing more: ${howToExtend(fingerprint)}`
+
+const howToExtend = (fingerprint: string): string =>
+  `extend it (gpg --quick-set-expire ${fingerprint} 2y); where gpg does not hold it for the ledger, put what gpg exports then (gpg --armor ` +
+  '--export-secret-keys) in the place of the key file; then start again'
+
+const soonMs = 30 * 86_400_000
+
+/** @returns what to say of a certificate whose key has less than a month left; undefined where it has more, or none. @throws as readCertificate */
+export async function expiresSoon(certificate: string, now = new Date()): Promise<string | undefined> {
+  const { fingerprint, expires } = await readCertificate(certificate)
+  if (expires === undefined || expires.getTime() - now.getTime() > soonMs) return undefined
+  return `the OpenPGP key ${fingerprint} expires at ${expires.toISOString()}, and seals nothing from then on: ${howToExtend(fingerprint)}`
+}
+
+/** @returns the binary packets of a signature over exactly these bytes (signature type 0x00). @throws Misuse ERR_OPTION_INVALID where the key expired */
+export async function signDetached(
+  { key, fingerprint }: SigningKey,
+  data: Uint8Array,
+  date?: Date,
+): Promise<Uint8Array> {
+  const expires = await key.getExpirationTime()
+  if (expires instanceof Date && expires <= (date ?? new Date())) throw unusable(sayExpired(fingerprint, expires))
   const message = await openpgp.createMessage({ binary: data })
   return openpgp.sign({
     message,
@@ -253,9 +280,12 @@ export async function verifyDetached({ data, signature, at, ...key }: DetachedSi
 /** For many signatures by one key: what its certificate says of itself is verified once, however much that is. */
 export class DetachedVerifier {
   readonly #key: openpgp.Key
+  /** From when on its certificate says what it does of it: its newest signatures over itself and its subkeys, each verified. */
+  readonly #told: Date
 
-  private constructor(key: openpgp.Key) {
+  private constructor(key: openpgp.Key, told: Date) {
     this.#key = key
+    this.#told = told
   }
 
   /** @throws LedgerError ERR_CHECKPOINT_SIGNATURE: no certificate, of another key, revoked */
@@ -269,7 +299,16 @@ export class DetachedVerifier {
     if (printed(key.getFingerprint()) !== pinned) throw unsigned('the certificate is not of the pinned fingerprint')
     if (revoked === 'judged elsewhere') key.revocationSignatures = []
     if (await key.isRevoked()) throw unsigned('the signing key is revoked')
-    return new DetachedVerifier(key)
+    return new DetachedVerifier(key, await newestWord(key))
+  }
+
+  /**
+   * @returns since when the key has been past its lifetime, at that time; undefined where it is not. What it signed before is of no less worth,
+   * but for whoever has taken it since, and dates back.
+   */
+  async expiredBy(now: Date): Promise<Date | undefined> {
+    const expires = await this.#key.getExpirationTime()
+    return expires instanceof Date && expires <= now ? expires : undefined
   }
 
   /**
@@ -279,11 +318,13 @@ export class DetachedVerifier {
    */
   async verify(data: Uint8Array, signature: Uint8Array | string, at?: Date | 'signed'): Promise<Date> {
     const parsed = await parseSignature(signature)
-    const when = at === 'signed' ? (parsed.packets[0]?.created ?? new Date()) : (at ?? new Date())
-    try {
-      await this.#key.verifyPrimaryKey(when)
-    } catch (cause) {
-      throw unsigned('the signing key is expired or not valid', cause)
+    const made = parsed.packets.map(({ created }) => created ?? new Date())
+    // For what was made before its certificate's newest word, that word is judged as of when it was given.
+    const when = at === 'signed' ? latest([...made, this.#told]) : (at ?? new Date())
+    if (at !== 'signed') {
+      await this.#key.verifyPrimaryKey(when).catch(cause => {
+        throw unsigned('the signing key is expired or not valid', cause)
+      })
     }
     const message = await openpgp.createMessage({ binary: data })
     // It rejects as a whole where a packet is of a kind that it does not know.
@@ -293,7 +334,9 @@ export class DetachedVerifier {
         signature: parsed,
         verificationKeys: this.#key,
         format: 'binary',
-        ...(at === undefined ? {} : { date: when }),
+        // Each as of when it was made. Where all that the certificate says is newer than that, the key must be valid at `date`.
+        config: { allowInsecureVerificationWithReformattedKeys: true },
+        date: when,
       })
       .catch(rejected)
     if (signatures.length === 0) throw unsigned('no OpenPGP signature')
@@ -305,8 +348,25 @@ export class DetachedVerifier {
       }
       await one.verified.catch(rejected)
     }
-    return new Date(Math.max(...parsed.packets.map(({ created }) => created?.getTime() ?? 0)))
+    return latest(made)
   }
+}
+
+const latest = (times: readonly Date[]): Date => new Date(Math.max(...times.map(time => time.getTime())))
+
+/** The time of its newest signature over itself, or over a subkey: verified, so that nobody else chooses it. */
+async function newestWord(key: openpgp.Key): Promise<Date> {
+  // No date: whether it has expired is not asked here.
+  const anytime = null as unknown as Date
+  const own = key.getPrimaryUser(anytime).then(
+    ({ selfCertification }) => selfCertification,
+    cause => {
+      throw unsigned('an OpenPGP certificate without a valid user id', cause)
+    },
+  )
+  const subkeys = key.subkeys.map(subkey => subkey.verify(anytime).catch(() => undefined))
+  const words = await Promise.all([own, ...subkeys])
+  return latest(words.flatMap(word => (word?.created instanceof Date ? [word.created] : [])))
 }
 
 const rejected = (cause: unknown): never => {

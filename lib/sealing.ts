@@ -4,17 +4,14 @@ import { Misuse } from './errors.ts'
 import { gpgSealer } from './ledger/gpg-sealer.ts'
 import type { Readers } from './ledger/ledger.ts'
 import { openpgpSealer, type Sealer } from './ledger/sealer.ts'
-import { encryptTo, readCertificate, readPrivateKey, readRecipient, type SigningKey } from './openpgp.ts'
+import { encryptTo, readCertificate, readPrivateKey, readRecipient, type SigningKey, sayExpired } from './openpgp.ts'
 
 /** @throws Misuse ERR_OPTION_INVALID: a wrong passphrase, an expired key. Fault ERR_LEDGER_UNAVAILABLE where gpg does not give it */
 export async function configuredSealer(settings: SealKeySettings): Promise<Sealer> {
   const sealer = 'gpg' in settings ? await gpgSealer(settings.gpg) : openpgpSealer(await heldKey(settings))
   const { expires } = await readCertificate(sealer.certificate)
   if (expires !== undefined && expires.getTime() <= Date.now()) {
-    throw new Misuse(
-      'ERR_OPTION_INVALID',
-      `the OpenPGP key ${sealer.fingerprint} expired at ${expires.toISOString()}, and seals nothing: extend it (gpg --quick-set-expire)`,
-    )
+    throw new Misuse('ERR_OPTION_INVALID', sayExpired(sealer.fingerprint, expires))
   }
   return sealer
 }

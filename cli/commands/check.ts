@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { isRemote, loadGuardConfig } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
-import { keysThatDoNotFit } from '../fitting-keys.ts'
+import { keysThatDoNotFit, keyThatExpiresSoon } from '../fitting-keys.ts'
 import { colour, output } from '../output.ts'
 
 export function check(program: Command): void {
@@ -26,6 +26,8 @@ export function check(program: Command): void {
       const warnings = isAnchored
         ? []
         : ['No witness is configured: whoever operates this ledger could rewrite it undetected.']
+      const soon = isRemote(config) ? undefined : await keyThatExpiresSoon(config)
+      if (soon !== undefined) warnings.push(`${soon}.`)
       for (const { id, mode } of controls)
         if (mode === 'observe') warnings.push(`${id} is only observed: it refuses nothing yet.`)
       out.result(

@@ -36,6 +36,7 @@ export interface BundleFinding {
     | 'KEY_COMPROMISED'
     | 'CHECKPOINT'
     | 'PIN'
+    | 'PIN_UNREADABLE'
     | AnchorCode
     | 'LOG'
     | 'STATE'

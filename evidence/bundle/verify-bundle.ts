@@ -8,6 +8,7 @@ import type { Trust } from '../trust.ts'
 import { stampedOnly, vouched } from '../verification.ts'
 import { BundleExamination } from './bundle-examination.ts'
 import type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
+import type { Material } from './material.ts'
 import { checkAnchors } from './steps/anchored.ts'
 import { checkDisclosures, checkMapping, checkRecordings, deriveAgain } from './steps/derived.ts'
 import { checkFiles, checkManifest, checkSignature } from './steps/files.ts'
@@ -19,10 +20,14 @@ export type { BundleFinding, BundleVerification, VerifyBundleOptions } from './b
 export const verifyBundle = async (options: VerifyBundleOptions): Promise<BundleVerification> =>
   (await examineBundle(options)).verification
 
-/** As verifyBundle, with the keys that speak for its ledger: the bundle of the next one of its series begins with one of them. */
-export async function examineBundle(
-  options: VerifyBundleOptions,
-): Promise<{ readonly verification: BundleVerification; readonly trust: Trust | undefined }> {
+export interface ExaminedBundle {
+  readonly verification: BundleVerification
+  readonly trust: Trust | undefined
+  readonly material: Material | undefined
+}
+
+/** As verifyBundle, with what the next one of its series is held against: it begins with one of these keys, and cites this log. */
+export async function examineBundle(options: VerifyBundleOptions): Promise<ExaminedBundle> {
   const x = new BundleExamination(options)
   // Table: the steps, in their order; each names the finding that a typed error of it becomes.
   // biome-ignore format: a table
@@ -64,7 +69,7 @@ export async function examineBundle(
     anchors: x.anchors.newest,
     undetectable: missing ? 'There was no bundle here to verify.' : undetectable(x, broken),
   }
-  return { verification, trust: x.trust }
+  return { verification, trust: x.trust, material: x.material }
 }
 
 function continuesOf({ material }: BundleExamination): BundleVerification['continues'] {
@@ -76,7 +81,7 @@ function continuesOf({ material }: BundleExamination): BundleVerification['conti
 
 /** Nothing was found to be changed: it could not be told. */
 const untold: ReadonlySet<BundleFinding['code']> = new Set<BundleFinding['code']>([
-  ...(['BUNDLE_MISSING', 'ANCHOR_ABSENT', 'KEY_COMPROMISED'] as const),
+  ...(['BUNDLE_MISSING', 'ANCHOR_ABSENT', 'KEY_COMPROMISED', 'PIN_UNREADABLE'] as const),
 ])
 
 /** What a bundle alone cannot show, and how much of that others vouch for by keys from outside. */

@@ -4,12 +4,16 @@
  */
 import { join } from 'node:path'
 import { isOurs } from '../../lib/errors.ts'
+import type { EntryOf } from '../../lib/format/entry.ts'
+import { sameHash, treeRoot } from '../../lib/format/merkle.ts'
 import { numberIn, originOf } from '../../lib/format/series.ts'
 import type { Verdict } from '../finding.ts'
 import { openDirectory } from '../read.ts'
 import { sealKeyAt } from '../trust.ts'
 import type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
 import { manifestFile, signatureFile, sumsFile } from './manifest.ts'
+import type { Material } from './material.ts'
+import { rangeReader } from './range.ts'
 import { examineBundle, verifyBundle } from './verify-bundle.ts'
 
 export interface VerifiedBundle {
@@ -41,15 +45,23 @@ export async function verifyBundles(options: VerifyBundleOptions): Promise<Bundl
   }
   const { numbers, extra } = within
   const bundles: Numbered[] = []
+  const discontinued: BundleFinding[] = []
+  // Of the one before alone: together they may be more than fits into memory.
+  let shown: Material | undefined
   for (const number of numbers) {
     const directory = join(options.directory, String(number))
-    bundles.push({ number, bundle: directory, ...(await examineNext(options, directory, bundles.at(-1))) })
+    const before = bundles.at(-1)
+    const { material, ...examined } = await examineNext(options, directory, before)
+    const one = { number, bundle: directory, ...examined }
+    if (before !== undefined) discontinued.push(...(await followedBy(before, shown, one)))
+    bundles.push(one)
+    shown = material
   }
   const pinned = options.pin === undefined || bundles.some(isPinned) ? [] : [unpinned]
   const findings = [
     ...extra,
     ...misplaced(bundles),
-    ...discontinued(bundles),
+    ...discontinued,
     ...otherwiseBegun(bundles),
     ...leftOut(bundles),
     ...pinned,
@@ -101,7 +113,7 @@ type Examined = Awaited<ReturnType<typeof examineBundle>> & {
   /** The fingerprint against which it was held: the pinned one, or one to which the bundles before it lead from there. */
   readonly by: string
 }
-type Numbered = VerifiedBundle & Examined & { readonly number: number }
+type Numbered = VerifiedBundle & Omit<Examined, 'material'> & { readonly number: number }
 
 /** Against the pinned key; where that does not speak for it, against the one that the bundle before it leads to, where that was found to be what it was. */
 async function examineNext(
@@ -162,27 +174,53 @@ function seriesOf({ manifest }: BundleVerification, number: number): string | un
   return series !== '' && numberIn(series, origin) === number ? series : undefined
 }
 
-/** Each ends where the ledger after it says that it does, and none between them is missing. */
-function discontinued(bundles: readonly Numbered[]): BundleFinding[] {
-  return bundles.slice(1).flatMap(({ number, verification: { continues } }, i): BundleFinding[] => {
-    const before = bundles[i]!
-    if (before.number !== number - 1) return [missing(`there is no bundle of ledger ${number - 1}`)]
-    const { manifest } = before.verification
-    if (continues === undefined || manifest === undefined) return []
-    const { size, root } = manifest.ledger.closing
-    if (size < continues.size)
-      return [
-        missing(
-          `${before.number} ends at ${size} entries of ${continues.size}: the rest is in no bundle`,
-          String(before.number),
-        ),
-      ]
-    // What stands behind its conclusion concerns its keys alone.
-    if (size > continues.size || Buffer.from(root, 'base64').toString('base64url') === continues.root) return []
-    const what = `${number} continues a ledger with another root than ${before.number} has at ${size} entries`
-    return [{ code: 'LOG', what, file: String(number) }]
-  })
+/** Each ends as the ledger after it says that it does, and none between them is missing. @param shown what the bundle before holds */
+async function followedBy(
+  before: Numbered,
+  shown: Material | undefined,
+  { number, verification: { continues } }: Numbered,
+): Promise<BundleFinding[]> {
+  if (before.number !== number - 1) return [missing(`there is no bundle of ledger ${number - 1}`)]
+  if (continues === undefined || shown === undefined || !isLogWhole(before)) return []
+  const size = shown.openingSize + shown.envelopes.length
+  if (size < continues.size) {
+    const what = `${before.number} ends at ${size} entries of ${continues.size}: the rest is in no bundle`
+    return [missing(what, String(before.number))]
+  }
+  const otherwise = (what: string): BundleFinding[] => [{ code: 'LOG', what, file: String(number) }]
+  // What stands behind its conclusion concerns its keys alone: what was cited is the tree before that.
+  const root = await rootIn(shown, continues.size)
+  if (root === undefined) {
+    const what = `${before.number} begins behind the ${continues.size} entries at which ${number} follows it: whether it is that ledger could not be told`
+    return [missing(what, String(before.number))]
+  }
+  if (!sameHash(root, Buffer.from(continues.root, 'base64url')))
+    return otherwise(
+      `${number} continues a ledger with another root than ${before.number} has at ${continues.size} entries`,
+    )
+  if (isConcluded(shown, continues)) return []
+  return otherwise(
+    `${number} continues ${before.number} at ${continues.size} entries, and that was not concluded before that`,
+  )
 }
+
+/** Where its envelopes are not what was signed, that is told already. */
+const isLogWhole = ({ verification }: Numbered) =>
+  verification.steps.some(({ name, status }) => name === 'log' && status === 'ok')
+
+/** @returns undefined where the bundle begins behind that, and shows too little of what is before */
+async function rootIn({ openingSize, frontier, envelopes }: Material, size: number) {
+  try {
+    return await treeRoot(size, rangeReader(openingSize, frontier, envelopes))
+  } catch (error) {
+    if (!isOurs(error)) throw error
+    return undefined
+  }
+}
+
+/** Of a bundle that does not begin with entry 0 the conclusion may be before what it shows: the root covers it. */
+const isConcluded = ({ openingSize, envelopes }: Material, { size }: EntryOf<'continued'>) =>
+  openingSize > 0 || envelopes.slice(0, size).some(({ entry }) => entry.kind === 'concluded')
 
 /** Each says how many were made with it: those before the first that is here, and behind the last, are missed by that alone. */
 function leftOut(bundles: readonly Numbered[]): BundleFinding[] {

@@ -82,12 +82,14 @@ export function sayOthers({ newest }: Anchors, last: Anchor): string {
 
 /** How far a witness's clock may be ahead of the verifier's. */
 const allowedAheadMs = 5 * 60_000
+const tolerated = (now: number): string => new Date(now + allowedAheadMs).toISOString()
 
 /** Whether the newest cosignatures are older than was asked for. That there is no quorum of them at all is told already, but where they cannot be listed. */
 function staleness({ anchors, anchorKeys, now, after, files }: Examination): Finding | undefined {
   const { cosignedWithinMs: most, quorum } = anchorKeys
   if (most === undefined) return undefined
-  const actual = anchors.cosignedAt
+  // Where no quorum is left without those that are ahead, theirs is what there is.
+  const actual = anchors.cosignedAt(tolerated(now)) ?? anchors.cosignedAt()
   const expected = `since ${new Date(now - most).toISOString()}`
   if (actual === undefined) {
     if (after === undefined || files!.directory !== undefined) return undefined
@@ -109,9 +111,9 @@ async function leftBehind(x: Examination): Promise<Finding | undefined> {
   const { anchors, anchorKeys, now } = x
   const [{ size }] = need(x.checkpoint)
   const { cosignedWithinMs: most, quorum } = anchorKeys
-  if (most === undefined || anchors.cosignedAt === undefined) return undefined
+  if (most === undefined || anchors.cosignedAt() === undefined) return undefined
   const since = new Date(now - most).toISOString()
-  const cosigned = anchors.cosignedSince(since)
+  const cosigned = anchors.cosignedSince(since, tolerated(now))
   if (cosigned >= size) return undefined
   const actual = await timeOf(x, cosigned)
   const age = now - Date.parse(actual ?? '')
@@ -161,8 +163,20 @@ export async function establishAnchors(x: Examination, trust: Trust): Promise<bo
   return anchors.last !== undefined
 }
 
-/** What of the anchors this verification could not see. */
-function limitsOf({ after, files, anchored }: Examination, unpublished: number): string {
+/** What of the anchors this verification could not see, or did not count. */
+function limitsOf(x: Examination, unpublished: number): string {
+  return `${notCounted(x)}${unseen(x, unpublished)}`
+}
+
+/** Where it is asked how old cosignatures are. */
+function notCounted({ anchors, anchorKeys, now }: Examination): string {
+  const ahead = anchorKeys.cosignedWithinMs === undefined ? [] : anchors.cosignedAfter(tolerated(now))
+  return ahead.length === 0
+    ? ''
+    : `; what is ahead of the clock here was not counted: a cosignature of ${ahead.join(', ')}`
+}
+
+function unseen({ after, files, anchored }: Examination, unpublished: number): string {
   const since = after === undefined ? '' : ' since the pin'
   if (files!.directory !== undefined) {
     return after === undefined

@@ -101,7 +101,20 @@ export async function establishTrust(x: Examination): Promise<string> {
     const what = 'the ledger is of another origin'
     return x.fail({ code: 'ORIGIN', what, expected: origin, actual: x.trust.origin })
   }
-  return sayTrust(x.trust, x.fingerprint)
+  const expired = await expiredKey(x, x.trust)
+  return expired === undefined ? sayTrust(x.trust, x.fingerprint) : x.fail(expired)
+}
+
+/** What it signed before it expired stays. That it is its owner's still, nobody says; of a ledger that another follows, that one's key is asked. */
+async function expiredKey({ options, now }: Examination, { seal }: Trust): Promise<Finding | undefined> {
+  if (options.member?.followed !== undefined) return undefined
+  const expired = await seal.verifier.expiredBy(new Date(now))
+  if (expired === undefined) return undefined
+  const { fingerprint } = seal
+  const what =
+    `OpenPGP key ${fingerprint}, which speaks now, expired at ${expired.toISOString()}: nothing is known to be altered. Its owner extends it (gpg ` +
+    `--quick-set-expire ${fingerprint} 2y), and opens the ledger with it or gives out its certificate anew (gpg --armor --export); it can be rotated then`
+  return { code: 'KEY_EXPIRED', what, expected: fingerprint }
 }
 
 const isJudgedByTime = ({ code }: Finding) => code === 'KEY_REVOKED' || code === 'KEY_COMPROMISED'

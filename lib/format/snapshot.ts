@@ -81,8 +81,10 @@ export function parseSnapshot(bytes: Buffer): Snapshot {
   const note = parseNote(part)
   const [name, origin, size, root, latest, last, ...rest] = note.text.split('\n')
   const [, count, digest] = /^(\d{1,9}) ([A-Za-z0-9+/]{43}=)$/.exec(last ?? '') ?? []
-  if (name !== title || rest.join() !== '' || !/^\d{1,16}$/.test(size ?? '') || digest === undefined)
+  // Of no entry at all there is none: nothing has a latest time then.
+  if (name !== title || rest.join() !== '' || !/^[1-9]\d{0,15}$/.test(size ?? '') || digest === undefined)
     throw malformed('has another head')
+  if (Number.isNaN(Date.parse(latest!))) throw malformed('is of a time that never was')
   if (createHash('sha256').update(body).digest('base64') !== digest) throw malformed('is not what its head says')
   const { part: writers, rest: records } = split(body)
   const entries = decodeRecords(records)

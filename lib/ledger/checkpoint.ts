@@ -1,6 +1,6 @@
 /** Signs what is durable: the note key on every checkpoint, the OpenPGP key on seals. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { Fault, Misuse } from '../errors.ts'
+import { Fault, isOurs, Misuse } from '../errors.ts'
 import { type Checkpoint, checkpointBody, type SignedCheckpoint } from '../format/checkpoint.ts'
 import { formatVerifierKey, isName, openpgpKeyId, signNote } from '../format/note.ts'
 import type { Sealer } from './sealer.ts'
@@ -35,7 +35,8 @@ export async function sealCheckpoint(checkpoint: SignedCheckpoint, sealer: Seale
   try {
     signature = await sealer.sign(Buffer.from(note.text))
   } catch (error) {
-    throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the OpenPGP key did not sign the seal', {}, error)
+    const why = isOurs(error) ? `: ${error.message}` : ''
+    throw new Fault('ERR_LEDGER_UNAVAILABLE', `the OpenPGP key did not sign the seal${why}`, {}, error)
   }
   const line = { name: origin, keyId: openpgpKeyId(origin, sealer.fingerprint), signature }
   return { ...checkpoint, note: { ...note, signatures: [...note.signatures, line] } }

@@ -1,8 +1,9 @@
 /** What an operator's slip meets: each command says what is wrong, where, and what to do next. */
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { loadConfig } from '../../lib/config/config.ts'
 import { openGuard } from '../../lib/open.ts'
+import { generateKey } from '../../lib/openpgp.ts'
 import { placeOfTwo, run } from '../support/commands.ts'
 
 it('a ledger that is not there is named by every command alike, and is not taken for an empty one', async () => {
@@ -87,6 +88,22 @@ it('check names the keys that the ledger is not under any more, and what to do',
       `ledger.keys.note is not the key that speaks for ${at('ledger')} now, which is ${now}`,
     ),
   })
+})
+
+it('an OpenPGP key that expires soon is told by check, and where the ledger is opened', async () => {
+  const { at, made, config } = await placeOfTwo()
+  vi.stubEnv('DATABASE_URL', 'postgres://gateway@127.0.0.1/crm')
+  const passphrase = readFileSync(at('keys/seal.passphrase'), 'utf8').trim()
+  const { privateKey, fingerprint } = await generateKey({ name: 'seal', passphrase, lifetime: 20 * 86_400 })
+  writeFileSync(at('keys/seal.key.asc'), privateKey)
+  const events: string[] = []
+  const loaded = await loadConfig(made.config, { evidence: true })
+  const onEvent = (what: string) => void events.push(what)
+  const guard = await openGuard(loaded, { software: 'x', placement: 'gateway', onEvent })
+  await guard.close()
+  const soon = new RegExp(`the OpenPGP key ${fingerprint} expires at .*gpg --quick-set-expire`)
+  expect(events).toEqual([expect.stringMatching(soon)])
+  expect(await run('check', ...config)).toMatch(soon)
 })
 
 it('a hold is placed beside the processes that share a ledger; what they must be stopped for says so of all of them', async () => {

@@ -1,9 +1,9 @@
 /** What others vouch for, verified with keys from outside: the threats of a rewritten, cut or forked ledger, each with its finding. */
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Anchors } from '../../evidence/anchors.ts'
 import { checkProof, proveEntry } from '../../evidence/prove.ts'
@@ -11,8 +11,9 @@ import { keepAnchor } from '../../lib/anchors/kept.ts'
 import { tagIn } from '../../lib/anchors/obtain.ts'
 import { submit } from '../../lib/anchors/submit.ts'
 import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
-import { parseCosignerKey } from '../../lib/format/cosignature.ts'
+import { cosign, formatCosignerKey, parseCosignerKey } from '../../lib/format/cosignature.ts'
 import { encodeEntry, parseEntry } from '../../lib/format/entry.ts'
+import { formatNote } from '../../lib/format/note.ts'
 import { tagName } from '../../lib/format/tag.ts'
 import { decodeBundle, encodeBundle } from '../../lib/format/tile.ts'
 import { listenOn } from '../../lib/listening.ts'
@@ -415,5 +416,48 @@ describe('by when entries are known to have stood', () => {
     expect(anchors.anchoredBefore(21)).toBe('2026-07-05T00:00:00.000Z')
     expect(anchors.anchoredBefore(41)).toBeUndefined()
     expect(anchors.last).toMatchObject({ by: 'tag' })
+  })
+})
+
+describe('how lately a quorum of witnesses has cosigned', () => {
+  const time = (day: number) => `2026-07-0${day}T00:00:00.000Z`
+  const cosignedBy = (quorum: number, ...words: readonly (readonly [by: string, size: number, day: number])[]) => {
+    const anchors = new Anchors(quorum)
+    for (const [by, size, day] of words) anchors.add({ anchor: 'witness', by, size, time: time(day) })
+    return anchors
+  }
+
+  it('is told by those whose clocks are right, and by one again whose clock was ahead once', () => {
+    const ahead = cosignedBy(1, ['one', 20, 2], ['two', 10, 9])
+    expect([ahead.cosignedAt(time(3)), ahead.cosignedSince(time(2), time(3))]).toEqual([time(2), 20])
+    expect(ahead.cosignedAfter(time(3))).toEqual(['two'])
+    const both = cosignedBy(2, ['one', 20, 2], ['two', 10, 9])
+    expect([both.cosignedAt(time(3)), both.cosignedSince(time(2), time(3))]).toEqual([undefined, 0])
+    const since = cosignedBy(2, ['one', 20, 2], ['two', 10, 9], ['two', 15, 3])
+    expect([since.cosignedAt(time(3)), since.cosignedSince(time(2), time(3))]).toEqual([time(2), 15])
+  })
+
+  it('is INCOMPLETE where one alone is ahead, and OK beside another that is not, which is said', async () => {
+    const made = await anchoredLedger()
+    const one = await startWitness(logOf(made))
+    await made.use(5, ledger => cosigned(made, ledger, [one]))
+    const hour = 3_600_000
+    const kept = anchorOf(made, '.note')
+    const { note } = parseCheckpoint(readFileSync(kept))
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const tomorrow = Math.floor((Date.now() + 24 * hour) / 1000)
+    const ahead = cosign(note.text, 'witness.example/ahead', privateKey, tomorrow)
+    const bytes = Buffer.from(formatNote({ text: note.text, signatures: [note.signatures[0]!, ahead] }))
+    writeFileSync(join(dirname(kept), `${createHash('sha256').update(bytes).digest('hex')}.note`), bytes)
+    const witnesses = [formatCosignerKey('witness.example/ahead', publicKey)]
+    const alone = await made.verify({ anchors: { witnesses, cosignedWithinMs: hour } })
+    expect(alone.findings).toMatchObject([
+      { code: 'ANCHOR_STALE', what: expect.stringContaining('ahead of the clock here') },
+    ])
+    const beside = await made.verify({
+      anchors: { witnesses: [...witnesses, ...witnessesOf(one).witnesses], quorum: 1, cosignedWithinMs: hour },
+    })
+    expect([beside.verdict, codes(beside)]).toEqual(['OK', []])
+    expect(stepOf(beside).detail).toContain('not counted: a cosignature of witness.example/ahead')
   })
 })

@@ -6,11 +6,13 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { verifyLedger } from '../../evidence/index.ts'
 import type { Control } from '../../lib/control.ts'
+import type { Json } from '../../lib/format/canonical.ts'
 import { attachmentFile } from '../../lib/format/layout.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
 import { ask, fixture, json, requester } from '../support/guard.ts'
+import { builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
 
 let folder: string
 let trust: { fingerprint: string; certificate: string; wrappingKey: Buffer }
@@ -68,5 +70,25 @@ describe('attachments', () => {
     const { verdict, findings } = await verified(change)
     expect(verdict).toBe('TAMPERED')
     expect(findings).toContainEqual(expect.objectContaining({ code, file: attachmentFile(ids[0]!) }))
+  })
+
+  // biome-ignore format: a table
+  it.each<[string, Record<string, Json>]>([
+    ['nothing',                      {}],
+    ['something else',               { note: 'x' }],
+    ['a salt that is none',          { contentSalt: 1 }],
+  ])('are named where an entry discloses %s to hold one against, and nobody could', async (_, disclose) => {
+    const builder = await new LedgerBuilder({ keys: await builderKeys() }).open()
+    const exchange = builder.uuid()
+    const attachment = builder.uuid()
+    const clear = { part: 'response', type: 'x', bytes: 1000, chunks: 1, content: 'A'.repeat(43) } as const
+    const { index } = builder.add('attachment', { attachment, exchange, ...clear }, disclose)
+    builder.add('stopped', {})
+    const directory = await mkdtemp(join(folder, 'built-'))
+    await builder.write(directory)
+    const { fingerprint, wrappingKey } = builder
+    const { verdict, findings } = await verifyLedger({ directory, fingerprint, wrappingKey, depth: 'all' })
+    expect(verdict).toBe('TAMPERED')
+    expect(findings).toMatchObject([{ code: 'ATTACHMENT_MISMATCH', index, file: attachmentFile(attachment) }])
   })
 })

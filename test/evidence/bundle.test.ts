@@ -11,7 +11,7 @@ import { verifyLedger } from '../../evidence/verify.ts'
 import type { Control } from '../../lib/control.ts'
 import { interop } from '../support/interop.ts'
 import { type BuilderKeys, builderKeys } from '../support/ledger-builder.ts'
-import { BundleFixture } from './bundle-fixture.ts'
+import { BundleFixture, readControls } from './bundle-fixture.ts'
 import { controls } from './support.ts'
 
 let keys: BuilderKeys
@@ -262,6 +262,12 @@ describe('a bundle', () => {
     await expect(buildBundle(at())).rejects.toMatchObject({ code: 'ERR_LEDGER_INCONSISTENT' })
     await writeFile(pin, '{')
     await expect(buildBundle(at())).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
+    // Who holds none that can be read has found nothing altered.
+    for (const none of [pin, scratch]) {
+      const { fingerprint } = given.ledger
+      const told = await verifyBundle({ directory: built.directory, fingerprint, readControls, pin: none })
+      expect(told).toMatchObject({ verdict: 'INCOMPLETE', findings: [{ code: 'PIN_UNREADABLE' }] })
+    }
   })
 
   test.each([

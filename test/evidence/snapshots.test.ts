@@ -1,7 +1,16 @@
 /** What a writer takes up again is derived again from the entries: a snapshot that says anything else is named, whoever signed it. */
-import { generateKeyPairSync } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Verification, verifyLedger } from '../../evidence/index.ts'
 import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
@@ -9,6 +18,7 @@ import { snapshotFile } from '../../lib/format/layout.ts'
 import { Living } from '../../lib/format/living.ts'
 import { signNote } from '../../lib/format/note.ts'
 import { encodeSnapshot, parseSnapshot, snapshotOf } from '../../lib/format/snapshot.ts'
+import { Standing } from '../../lib/format/standing.ts'
 import { noteKeyOf } from '../../lib/ledger/checkpoint.ts'
 import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
 import type { Draft } from '../../lib/ledger/ledger.ts'
@@ -16,7 +26,16 @@ import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { keyHistory, rotationDraft } from '../../lib/ledger/rotation.ts'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
-import { crashImage, decision, ledgerOptions, origin, outcome, settled } from '../support/directory-ledger.ts'
+import {
+  crashImage,
+  decision,
+  ledgerOptions,
+  origin,
+  outcome,
+  settled,
+  temporaryDirectory,
+} from '../support/directory-ledger.ts'
+import { builderKeys, LedgerBuilder } from '../support/ledger-builder.ts'
 
 const id = (n: number) => `a-${String(n).padStart(10, '0')}`
 const exchange = '0190b0a0-0000-7000-8000-00000000abcd'
@@ -126,6 +145,28 @@ describe('the snapshots of a ledger', () => {
     writeFileSync(path(last + 1), whole)
     writeFileSync(path('notes'), 'x')
     expect((await invalid()).findings.map(({ file }) => file)).toEqual(['snapshot/notes', snapshotFile(last + 1)])
+  })
+
+  // biome-ignore format: a table
+  it.each<[string, day: string, size: (entries: number) => number, expected: readonly string[]]>([
+    ['of no entry at all',                      '01', () => 0,      ['SNAPSHOT_INVALID']],
+    ['of entries one of whose days never was',  '00', size => size, ['SNAPSHOT_INVALID', 'TIME_ORDER']],
+  ])('are named where the keys signed one %s', async (_, day, sizeOf, expected) => {
+    const builder = await new LedgerBuilder({ keys: await builderKeys() }).open()
+    builder.add('stopped', {}, {}, { time: `2026-07-${day}T00:00:02.000Z` })
+    const directory = temporaryDirectory()
+    await builder.write(directory)
+    const size = sizeOf(builder.entries.length)
+    const living = Living.resume(size, 0, new Standing(), [])
+    const { text, body } = snapshotOf(await builder.checkpoint(size), living)
+    const { note } = builder.keys
+    const file = join(directory, snapshotFile(size))
+    mkdirSync(dirname(file))
+    writeFileSync(file, encodeSnapshot(text, signNote(text, builder.origin, note, createPublicKey(note)), body))
+    const { fingerprint } = builder
+    const { verdict, findings } = await verifyLedger({ directory, fingerprint, threads: 1 })
+    expect(verdict).toBe('TAMPERED')
+    expect(findings.map(({ code }) => code)).toEqual(expected)
   })
 
   it('of rules that this version does not know are told, and not examined', async () => {

@@ -2,11 +2,13 @@ import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import * as openpgp from 'openpgp'
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../lib/config/secrets.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import {
   armorSignature,
+  expiresSoon,
   generateKey,
   readCertificate,
   readPrivateKey,
@@ -122,6 +124,46 @@ describe('openpgp', () => {
       code: 'ERR_OPTION_INVALID',
       message: expect.stringContaining('expired at 2026-01-01T00:01:00'),
     })
+  })
+
+  test('what a certificate says anew of its key stands for the time before it, and for none in which the key was past its lifetime', async () => {
+    const day = (n: number) => new Date(Date.parse('2026-01-01') + n * 86_400_000)
+    const made = await generateKey({ name: 'Short', date: day(0), lifetime: 20 * 86_400 })
+    const { key, fingerprint } = await readPrivateKey(made.privateKey)
+    const anew = async (date: Date, days: number) => {
+      const keyExpirationTime = days * 86_400
+      const options = {
+        privateKey: key,
+        userIDs: [{ name: 'Short' }],
+        date,
+        keyExpirationTime,
+        format: 'armored' as const,
+      }
+      return readPrivateKey((await openpgp.reformatKey(options)).privateKey)
+    }
+    const [extended, cut] = [await anew(day(10), 40), await anew(day(10), 5)]
+    const [first, last] = [
+      await signDetached(await readPrivateKey(made.privateKey), data, day(7)),
+      await signDetached(extended, data, day(30)),
+    ]
+    const by = (certificate: string, signature: Uint8Array) =>
+      verifyDetached({ data, signature, certificate, fingerprint, at: 'signed' })
+    expect(await by(made.certificate, first)).toEqual(day(7))
+    expect(await by(extended.certificate, first)).toEqual(day(7))
+    expect(await by(extended.certificate, last)).toEqual(day(30))
+    await expect(by(made.certificate, last)).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_SIGNATURE' })
+    await expect(by(cut.certificate, first)).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_SIGNATURE' })
+  })
+
+  test('a key is said to expire soon when it has less than a month left, with how to extend it', async () => {
+    const lifetime = 100 * 86_400
+    const date = new Date('2026-01-01T00:00:00Z')
+    const { certificate, fingerprint } = await generateKey({ name: 'Short', date, lifetime })
+    const left = (days: number) => expiresSoon(certificate, new Date(date.getTime() + days * 86_400_000))
+    expect(await left(69)).toBeUndefined()
+    expect(await left(71)).toMatch(`${fingerprint} expires at 2026-04-11T00:00:00.000Z`)
+    expect(await left(71)).toMatch(`gpg --quick-set-expire ${fingerprint}`)
+    expect(await expiresSoon((await generateKey({ name: 'Long' })).certificate)).toBeUndefined()
   })
 
   test('a revocation certificate of another key is refused', async () => {

@@ -146,8 +146,8 @@ export class LedgerBuilder {
     return { index, entry }
   }
 
-  /** Entry 0 and the writer's start. */
-  async open(): Promise<this> {
+  /** Entry 0 and the writer's start. @param continued of one that follows another */
+  async open(continued?: Clear<'continued'>): Promise<this> {
     const noteKey = formatVerifierKey(this.origin, createPublicKey(this.keys.note))
     const signature = await signDetached(this.keys.seal, Buffer.from(certifiedText(this.origin, noteKey)))
     this.add('opened', {
@@ -157,6 +157,7 @@ export class LedgerBuilder {
       sealKey: this.fingerprint,
       certification: armorSignature(signature),
     })
+    if (continued !== undefined) this.add('continued', continued)
     this.add('started', { software: 'builder', placement: 'gateway', epoch: 1, interval: 60 })
     return this
   }

@@ -89,7 +89,13 @@ export async function checkLog(x: BundleExamination): Promise<string> {
 export async function checkPin(x: BundleExamination): Promise<string> {
   const [m] = need(x.material)
   if (x.options.pin === undefined) skip('no checkpoint held elsewhere was given', false)
-  const pin = await readPin(x.options.pin)
+  let pin: Pin | undefined
+  try {
+    pin = await readPin(x.options.pin)
+  } catch (error) {
+    if (!isOurs(error)) throw error
+    return x.fail({ code: 'PIN_UNREADABLE', what: error.message })
+  }
   if (pin === undefined) throw new Misuse('ERR_OPTION_INVALID', `no pin at ${x.options.pin}: "verify" keeps one`)
   const { origin } = checkpointsOf(m).closing
   const held = pinnedOf(pin, origin)
