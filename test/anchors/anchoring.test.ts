@@ -1,6 +1,6 @@
 /** A ledger whose checkpoints are given to witnesses: real ledger, real witnesses over HTTP, down, forked, rolled back. */
 import { createHash, generateKeyPairSync } from 'node:crypto'
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -135,6 +135,29 @@ describe('a ledger with witnesses', () => {
     expect(await anchored(ledger)).toHaveLength(1)
     await ledger.append([settled()])
     await ledger.close()
+  })
+
+  it('is told what could not be read, and has it vouched for and recorded another time', async () => {
+    const options = ledgerOptions({ publishMs: 1e6 })
+    const ledger = await openDirectoryLedger(options)
+    const { anchoring, news } = anchoringOf(options, ledger, [await witnessFor(options)])
+    const checkpoint = join(options.directory, 'checkpoint')
+    const aside = join(options.directory, 'aside')
+    const [unreadable, note] = ['-', '_'].map(name => join(options.directory, 'anchors/unrecorded', `${name}.json`))
+    renameSync(checkpoint, aside)
+    mkdirSync(checkpoint)
+    await anchoring.round()
+    expect(news).toMatchObject([{ what: 'not-asked', error: expect.anything() }])
+    rmSync(checkpoint, { recursive: true })
+    renameSync(aside, checkpoint)
+    for (const path of [unreadable, note]) mkdirSync(path!, { recursive: true })
+    await anchoring.round()
+    expect(news.slice(1).map(({ what }) => what)).toEqual(['cosigned', 'not-recorded'])
+    expect(await anchored(ledger)).toHaveLength(1)
+    await anchoring.stop()
+    await ledger.close()
+    await anchoring.last()
+    expect(news.at(-1)).toMatchObject({ what: 'cosigned' })
   })
 
   it('gets no cosignature for a second history of the same origin, nor for an older state of its own, and is told which it is', async () => {
