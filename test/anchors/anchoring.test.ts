@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { serveWitness } from '../../adapters/witness/index.ts'
 import { Anchoring, type AnchorNews, type WitnessPlace } from '../../lib/anchors/anchoring.ts'
 import { keepAnchor, recordAnchors } from '../../lib/anchors/kept.ts'
-import { requestFor } from '../../lib/anchors/obtain.ts'
+import { requestFor, stampBy } from '../../lib/anchors/obtain.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { anchorFile } from '../../lib/format/anchor.ts'
 import { parseCosignerKey } from '../../lib/format/cosignature.ts'
@@ -241,6 +241,31 @@ describe('a ledger with witnesses', () => {
     await expect(requestFor(options)).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_SIGNATURE' })
     writeFileSync(path, genuine)
     await ledger.close()
+  })
+
+  it('is not read beyond what an answer may hold, of an authority that goes on and on', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    await ledger.publish()
+    await ledger.close()
+    const endless = createServer((request, response) => {
+      request.resume()
+      const go = () => {
+        while (response.write(Buffer.alloc(100_000)));
+      }
+      response.on('drain', go)
+      go()
+    })
+    onTestFinished(() => {
+      endless.closeAllConnections()
+      endless.close()
+    })
+    const cut = new Promise(resolve => endless.on('connection', socket => socket.on('close', resolve)))
+    const { port } = await listenOn(endless, 0, '127.0.0.1')
+    await expect(stampBy(options, `http://127.0.0.1:${port}`, [])).rejects.toMatchObject({
+      ...{ code: 'ERR_UPSTREAM', message: expect.stringContaining('1000000 bytes') },
+    })
+    await cut
   })
 
   it('is written aside above its folder, where a kill leaves nothing that a verifier takes for a forgery', async () => {
