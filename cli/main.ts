@@ -2,6 +2,7 @@
 /** The command `counterfoil`: the one place where errors become words and exit statuses. */
 import { Command, CommanderError } from 'commander'
 import { describe, isOurs } from '../lib/errors.ts'
+import { linesOf } from '../lib/problem.ts'
 import { exit, exitStatusOf } from './exit.ts'
 import { colour, endQuietly, say } from './output.ts'
 import { register } from './table.ts'
@@ -29,8 +30,8 @@ try {
     process.exitCode = error.exitCode === 0 ? exit.good : exit.usage
   } else {
     process.exitCode = exitStatusOf(error)
-    const text = isOurs(error) ? `${error.code}: ${error.message}` : describe(error)
-    say(text, colour.red)
+    const [first = '', ...more] = isOurs(error) ? linesOf(error) : [describe(error)]
+    say([isOurs(error) ? `${error.code}: ${first}` : first, ...more], colour.red)
     if (!isOurs(error) && process.env.COUNTERFOIL_DEBUG !== undefined)
       process.stderr.write(`${(error as Error).stack}\n`)
   }

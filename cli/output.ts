@@ -2,15 +2,27 @@
 import pc from 'picocolors'
 import { sgr, wrapped } from './width.ts'
 
+/** What may be printed as it stands: what others wrote in it was made visible before any of it was coloured. */
+export class Painted {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** A string is printed as `visible` shows it. */
+export type Text = string | Painted
+
 export interface Output {
   readonly json: boolean
   /** As `wrapped`, with no indent; what begins with a space, a command to be copied, is one line everywhere. */
-  line(text?: string): void
+  line(text?: Text): void
   /** A line that a terminal too narrow for it has in several, the later ones behind so many spaces; a pipe or a log has it as one. */
-  wrapped(text: string, indent: number): void
+  wrapped(text: Text, indent: number): void
   /** The command's result, where `--json` was asked for; else `human` prints it. */
   result(value: unknown, human: () => void): void
-  table(rows: readonly (readonly string[])[]): void
+  table(rows: readonly (readonly Text[])[]): void
 }
 
 /** Whoever read this may have seen enough, as `| head -1` has: that is no failure, and the verdict stays what it was. */
@@ -22,18 +34,35 @@ export function endQuietly(): void {
   }
 }
 
-export const colour = pc.createColors(process.stdout.isTTY === true && process.env.NO_COLOR === undefined)
+const colours = pc.createColors(process.stdout.isTTY === true && process.env.NO_COLOR === undefined)
+
+const brush = (paint: (text: string) => string) => (text: Text) => new Painted(paint(printed(text)))
+
+export const colour = {
+  bold: brush(colours.bold),
+  cyan: brush(colours.cyan),
+  dim: brush(colours.dim),
+  green: brush(colours.green),
+  red: brush(colours.red),
+  yellow: brush(colours.yellow),
+} as const
+
+/** A line with colours in it: the words of the template are ours, and each value that is a string is made visible. */
+export const painted = (words: TemplateStringsArray, ...values: readonly (Text | number)[]): Painted => {
+  const shown = values.map(value => (typeof value === 'number' ? String(value) : printed(value)))
+  return new Painted(String.raw({ raw: words }, ...shown))
+}
 
 export function output(json: boolean): Output {
-  const line = (text: string) => void process.stdout.write(`${visible(text)}\n`)
-  const inLines = (text: string, indent: number) => {
-    if (!json) for (const part of wrapped(visible(text), columnsOf(process.stdout), indent)) line(part)
+  const write = (text: string) => void process.stdout.write(`${text}\n`)
+  const inLines = (text: Text, indent: number) => {
+    if (!json) for (const part of wrapped(printed(text), columnsOf(process.stdout), indent)) write(part)
   }
   return {
     json,
     line: (text = '') => {
-      if (!text.startsWith(' ')) inLines(text, 0)
-      else if (!json) line(text)
+      if (!printed(text).startsWith(' ')) inLines(text, 0)
+      else if (!json) write(printed(text))
     },
     wrapped: inLines,
     result: (value, human) => {
@@ -41,9 +70,10 @@ export function output(json: boolean): Output {
       else human()
     },
     table: rows => {
-      const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map(row => plain(row[i] ?? '').length)))
-      for (const row of rows) {
-        line(
+      const cells = rows.map(row => row.map(printed))
+      const widths = (cells[0] ?? []).map((_, i) => Math.max(...cells.map(row => plain(row[i] ?? '').length)))
+      for (const row of cells) {
+        write(
           row
             .map((cell, i) => cell + ' '.repeat(widths[i]! - plain(cell).length))
             .join('  ')
@@ -54,9 +84,10 @@ export function output(json: boolean): Output {
   }
 }
 
-/** What is told beside the result, on standard error: a program that reads the result does not see it. */
-export const say = (text: string, paint = colour.yellow): void => {
-  const lines = wrapped(`${paint('counterfoil:')} ${visible(text)}`, columnsOf(process.stderr), 'counterfoil: '.length)
+/** What is told beside the result, on standard error: a program that reads the result does not see it. @param text several are a line each */
+export const say = (text: string | readonly string[], paint = colour.yellow): void => {
+  const said = [text].flat().map(visible).join('\n')
+  const lines = wrapped(`${paint('counterfoil:').text} ${said}`, columnsOf(process.stderr), 'counterfoil: '.length)
   process.stderr.write(`${lines.join('\n')}\n`)
 }
 
@@ -66,25 +97,25 @@ const columnsOf = ({ isTTY, columns = 80 }: NodeJS.WriteStream): number =>
 
 const plain = (text: string) => text.replaceAll(new RegExp(sgr, 'g'), '')
 
-/** Statements are written by attackers: control characters are shown, not obeyed; our own colours pass. */
-export function visible(text: string): string {
-  return text
-    .split(new RegExp(`(${sgr})`))
-    .map((part, i) => (i % 2 === 1 ? part : part.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, shown)))
-    .join('')
-}
+const printed = (text: Text): string => (text instanceof Painted ? text.text : visible(text))
 
-const shown = (character: string) =>
-  character === '\n' ? character : `\\u{${character.codePointAt(0)!.toString(16).padStart(4, '0')}}`
+/**
+ * Statements and names of files are anybody's: what a terminal obeys is shown, not obeyed, line feeds and colours too, so that none of it is a
+ * line of its own. `##[` and `##vso[` are commands to CI systems wherever they stand in a line.
+ */
+export const visible = (text: string): string =>
+  text.replaceAll(
+    /[\p{Cc}\p{Cf}\u2028\u2029]|(?<=#)#(?=\w*\[)/gu,
+    of => `\\u{${of.codePointAt(0)!.toString(16).padStart(4, '0')}}`,
+  )
 
-/** Text of others within a line of ours: it begins no line of its own. */
-export const inOneLine = (text: string): string => text.replaceAll('\n', '\\n')
-
-/** JSON in which what a terminal could obey is escaped, as JSON allows: names are anybody's. The line ends are those of the indent. */
+/** JSON in which what a terminal or a CI system could obey is escaped, as JSON allows: names are anybody's. The line ends are those of the indent. */
 export const ascii = (value: unknown, indent?: number): string =>
-  (JSON.stringify(value, null, indent) ?? 'null').replaceAll(/(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]/gu, of =>
-    of
-      .split('')
-      .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-      .join(''),
+  (JSON.stringify(value, null, indent) ?? 'null').replaceAll(
+    /(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]|(?<=#)#(?=\w*\[)/gu,
+    of =>
+      of
+        .split('')
+        .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+        .join(''),
   )

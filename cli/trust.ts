@@ -5,7 +5,7 @@ import { isOurs, Misuse } from '../lib/errors.ts'
 import { parseFingerprint, readCertificate } from '../lib/openpgp.ts'
 import { type ExitStatus, exit } from './exit.ts'
 import { isFingerprint, wrongKey } from './given-keys.ts'
-import { colour, inOneLine, type Output } from './output.ts'
+import { colour, type Output, painted } from './output.ts'
 
 export interface Trusted {
   readonly fingerprint: string
@@ -40,7 +40,7 @@ export const verdictStatus = (verdict: Verdict): ExitStatus => statusOf[verdict]
 
 export function printSteps(out: Output, steps: readonly Step[]): void {
   const mark = { ok: colour.green('ok  '), failed: colour.red('FAIL'), 'not-examined': colour.yellow('  - ') }
-  for (const { name, status, detail } of steps) out.wrapped(`${mark[status]}  ${name}: ${inOneLine(detail)}`, 6)
+  for (const { name, status, detail } of steps) out.wrapped(painted`${mark[status]}  ${name}: ${detail}`, 6)
 }
 
 interface Found {
@@ -60,9 +60,9 @@ export function printFindings(out: Output, findings: readonly Found[]): void {
       part => part !== undefined && !says(what, part),
     )
     const at = where.length > 0 ? ` (${where.join(', ')})` : ''
-    out.wrapped(`${colour.red(code)}  ${inOneLine(`${what}${at}`)}`, 6)
-    if (expected !== undefined) out.line(`      expected ${inOneLine(expected)}`)
-    if (actual !== undefined) out.line(`      actual   ${inOneLine(actual)}`)
+    out.wrapped(painted`${colour.red(code)}  ${what}${at}`, 6)
+    if (expected !== undefined) out.line(`      expected ${expected}`)
+    if (actual !== undefined) out.line(`      actual   ${actual}`)
   }
   if (findings.length > mostShown) out.line(`... and ${findings.length - mostShown} more; --json lists them all`)
 }
@@ -76,5 +76,5 @@ const says = (what: string, part: string): boolean =>
 
 export function printVerdict(out: Output, verdict: Verdict, text: string): void {
   const paint = { OK: colour.green, TAMPERED: colour.red, INCOMPLETE: colour.yellow }[verdict]
-  out.wrapped(`${paint(colour.bold(verdict))}  ${text}`, verdict.length + 2)
+  out.wrapped(painted`${paint(colour.bold(verdict))}  ${text}`, verdict.length + 2)
 }

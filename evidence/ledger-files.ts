@@ -10,6 +10,7 @@ import {
   entryBundle,
   erasingFile,
   hashTile,
+  rotatingFile,
   sealFile,
   segmentFile,
   slotFile,
@@ -36,6 +37,7 @@ const mostEpoch = 64
 // Everybody who ever acted is in it, in some three hundred bytes.
 const mostSnapshot = 1024 * 1024 * 1024
 const mostErasing = 64 * 1024 * 1024
+const mostRotating = 4096
 const mostCheckpoint = 1_000_000
 const mostAnchor = 1_000_000
 /** A live log replaces a partial tile while it is looked for: so often, and no more. */
@@ -244,6 +246,11 @@ export class LedgerFiles {
   /** The note of an erasure that was begun and is not finished; undefined where there is none. */
   erasing(): Promise<Buffer | undefined> {
     return this.#directory.readIfThere(erasingFile, mostErasing)
+  }
+
+  /** The note of a change of the vault's key that was begun and is not finished; undefined where there is none. */
+  rotating(): Promise<Buffer | undefined> {
+    return this.#directory.readIfThere(rotatingFile, mostRotating)
   }
 
   /** The 64 bytes of one slot, or undefined where there is none. */

@@ -17,6 +17,7 @@ import { inclusionProof, leafHash, verifyInclusion } from '../lib/format/merkle.
 import { formatNote, type Note, type NoteSignature, parseVerifierKey, requireSignature } from '../lib/format/note.ts'
 import { isUnreachable, unlessUnreachable } from './finding.ts'
 import { LedgerFiles } from './ledger-files.ts'
+import { OwnNotes } from './own-notes.ts'
 
 export interface ProveOptions {
   /** Where the ledger is: a directory, or an https address. */
@@ -47,7 +48,8 @@ export interface Proved {
 }
 
 /**
- * Signatures are not verified here; that the entry's bytes lead to the checkpoint's root is, so that no false proof is written.
+ * What is published and sealed is taken as it lies; what others vouch for counts only where the ledger's own note keys, as its entries have them,
+ * signed it. That the entry's bytes lead to the checkpoint's root is verified, so that no false proof is written.
  * @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_CORRUPT, ERR_PROOF_INVALID where entry and tiles do not lead to the root
  * @throws Misuse ERR_OPTION_INVALID: no such entry, no checkpoint of that size. Fault ERR_LEDGER_UNAVAILABLE: an address that does not answer
  */
@@ -60,29 +62,41 @@ export async function proveEntry({ directory, ca, ...asked }: ProveOptions): Pro
   }
 }
 
+interface Held {
+  readonly files: LedgerFiles
+  readonly published: SignedCheckpoint
+  readonly own: OwnNotes
+}
+
 async function proveFrom(
   files: LedgerFiles,
   { entry, size, inside }: Omit<ProveOptions, 'directory' | 'ca'>,
 ): Promise<Proved> {
   const published = await files.checkpoint()
+  const held: Held = { files, published, own: new OwnNotes(files, published) }
   const index = typeof entry === 'number' ? entry : await indexOf(files, entry, published.size)
-  const given = size === undefined || size === published.size ? published : await heldOf(files, size, published)
+  const given = size === undefined || size === published.size ? published : await heldOf(held, size)
   if (!Number.isSafeInteger(index) || index < 0 || index >= given.size) {
     throw new Misuse('ERR_OPTION_INVALID', `there is no entry ${index} in a tree of ${given.size}`)
   }
-  const bundle = await files.entriesOf(Math.floor(index / tileWidth), published.size)
-  const bytes = bundle[index % tileWidth]!
+  // A checkpoint of fewer entries than a seal is an older one, put back: what the seal is of may be there, or not.
+  const bundle = await files.entriesOf(Math.floor(index / tileWidth), Math.max(published.size, given.size))
+  const bytes = bundle[index % tileWidth]
+  if (bytes === undefined) {
+    const what = `entry ${index} is not there, and the checkpoint of ${given.size} entries says that it is: bring tile/ back from a copy, and verify`
+    throw new LedgerError('ERR_LEDGER_MISSING', what, { index })
+  }
   const at = async (checkpoint: SignedCheckpoint) => {
     const hashes = await inclusionProof(index, checkpoint.size, files.hashReader(checkpoint.size))
     verifyInclusion(leafHash(bytes), index, checkpoint.size, hashes, checkpoint.root)
-    const note = await cosigned(files, checkpoint, published)
+    const note = await cosigned(held, checkpoint)
     return { checkpoint, hashes, note, lines: note.signatures.filter(({ name }) => name !== checkpoint.origin).length }
   }
   const sizes = await cosignedSizes(files, published)
   const covering = size === undefined ? sizes.filter(one => one > index && one <= published.size) : []
   let found: Awaited<ReturnType<typeof at>> | undefined
   for (const one of covering.slice(-mostCosigned).reverse()) {
-    const vouched = await vouchedFor(files, one, published)
+    const vouched = await vouchedFor(held, one)
     const next = vouched === undefined ? undefined : await at(vouched).catch(unproven)
     if (next !== undefined && next.lines > (found?.lines ?? 0)) found = next
   }
@@ -115,10 +129,11 @@ async function cosignedSizes(files: LedgerFiles, { size }: Checkpoint): Promise<
   return [...named].sort((a, b) => a - b)
 }
 
-async function heldOf(files: LedgerFiles, size: number, published: Checkpoint): Promise<SignedCheckpoint> {
+async function heldOf(held: Held, size: number): Promise<SignedCheckpoint> {
+  const { files } = held
   const { sizes } = await files.sealSizes([size])
   if (sizes.includes(size)) return files.seal(size)
-  const vouched = await vouchedFor(files, size, published)
+  const vouched = await vouchedFor(held, size)
   if (vouched !== undefined) return vouched
   const newest = sizes.length === 0 ? 'it has no seal yet' : `its newest seals: ${sizes.slice(-5).join(', ')}`
   const some = files.directory === undefined ? 'which seals it has cannot be listed at an address' : newest
@@ -126,20 +141,16 @@ async function heldOf(files: LedgerFiles, size: number, published: Checkpoint): 
 }
 
 /** A checkpoint of that size which others vouch for: the first that there is. */
-async function vouchedFor(
-  files: LedgerFiles,
-  size: number,
-  published: Checkpoint,
-): Promise<SignedCheckpoint | undefined> {
-  for await (const vouched of notesOf(files, size, published)) return vouched
+async function vouchedFor(held: Held, size: number): Promise<SignedCheckpoint | undefined> {
+  for await (const vouched of notesOf(held, size)) return vouched
   return undefined
 }
 
 /** With the lines of the witnesses that cosigned the same text: who checks the proof knows which of them to believe. */
-async function cosigned(files: LedgerFiles, { size, note }: SignedCheckpoint, published: Checkpoint): Promise<Note> {
+async function cosigned(held: Held, { size, note }: SignedCheckpoint): Promise<Note> {
   const lines = new Map(note.signatures.map(line => [formatLine(line), line]))
   let left = [...lines.keys()].reduce((rest, { length }) => rest - length, mostLineBytes)
-  for await (const other of notesOf(files, size, published)) {
+  for await (const other of notesOf(held, size)) {
     if (other.note.text !== note.text) continue
     for (const line of other.note.signatures) {
       const text = formatLine(line)
@@ -160,12 +171,12 @@ const mostLineBytes = 500_000
 /** Of one checkpoint a few are kept; of more than this the later ones are not looked at. */
 const mostNotes = 256
 
-/** One at a time: whoever can put a file there can put many. What is no note, or not the one that its name says, is for verify to tell. */
-async function* notesOf(files: LedgerFiles, size: number, published: Checkpoint): AsyncGenerator<SignedCheckpoint> {
+/** One at a time: whoever can put a file there can put many. What is no note of the ledger's own, or not the one that its name says, is for verify to tell. */
+async function* notesOf({ files, published, own }: Held, size: number): AsyncGenerator<SignedCheckpoint> {
   const named = files.directory === undefined ? namedNotes(files, size, published) : listedNotes(files, size)
   for (const file of (await named).slice(0, mostNotes)) {
     const note = await noteIn(files, file).catch(unlessUnreachable)
-    if (note?.size === size) yield note
+    if (note?.size === size && (await own.has(note.note))) yield note
   }
 }
 

@@ -10,8 +10,8 @@ import { type EntryOf, parseEntry } from '../lib/format/entry.ts'
 import { memberFolder } from '../lib/format/layout.ts'
 import { originOf } from '../lib/format/series.ts'
 import { isAddress } from './address.ts'
-import { disposedIn } from './disposed.ts'
-import { isUnreachable } from './finding.ts'
+import { disposedIn, isAsDisposed } from './disposed.ts'
+import { type FindingCode, familyOf, isUnreachable } from './finding.ts'
 import { LedgerFiles } from './ledger-files.ts'
 import { heldSince, type Pin, type PinnedEarlier, readPin } from './pin.ts'
 import type { Member, Verification, VerifyOptions } from './verification.ts'
@@ -44,7 +44,9 @@ const mostAnew = 2
 export async function verifySeries(options: VerifyOptions): Promise<readonly VerifiedMember[]> {
   for (let left = mostAnew; ; left -= 1) {
     const all = await look(options)
-    const verified = await verifyAll(options, all)
+    const first = await verifyAll(options, all)
+    const going = await beingRemoved(options, all, first)
+    const verified = going.size === 0 ? first : await verifyAll(options, all, going)
     const isWrong = verified.some(({ verification }) => verification.findings.length > 0)
     // One may have been concluded, followed or disposed of meanwhile: what is found then is told where it is found again.
     if (!isWrong || left === 0) return verified
@@ -78,12 +80,43 @@ const hasChanged = (before: readonly Seen[], now: readonly Seen[]): boolean =>
     return checkpoint?.size !== then.checkpoint?.size || (opened === undefined) !== (then.opened === undefined)
   })
 
-async function verifyAll(options: VerifyOptions, all: readonly Seen[]): Promise<readonly VerifiedMember[]> {
+const missing: ReadonlySet<string> = new Set<FindingCode>(['FILE_MISSING', 'DISCLOSURE_MISSING', 'ATTACHMENT_MISSING'])
+
+/**
+ * Those before the newest of which nothing is wrong but that something is missing, and that it says were disposed of: their removal was cut
+ * off, or is under way. That it says so rightly is judged where it is verified, with these as gone as they are to be.
+ */
+async function beingRemoved(
+  { ca }: VerifyOptions,
+  all: readonly Seen[],
+  verified: readonly VerifiedMember[],
+): Promise<ReadonlySet<Seen>> {
+  const lacking = verified.slice(0, -1).filter(({ verification: { findings, integrity } }) => {
+    const found = findings.filter(({ code }) => familyOf(code) === 'integrity')
+    return integrity.verdict === 'broken' && found.every(({ code }) => missing.has(code))
+  })
+  if (lacking.length === 0) return new Set()
+  const disposed = await disposedIn(all.at(-1)!.ledger, ca)
+  return new Set(
+    all.filter(({ ledger, checkpoint }) => {
+      const said = checkpoint === undefined ? undefined : disposed.get(checkpoint.origin)
+      return lacking.some(one => one.ledger === ledger) && said !== undefined && isAsDisposed(said, checkpoint)
+    }),
+  )
+}
+
+/** @param going ledgers that are held to be gone, whatever is left of them */
+async function verifyAll(
+  options: VerifyOptions,
+  all: readonly Seen[],
+  going: ReadonlySet<Seen> = new Set(),
+): Promise<readonly VerifiedMember[]> {
   const [first] = all
   if (first === undefined || (all.length === 1 && first.continued !== undefined)) {
     return [{ ledger: options.directory, verification: await verifyLedger(options) }]
   }
-  const gone = all.slice(0, -1).filter(({ opened }) => opened === undefined)
+  const gone = all.slice(0, -1).filter(one => one.opened === undefined || going.has(one))
+  const left = all.slice(0, -1).filter(({ opened }) => opened !== undefined)
   const there = all.filter(one => !gone.includes(one))
   const pin = options.pin === undefined ? undefined : await readPin(options.pin).catch(() => undefined)
   const pinned = there.find(({ opened }) => opened !== undefined && opened.origin === pin?.origin)
@@ -106,7 +139,7 @@ async function verifyAll(options: VerifyOptions, all: readonly Seen[]): Promise<
       ...(gone.length === 0 || verified.some(isWhole)
         ? {}
         : { keyGone: () => areDisposed(gone, all.at(-1)!, options.ca) }),
-      ...(next === undefined ? { gone, earlier: earlierOf(verified, pin) } : {}),
+      ...(next === undefined ? { gone, left, earlier: earlierOf(verified, pin) } : {}),
       ...(before === undefined ? {} : { pinnedBefore: before }),
     }
     const { certificate, ...rest } = given

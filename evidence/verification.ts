@@ -72,6 +72,8 @@ export interface Member {
   readonly seen?: Pin
   /** Of the newest: numbers of those that are gone, each with the checkpoint that is left of it. */
   readonly gone?: readonly { readonly number: number; readonly checkpoint: Checkpoint | undefined }[]
+  /** Of the newest: those before it of which there is more than a disposal leaves. One of them may be among those that are gone. */
+  readonly left?: Member['gone']
   /** Of the newest: the others as they were verified, for its pin. */
   readonly earlier?: readonly PinnedEarlier[]
   /** Of the newest: against which the pin was held, as it is of that one. */

@@ -43,6 +43,12 @@ function tellAnchor(log: Diagnostics, news: AnchorNews): void {
       log[level]('a witness did not cosign', { witness: news.witness, ...loggable(news.error) })
       return
     }
+    case 'not-asked':
+      log.warn(
+        'the published checkpoint cannot be read: no witness was asked, until the next round',
+        loggable(news.error),
+      )
+      return
     case 'below-quorum':
       log.warn('fewer witnesses cosigned than the quorum', { cosigned: news.cosigned, quorum: news.quorum })
       return

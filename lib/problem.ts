@@ -1,5 +1,5 @@
 /** What is wrong in a file, and where: collected while reading, reported all at once. */
-import { Misuse } from './errors.ts'
+import { type AnyError, Misuse } from './errors.ts'
 
 export interface Problem {
   readonly file: string
@@ -28,3 +28,7 @@ export function refuseProblems(problems: readonly Problem[]): void {
   const message = problems.map(formatProblem).join('\n')
   throw new Misuse('ERR_OPTION_INVALID', message, { file, line, column, hint, problems })
 }
+
+/** An error's message: in several lines where it tells of several problems, and in one, whatever it quotes, where not. */
+export const linesOf = ({ message, data: { problems } }: AnyError): readonly string[] =>
+  Array.isArray(problems) ? (problems as readonly Problem[]).map(formatProblem) : [message]

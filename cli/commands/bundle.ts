@@ -8,7 +8,7 @@ import { counted } from '../../lib/format/words.ts'
 import { type AnchorChoice, anchorsOf, withAnchors } from '../anchors.ts'
 import { bundlesOf } from '../evidence.ts'
 import { exit } from '../exit.ts'
-import { colour, type Output, output } from '../output.ts'
+import { colour, type Output, output, painted } from '../output.ts'
 import { collect } from '../values.ts'
 
 interface Options extends AnchorChoice {
@@ -139,11 +139,11 @@ export function printBundle(
   out.table(rows.length === 0 ? [['  no control was tested']] : [heading, ...rows])
   for (const { name, word, bypasses } of reconciliations) {
     out.line(
-      `  reconciled with ${name}: ${paint(word)}, ${counted(bypasses.length, 'statement')} that came by another way`,
+      painted`  reconciled with ${name}: ${paint(word)}, ${counted(bypasses.length, 'statement')} that came by another way`,
     )
   }
-  for (const stamp of manifest.stamps) out.line(`  ${colour.yellow(stamp)}: ${meaning[stamp]}`)
-  if (begins !== undefined) out.line(`  ${colour.yellow(begins)}`)
+  for (const stamp of manifest.stamps) out.line(painted`  ${colour.yellow(stamp)}: ${meaning[stamp]}`)
+  if (begins !== undefined) out.line(painted`  ${colour.yellow(begins)}`)
   const { principals, entries } = manifest.withheld
   if (principals.length > 0) {
     const more = entries.length === 0 ? '' : `, and what names them in ${counted(entries.length, 'other entry')}`

@@ -16,7 +16,7 @@ export function check(program: Command): void {
       const config = await loadGuardConfig(options.config)
       const misfits = isRemote(config) ? [] : await keysThatDoNotFit(config)
       if (misfits.length > 0)
-        throw new Misuse('ERR_OPTION_INVALID', misfits.map(misfit => `${config.file}: ${misfit}`).join('\n'))
+        throw new Misuse('ERR_OPTION_INVALID', misfits.map(misfit => `${config.file}: ${misfit}`).join('; '))
       const controls = config.policy.controls.map(({ id, title, mode }) => ({
         id,
         title,

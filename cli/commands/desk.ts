@@ -3,7 +3,7 @@ import { Argument, type Command } from 'commander'
 import type { Pending } from '../../lib/desk.ts'
 import { duration, formatDuration } from '../../lib/duration.ts'
 import { savedClient } from '../credentials.ts'
-import { colour, output } from '../output.ts'
+import { colour, output, painted, type Text } from '../output.ts'
 
 export function desk(program: Command): void {
   program
@@ -64,10 +64,10 @@ export function desk(program: Command): void {
   }
 }
 
-function describe(item: Pending, line: (text?: string) => void): void {
+function describe(item: Pending, line: (text?: Text) => void): void {
   const behalf = item.principal === undefined ? '' : ` for ${item.principal}`
   const owner = item.owner === undefined ? '' : ` (owner ${item.owner})`
-  line(`${colour.bold(item.id)}  ${item.kind} asked by ${item.subject}${behalf}${owner}`)
+  line(painted`${colour.bold(item.id)}  ${item.kind} asked by ${item.subject}${behalf}${owner}`)
   for (const { action, resource } of item.accesses) line(`  ${action} ${resource}`)
   if (item.seconds !== undefined) line(`  for ${formatDuration(item.seconds * 1000)}`)
   if (item.reason !== undefined) line(`  reason: ${item.reason}`)

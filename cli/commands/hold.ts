@@ -8,7 +8,7 @@ import { readSecret } from '../credentials.ts'
 import { withCustody } from '../custody.ts'
 import { ledgersOf } from '../ledgers.ts'
 import { namesOf } from '../names.ts'
-import { colour, type Output, output } from '../output.ts'
+import { colour, type Output, output, painted } from '../output.ts'
 import { targetOf } from './erase.ts'
 
 interface Options {
@@ -124,7 +124,7 @@ function print(out: Output, { hold, on, name, carried, said, released }: Listed)
   const words = (verb: string, { at, by, name: who = by, reason }: Said) =>
     out.wrapped(`  ${verb} ${at} by ${who}${reason === undefined ? '' : `: ${reason}`}`, 4)
   const what = name === undefined ? on : `principal ${name}`
-  out.wrapped(`${colour.bold(hold)}  ${what}  ${released === undefined ? 'stands' : 'released'}`, 2)
+  out.wrapped(painted`${colour.bold(hold)}  ${what}  ${released === undefined ? 'stands' : 'released'}`, 2)
   words(carried === true ? 'placed before' : 'placed', said)
   if (released !== undefined) words('released', released)
 }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { Misuse } from '../../lib/errors.ts'
 import { initialise } from '../initialise.ts'
-import { colour, output } from '../output.ts'
+import { colour, output, painted } from '../output.ts'
 
 interface InitOptions {
   readonly dir: string
@@ -47,7 +47,7 @@ export function init(program: Command): void {
         if (made.ignore.length > 0) out.line(colour.yellow(`add to your .gitignore: ${made.ignore.join(' ')}`))
         out.line()
         out.line(`Give this fingerprint to your auditor today; the ledger is verified against it:`)
-        out.line(`  ${colour.bold(made.fingerprint)}`)
+        out.line(painted`  ${colour.bold(made.fingerprint)}`)
         out.line()
         out.line('Keys to log in with, shown this once, good for 90 days:')
         for (const { person, key } of made.keys) out.line(`  ${person}  ${key}`)

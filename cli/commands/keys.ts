@@ -14,7 +14,7 @@ import { prepare } from '../keys/prepared.ts'
 import { revokeFormer } from '../keys/revoke-former.ts'
 import { type Rotated, type RotateOptions, rotate } from '../keys/rotate.ts'
 import { requireLedger, sayIfGoesOn } from '../ledgers.ts'
-import { colour, type Output, output } from '../output.ts'
+import { colour, type Output, output, painted } from '../output.ts'
 import { trusted } from '../trust.ts'
 
 const config = ['--config <file>', 'counterfoil.yaml', 'counterfoil.yaml'] as const
@@ -120,7 +120,7 @@ async function init(options: { dir: string; name: string; passphrase?: string; j
     out.line(`written to ${folder}/keys: ${files.join(', ')}`)
     out.line()
     out.line('Give this fingerprint, and ledger.pub.asc, to your auditor today, by another way than the ledger:')
-    out.line(`  ${colour.bold(fingerprint)}`)
+    out.line(painted`  ${colour.bold(fingerprint)}`)
     out.line()
     out.line('seal.revocation.asc  take it elsewhere, offline: whoever has it can end the key, and nothing more')
     out.line(
@@ -146,12 +146,13 @@ async function show(ledger: string, options: { key?: string; note?: boolean; jso
 }
 
 function printKeys(out: Output, { origin, keys: all }: LedgerKeys, pinned: boolean): void {
-  out.line(`${colour.bold(origin)}: ${counted(all.length, 'key', 'keys')}`)
+  out.line(painted`${colour.bold(origin)}: ${counted(all.length, 'key', 'keys')}`)
   // One below the other: a key of a note alone is about as wide as a terminal.
   for (const { key, id, from, until, since, revoked } of all) {
     out.line(`  ${key}  ${from} - ${until ?? 'now'}  (from size ${since} on)`)
     out.line(`        ${id}`)
-    if (revoked !== undefined) out.line(`        ${colour.red(`revoked: ${revoked.reason}, from ${revoked.at} on`)}`)
+    if (revoked !== undefined)
+      out.line(painted`        ${colour.red(`revoked: ${revoked.reason}, from ${revoked.at} on`)}`)
   }
   if (pinned) out.line('each held up by the pinned key: it endorsed those after it, and claims those before it')
   else
@@ -186,7 +187,7 @@ async function revoke(
     return tell(out, await finish({ config: loaded, key: which(key), revocation }), reason)
   const { revoked, published } = await revokeFormer(loaded, which(key), options.former, revocation)
   out.result({ key, revoked, reason, published }, () => {
-    out.line(`the ${key} key ${revoked} is ${colour.red(`revoked: ${reason}`)}, by the key in force`)
+    out.line(painted`the ${key} key ${revoked} is ${colour.red(`revoked: ${reason}`)}, by the key in force`)
     if (key === 'seal' && !published)
       out.line(
         'its certificate does not say so, since neither the key nor its revocation is at hand: gpg and sqv do not know',
@@ -247,8 +248,10 @@ function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void
   out.result({ ...rotated, ...told }, () => {
     if (finished)
       out.line(`an earlier run had recorded this already${to === undefined ? '; the new key is in its place now' : ''}`)
-    out.line(`the ${key} key was  ${old}${reason === undefined ? '' : `  ${colour.red(`revoked: ${reason}`)}`}`)
-    out.line(`and is from now on  ${colour.bold(rotated.new)}`)
+    out.line(
+      painted`the ${key} key was  ${old}${reason === undefined ? '' : painted`  ${colour.red(`revoked: ${reason}`)}`}`,
+    )
+    out.line(painted`and is from now on  ${colour.bold(rotated.new)}`)
     if (kept !== undefined) out.line(`the old key file is ${kept}: destroy it, or keep it offline`)
     else {
       const value = to?.startsWith('gpg:')

@@ -6,7 +6,7 @@ import { Misuse } from '../../lib/errors.ts'
 import { counted } from '../../lib/format/words.ts'
 import { logKey, witnessKeys } from '../given-keys.ts'
 import { sayIfGoesOn } from '../ledgers.ts'
-import { colour, output, say } from '../output.ts'
+import { colour, output, painted, say } from '../output.ts'
 import { collect, count } from '../values.ts'
 
 interface Options {
@@ -121,7 +121,9 @@ async function check(file: string, { key, entry, witness, quorum, json }: Option
   const signed = cosignatures.map(({ name, time }) => ({ name, time: new Date(time * 1000).toISOString() }))
   const summary = { index, origin, size, root: Buffer.from(root).toString('base64'), cosignatures: signed }
   out.result(summary, () => {
-    out.line(`${colour.green('ok')}  entry ${index} is in ${origin} at ${counted(size, 'entry')}, root ${summary.root}`)
+    out.line(
+      painted`${colour.green('ok')}  entry ${index} is in ${origin} at ${counted(size, 'entry')}, root ${summary.root}`,
+    )
     for (const { name, time } of signed) out.line(`    cosigned by ${name} at ${time}, by its clock`)
   })
 }

@@ -18,10 +18,9 @@ import { configuredSealer } from '../../lib/sealing.ts'
 import { readSecret } from '../credentials.ts'
 import { exit } from '../exit.ts'
 import { ledgersOf, requireLedger } from '../ledgers.ts'
-import { colour, output } from '../output.ts'
+import { colour, output, painted } from '../output.ts'
 import { keys } from '../replay/keys.ts'
 import { parseCast, play, search } from '../replay/player.ts'
-import { visible } from '../replay/safe.ts'
 import { endOf, promptOf, statementOf, storyOf, whatIsGone, withoutRecording } from '../replay/session.ts'
 import { showTimeline } from '../replay/timeline.ts'
 import { trusted } from '../trust.ts'
@@ -74,7 +73,7 @@ export function replay(program: Command): void {
       if (session !== undefined) return showSession(session, found, options)
       for (const recording of found) {
         const { part, exchange, time, bytes } = recording.entry
-        write(`${colour.bold(`${part} of ${exchange}`)}  ${time}  ${bytes} bytes\n`)
+        write(painted`${colour.bold(`${part} of ${exchange}`)}  ${time}  ${bytes} bytes\n`.text)
         await show(recording, options)
       }
     })
@@ -140,7 +139,7 @@ async function writeOut(path: string, { content }: RecordedAttachment): Promise<
 
 const write = (text: string) => void process.stdout.write(text)
 /** What we say of it, told from what was shown. */
-const remark = (text: string) => write(`${colour.dim(`-- ${visible(text)}`)}\n`)
+const remark = (text: string) => write(`${colour.dim(`-- ${text}`).text}\n`)
 
 async function showSession(
   records: readonly SessionRecord[],
@@ -153,7 +152,7 @@ async function showSession(
   for (const one of asked) {
     write('\n')
     remark(one.decision.time)
-    for (const line of promptOf(one).split('\n')) write(`${colour.bold(visible(line))}\n`)
+    for (const line of promptOf(one).split('\n')) write(`${colour.bold(line).text}\n`)
     const gone = whatIsGone(one)
     if (gone !== undefined) remark(gone)
     const instead = withoutRecording(one)

@@ -7,7 +7,7 @@ import type { Json } from '../../lib/format/canonical.ts'
 import { configuredSealer } from '../../lib/sealing.ts'
 import { ledgersOf } from '../ledgers.ts'
 import { namesOf } from '../names.ts'
-import { colour, type Output, output } from '../output.ts'
+import { colour, type Output, output, painted } from '../output.ts'
 
 export function show(program: Command): void {
   program
@@ -66,15 +66,15 @@ function concerns({ index, entry }: LedgerRecord, id: string): boolean {
 const heads = new Set(['v', 'id', 'kind', 'time', 'writer', 'seq', 'sd'])
 
 function print(out: Output, { index, entry, opened }: LedgerRecord, names: ReadonlyMap<string, string>): void {
-  out.line(`${colour.bold(`#${index}`)}  ${entry.time}  ${colour.bold(entry.kind)}`)
+  out.line(painted`${colour.bold(`#${index}`)}  ${entry.time}  ${colour.bold(entry.kind)}`)
   for (const [name, value] of Object.entries(entry)) {
     if (!heads.has(name) && value !== undefined) out.line(`    ${name}: ${text(value as Json, names)}`)
   }
   for (const [name, value] of Object.entries(opened.values))
-    out.line(`    ${colour.cyan(name)} (disclosed): ${text(value, names)}`)
+    out.line(painted`    ${colour.cyan(name)} (disclosed): ${text(value, names)}`)
   if (opened.erased !== undefined) {
     const { count, by } = opened.erased
-    out.line(`    ${colour.yellow(`${count} ${count === 1 ? 'disclosure' : 'disclosures'} erased (by #${by})`)}`)
+    out.line(painted`    ${colour.yellow(`${count} ${count === 1 ? 'disclosure' : 'disclosures'} erased (by #${by})`)}`)
   }
 }
 

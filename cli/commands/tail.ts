@@ -204,6 +204,6 @@ async function print(lines: readonly Line[]): Promise<void> {
 }
 
 const paint: Paint = (text, tone) => {
-  const paints = { good: colour.green, bad: colour.red, warn: colour.yellow, plain: (same: string) => same }
-  return paints[tone](text)
+  const paints = { good: colour.green, bad: colour.red, warn: colour.yellow }
+  return tone === 'plain' ? text : paints[tone](text).text
 }

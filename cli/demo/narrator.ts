@@ -1,5 +1,5 @@
 /** Tells the demo's story, a line at a time; a claim that does not hold ends it with an error. */
-import { colour, type Output } from '../output.ts'
+import { colour, type Output, painted } from '../output.ts'
 
 export class Narrator {
   readonly #out: Output
@@ -26,7 +26,7 @@ export class Narrator {
   claim(holds: boolean, text: string): void {
     if (!holds) throw new DemoFailure(text)
     this.#claims += 1
-    this.#out.line(`  ${colour.green('✓')} ${text}`)
+    this.#out.line(painted`  ${colour.green('✓')} ${text}`)
   }
 }
 

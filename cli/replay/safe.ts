@@ -2,6 +2,7 @@
  * A recorded terminal's output, made safe to be shown on another: colours and movements pass; whatever could make that terminal answer,
  * copy, rename itself or load anything is shown in its place (ECMA-48; xterm's control sequences).
  */
+import { visible } from '../output.ts'
 
 /** Ends of control sequences that move, erase, scroll or colour. All others ask, configure, or report. */
 const harmlessCsi = new Set([...'ABCDEFGHJKLMPSTXZ@`adefmr'])
@@ -69,7 +70,3 @@ function isHarmless(parameters: string, final: string): boolean {
   if (final === 'h' || final === 'l') return harmlessModes.test(parameters)
   return harmlessCsi.has(final) && /^[0-9;:]*$/.test(parameters)
 }
-
-/** Control and formatting characters as `\u{001b}`. */
-export const visible = (text: string): string =>
-  text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, of => `\\u{${of.codePointAt(0)!.toString(16).padStart(4, '0')}}`)

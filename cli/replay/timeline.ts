@@ -1,8 +1,8 @@
 /** Shows a timeline to a person: results as psql would, an HTTP reply as its head and body, anything else as text. */
 import { isNumeric, messageType, readDescription, readEnds, readRows } from '../../adapters/pg/transcript.ts'
 import type { TimelineEvent } from '../../lib/format/timeline.ts'
+import { visible } from '../output.ts'
 import { footer, isToldTag, saidLines, tableLines } from './psql.ts'
-import { visible } from './safe.ts'
 
 /** A table is begun anew after as much, so that one of any length takes no more memory: its columns may be wider from there on. */
 const mostRows = 100_000

@@ -1,5 +1,5 @@
 /** An event as one line, in columns that fit the terminal: where there is no room, the least of what is told goes first. */
-import { visible } from '../replay/safe.ts'
+import { visible } from '../output.ts'
 import { padEnd, shortened, shortenedWithin, widthOf } from '../width.ts'
 import type { Event, Tone } from './event.ts'
 

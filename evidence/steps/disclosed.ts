@@ -1,12 +1,15 @@
 /** The step over what entries disclose: each disclosure and attachment that an entry commits to is there, or was erased by who may. */
+import { isOurs } from '../../lib/errors.ts'
+import { parseJson, utf8 } from '../../lib/format/canonical.ts'
 import type { Entry } from '../../lib/format/entry.ts'
+import { slotsInFile } from '../../lib/format/layout.ts'
 import { isErased, slotBytes, wrappedUnder, wrappingKeyId } from '../../lib/format/vault.ts'
 import { counted } from '../../lib/format/words.ts'
 import { examineAttachment, examineCut } from '../attachments.ts'
 import { entriesAgain } from '../bundles.ts'
 import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
-import type { Finding } from '../finding.ts'
+import { type Finding, isUnreachable } from '../finding.ts'
 import type { LedgerFiles } from '../ledger-files.ts'
 import { laterErasures } from './later.ts'
 import { need, skip } from './step.ts'
@@ -16,10 +19,7 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   const key = x.options.wrappingKey
   if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
   const other = await otherKey(files, key)
-  if (other !== undefined) {
-    const what = `the vault is under another key (${other}) than the one that was given (${wrappingKeyId(key)}): it was rotated, or this is of another ledger`
-    return x.fail({ code: 'VAULT_KEY', what, expected: other, actual: wrappingKeyId(key) })
-  }
+  if (other !== undefined) return x.fail(other)
   const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures)
   let opened = 0
   let attachments = 0
@@ -55,6 +55,9 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   }
   await vault.examineSlots()
   await vault.examineErasures()
+  // It may have been changed while the vault was read.
+  const changed = vault.findings.length + gone.length === 0 ? undefined : await otherKey(files, key)
+  if (changed !== undefined) return x.fail(changed)
   // The vault is read after the checkpoint: what was erased in between, entries behind the checkpoint say.
   const later = vault.findings.length + gone.length === 0 ? undefined : await laterErasures(x)
   if (later !== undefined) vault.settle(later)
@@ -71,14 +74,48 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   return `${whole}; ${what(erased.disclosures, erased.attachments)} ${isOne(erased.disclosures, erased.attachments) ? 'is' : 'are'} ERASED (by ${by})`
 }
 
-/** @returns the id of the key that all of the first slots, two at least, say they are under, where it is not this one: no one alteration does */
-async function otherKey(files: LedgerFiles, key: Uint8Array): Promise<string | undefined> {
-  const { bytes } = await files.slots(0)
+/** @returns what is to be told where the vault is under another key than this one, or is being brought under another: by no one alteration */
+async function otherKey(files: LedgerFiles, key: Uint8Array): Promise<Finding | undefined> {
+  const given = wrappingKeyId(key)
+  const rotating = await rotatingTo(files)
+  const ids = rotating === undefined ? await idsFrom(files, 0) : await allIds(files)
+  const [other, ...more] = new Set(ids.filter(id => id !== given))
+  if (other === undefined || more.length > 0) return undefined
+  const finding = { code: 'VAULT_KEY', expected: other, actual: given } as const
+  if (rotating === other || rotating === given) {
+    const what = `the key of the vault is being changed, and some of it is under another key (${other}) than the one that was given (${given}): "counterfoil vault rotate" finishes that, and tells what was altered`
+    return { ...finding, what }
+  }
+  const what = `the vault is under another key (${other}) than the one that was given (${given}): it was rotated, or this is of another ledger`
+  return ids.length > 1 && !ids.includes(given) ? { ...finding, what } : undefined
+}
+
+/** Which keys the slots of a file say they are under, but for the erased ones. */
+async function idsFrom(files: LedgerFiles, first: number): Promise<(string | undefined)[]> {
+  const { bytes } = await files.slots(first)
   const ids: (string | undefined)[] = []
   for (let at = 0; bytes !== undefined && at + slotBytes <= bytes.length; at += slotBytes) {
     const slot = bytes.subarray(at, at + slotBytes)
     if (!isErased(slot)) ids.push(wrappedUnder(slot))
   }
-  const [one] = ids
-  return ids.length > 1 && ids.every(id => id === one) && one !== wrappingKeyId(key) ? one : undefined
+  return ids
+}
+
+async function allIds(files: LedgerFiles): Promise<(string | undefined)[]> {
+  const ids = new Set<string | undefined>()
+  for (let first = 0; (await files.slots(first)).bytes !== undefined; first += slotsInFile) {
+    for (const id of await idsFrom(files, first)) ids.add(id)
+  }
+  return [...ids]
+}
+
+/** The id of the key that the vault is being brought under, as its note says; undefined where there is none that can be read. */
+async function rotatingTo(files: LedgerFiles): Promise<unknown> {
+  try {
+    const note = await files.rotating()
+    return note === undefined ? undefined : (parseJson(utf8(note)) as { to?: unknown } | null)?.to
+  } catch (error) {
+    if (!isOurs(error) || isUnreachable(error)) throw error
+    return undefined
+  }
 }

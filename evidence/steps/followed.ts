@@ -7,6 +7,7 @@ import { inclusionProof, leafHash, sameHash, verifyInclusion } from '../../lib/f
 import { originOf } from '../../lib/format/series.ts'
 import { counted } from '../../lib/format/words.ts'
 import { entriesAgain } from '../bundles.ts'
+import { isAsDisposed } from '../disposed.ts'
 import type { Examination } from '../examination.ts'
 import { isUnreachable } from '../finding.ts'
 import { base64 } from '../verification.ts'
@@ -97,6 +98,13 @@ async function checkGone(x: Examination): Promise<void> {
         ? `${origin} is gone, and no entry says that it was disposed of`
         : `of ${origin}, which was disposed of, another checkpoint is left than its last, or none`
     x.findings.add({ code: 'FILE_MISSING', what, ...(expected === undefined ? {} : { expected, actual }) })
+  }
+  for (const { number, checkpoint } of x.trust === undefined ? [] : (x.options.member?.left ?? [])) {
+    const origin = originIn(x, number)
+    const said = disposed.get(origin)
+    if (said === undefined || !isAsDisposed(said, checkpoint)) continue
+    const what = `${origin} was disposed of, and not all of it is removed yet: opening the ledger for writing finishes it`
+    x.findings.add({ code: 'ERASURE_UNDONE', what })
   }
 }
 

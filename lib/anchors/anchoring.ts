@@ -2,7 +2,6 @@
  * The task beside an open ledger that has its checkpoints vouched for: at an interval, and once more after the closing seal, each witness
  * is given the published checkpoint; what it answers is kept and recorded. A witness that is down harms nothing: it is told, and asked again.
  */
-import { isOurs } from '../errors.ts'
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import type { Cosigner } from '../format/cosignature.ts'
 import { consistencyProof, type Hash } from '../format/merkle.ts'
@@ -21,6 +20,7 @@ export interface WitnessPlace {
 export type AnchorNews =
   | { readonly what: 'cosigned'; readonly witness: string; readonly size: number }
   | { readonly what: 'not-cosigned'; readonly witness: string; readonly error: unknown }
+  | { readonly what: 'not-asked'; readonly error: unknown }
   | { readonly what: 'below-quorum'; readonly cosigned: number; readonly quorum: number }
   | { readonly what: 'not-recorded'; readonly error: unknown }
 
@@ -140,8 +140,9 @@ export class Anchoring {
     try {
       return await checkpointIn(this.#options.place.directory)
     } catch (error) {
-      if (isOurs(error)) return undefined
-      throw error
+      // Too many open files, a disk that fails for a moment: the next round reads it again.
+      this.#options.tell?.({ what: 'not-asked', error })
+      return undefined
     }
   }
 

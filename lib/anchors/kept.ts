@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto'
 import { promises as fs } from 'node:fs'
 import { basename, join } from 'node:path'
-import { LedgerError } from '../errors.ts'
+import { isOurs, LedgerError } from '../errors.ts'
 import { type AnchorKind, anchorFile, unrecordedFolder } from '../format/anchor.ts'
 import { canonical, parseJson } from '../format/canonical.ts'
 import { type Clear, timestamp } from '../format/entry.ts'
@@ -64,7 +64,7 @@ export const keepAnchorFile = (directory: string, file: string, bytes: Uint8Arra
 
 /**
  * Appends an entry for each that has none. Killed in between it appends one twice, which says nothing false.
- * @returns how many. @throws LedgerError where one is not the ledger's own, or of another history: nothing is said of that, and it is left
+ * @returns how many. @throws what is wrong with the first that is not the ledger's own, of another history, or cannot be read: nothing is said of that, and it is left
  */
 export async function recordAnchors(at: AnchorPlace, ledger: Pick<Ledger, 'append'>): Promise<number> {
   const folder = join(at.directory, unrecordedFolder)
@@ -82,7 +82,8 @@ export async function recordAnchors(at: AnchorPlace, ledger: Pick<Ledger, 'appen
       }
       await fs.rm(join(folder, name), { force: true })
     } catch (error) {
-      if (!(error instanceof LedgerError)) throw error
+      // That the ledger takes none now, each would be told. What is wrong with one note keeps none behind it from being recorded.
+      if (isOurs(error) && !(error instanceof LedgerError)) throw error
       refused ??= error
     }
   }

@@ -11,6 +11,7 @@ import { gitAlone, parseTag, tagName } from '../format/tag.ts'
 import { isTrusted, nonceOf, readTimestamp, signerName, timestampRequest } from '../format/timestamp.ts'
 import { namesIn, readIfThere } from '../ledger/files.ts'
 import { type Published, publishedIn } from '../ledger/published.ts'
+import { answerOf } from './answer.ts'
 import { type AnchorPlace, keepAnchor, keepAnchorFile } from './kept.ts'
 
 export interface Got {
@@ -76,10 +77,10 @@ async function stamped({ directory }: AnchorPlace, imprint: Buffer): Promise<Sig
 
 const longestAnswer = 1_000_000
 
-/** RFC 3161, 3.4. @throws Fault ERR_UPSTREAM where it cannot be reached; else as acceptTimestamp */
+/** RFC 3161, 3.4. @throws Fault ERR_UPSTREAM where it cannot be reached, or answers something else; else as acceptTimestamp */
 export async function stampBy(place: AnchorPlace, url: string, authorities: readonly X509Certificate[]): Promise<Got> {
   const { request, nonce } = await requestFor(place)
-  let response: Buffer
+  let response: Buffer | undefined
   try {
     const answered = await fetch(url, {
       method: 'POST',
@@ -88,7 +89,7 @@ export async function stampBy(place: AnchorPlace, url: string, authorities: read
       signal: AbortSignal.timeout(30_000),
     })
     if (!answered.ok) throw new Error(`status ${answered.status}`)
-    response = Buffer.from(await answered.arrayBuffer())
+    response = await answerOf(answered, longestAnswer)
   } catch (error) {
     throw new Fault(
       'ERR_UPSTREAM',
@@ -97,7 +98,10 @@ export async function stampBy(place: AnchorPlace, url: string, authorities: read
       error,
     )
   }
-  if (response.length > longestAnswer) throw refused('an answer of over 1 MB')
+  if (response === undefined) {
+    const what = `what answers at ${url} is no timestamping authority: it goes on for more than ${longestAnswer} bytes`
+    throw new Fault('ERR_UPSTREAM', what)
+  }
   return acceptTimestamp(place, response, authorities, nonce)
 }
 

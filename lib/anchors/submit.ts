@@ -4,6 +4,7 @@ import { formatCheckpoint, type SignedCheckpoint } from '../format/checkpoint.ts
 import { type Cosignature, type Cosigner, cosignaturesOf } from '../format/cosignature.ts'
 import type { Hash } from '../format/merkle.ts'
 import { formatNote, parseNote } from '../format/note.ts'
+import { answerOf } from './answer.ts'
 
 export interface Submission {
   /** The submission prefix: `/add-checkpoint` is put behind it. */
@@ -73,15 +74,9 @@ async function post(place: string, signal: AbortSignal, body: [string]): Promise
       redirect: 'error',
       headers: { 'content-type': 'text/plain; charset=utf-8' },
     })
-    const parts: Buffer[] = []
-    let length = 0
-    for await (const part of response.body ?? []) {
-      length += part.length
-      if (length > longestAnswer)
-        throw new Fault('ERR_UPSTREAM', `the witness at ${place} answers more than cosignatures`)
-      parts.push(Buffer.from(part))
-    }
-    return { status: response.status, text: Buffer.concat(parts).toString('utf8') }
+    const answer = await answerOf(response, longestAnswer)
+    if (answer === undefined) throw new Fault('ERR_UPSTREAM', `the witness at ${place} answers more than cosignatures`)
+    return { status: response.status, text: answer.toString('utf8') }
   } catch (error) {
     if (isOurs(error)) throw error
     throw new Fault('ERR_UPSTREAM', `the witness at ${place} cannot be reached: ${describe(error)}`, {}, error)

@@ -22,7 +22,7 @@ import { attachingFile, attachingFolder, attachmentFile } from '../format/layout
 import { type MacKey, macKey } from '../format/mac.ts'
 import { check, oneOf, optional, record } from '../format/shape.ts'
 import { decodeNote, encodeNote, type Notes } from './authenticated-note.ts'
-import { namesIn, openOwn, replaceFiles, syncFolder } from './files.ts'
+import { namesIn, openOwn, readRegular, replaceFiles, syncFolder } from './files.ts'
 import type { AttachedOf, DraftOf, Stored } from './ledger.ts'
 
 const isId = /^[0-9a-f-]{36}$/
@@ -165,7 +165,7 @@ export class Attaching {
   async #read(id: string): Promise<Note> {
     const file = attachingFile(id)
     try {
-      const note = parseJson(decodeNote([this.#key], id, file, await fs.readFile(join(this.#directory, file))))
+      const note = parseJson(decodeNote([this.#key], id, file, await readRegular(join(this.#directory, file))))
       check(noteShape, note)
       return note as unknown as Note
     } catch (cause) {

@@ -2,12 +2,11 @@
  * A note that an opening, or a writer at work, acts on: a line of JSON, and one with its MAC, of the note's name and that
  * (../format/mac.ts). Whoever has no key makes none, and none stands under the name of another.
  */
-import { promises as fs } from 'node:fs'
 import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 import { utf8 } from '../format/canonical.ts'
 import { holds, type MacKey, macKey, macOf } from '../format/mac.ts'
-import { namesIn, replaceFiles } from './files.ts'
+import { namesIn, readRegular, replaceFiles } from './files.ts'
 
 const bound = (name: string, json: string) => Buffer.from(`${name}\n${json}`)
 
@@ -44,7 +43,7 @@ export async function reauthenticateNotes(change: NotesChange, { folder, use, na
     const name = nameOf(file)
     if (name === undefined) continue
     const path = `${folder}/${file}`
-    const json = decodeNote([to, from], name, path, await fs.readFile(join(directory, path)))
+    const json = decodeNote([to, from], name, path, await readRegular(join(directory, path)))
     await replaceFiles(directory, [[path, encodeNote(to, name, json)]], 'closed')
   }
 }

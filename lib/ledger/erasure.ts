@@ -10,7 +10,18 @@ import { attachmentHeadBytes, decodeAttachmentHead } from '../format/attachment.
 import { parseJson, utf8 } from '../format/canonical.ts'
 import { attachmentFile, erasingFile, slotFile, slotsInFile } from '../format/layout.ts'
 import { slotBytes, withoutCiphertext } from '../format/vault.ts'
-import { namesIn, openOwn, readIfThere, replaceFiles, requireOwnFolder, syncFolder, writeWhole } from './files.ts'
+import {
+  irregular,
+  namesIn,
+  openOwn,
+  openRegular,
+  readIfThere,
+  readRegular,
+  replaceFiles,
+  requireOwnFolder,
+  syncFolder,
+  writeWhole,
+} from './files.ts'
 
 /** The most slots that one entry names; more take more entries. */
 export const slotsInEntry = 4096
@@ -88,7 +99,7 @@ function unlessOurs(error: unknown): undefined {
 
 /** @returns undefined where there is no such file, or not as much of it as would tell. @throws LedgerError where it is none */
 export async function slotOfAttachment(path: string): Promise<number | undefined> {
-  const file = await fs.open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+  const file = await openRegular(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
@@ -96,6 +107,8 @@ export async function slotOfAttachment(path: string): Promise<number | undefined
     const head = Buffer.alloc(attachmentHeadBytes)
     const read = await file?.read(head, 0, head.length, 0)
     return read?.bytesRead === head.length ? decodeAttachmentHead(head) : undefined
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'EISDIR' ? irregular(path) : error
   } finally {
     await file?.close()
   }
@@ -107,7 +120,8 @@ async function deleteCiphertexts(directory: string, folder: string, slots: Reado
     const path = `${folder}/${one.name}`
     if (one.isDirectory()) await deleteCiphertexts(directory, path, slots)
     else if (/^\d{1,3}$/.test(one.name)) {
-      const bytes = withoutCiphertext(await fs.readFile(join(directory, path)), slots)
+      const found = await readRegular(join(directory, path)).catch(unlessOurs)
+      const bytes = found === undefined ? undefined : withoutCiphertext(found, slots)
       if (bytes !== undefined) await replaceFiles(directory, [[path, bytes]], 'closed')
     }
   }

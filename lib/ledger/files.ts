@@ -1,6 +1,7 @@
 /**
  * Files that are whole or absent: written aside, synced, renamed, and the folder synced (a rename is durable only then). Nothing is written
- * through a symbolic link: whoever can lay one into the directory would choose which file of the ledger's user is written over.
+ * through a symbolic link: whoever can lay one into the directory would choose which file of the ledger's user is written over. Nor is anything
+ * read that is no file: a named pipe in its place would hold the ledger for ever.
  */
 import { constants, promises as fs, lstatSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -43,16 +44,52 @@ export function requireOwnFolder(root: string, path: string): void {
   }
 }
 
-/** To write in place. @param flags O_NOFOLLOW is added. @throws LedgerError ERR_LEDGER_CORRUPT where the name is a link */
+/**
+ * Never waits: a named pipe laid in a file's place would hold who opens it for ever, and so would a device. A folder is opened, and reading it fails.
+ * @throws LedgerError ERR_LEDGER_CORRUPT where the name is of a pipe, a socket or a device
+ */
+export async function openRegular(path: string, flags: number = constants.O_RDONLY): Promise<fs.FileHandle> {
+  const file = await fs.open(path, flags | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
+    // A socket, or a device that is not there.
+    throw error.code === 'ENXIO' ? irregular(path) : error
+  })
+  try {
+    const found = await file.stat()
+    if (!found.isFile() && !found.isDirectory()) throw irregular(path)
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** All of a file. @throws as openRegular */
+export async function readRegular(path: string, flags: number = constants.O_RDONLY): Promise<Buffer> {
+  const file = await openRegular(path, flags)
+  try {
+    return await file.readFile()
+  } finally {
+    await file.close()
+  }
+}
+
+/** @returns what is told of a name under which there is no file */
+export function irregular(path: string): LedgerError {
+  const name = basename(path)
+  const said = `${name} in the ledger's directory is no file, and is not read: see who put it there, and bring the file back from a copy`
+  return new LedgerError('ERR_LEDGER_CORRUPT', said, { file: name })
+}
+
+/** To write in place. @param flags O_NOFOLLOW is added. @throws as openRegular, also where the name is a link */
 export async function openOwn(path: string, flags: number): Promise<fs.FileHandle> {
-  return fs.open(path, flags | constants.O_NOFOLLOW).catch(error => {
+  return openRegular(path, flags | constants.O_NOFOLLOW).catch(error => {
     throw asLinked(error, path)
   })
 }
 
 /** All of a file that will be written in place. @throws as openOwn */
 export async function readOwn(path: string): Promise<Buffer> {
-  return fs.readFile(path, { flag: constants.O_RDONLY | constants.O_NOFOLLOW }).catch(error => {
+  return readRegular(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(error => {
     throw asLinked(error, path)
   })
 }
@@ -146,10 +183,10 @@ export const unreadable = (error: unknown): unknown =>
     ? error
     : new Fault('ERR_LEDGER_UNAVAILABLE', `a file of the ledger cannot be read: ${describe(error)}`, {}, error)
 
-/** @returns the file's bytes, or undefined where there is none */
+/** @returns the file's bytes, or undefined where there is none. @throws as openRegular */
 export async function readIfThere(path: string): Promise<Buffer | undefined> {
   try {
-    return await fs.readFile(path)
+    return await readRegular(path)
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error

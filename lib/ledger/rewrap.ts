@@ -14,7 +14,7 @@ import { macKey } from '../format/mac.ts'
 import { isErased, openSlot, slotBytes, wrappedUnder, wrappingKeyId, wrapSlot } from '../format/vault.ts'
 import { attachingNotes } from './attaching.ts'
 import { type Notes, reauthenticateNotes } from './authenticated-note.ts'
-import { readIfThere, replaceFiles, syncFolder } from './files.ts'
+import { readIfThere, readRegular, replaceFiles, syncFolder } from './files.ts'
 import type { DraftOf, Stored } from './ledger.ts'
 import { segmentFiles } from './recovery.ts'
 
@@ -104,7 +104,7 @@ export async function rewrap(change: Change, size: number): Promise<Rewrapped | 
 async function reauthenticateLog({ directory, origin, wrappingKey, formerWrappingKey }: Change): Promise<void> {
   const [from, to] = [macKey(formerWrappingKey, origin, 'wal'), macKey(wrappingKey, origin, 'wal')]
   for (const { path, first } of await segmentFiles(directory)) {
-    const bytes = reauthenticate(await fs.readFile(path), from, to)
+    const bytes = reauthenticate(await readRegular(path), from, to)
     if (bytes !== undefined) await replaceFiles(directory, [[segmentFile(first), bytes]], 'closed')
   }
 }

@@ -175,7 +175,8 @@ function writeNow(path: string, bytes: Uint8Array): void {
   }
 }
 
-const writing = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
+/** Not waiting: a named pipe laid there meanwhile would hold the process. */
+const writing = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 function syncNow(path: string, flags: number, bytes?: Uint8Array): void {
   const descriptor = openSync(path, flags, 0o600)

@@ -1,13 +1,13 @@
 /** A ledger whose checkpoints are given to witnesses: real ledger, real witnesses over HTTP, down, forked, rolled back. */
 import { createHash, generateKeyPairSync } from 'node:crypto'
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { serveWitness } from '../../adapters/witness/index.ts'
 import { Anchoring, type AnchorNews, type WitnessPlace } from '../../lib/anchors/anchoring.ts'
 import { keepAnchor, recordAnchors } from '../../lib/anchors/kept.ts'
-import { requestFor } from '../../lib/anchors/obtain.ts'
+import { requestFor, stampBy } from '../../lib/anchors/obtain.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { anchorFile } from '../../lib/format/anchor.ts'
 import { parseCosignerKey } from '../../lib/format/cosignature.ts'
@@ -137,6 +137,29 @@ describe('a ledger with witnesses', () => {
     await ledger.close()
   })
 
+  it('is told what could not be read, and has it vouched for and recorded another time', async () => {
+    const options = ledgerOptions({ publishMs: 1e6 })
+    const ledger = await openDirectoryLedger(options)
+    const { anchoring, news } = anchoringOf(options, ledger, [await witnessFor(options)])
+    const checkpoint = join(options.directory, 'checkpoint')
+    const aside = join(options.directory, 'aside')
+    const [unreadable, note] = ['-', '_'].map(name => join(options.directory, 'anchors/unrecorded', `${name}.json`))
+    renameSync(checkpoint, aside)
+    mkdirSync(checkpoint)
+    await anchoring.round()
+    expect(news).toMatchObject([{ what: 'not-asked', error: expect.anything() }])
+    rmSync(checkpoint, { recursive: true })
+    renameSync(aside, checkpoint)
+    for (const path of [unreadable, note]) mkdirSync(path!, { recursive: true })
+    await anchoring.round()
+    expect(news.slice(1).map(({ what }) => what)).toEqual(['cosigned', 'not-recorded'])
+    expect(await anchored(ledger)).toHaveLength(1)
+    await anchoring.stop()
+    await ledger.close()
+    await anchoring.last()
+    expect(news.at(-1)).toMatchObject({ what: 'cosigned' })
+  })
+
   it('gets no cosignature for a second history of the same origin, nor for an older state of its own, and is told which it is', async () => {
     const options = ledgerOptions({ publishMs: 1e6 })
     const witness = await witnessFor(options)
@@ -218,6 +241,31 @@ describe('a ledger with witnesses', () => {
     await expect(requestFor(options)).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_SIGNATURE' })
     writeFileSync(path, genuine)
     await ledger.close()
+  })
+
+  it('is not read beyond what an answer may hold, of an authority that goes on and on', async () => {
+    const options = ledgerOptions()
+    const ledger = await openDirectoryLedger(options)
+    await ledger.publish()
+    await ledger.close()
+    const endless = createServer((request, response) => {
+      request.resume()
+      const go = () => {
+        while (response.write(Buffer.alloc(100_000)));
+      }
+      response.on('drain', go)
+      go()
+    })
+    onTestFinished(() => {
+      endless.closeAllConnections()
+      endless.close()
+    })
+    const cut = new Promise(resolve => endless.on('connection', socket => socket.on('close', resolve)))
+    const { port } = await listenOn(endless, 0, '127.0.0.1')
+    await expect(stampBy(options, `http://127.0.0.1:${port}`, [])).rejects.toMatchObject({
+      ...{ code: 'ERR_UPSTREAM', message: expect.stringContaining('1000000 bytes') },
+    })
+    await cut
   })
 
   it('is written aside above its folder, where a kill leaves nothing that a verifier takes for a forgery', async () => {

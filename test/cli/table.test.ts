@@ -1,10 +1,10 @@
 /** The table by which a command is found and loaded: each file of commands is in it, under the names that it registers and no others. */
 import { readdirSync } from 'node:fs'
 import { Command } from 'commander'
-import { describe, expect, it } from 'vitest'
-import { ascii, type Output } from '../../cli/output.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { ascii, colour, type Output, output, painted } from '../../cli/output.ts'
 import { register, table } from '../../cli/table.ts'
-import { printFindings, printSteps } from '../../cli/trust.ts'
+import { printFindings, printSteps, printVerdict } from '../../cli/trust.ts'
 
 const namesOf = ({ commands }: Command) => commands.map(command => command.name())
 
@@ -29,19 +29,48 @@ it('registers what was asked for alone, and everything where that is nothing of 
     expect(await registered(asked)).toEqual(table.flatMap(([names]) => names))
 })
 
+const printedBy = (print: (out: Output) => void, json = false): string[] => {
+  const written: string[] = []
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation(text => written.push(String(text)) > 0)
+  try {
+    print(output(json))
+  } finally {
+    stdout.mockRestore()
+  }
+  return written.join('').trimEnd().split('\n')
+}
+
 describe('what others wrote, in what is printed', () => {
   it('begins no line of its own, in a finding or in a step', () => {
-    const lines: string[] = []
-    const out: Output = {
-      ...{ json: false, table: () => {}, result: () => {} },
-      line: (text = '') => void lines.push(...text.split('\n')),
-      wrapped: text => void lines.push(...text.split('\n')),
-    }
     const text = 'x\n::stop-commands::abc\nOK  all is well'
-    printFindings(out, [{ code: 'SEAL_INVALID', what: text, file: text, expected: text, actual: text }])
-    printSteps(out, [{ name: 'seals', status: 'failed', detail: text }])
+    const lines = printedBy(out => {
+      printFindings(out, [{ code: 'SEAL_INVALID', what: text, file: text, expected: text, actual: text }])
+      printSteps(out, [{ name: 'seals', status: 'failed', detail: text }])
+    })
     expect(lines).toHaveLength(4)
-    for (const line of lines) expect(line).toContain('x\\n::stop-commands::abc\\nOK')
+    for (const line of lines) expect(line).toContain('x\\u{000a}::stop-commands::abc\\u{000a}OK')
+  })
+
+  it('is no line, no colour and no command of its own, whichever way it is printed', () => {
+    const text = 'x\n::error::y\u001b[8m\u001b[32mOK\u2028##[stop-commands]z ##vso[task.complete]'
+    const shown =
+      'x\\u{000a}::error::y\\u{001b}[8m\\u{001b}[32mOK\\u{2028}#\\u{0023}[stop-commands]z #\\u{0023}vso[task.complete]'
+    const ways: readonly ((out: Output) => void)[] = [
+      out => out.line(text),
+      out => out.line(`  ${text}`),
+      out => out.line(colour.red(text)),
+      out => out.line(painted`  ${colour.bold('#1')} ${text}`),
+      out => out.wrapped(painted`${colour.bold(text)}`, 2),
+      out => out.table([[text, colour.green(text)]]),
+      out => printVerdict(out, 'TAMPERED', text),
+    ]
+    for (const way of ways) {
+      const [line, ...more] = printedBy(way)
+      expect([line, more]).toEqual([expect.stringContaining(shown), []])
+      expect(line).not.toMatch(/[\p{Cc}\u2028]|##\w*\[/u)
+    }
+    expect(JSON.parse(printedBy(out => out.result(text, () => {}), true).join(''))).toBe(text)
+    expect(printedBy(out => out.result(text, () => {}), true).join('')).not.toMatch(/##\w*\[/)
   })
 
   it('is escaped in JSON where a terminal could obey it, and is the same value', () => {

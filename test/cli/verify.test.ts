@@ -1,14 +1,14 @@
 /** `counterfoil verify` for programs: several ledgers, JUnit, annotations; and the text of strangers in each of them. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { annotations } from '../../cli/annotations.ts'
 import { verify as register } from '../../cli/commands/verify.ts'
 import { exit, exitStatusOf } from '../../cli/exit.ts'
 import { escaped, junit, ledgerSuite } from '../../cli/junit.ts'
-import { output } from '../../cli/output.ts'
+import { output, Painted, type Text } from '../../cli/output.ts'
 import { progressOn } from '../../cli/progress.ts'
 import { printFindings } from '../../cli/trust.ts'
 import { type Verification, verifyLedger } from '../../evidence/index.ts'
@@ -36,7 +36,7 @@ async function verify(
   try {
     const program = new Command().exitOverride()
     register(program)
-    const paths = ledgers.map(name => join(fixtures, 'ledgers', name, 'ledger'))
+    const paths = ledgers.map(name => resolve(fixtures, 'ledgers', name, isAbsolute(name) ? '' : 'ledger'))
     const key = join(keys, 'test-only.seal.pub.asc')
     await program.parseAsync(['verify', ...paths, '--key', key, ...rest], { from: 'user' })
     return { status: process.exitCode, text: written.join('') }
@@ -120,10 +120,24 @@ describe('what strangers wrote', () => {
   })
 })
 
+describe('names of files that anybody laid there', () => {
+  it('begin no workflow command and obey no terminal, in all that is said of a ledger', async () => {
+    const ledger = join(where, 'laid')
+    cpSync(join(fixtures, 'ledgers/whole/ledger'), ledger, { recursive: true })
+    mkdirSync(join(ledger, 'anchors/2/x\n::notice title=counterfoil::OK, all is well'), { recursive: true })
+    writeFileSync(join(ledger, 'checkpoint.d', 'a\u001b[8m##[stop-commands]x'), '')
+    const { status, text } = await verify([ledger], [], 'true')
+    expect(status, text).toBe(exit.broken)
+    expect(text).toContain('all is well')
+    expect(text.match(/^::\w+/gm)).toEqual(text.match(/^::error/gm))
+    expect(text).not.toMatch(/(?!\n)\p{Cc}|##\w*\[/u)
+  })
+})
+
 describe('a finding', () => {
   it('names no place twice, and leaves out none that it only seems to name', () => {
     const lines: string[] = []
-    const out = { ...output(false), wrapped: (text: string) => lines.push(text) }
+    const out = { ...output(false), wrapped: (text: Text) => lines.push(text instanceof Painted ? text.text : text) }
     printFindings(out, [
       { code: 'A', what: 'a key was rotated (entry 64)', index: 64 },
       { code: 'B', what: 'entry 64 is altered', index: 6, file: 'tile/entries/000' },

@@ -1,13 +1,13 @@
 /** Proofs of single entries: written from a ledger's tiles, checked with nothing but keys from outside, refused when bent. */
 import { spawnSync } from 'node:child_process'
-import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { proofScript } from '../../evidence/proof-script.ts'
 import { checkProof, proveEntry } from '../../evidence/prove.ts'
 import { anchorFile } from '../../lib/format/anchor.ts'
-import { formatTlogProof, parseTlogProof } from '../../lib/format/checkpoint.ts'
+import { checkpointBody, formatTlogProof, parseTlogProof } from '../../lib/format/checkpoint.ts'
 import { cosign, formatCosignerKey } from '../../lib/format/cosignature.ts'
 import { inclusionProof, treeRoot, verifyInclusion } from '../../lib/format/merkle.ts'
 import { formatNote, formatVerifierKey, type NoteSignature, parseNote } from '../../lib/format/note.ts'
@@ -169,6 +169,67 @@ describe('the proof of an entry', () => {
     keep(kept(lineOf('w1.example')))
     for (let i = 0; i < 256; i += 1) keep('', Buffer.from(String(i).padStart(64, '0'), 'hex').toString('base64url'))
     expect(await names()).toEqual(note.signatures.map(({ name }) => name))
+  })
+
+  it('rests on no checkpoint that the ledger did not sign, however many are said to have cosigned it', async () => {
+    const later = { ...keys, note: generateKeyPairSync('ed25519').privateKey }
+    const builder = await new LedgerBuilder({ keys }).open()
+    const grow = (size: number) => {
+      while (builder.entries.length < size) builder.add('heartbeat', { open: 0, interval: 60 })
+    }
+    const vkeyOf = ({ note }: BuilderKeys) => formatVerifierKey(builder.origin, createPublicKey(note))
+    const [former, key] = [vkeyOf(keys), vkeyOf(later)]
+    grow(10)
+    const rotated = {
+      key: 'note',
+      turn: 1,
+      old: former,
+      new: key,
+      signature: 'c2ln',
+      certification: 'of a test',
+    } as const
+    builder.add('key-rotated', rotated)
+    builder.succeed(later)
+    grow(22)
+    const directory = temporaryDirectory()
+    await builder.write(directory, { vault: false })
+    const put = (size: number, { text }: { text: string }, ...lines: NoteSignature[]) => {
+      const note = formatNote({ text, signatures: lines })
+      const file = join(directory, anchorFile('witness', size, createHash('sha256').update(note).digest('base64url')))
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, note)
+    }
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const witnesses = [formatCosignerKey('w.example', publicKey)]
+    const lineFor = ({ text }: { text: string }, name = 'w.example') => cosign(text, name, privateKey, 1_790_000_000)
+    const [old, whole] = [await builder.checkpoint(5), await builder.checkpoint(22)].map(({ note }) => note)
+    const strangers = ['s1.example', 's2.example', 's3.example']
+    // By whoever may write there, and has no key: a random signature of the log, a false one beside the true one, none at all.
+    const forged = { ...whole!.signatures[0]!, signature: randomBytes(64) }
+    const between = { text: checkpointBody({ origin: builder.origin, size: 15, root: builder.tree(15).root }) }
+    put(15, between, forged, ...strangers.map(name => lineFor(between, name)))
+    put(15, between, ...strangers.map(name => lineFor(between, name)))
+    put(22, whole!, ...whole!.signatures, forged, ...strangers.map(name => lineFor(whole!, name)))
+    put(22, whole!, ...whole!.signatures, lineFor(whole!))
+    const proved = await proveEntry({ directory, entry: 7 })
+    expect(proved).toMatchObject({ checkpoint: { size: 22 }, cosigned: 1 })
+    expect(checkProof({ ...proved, key, witnesses }).cosignatures).toHaveLength(1)
+    await expect(proveEntry({ directory, entry: 7, size: 15 })).rejects.toThrowError(misuse)
+    // What was signed by the key before, and cosigned, is found as well.
+    put(5, old!, ...old!.signatures, lineFor(old!), lineFor(old!, 'w2.example'))
+    const before = await proveEntry({ directory, entry: 3 })
+    expect(checkProof({ ...before, key: former, witnesses })).toMatchObject({ checkpoint: { size: 5 } })
+  })
+
+  it('is against a seal of more entries than are published, where they are there, and else says what is missing', async () => {
+    const { directory, key } = await ledgerOf(22, [10, 22])
+    writeFileSync(join(directory, 'checkpoint'), readFileSync(join(directory, 'checkpoint.d/10')))
+    const { proof, entry } = await proveEntry({ directory, entry: 15, size: 22 })
+    expect(checkProof({ proof, entry, key })).toMatchObject({ index: 15, checkpoint: { size: 22 } })
+    const bundles = join(directory, 'tile/entries/000.p')
+    for (const name of readdirSync(bundles)) if (Number(name) > 10) rmSync(join(bundles, name))
+    const missing = expect.objectContaining({ code: 'ERR_LEDGER_MISSING' })
+    await expect(proveEntry({ directory, entry: 15, size: 22 })).rejects.toThrowError(missing)
   })
 
   it('at a billion entries has at most 30 hashes, and takes 4 tiles beside those of the right edge, which all proofs share', async () => {

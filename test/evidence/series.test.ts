@@ -52,6 +52,12 @@ async function told({ directory }: Pick<DirectoryOptions, 'directory'>, more: Pa
   )
 }
 
+function copied(options: DirectoryOptions): DirectoryOptions {
+  const directory = temporaryDirectory()
+  cpSync(options.directory, directory, { recursive: true })
+  return { ...options, directory }
+}
+
 /** What a ledger says, to be said again. */
 async function draftsIn(options: DirectoryOptions): Promise<readonly Draft[]> {
   const ledger = await openForKeys(options)
@@ -340,6 +346,35 @@ describe('a ledger that is disposed of', () => {
     const options = await two()
     await append(options, disposed(Buffer.alloc(32).toString('base64url'), approvers))
     expect((await told(options))[1]).toBe('TAMPERED ERASURE_UNAUTHORISED')
+  })
+
+  it('and is not all removed yet, is told as that, however much of it is gone; what is altered in it besides is an accusation', async () => {
+    const options = ledgerOptions({ sealer })
+    const bob = 'B'.repeat(22)
+    await append(options, names, { ...names, subject: bob, disclose: { name: 'bob' } }, settled())
+    await roll(options)
+    const { wrappingKey, directory } = options
+    const { root, size } = parseCheckpoint(readFileSync(join(directory, 'checkpoint')))
+    const said = { ...disposed(Buffer.from(root).toString('base64url'), [bob]), size } as Draft
+    // As a kill leaves it: the vault first, the tiles last (lib/ledger/earlier.ts).
+    const removing = ['vault', 'wal', 'snapshot', 'tile/0', 'tile']
+    const unsaid = copied(options)
+    rmSync(join(unsaid.directory, 'vault'), { recursive: true })
+    expect((await told(unsaid, { wrappingKey }))[0]).toMatch(/^TAMPERED .*MISSING/)
+    await append(options, said)
+    expect(await told(options, { wrappingKey })).toEqual(['OK', 'INCOMPLETE ERASURE_UNDONE'])
+    const altered = copied(options)
+    for (const name of removing) {
+      rmSync(join(directory, name), { recursive: true, force: true })
+      const verdicts = await told(options, { wrappingKey })
+      expect([name, verdicts.at(-1)]).toEqual([name, name === 'tile' ? 'OK' : 'INCOMPLETE ERASURE_UNDONE'])
+      expect(verdicts.join(' ')).not.toContain('TAMPERED')
+    }
+    rmSync(join(altered.directory, 'vault'), { recursive: true })
+    const entries = join(altered.directory, 'tile/entries/000.p')
+    const bundle = join(entries, readdirSync(entries)[0]!)
+    writeFileSync(bundle, readFileSync(bundle, 'latin1').replace('"person"', '"PERSON"'), 'latin1')
+    expect((await told(altered, { wrappingKey }))[0]).toMatch(/^TAMPERED .*ENTRY_ALTERED/)
   })
 
   it('takes with it how its key came to be another: nobody is accused, nothing is OK, and what is gone without a word stays an accusation', async () => {

@@ -52,7 +52,19 @@ describe('the key of the vault', () => {
       for (const key of [former, wrappingKey]) {
         const alone = openDirectoryLedger({ ...cut.options, wrappingKey: key })
         await expect(alone).rejects.toMatchObject({ code: 'ERR_LEDGER_INCONSISTENT' })
+        // Where all of it is under that key still, nothing is wrong with it.
+        const found =
+          done === 0 && key === former ? [] : [{ code: 'VAULT_KEY', what: expect.stringContaining('rotat') }]
+        const verdict = found.length === 0 ? 'OK' : 'INCOMPLETE'
+        expect(await verified(cut, key)).toMatchObject({ verdict, findings: found })
       }
+      // What is under neither was altered, whatever is noted.
+      const altered = copyOf(cut)
+      const path = join(altered.options.directory, slotFile(0))
+      const slots = readFileSync(path)
+      slots[1] = slots[1]! ^ 1
+      writeFileSync(path, slots)
+      if (done > 0) expect((await verified(altered, wrappingKey)).verdict).toBe('TAMPERED')
       expect(await opened(changed(cut.options))).toMatchObject([ids])
       const now = { ...cut, options: { ...cut.options, wrappingKey } }
       expect(await verified(now)).toMatchObject({ verdict: 'OK', findings: [] })

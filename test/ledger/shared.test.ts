@@ -1,6 +1,6 @@
 /** What a leader lets in and what it does not, what becomes of who leaves, and that a hostile connection harms nobody. */
-import { once } from 'node:events'
-import { mkdirSync, renameSync, statSync } from 'node:fs'
+import { type EventEmitter, once } from 'node:events'
+import { mkdirSync, renameSync, rmdirSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -9,6 +9,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
 import { encodeJson, encodeMessage, longestMessage, MessageReader } from '../../lib/ledger/shared/frames.ts'
+import { Leader } from '../../lib/ledger/shared/leader.ts'
 import { dial, serverOf } from '../../lib/ledger/shared/local.ts'
 import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
 import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
@@ -359,6 +360,31 @@ describe('a shared ledger', () => {
     await shared({ ...options, writer: 'one' })
     expect(statSync(join(options.directory, 'leader')).mode & 0o777).toBe(0o700)
     expect(statSync(join(options.directory, 'leader', 'socket')).mode & 0o777).toBe(0o600)
+  })
+
+  it('is unavailable where something lies in the place of its socket, says what, and opens once that is gone', async () => {
+    const options = { ...ledgerOptions({ writer: 'a' }), takeoverMs: 1 }
+    const socket = join(options.directory, 'leader/socket')
+    mkdirSync(socket, { recursive: true, mode: 0o700 })
+    await expect(openSharedLedger(options)).rejects.toMatchObject({
+      ...{ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' },
+      message: expect.stringContaining('leader/socket'),
+    })
+    rmdirSync(socket)
+    const a = await shared({ ...options, takeoverMs: 10_000 })
+    await a.append([settled()])
+  })
+
+  it('goes on where it could not take one connection in, and tells of it', async () => {
+    const told: string[] = []
+    const add = vi.spyOn(Leader.prototype, 'add')
+    onTestFinished(() => add.mockRestore())
+    const a = await shared({ ...ledgerOptions({ writer: 'a' }), onEvent: what => void told.push(what) })
+    const server = add.mock.calls[0]![0] as unknown as EventEmitter
+    // As net's server does where the process has too many files open.
+    server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }))
+    expect(told).toEqual([expect.stringContaining('could not be taken in')])
+    await a.append([settled()])
   })
 
   it('is reached however long its path is', async () => {

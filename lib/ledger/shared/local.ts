@@ -3,13 +3,14 @@
  * RFC 7905). Whoever may enter the ledger's folder and has no key of it neither appends nor is taken for the leader, nor hears what
  * passes. (TLS 1.3 takes no such key in Node.)
  */
+import { once } from 'node:events'
 import { chmodSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
-import { describe } from '../../errors.ts'
+import { describe, Fault, isOurs } from '../../errors.ts'
 import { type MacKey, rawKey } from '../../format/mac.ts'
 import { local } from './access.ts'
-import { prepareAddress, requireOwn, type SocketAddress, socketAddress, socketFolder } from './address.ts'
+import { leaderFolder, prepareAddress, requireOwn, type SocketAddress, socketAddress, socketFolder } from './address.ts'
 import type { Leader, LeaderParts } from './leader.ts'
 import { sparingly } from './sparingly.ts'
 
@@ -39,13 +40,12 @@ export async function connectLocally({ directory, key }: Line, onStranger: () =>
   return socket
 }
 
-/** By who holds the lock. */
+/** By who holds the lock. @throws Fault ERR_LEDGER_UNAVAILABLE, Misuse ERR_OPTION_INVALID */
 export async function listenLocally(
   { directory, key }: Line,
   leader: Leader,
   onEvent: LeaderParts['onEvent'],
 ): Promise<void> {
-  prepareAddress(directory)
   const server = serverOf(key)
   const tell = sparingly(onEvent)
   server.on('secureConnection', socket => leader.accept(socket, local))
@@ -53,18 +53,30 @@ export async function listenLocally(
     const what = 'a connection to the shared ledger was closed: it does not show that it has the key of the vault'
     tell(what, { why: describe(error) })
   })
+  await listenAt(directory, server).catch(error => {
+    throw isOurs(error) ? error : unmade(error)
+  })
+  // Too many open files, for one: who asked comes again.
+  server.on('error', error => tell('a connection to the shared ledger could not be taken in', { why: describe(error) }))
+  server.unref()
+  leader.add(server)
+}
+
+async function listenAt(directory: string, server: Server): Promise<void> {
+  prepareAddress(directory)
   const { path, release } = socketAddress(directory)
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(path, resolve)
-    })
+    server.listen(path)
+    await once(server, 'listening')
     chmodSync(path, 0o600)
   } finally {
     release()
   }
-  server.unref()
-  leader.add(server)
+}
+
+function unmade(error: unknown): Fault {
+  const what = `its leader's socket (${leaderFolder}/socket in its directory) cannot be made: ${describe(error)}; see what lies in its place, and who put it there`
+  return new Fault('ERR_LEDGER_UNAVAILABLE', what, {}, error)
 }
 
 /** @param onStranger somebody listens there, and not with this key. @returns undefined where that is so, or nobody does */

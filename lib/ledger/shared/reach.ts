@@ -4,6 +4,7 @@ import { isOurs } from '../../errors.ts'
 import { type MacKey, macKey } from '../../format/mac.ts'
 import { openDirectory } from '../directory.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
+import { unreadable } from '../files.ts'
 import { returnDrafts } from '../opening.ts'
 import type { DirectoryOptions } from '../options.ts'
 import { join } from './connection.ts'
@@ -95,7 +96,7 @@ export async function asLeader({
   } catch (error) {
     leader?.close()
     await ledger.abandon()
-    throw error
+    throw unreadable(error)
   }
 }
 
