@@ -12,6 +12,7 @@ import {
   erasableLedger,
   erasure,
   officer,
+  principal,
   session,
   verified,
 } from '../support/erasable-ledger.ts'
@@ -345,5 +346,33 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     await ledger.erase!(erasure())
     const again = { ...bob, subject: customer, disclose: { name: 'anybody@crm.example' } }
     await expect(web.append([again])).rejects.toMatchObject(denial)
+  })
+
+  it('gives a pseudonym one name alone, and asks under an id once, however fast it says so', async () => {
+    const { host, ledger } = await leads()
+    const [web, other] = [await hosts.remote(host.url, 'web-1'), await hosts.remote(host.url, 'web-2')]
+    const named = (subject: string, name: string) => ({ ...principal(subject), disclose: { name } }) as Draft
+    const [one, two, three] = ['1', '2', '3'].map(digit => digit.repeat(22)) as [string, string, string]
+    await expect(web.append([named(one, 'mallory'), named(one, 'boss')])).rejects.toMatchObject(denial)
+    const unfit = { ...named(two, 'mallory'), type: 'none' } as never
+    const names = ['mallory', 'mallory', 'boss', 'boss']
+    const said = await Promise.allSettled([
+      web.append([named(two, 'mallory'), unfit]),
+      ...names.map((name, i) => (i % 2 === 0 ? web : other).append([named(two, name)])),
+      web.append([named(three, 'mallory')]),
+      web.append([named(three, 'boss')]),
+    ])
+    expect(said.map(({ status }) => status)).toContain('fulfilled')
+    const principals = (await allEntries(ledger)).filter(({ entry }) => entry.kind === 'principal')
+    for (const subject of [one, two, three]) {
+      const of = principals.filter(({ entry }) => (entry as { subject?: string }).subject === subject)
+      const called = await Promise.all(of.map(async ({ index }) => (await ledger.disclosures(index)).name))
+      expect(new Set(called).size).toBe(subject === one ? 0 : 1)
+    }
+    const asked = approval(exchangeId())
+    const again = { ...approval(exchangeId()), approval: (asked as { approval: string }).approval } as Draft
+    await expect(web.append([asked, again])).rejects.toMatchObject(denial)
+    const both = await Promise.allSettled([web.append([asked]), other.append([again])])
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
   })
 })

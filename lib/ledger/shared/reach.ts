@@ -13,6 +13,7 @@ import { leading } from './leading.ts'
 import type { Link, LinkEvents } from './link.ts'
 import { listenLocally } from './local.ts'
 import { type Back, type Place, requirePlace } from './place.ts'
+import { Said } from './said.ts'
 
 /** What this process is, and where it stood when it lost its link. */
 export interface Self {
@@ -88,7 +89,7 @@ export async function asLeader({
     leader = new Leader({ ledger, writer, graceMs, onEvent })
     await listenLocally({ directory: options.directory, key: lineKey(options) }, leader, onEvent)
     if (listen !== undefined) {
-      leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, onEvent }))
+      leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, said: new Said(ledger), onEvent }))
     }
     const link = await leading(ledger, leader, writer, next, events)
     return { link, leads: true, started, next, size: ledger.size }

@@ -1,0 +1,73 @@
+/**
+ * What processes of other hosts say of who somebody is, and ask for under ids of theirs: of a pseudonym one name alone, under an id once. What
+ * is on its way is judged by as if it were durable, through whichever connection it came.
+ */
+import type { Json } from '../../format/canonical.ts'
+import type { DirectoryLedger } from '../directory-ledger.ts'
+import type { DraftOf } from '../ledger.ts'
+import { denied } from './access.ts'
+
+interface Coming {
+  readonly type: string
+  readonly name: Json | undefined
+  /** How many that are on their way say so: some may not come to stand. */
+  count: number
+}
+
+/** How far ahead another host may ask for anything, in milliseconds: until it is over, every snapshot says it again. */
+const longestAskedMs = 366 * 86_400_000
+
+export class Said {
+  readonly #ledger: DirectoryLedger
+  /** By pseudonym. */
+  readonly #names = new Map<string, Coming>()
+  /** Of grants and approvals. */
+  readonly #asked = new Set<string>()
+
+  constructor(ledger: DirectoryLedger) {
+    this.#ledger = ledger
+  }
+
+  /**
+   * Under another name they would be two, and could approve for themselves; of another type, a program could be somebody who approves.
+   * @returns to be called once it is durable, or will not be
+   * @throws Refusal ERR_ACCESS_DENIED
+   */
+  async name({ subject, type, disclose }: DraftOf<'principal'>): Promise<() => void> {
+    const { living } = this.#ledger
+    const name = disclose?.name
+    const known = living.principal(subject)
+    if (known === undefined) {
+      if (living.wasErased(subject)) throw denied('name again who was erased')
+      const coming = this.#names.get(subject) ?? { type, name, count: 0 }
+      if (coming.type !== type || coming.name !== name) throw anew()
+      return this.#hold(subject, coming)
+    }
+    const { name: before } = await this.#ledger.disclosures(known.index)
+    if (known.entry.kind !== 'principal' || known.entry.type !== type || name !== before) throw anew()
+    return () => undefined
+  }
+
+  /**
+   * Somebody may be about to decide what was asked for under that id.
+   * @returns to be called once it is durable, or will not be
+   * @throws Refusal ERR_ACCESS_DENIED
+   */
+  ask(id: string, forMs: number): () => void {
+    if (this.#ledger.living.isKnown(id) || this.#asked.has(id)) throw denied('ask anew under an id that was asked for')
+    if (!(forMs <= longestAskedMs)) throw denied('ask for more than a year')
+    this.#asked.add(id)
+    return () => void this.#asked.delete(id)
+  }
+
+  #hold(subject: string, coming: Coming): () => void {
+    coming.count += 1
+    this.#names.set(subject, coming)
+    return () => {
+      coming.count -= 1
+      if (coming.count === 0) this.#names.delete(subject)
+    }
+  }
+}
+
+const anew = () => denied('say anew who somebody is')
