@@ -5,11 +5,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { Entry } from '../../lib/format/entry.ts'
 import { attachingFolder } from '../../lib/format/layout.ts'
 import { type Attached, type AttachedOf, type Draft, disclosedOf, type Ledger } from '../../lib/ledger/ledger.ts'
+import { rollOver } from '../../lib/ledger/rollover.ts'
+import { memberOf } from '../../lib/ledger/series.ts'
 import { allEntries, decision, exchangeId, kindsOf, outcome, settled } from '../support/directory-ledger.ts'
 import {
   customer,
   type Erasable,
   erasableLedger,
+  erased,
   erasure,
   officer,
   principal,
@@ -374,5 +377,19 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     await expect(web.append([asked, again])).rejects.toMatchObject(denial)
     const both = await Promise.allSettled([web.append([asked]), other.append([again])])
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  })
+
+  it('is no name for who was erased in an earlier ledger of the series', async () => {
+    const at = await erased(await erasableLedger(), erasure())
+    for (const number of [1, 2]) await rollOver(at.options, number)
+    const host = hosts.at(await freePort(), { ...memberOf(at.options, 3), writer: 'leader' })
+    await host.open()
+    const web = await hosts.remote(host.url, 'web-1')
+    const again = { ...principal(customer), disclose: { name: 'anybody@crm.example' } } as Draft
+    await expect(web.append([again])).rejects.toMatchObject({
+      ...denial,
+      message: expect.stringContaining('was erased'),
+    })
+    await web.append([principal(officer), principal('somebody new'.padEnd(22, '-').replace(' ', '-'))])
   })
 })

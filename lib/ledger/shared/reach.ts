@@ -4,8 +4,10 @@ import { isOurs } from '../../errors.ts'
 import { type MacKey, macKey } from '../../format/mac.ts'
 import { openDirectory } from '../directory.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
+import { Earlier } from '../earlier.ts'
 import { returnDrafts } from '../opening.ts'
 import type { DirectoryOptions } from '../options.ts'
+import { seriesOf } from '../series.ts'
 import { join } from './connection.ts'
 import { type GatewaySettings, listenToOthers } from './gateway.ts'
 import { Leader } from './leader.ts'
@@ -89,7 +91,8 @@ export async function asLeader({
     leader = new Leader({ ledger, writer, graceMs, onEvent })
     await listenLocally({ directory: options.directory, key: lineKey(options) }, leader, onEvent)
     if (listen !== undefined) {
-      leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, said: new Said(ledger), onEvent }))
+      const said = new Said(ledger, () => new Earlier(seriesOf(options)).erased())
+      leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, said, onEvent }))
     }
     const link = await leading(ledger, leader, writer, next, events)
     return { link, leads: true, started, next, size: ledger.size }

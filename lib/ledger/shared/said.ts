@@ -19,13 +19,17 @@ const longestAskedMs = 366 * 86_400_000
 
 export class Said {
   readonly #ledger: DirectoryLedger
+  readonly #readErased: () => Promise<ReadonlySet<string>>
+  #erasedBefore: Promise<ReadonlySet<string>> | undefined
   /** By pseudonym. */
   readonly #names = new Map<string, Coming>()
   /** Of grants and approvals. */
   readonly #asked = new Set<string>()
 
-  constructor(ledger: DirectoryLedger) {
+  /** @param readErased pseudonyms that were erased in the ledgers before it in its series */
+  constructor(ledger: DirectoryLedger, readErased: () => Promise<ReadonlySet<string>>) {
     this.#ledger = ledger
+    this.#readErased = readErased
   }
 
   /**
@@ -36,9 +40,12 @@ export class Said {
   async name({ subject, type, disclose }: DraftOf<'principal'>): Promise<() => void> {
     const { living } = this.#ledger
     const name = disclose?.name
+    const isNew = living.principal(subject) === undefined && !this.#names.has(subject)
+    const wasErased = isNew && (await this.#before()).has(subject)
+    // From here to where it is noted nothing is awaited: another may say so at the same time.
     const known = living.principal(subject)
     if (known === undefined) {
-      if (living.wasErased(subject)) throw denied('name again who was erased')
+      if (wasErased || living.wasErased(subject)) throw denied('name again who was erased')
       const coming = this.#names.get(subject) ?? { type, name, count: 0 }
       if (coming.type !== type || coming.name !== name) throw anew()
       return this.#hold(subject, coming)
@@ -58,6 +65,15 @@ export class Said {
     if (!(forMs <= longestAskedMs)) throw denied('ask for more than a year')
     this.#asked.add(id)
     return () => void this.#asked.delete(id)
+  }
+
+  /** What was erased in those before was erased by now: whoever is erased later is so in this one too. */
+  #before(): Promise<ReadonlySet<string>> {
+    this.#erasedBefore ??= this.#readErased().catch(error => {
+      this.#erasedBefore = undefined
+      throw error
+    })
+    return this.#erasedBefore
   }
 
   #hold(subject: string, coming: Coming): () => void {
