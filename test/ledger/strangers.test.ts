@@ -1,13 +1,16 @@
 /** What another host says is not taken as it says it: under which key it is sealed, what it recorded, who somebody is. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
-import type { Entry } from '../../lib/format/entry.ts'
+import { connect } from 'node:tls'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type Entry, uuidv7 } from '../../lib/format/entry.ts'
 import { attachingFolder } from '../../lib/format/layout.ts'
 import { type Attached, type AttachedOf, type Draft, disclosedOf, type Ledger } from '../../lib/ledger/ledger.ts'
 import { rollOver } from '../../lib/ledger/rollover.ts'
 import { memberOf } from '../../lib/ledger/series.ts'
-import { allEntries, decision, exchangeId, kindsOf, outcome, settled } from '../support/directory-ledger.ts'
+import { encodeJson } from '../../lib/ledger/shared/frames.ts'
+import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
+import { allEntries, decision, exchangeId, kindsOf, origin, outcome, settled } from '../support/directory-ledger.ts'
 import {
   customer,
   type Erasable,
@@ -392,4 +395,53 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     })
     await web.append([principal(officer), principal('somebody new'.padEnd(22, '-').replace(' ', '-'))])
   })
+
+  it('stands under ids of its own, each given once: not under those of others either, whoever leads by then', async () => {
+    const { at, host, ledger } = await leads()
+    const next = hosts.at(await freePort(), { ...at.options, writer: 'next' })
+    const second = await next.open()
+    const [others] = await ledger.append([settled()])
+    const taken = others!.entry.id
+    const [one, two] = [uuidv7(Date.now()), uuidv7(Date.now())]
+    const web = await knocks(host, 'web-1')
+    expect(await web.append([one, one])).toContain('may not give an entry the id of another')
+    expect(await web.append([taken])).toContain('may not give an entry the id of another')
+    expect(await web.append([one])).toContain(one)
+    expect(await web.append([one])).toContain('may not give an entry the id of another')
+    // What was refused is not given yet.
+    expect(await web.append([two, one])).toContain('may not give an entry the id of another')
+    expect(await web.append([two])).toContain(two)
+    await ledger.close()
+    await expect.poll(() => next.events.map(({ what }) => what)).toContain(listens)
+    const again = await knocks(next, 'web-2')
+    for (const id of [taken, one, two]) {
+      expect(await again.append([id])).toContain('may not give an entry the id of another')
+    }
+    const ids = (await allEntries(second)).map(({ entry }) => entry.id)
+    expect(new Set(ids).size).toBe(ids.length)
+  })
 })
+
+const listens = 'the ledger listens for writers of other hosts'
+
+/** A process of another host that sends what it likes. `append` resolves with what it is told next. */
+async function knocks(host: Host, writer: string) {
+  const { key, cert, ca } = hosts.writer(writer)
+  const socket = connect({ host: '127.0.0.1', port: host.port, key, cert, ca })
+  onTestFinished(() => void socket.destroy())
+  const told = async (about: RegExp, message: Buffer) => {
+    let text = ''
+    const take = (bytes: Buffer) => {
+      text += bytes.toString('latin1')
+    }
+    socket.on('data', take).write(message)
+    await expect.poll(() => text, { timeout: 20_000 }).toMatch(about)
+    socket.off('data', take)
+    return text
+  }
+  const hello = { version: protocolVersion, origin, writer, software: 'x', placement: 'gateway', heartbeatMs: 60_000 }
+  await told(/"kind":"started".*/s, encodeJson('hello', hello))
+  const append = (ids: readonly string[], drafts: readonly Draft[] = ids.map(() => settled())) =>
+    told(/"message":"|"kind":"settled"/, encodeJson('append', { ids, drafts }))
+  return { append }
+}

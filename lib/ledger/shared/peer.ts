@@ -171,6 +171,7 @@ export class Peer {
     const undo: (() => void)[] = []
     const settled: (() => void)[] = []
     const judged = this.#judged.then(async () => {
+      undo.push(await said.ids.take(ids))
       for (const draft of drafts) await this.#judge(draft, said, { undo, settled })
     })
     this.#judged = judged.catch(() => undefined)

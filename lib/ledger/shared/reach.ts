@@ -1,5 +1,6 @@
 /** Comes to a ledger that is shared: through its leader where there is one, as its leader where there is none. */
 import type { Duplex } from 'node:stream'
+import { systemClock } from '../../clock.ts'
 import { isOurs } from '../../errors.ts'
 import { type MacKey, macKey } from '../../format/mac.ts'
 import { openDirectory } from '../directory.ts'
@@ -91,7 +92,7 @@ export async function asLeader({
     leader = new Leader({ ledger, writer, graceMs, onEvent })
     await listenLocally({ directory: options.directory, key: lineKey(options) }, leader, onEvent)
     if (listen !== undefined) {
-      const said = new Said(ledger, () => new Earlier(seriesOf(options)).erased())
+      const said = new Said(ledger, options.clock ?? systemClock, () => new Earlier(seriesOf(options)).erased())
       leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, said, onEvent }))
     }
     const link = await leading(ledger, leader, writer, next, events)

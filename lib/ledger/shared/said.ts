@@ -2,10 +2,12 @@
  * What processes of other hosts say of who somebody is, and ask for under ids of theirs: of a pseudonym one name alone, under an id once. What
  * is on its way is judged by as if it were durable, through whichever connection it came.
  */
+import type { Clock } from '../../clock.ts'
 import type { Json } from '../../format/canonical.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
 import type { DraftOf } from '../ledger.ts'
 import { denied } from './access.ts'
+import { Ids } from './ids.ts'
 
 interface Coming {
   readonly type: string
@@ -18,6 +20,7 @@ interface Coming {
 const longestAskedMs = 366 * 86_400_000
 
 export class Said {
+  readonly ids: Ids
   readonly #ledger: DirectoryLedger
   readonly #readErased: () => Promise<ReadonlySet<string>>
   #erasedBefore: Promise<ReadonlySet<string>> | undefined
@@ -27,7 +30,8 @@ export class Said {
   readonly #asked = new Set<string>()
 
   /** @param readErased pseudonyms that were erased in the ledgers before it in its series */
-  constructor(ledger: DirectoryLedger, readErased: () => Promise<ReadonlySet<string>>) {
+  constructor(ledger: DirectoryLedger, clock: Clock, readErased: () => Promise<ReadonlySet<string>>) {
+    this.ids = new Ids(ledger, clock)
     this.#ledger = ledger
     this.#readErased = readErased
   }
