@@ -396,6 +396,32 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     await web.append([principal(officer), principal('somebody new'.padEnd(22, '-').replace(' ', '-'))])
   })
 
+  it('is of about now: a clock may be some seconds off, and one that is further is told how far', async () => {
+    const { host, ledger } = await leads()
+    const at = (ms: number) => ({ now: () => Date.now() + ms })
+    for (const [i, seconds] of [45, -45, -240].entries()) {
+      const web = await hosts.remote(host.url, `web-${i}`, { clock: at(seconds * 1000) })
+      await web.append([decision(uuidv7(Date.now() + seconds * 1000), 'deny')])
+    }
+    const before = ledger.size
+    for (const [i, [ms, text]] of [
+      [Date.parse('2107-01-01') - Date.now(), /seconds ahead of the one where the ledger is/],
+      [90_000, / 90 seconds ahead/],
+      [-330_000, / 330 seconds behind/],
+    ].entries() as Iterable<[number, [number, RegExp]]>) {
+      const web = await hosts.remote(host.url, `off-${i}`, { clock: at(ms) })
+      const refused = web.append([settled()])
+      await expect(refused).rejects.toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
+      await expect(refused).rejects.toThrow(text)
+    }
+    const web = await hosts.remote(host.url, 'web-9')
+    const future = uuidv7(Date.now() + 90_000)
+    await expect(web.append([decision(future, 'deny')])).rejects.toThrow(/seconds ahead/)
+    // What began long ago may end now.
+    await web.append([decision(uuidv7(Date.now() - 86_400_000), 'deny')])
+    expect(kindsOf(await allEntries(ledger, before)).filter(kind => kind === 'decision')).toHaveLength(1)
+  })
+
   it('stands under ids of its own, each given once: not under those of others either, whoever leads by then', async () => {
     const { at, host, ledger } = await leads()
     const next = hosts.at(await freePort(), { ...at.options, writer: 'next' })

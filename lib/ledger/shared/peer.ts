@@ -190,6 +190,7 @@ export class Peer {
 
   /** Each by those before it too, of the same append and of others that are on their way. */
   async #judge(draft: Draft, said: Said, { undo, settled }: Record<'undo' | 'settled', (() => void)[]>): Promise<void> {
+    for (const id of namedIn(draft)) said.ids.requireNotAhead(id)
     if (draft.kind === 'principal') settled.push(await said.name(draft))
     if (draft.kind === 'grant-requested') settled.push(said.ask(draft.grant, draft.seconds * 1000))
     if (draft.kind === 'approval-requested') {
@@ -326,6 +327,12 @@ export class Peer {
 function spokenOf(draft: Draft): readonly string[] {
   const { exchange, exchanges } = draft as { readonly exchange?: string; readonly exchanges?: unknown }
   return [...(exchange === undefined ? [] : [exchange]), ...(Array.isArray(exchanges) ? exchanges : [])]
+}
+
+/** Ids of its own making that a verifier goes by, as it does by those of entries. */
+function namedIn(draft: Draft): readonly string[] {
+  const { session } = draft as { readonly session?: string }
+  return [...spokenOf(draft), ...(session === undefined ? [] : [session])].filter(id => typeof id === 'string')
 }
 
 const begins = (draft: Draft): boolean =>
