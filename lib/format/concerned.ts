@@ -56,8 +56,24 @@ export class Concerned {
 /** Where an entry stands among others: of one ledger by its index, of several by its time, and by its index within a millisecond. */
 export interface Moment {
   readonly index: number
-  /** Unix milliseconds; 0 for all where they are of one ledger. */
+  /** Unix milliseconds, which never go back within a ledger, as `Moments` has them; 0 for all where they are of one ledger. */
   readonly time: number
+}
+
+/** When each entry came, of ledgers that follow one another: clocks step back, and what comes behind something else came later all the same. */
+export class Moments {
+  #latest = Number.NEGATIVE_INFINITY
+  /** Of the one that follows. */
+  #begins = Number.NEGATIVE_INFINITY
+
+  /** To be asked in index order, ledger by ledger, of all entries. */
+  of(index: number, entry: Entry): Moment {
+    if (index === 0) this.#latest = this.#begins
+    this.#latest = Math.max(this.#latest, Date.parse(entry.time))
+    // What is said behind a conclusion may come long after the next ledger began.
+    if (entry.kind === 'concluded') this.#begins = this.#latest + 1
+    return { index, time: this.#latest }
+  }
 }
 
 const isBefore = (one: Moment, other: Moment): boolean =>

@@ -270,6 +270,25 @@ describe('an erasure', () => {
     expect(await verdicts(options)).toEqual([`${first} OK`, `${first}/2 OK`])
   })
 
+  it('is not for who comes back, where the clock was set back meanwhile: nor does whoever verifies find so', async () => {
+    let now = Date.now()
+    const options = { ...series(), clock: { now: () => now } }
+    await started(options, async at => {
+      const { custodian, principals } = at.guard
+      for (const one of [officer, counsel, requester]) await principals.actors(one)
+      const hold = await custodian.place(counsel, ofRequester.target, 'a suit')
+      await custodian.release(officer, hold, 'it is over')
+      await custodian.erase(counsel, requester, { target: { scope: 'principal', name: officer.id }, ...why })
+      now -= 2_000
+      // At first they are not known yet, then they are.
+      for (const _ of ['unknown', 'known']) {
+        const refused = custodian.erase(officer, counsel, ofRequester)
+        await expect(refused).rejects.toMatchObject({ data: { why: 'may-have-returned' } })
+      }
+    })
+    expect((await verdictsAt(options, now)).join()).not.toContain('ERASURE')
+  })
+
   it('of a session finds it in the ledger where it was opened', async () => {
     const options = series()
     const session = await started(options, async at => {
