@@ -12,6 +12,7 @@ import { encodeJson } from '../../lib/ledger/shared/frames.ts'
 import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
 import { allEntries, decision, exchangeId, kindsOf, origin, outcome, settled } from '../support/directory-ledger.ts'
 import {
+  counsel,
   customer,
   type Erasable,
   erasableLedger,
@@ -396,6 +397,70 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     await web.append([principal(officer), principal('somebody new'.padEnd(22, '-').replace(' ', '-'))])
   })
 
+  it('adds nobody whom it concerns that somebody is erased: neither to a person, nor to a session of others', async () => {
+    const { host, ledger } = await leads()
+    const web = await hosts.remote(host.url, 'web-1')
+    const agent: Draft = { ...principal('agent'.padEnd(22, '-')), type: 'agent', owner: officer } as Draft
+    const { subject: robot } = agent as { subject: string }
+    const opened = (of: string, more: object) => ({
+      ...{ kind: 'session-opened', session: of, protocol: 'postgres', target: 'crm', method: 'key', tls: true },
+      ...more,
+    })
+    const grant = { kind: 'grant-requested', grant: 'g-00000009', resource: 'crm/**', actions: ['x'], seconds: 1 }
+    // In every way in which an entry can tell.
+    const ways: readonly ((more: object) => Draft)[] = [
+      more => by(exchangeId(), { verdict: 'deny', ...more } as Partial<Draft>),
+      more => opened(uuidv7(Date.now()), more) as Draft,
+      more => ({ ...grant, longest: 1, roles: [], controls: [], ...more }) as Draft,
+      more => ({ ...approval(exchangeId()), ...more }) as Draft,
+    ]
+    const lies = [{ owner: officer }, { principal: counsel }, { owner: officer, principal: counsel }]
+    const nobody = 'nobody'.padEnd(22, '-')
+    await ledger.append([agent])
+    for (const way of ways) {
+      for (const lie of lies) {
+        for (const subject of [customer, nobody]) {
+          await expect(web.append([way({ subject, ...lie })])).rejects.toMatchObject(denial)
+        }
+      }
+      await expect(web.append([way({ subject: robot, principal: customer, owner: counsel })])).rejects.toThrow(
+        /program/,
+      )
+    }
+    await expect(web.append([{ ...principal(customer), owner: officer } as Draft])).rejects.toMatchObject(denial)
+    const named = { ...principal('new'.padEnd(22, '-')), owner: officer } as Draft
+    await expect(web.append([named])).rejects.toMatchObject(denial)
+    const newcomer = principal('newcomer'.padEnd(22, '-')) as Draft & { subject: string }
+    await expect(web.append([newcomer, ways[0]!({ subject: newcomer.subject, owner: officer })])).rejects.toThrow(
+      /person/,
+    )
+    const recent = uuidv7(Date.now())
+    await ledger.append([opened(recent, { subject: officer, slot: `session:${recent}` }) as Draft])
+    for (const of of [recent, session]) {
+      await expect(web.append([opened(of, { subject: counsel }) as Draft])).rejects.toThrow(/id of another|behind/)
+    }
+    await ledger.erase!(erasure({ judgedAt: ledger.size }))
+
+    // Real delegation is: by an agent, and in sessions of that host's own, as often as it comes.
+    const delegated = { subject: robot, owner: officer, principal: counsel }
+    await web.append(ways.map(way => way(delegated)))
+    const own = uuidv7(Date.now())
+    await web.append([
+      opened(own, delegated) as Draft,
+      by(exchangeId(), { session: own, ...delegated } as Partial<Draft>),
+    ])
+    // Whoever comes to be accountable for it is first named so.
+    await web.append([{ ...agent, owner: counsel } as Draft])
+    await web.append(
+      lies
+        .slice(1)
+        .map(({ principal }) => by(exchangeId(), { subject: robot, owner: counsel, principal } as Partial<Draft>)),
+    )
+    await expect(ledger.erase!(erasure({ of: robot, judgedAt: 0 }))).rejects.toMatchObject({
+      code: 'ERR_ACCESS_DENIED',
+    })
+  })
+
   it('is of about now: a clock may be some seconds off, and one that is further is told how far', async () => {
     const { host, ledger } = await leads()
     const at = (ms: number) => ({ now: () => Date.now() + ms })
@@ -430,18 +495,18 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const taken = others!.entry.id
     const [one, two] = [uuidv7(Date.now()), uuidv7(Date.now())]
     const web = await knocks(host, 'web-1')
-    expect(await web.append([one, one])).toContain('may not give an entry the id of another')
-    expect(await web.append([taken])).toContain('may not give an entry the id of another')
+    expect(await web.append([one, one])).toContain('may not give an entry or a session the id of another')
+    expect(await web.append([taken])).toContain('may not give an entry or a session the id of another')
     expect(await web.append([one])).toContain(one)
-    expect(await web.append([one])).toContain('may not give an entry the id of another')
+    expect(await web.append([one])).toContain('may not give an entry or a session the id of another')
     // What was refused is not given yet.
-    expect(await web.append([two, one])).toContain('may not give an entry the id of another')
+    expect(await web.append([two, one])).toContain('may not give an entry or a session the id of another')
     expect(await web.append([two])).toContain(two)
     await ledger.close()
     await expect.poll(() => next.events.map(({ what }) => what)).toContain(listens)
     const again = await knocks(next, 'web-2')
     for (const id of [taken, one, two]) {
-      expect(await again.append([id])).toContain('may not give an entry the id of another')
+      expect(await again.append([id])).toContain('may not give an entry or a session the id of another')
     }
     const ids = (await allEntries(second)).map(({ entry }) => entry.id)
     expect(new Set(ids).size).toBe(ids.length)

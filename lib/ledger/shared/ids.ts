@@ -1,9 +1,10 @@
 /**
- * The ids that processes of other hosts give their entries, by which they know them again: each given once, and of about now. A verifier
- * remembers the newest ids alone, and goes by their time; what stands in the ledger twice can never be taken back.
+ * The ids that processes of other hosts give: to their entries, by which they know them again, and to sessions that they open. Each is given once,
+ * and is of about now: a verifier remembers the newest ids alone, and goes by their time. What stands in the ledger twice can never be taken back.
  */
 import type { Clock } from '../../clock.ts'
 import { Fault } from '../../errors.ts'
+import type { Entry } from '../../format/entry.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
 import { denied } from './access.ts'
 
@@ -32,7 +33,9 @@ export class Ids {
     this.#clock = clock
     this.#before = ledger.size
     this.#since = clock.now()
-    ledger.follow(({ entry }) => this.#add(entry.id))
+    ledger.follow(({ entry }) => {
+      for (const id of givenBy(entry)) this.#add(id)
+    })
   }
 
   /**
@@ -51,7 +54,7 @@ export class Ids {
       if (timeOf(id) < now - behindMs) throw off(now - timeOf(id), 'behind')
     }
     const isAnew = (id: string) => this.#newer.has(id) || this.#older.has(id)
-    if (new Set(ids).size < ids.length || ids.some(isAnew)) throw denied('give an entry the id of another')
+    if (new Set(ids).size < ids.length || ids.some(isAnew)) throw denied('give an entry or a session the id of another')
     for (const id of ids) this.#add(id)
     return () => {
       // Whichever it is in by now.
@@ -84,13 +87,16 @@ export class Ids {
       for await (const { index, entry } of this.#ledger.entries(Math.max(0, end - page))) {
         if (index >= end) break
         first = Math.min(first, Date.parse(entry.time))
-        found.add(entry.id)
+        for (const id of givenBy(entry)) found.add(id)
       }
       if (first < from) break
     }
     this.#older = new Set([...found, ...this.#older])
   }
 }
+
+const givenBy = (entry: Entry): readonly string[] =>
+  entry.kind === 'session-opened' ? [entry.id, entry.session] : [entry.id]
 
 /** RFC 9562, 5.7. @returns Unix milliseconds; NaN where it is none */
 const timeOf = (id: string): number => Number(`0x${id.slice(0, 8)}${id.slice(9, 13)}`)

@@ -171,7 +171,7 @@ export class Peer {
     const undo: (() => void)[] = []
     const settled: (() => void)[] = []
     const judged = this.#judged.then(async () => {
-      undo.push(await said.ids.take(ids))
+      undo.push(await said.ids.take([...ids, ...drafts.flatMap(openedIn)]))
       for (const draft of drafts) await this.#judge(draft, said, { undo, settled })
     })
     this.#judged = judged.catch(() => undefined)
@@ -191,6 +191,7 @@ export class Peer {
   /** Each by those before it too, of the same append and of others that are on their way. */
   async #judge(draft: Draft, said: Said, { undo, settled }: Record<'undo' | 'settled', (() => void)[]>): Promise<void> {
     for (const id of namedIn(draft)) said.ids.requireNotAhead(id)
+    said.requireConcerned(draft)
     if (draft.kind === 'principal') settled.push(await said.name(draft))
     if (draft.kind === 'grant-requested') settled.push(said.ask(draft.grant, draft.seconds * 1000))
     if (draft.kind === 'approval-requested') {
@@ -334,6 +335,10 @@ function namedIn(draft: Draft): readonly string[] {
   const { session } = draft as { readonly session?: string }
   return [...spokenOf(draft), ...(session === undefined ? [] : [session])].filter(id => typeof id === 'string')
 }
+
+/** Said to be opened again, a session would be of others too. */
+const openedIn = (draft: Draft): readonly string[] =>
+  draft.kind === 'session-opened' && typeof draft.session === 'string' ? [draft.session] : []
 
 const begins = (draft: Draft): boolean =>
   draft.kind === 'approval-requested' || (draft.kind === 'decision' && draft.verdict === 'permit')

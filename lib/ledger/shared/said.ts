@@ -4,8 +4,10 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { Json } from '../../format/canonical.ts'
+import { concernIn } from '../../format/concerned.ts'
+import type { Entry } from '../../format/entry.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
-import type { DraftOf } from '../ledger.ts'
+import type { Draft, DraftOf } from '../ledger.ts'
 import { denied } from './access.ts'
 import { Ids } from './ids.ts'
 
@@ -26,6 +28,8 @@ export class Said {
   #erasedBefore: Promise<ReadonlySet<string>> | undefined
   /** By pseudonym. */
   readonly #names = new Map<string, Coming>()
+  /** Of agents and services by pseudonym: who is accountable, as `principal` entries say. */
+  readonly #owners = new Map<string, Set<string>>()
   /** Of grants and approvals. */
   readonly #asked = new Set<string>()
 
@@ -34,6 +38,8 @@ export class Said {
     this.ids = new Ids(ledger, clock)
     this.#ledger = ledger
     this.#readErased = readErased
+    for (const { entry } of ledger.living.entries()) this.#see(entry)
+    ledger.follow(({ entry }) => this.#see(entry))
   }
 
   /**
@@ -41,8 +47,9 @@ export class Said {
    * @returns to be called once it is durable, or will not be
    * @throws Refusal ERR_ACCESS_DENIED
    */
-  async name({ subject, type, disclose }: DraftOf<'principal'>): Promise<() => void> {
+  async name({ subject, type, owner, disclose }: DraftOf<'principal'>): Promise<() => void> {
     const { living } = this.#ledger
+    if (type === 'person' && owner !== undefined) throw anothers()
     const name = disclose?.name
     const isNew = living.principal(subject) === undefined && !this.#names.has(subject)
     const wasErased = isNew && (await this.#before()).has(subject)
@@ -71,6 +78,31 @@ export class Said {
     return () => void this.#asked.delete(id)
   }
 
+  /**
+   * Whom it concerns that somebody is erased follows from whom they acted for, and who is accountable for them: of a person that is nobody
+   * else, and of an agent or a service who a `principal` entry says it is. A host that may name any others could have nobody erased.
+   * @throws Refusal ERR_ACCESS_DENIED
+   */
+  requireConcerned(draft: Draft): void {
+    const concern = concernIn(draft as unknown as Entry)
+    if (concern === undefined || draft.kind === 'principal') return
+    const { subject } = concern
+    const { principal, owner } = draft as DraftOf<'session-opened'>
+    const { living } = this.#ledger
+    const known = living.principal(subject)?.entry
+    const type = known?.kind === 'principal' ? known.type : this.#names.get(subject)?.type
+    // Of who is erased by now nothing is left to be erased.
+    if (type === undefined && living.wasErased(subject)) return
+    if (type !== 'agent' && type !== 'service') throw anothers()
+    if (owner !== undefined && this.#owners.get(subject)?.has(owner) !== true) throw anothers()
+    if (principal !== undefined && type !== 'agent') throw anothers()
+  }
+
+  #see(entry: Entry): void {
+    if (entry.kind !== 'principal' || entry.owner === undefined) return
+    this.#owners.set(entry.subject, (this.#owners.get(entry.subject) ?? new Set()).add(entry.owner))
+  }
+
   /** What was erased in those before was erased by now: whoever is erased later is so in this one too. */
   #before(): Promise<ReadonlySet<string>> {
     this.#erasedBefore ??= this.#readErased().catch(error => {
@@ -89,5 +121,10 @@ export class Said {
     }
   }
 }
+
+const anothers = () =>
+  denied(
+    'say that a person acts for somebody else, or is accountable to them; or of a program, who is, but by naming it',
+  )
 
 const anew = () => denied('say anew who somebody is')
