@@ -298,9 +298,9 @@ export class Custodian {
     return found
   }
 
-  /** By all ledgers of the series that are still there. @returns none who are concerned, of a session that nobody opened */
+  /** By all ledgers of the series that are still there. @returns none who are concerned, of a session in which nobody did anything */
   async #known(scope: Pick<Scope, 'scope' | 'of'>): Promise<Scope> {
-    const concerned = new Concerned(scope)
+    const concerned = new Concerned(scope, { decisions: true })
     const comings = new Comings()
     const moments = new Moments()
     const learn = ({ index, entry }: Stored) => {

@@ -68,7 +68,8 @@ export class Earlier {
     if (names.size === 0) return false
     for await (const { entry } of (await this.#look(number)).entries()) {
       if (entry.kind === 'principal' && names.has(`principal:${entry.subject}`)) return true
-      if (entry.kind === 'session-opened' && names.has(`session:${entry.session}`)) return true
+      const isOf = entry.kind === 'session-opened' || entry.kind === 'decision'
+      if (isOf && entry.session !== undefined && names.has(`session:${entry.session}`)) return true
     }
     return false
   }

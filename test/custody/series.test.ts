@@ -13,7 +13,7 @@ import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { memberOf, newestIn } from '../../lib/ledger/series.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
-import { ledgerOptions, temporaryDirectory } from '../support/directory-ledger.ts'
+import { decision, exchangeId, ledgerOptions, temporaryDirectory } from '../support/directory-ledger.ts'
 import {
   agent,
   approvalControl,
@@ -287,6 +287,35 @@ describe('an erasure', () => {
       }
     })
     expect((await verdictsAt(options, now)).join()).not.toContain('ERASURE')
+  })
+
+  it('of a session that no entry opened is about who acted first in it, and finds it in each ledger', async () => {
+    const options = series()
+    const target = { scope: 'session', id: '0190b0a0-0000-7000-8000-00000000bbbb' } as const
+    const decided = (subject: string) => ({
+      ...{ ...decision(exchangeId(), 'deny'), session: target.id, subject, slot: `session:${target.id}` },
+      disclose: { action: 'select 1', actionSalt: 'salt' },
+    })
+    const both = await started(options, async at => {
+      const { principals } = at.guard
+      const [one, other] = await Promise.all([requester, counsel].map(who => principals.actors(who)))
+      await at.ledger.append([decided(one!.subject), decided(other!.subject)] as DraftOf<'decision'>[])
+      return other!.subject
+    })
+    await roll(options)
+    await started(options, async at => {
+      const { custodian } = at.guard
+      const own = custodian.erase(requester, officer, { target, ...why })
+      await expect(own).rejects.toMatchObject({ data: { why: 'concerned' } })
+      await custodian.erase(officer, counsel, { target, ...why })
+      await at.ledger.append([decided(both)] as DraftOf<'decision'>[])
+      // Each ledger is verified by itself: here it is of counsel.
+      const again = custodian.erase(officer, counsel, { target, ...why })
+      await expect(again).rejects.toMatchObject({ data: { why: 'concerned' } })
+      const none = { target: { ...target, id: '0190b0a0-0000-7000-8000-00000000cccc' }, ...why }
+      await expect(custodian.erase(officer, counsel, none)).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
+    })
+    expect(await verdicts(options)).toEqual([`${first} OK`, `${first}/2 OK`])
   })
 
   it('of a session finds it in the ledger where it was opened', async () => {
