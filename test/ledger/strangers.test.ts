@@ -66,10 +66,17 @@ async function record(ledger: Ledger, of: AttachedOf, text = 'what was shown') {
   return writer
 }
 
-const shown = (more: Partial<AttachedOf> = {}): AttachedOf => ({
-  ...{ exchange: exchangeId(), session, part: 'response', type: 'text/plain' },
-  ...more,
+const shown = (session: string | undefined, exchange = exchangeId()): AttachedOf => ({
+  ...{ exchange, session, part: 'response', type: 'text/plain' },
 })
+
+/** A session of that host's own. */
+async function opens(web: Ledger, subject = customer): Promise<string> {
+  const session = uuidv7(Date.now())
+  const draft = { kind: 'session-opened', session, subject, method: 'key', tls: true } as const
+  await web.append([{ ...draft, protocol: 'postgres', target: 'crm', disclose: { address: '192.0.2.7' } }])
+  return session
+}
 
 const denial = { name: 'Refusal', code: 'ERR_ACCESS_DENIED' }
 
@@ -81,6 +88,7 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
   it('is sealed under keys that follow from it, so that nobody becomes impossible to erase', async () => {
     const { at, host, ledger } = await leads()
     const web = await hosts.remote(host.url, 'web-1')
+    const [session, second] = [await opens(web), await opens(web, officer)]
     // Under the keys of everybody else, in every way in which an entry can be of somebody.
     for (const slot of wrong) {
       const [one, other, asked] = [exchangeId(), exchangeId(), exchangeId()]
@@ -96,8 +104,8 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
       ] as Draft[])
       await web.append([{ ...by(asked, { subject: customer, verdict: 'deny' } as Partial<Draft>), slot } as Draft])
       // What was decided for one session is said to have been for another.
-      await web.append([{ ...by(one, { session: officers, subject: officer } as Partial<Draft>), slot } as Draft])
-      const of = shown({ exchange: other, session: undefined })
+      await web.append([{ ...by(one, { session: second, subject: officer } as Partial<Draft>), slot } as Draft])
+      const of = shown(undefined, other)
       const writer = await web.attach({ slot, of })
       await writer.write(Buffer.from('shown'))
       await web.append([{ ...attachment(writer.id, of, await writer.close()), slot } as Draft])
@@ -127,8 +135,9 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const denied = { subject: customer, verdict: 'deny', slot: `principal:${customer}` } as Partial<Draft>
     await ledger.append([by(asked, denied)])
     // Once it is over, what is said of it changes nothing of whose it was.
+    const own = await opens(web, officer)
     for (const exchange of [one, asked]) {
-      await web.append([by(exchange, { session: officers, subject: officer } as Partial<Draft>), ended(exchange)])
+      await web.append([by(exchange, { session: own, subject: officer } as Partial<Draft>), ended(exchange)])
     }
     for (const each of [erasure({ scope: 'session', of: session }), erasure()]) await ledger.erase!(each)
     await web.close()
@@ -157,10 +166,9 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const [{ index } = { index: -1 }] = await web.append([approval(asked)])
     await ledger.erase!(erasure())
     expect(Object.keys(await ledger.disclosures(index))).toEqual(['action', 'actionSalt'])
-    await web.append([by(asked, { session: officers, subject: customer, verdict: 'deny' } as Partial<Draft>)])
-    await ledger.erase!(
-      erasure({ scope: 'session', of: officers, by: 'counsel'.padEnd(22, '-'), approvers: [customer] }),
-    )
+    const own = await opens(web, officer)
+    await web.append([by(asked, { session: own, subject: customer, verdict: 'deny' } as Partial<Draft>)])
+    await ledger.erase!(erasure({ scope: 'session', of: own, by: 'counsel'.padEnd(22, '-'), approvers: [customer] }))
     expect(await ledger.disclosures(index)).toEqual({})
     await web.close()
     await ledger.close()
@@ -171,8 +179,9 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
   it('is of recordings that it made, once each, and says of them what is so', async () => {
     const { host, ledger } = await leads()
     const web = await hosts.remote(host.url, 'web-1')
+    const session = await opens(web)
     const other = await hosts.remote(host.url, 'web-2')
-    const of = shown()
+    const of = shown(session)
     const writer = await record(web, of)
     const open = attachment(writer.id, of, { id: writer.id, bytes: 14, chunks: 1, content: 'A'.repeat(43), salt: 'x' })
     await expect(web.append([open]), 'still being written').rejects.toMatchObject(denial)
@@ -208,7 +217,8 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const { host, ledger } = await leads()
     const line = await wire(host.port)
     const web = await hosts.remote(line.url, 'web-1')
-    const [of, cut] = [shown(), shown()]
+    const session = await opens(web)
+    const [of, cut] = [shown(session), shown(session)]
     const writer = await record(web, of)
     const closed = await writer.close()
     const lost = await record(web, cut)
@@ -225,7 +235,8 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const { host, ledger } = await leads(500)
     const line = await wire(host.port)
     const web = await hosts.remote(line.url, 'web-1', { takeoverMs: 50 })
-    await (await record(web, shown())).close()
+    const session = await opens(web)
+    await (await record(web, shown(session))).close()
     const erased = () => ledger.erase!(erasure({ scope: 'session', of: session }))
     await expect(erased()).rejects.toThrow(/is being written/)
     line.cut()
@@ -243,7 +254,7 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     await web.append([by(asked, { subject: customer } as Partial<Draft>)])
     const written = []
     for (const exchange of [long, asked]) {
-      written.push(await record(web, shown({ exchange, session: undefined }), 'x'.repeat(300_000)))
+      written.push(await record(web, shown(undefined, exchange), 'x'.repeat(300_000)))
     }
     await expect(ledger.erase!(erasure())).rejects.toThrow(/is being written by web-1/)
     line.cut()
@@ -263,12 +274,13 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const { at, host, ledger } = await leads()
     const line = await wire(host.port)
     const web = await hosts.remote(line.url, 'web-1', { takeoverMs: 50 })
+    const session = await opens(web)
     const told = async () => kindsOf(await allEntries(ledger)).filter(kind => kind === 'attachment-cut').length
     const noted = () => readdirSync(join(at.options.directory, attachingFolder)).length
-    await record(web, shown(), 'x'.repeat(300_000))
+    await record(web, shown(session), 'x'.repeat(300_000))
     line.drop()
     await expect.poll(told).toBe(1)
-    await (await record(web, shown())).close()
+    await (await record(web, shown(session))).close()
     expect(noted()).toBe(1)
     line.cut()
     line.drop()
@@ -297,8 +309,9 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const next = hosts.at(await freePort(), { ...at.options, writer: 'next' })
     const second = await next.open()
     const web = await hosts.remote([host.url, next.url], 'web-1')
+    const session = await opens(web)
     const other = await hosts.remote([host.url, next.url], 'web-2')
-    const of = shown()
+    const of = shown(session)
     const writer = await record(web, of)
     const closed = await writer.close()
     await ledger.close()
@@ -395,6 +408,44 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
       message: expect.stringContaining('was erased'),
     })
     await web.append([principal(officer), principal('somebody new'.padEnd(22, '-').replace(' ', '-'))])
+  })
+
+  it('is nothing of sessions of others, and keeps none from being erased; of its own it is, whoever leads by then', async () => {
+    const { at, host, ledger } = await leads()
+    const next = hosts.at(await freePort(), { ...at.options, writer: 'next' })
+    const second = await next.open()
+    const [web, other] = [
+      await hosts.remote([host.url, next.url], 'web-1'),
+      await hosts.remote([host.url, next.url], 'web-2'),
+    ]
+    const [own, theirs, closed] = [await opens(web), await opens(other), await opens(web)]
+    const over = (of: string): Draft => ({ kind: 'session-closed', session: of, reason: 'client' })
+    await web.append([over(closed)])
+    // More than is read of them at once.
+    await ledger.append(Array.from({ length: 5_000 }, () => settled()))
+    const said = async () => {
+      for (const of of [session, theirs, exchangeId()]) {
+        const lies = [by(exchangeId(), { session: of, subject: customer } as Partial<Draft>), over(of)]
+        for (const lie of lies) await expect(web.append([lie])).rejects.toThrow('a session that it did not open')
+        await expect(record(web, shown(of))).rejects.toMatchObject(denial)
+      }
+      await (await record(web, shown(own))).close()
+      // A word that was on its way when it ended.
+      for (const of of [own, closed]) {
+        await web.append([by(exchangeId(), { session: of, subject: customer, verdict: 'deny' } as Partial<Draft>)])
+      }
+      await other.append([by(exchangeId(), { session: theirs, subject: customer } as Partial<Draft>)])
+    }
+    await said()
+    await ledger.erase!(erasure({ scope: 'session', of: session }))
+    await ledger.close()
+    await said()
+    await second.erase!(erasure({ scope: 'session', of: theirs }))
+    await web.append([over(own)])
+    // What it opened before it started anew is over.
+    await web.close()
+    const again = await hosts.remote([host.url, next.url], 'web-1')
+    await expect(record(again, shown(own))).rejects.toMatchObject(denial)
   })
 
   it('adds nobody whom it concerns that somebody is erased: neither to a person, nor to a session of others', async () => {

@@ -171,7 +171,11 @@ export class Peer {
     const undo: (() => void)[] = []
     const settled: (() => void)[] = []
     const judged = this.#judged.then(async () => {
-      undo.push(await said.ids.take([...ids, ...drafts.flatMap(openedIn)]))
+      const opened = drafts.flatMap(openedIn)
+      undo.push(await said.ids.take([...ids, ...opened]))
+      for (const session of drafts.flatMap(spokenIn)) {
+        if (!opened.includes(session)) await said.sessions.requireOwn(this.writer, session)
+      }
       for (const draft of drafts) await this.#judge(draft, said, { undo, settled })
     })
     this.#judged = judged.catch(() => undefined)
@@ -230,7 +234,11 @@ export class Peer {
       case 'disclosures':
         return this.#disclosures(question.index)
       case 'attach': {
-        const id = await this.#attachments.begin(question.of, this.#access.trusted ? question.slot : undefined)
+        const { said, trusted } = this.#access
+        const session = question.of?.session
+        // While it is being written nobody can have that session erased.
+        if (session !== undefined) await said?.sessions.requireOwn(this.writer, session)
+        const id = await this.#attachments.begin(question.of, trusted ? question.slot : undefined)
         if (this.#gone) await this.#attachments.drop()
         return id
       }
@@ -339,6 +347,10 @@ function namedIn(draft: Draft): readonly string[] {
 /** Said to be opened again, a session would be of others too. */
 const openedIn = (draft: Draft): readonly string[] =>
   draft.kind === 'session-opened' && typeof draft.session === 'string' ? [draft.session] : []
+
+/** What was recorded was judged when that began. */
+const spokenIn = (draft: Draft): readonly string[] =>
+  (draft.kind === 'decision' || draft.kind === 'session-closed') && draft.session !== undefined ? [draft.session] : []
 
 const begins = (draft: Draft): boolean =>
   draft.kind === 'approval-requested' || (draft.kind === 'decision' && draft.verdict === 'permit')

@@ -10,6 +10,7 @@ import type { DirectoryLedger } from '../directory-ledger.ts'
 import type { Draft, DraftOf } from '../ledger.ts'
 import { denied } from './access.ts'
 import { Ids } from './ids.ts'
+import { Sessions } from './sessions.ts'
 
 interface Coming {
   readonly type: string
@@ -23,6 +24,7 @@ const longestAskedMs = 366 * 86_400_000
 
 export class Said {
   readonly ids: Ids
+  readonly sessions: Sessions
   readonly #ledger: DirectoryLedger
   readonly #readErased: () => Promise<ReadonlySet<string>>
   #erasedBefore: Promise<ReadonlySet<string>> | undefined
@@ -36,6 +38,7 @@ export class Said {
   /** @param readErased pseudonyms that were erased in the ledgers before it in its series */
   constructor(ledger: DirectoryLedger, clock: Clock, readErased: () => Promise<ReadonlySet<string>>) {
     this.ids = new Ids(ledger, clock)
+    this.sessions = new Sessions(ledger)
     this.#ledger = ledger
     this.#readErased = readErased
     for (const { entry } of ledger.living.entries()) this.#see(entry)
