@@ -65,7 +65,7 @@ export class Ids {
   /** Of an entry or an exchange: one may have been begun long ago. @throws Fault ERR_LEDGER_UNAVAILABLE */
   requireNotAhead(id: string): void {
     const ms = timeOf(id) - this.#clock.now()
-    if (ms > aheadMs) throw off(ms, 'ahead')
+    if (ms > aheadMs) throw off(ms, 'ahead of')
   }
 
   #add(id: string): void {
@@ -101,8 +101,8 @@ const givenBy = (entry: Entry): readonly string[] =>
 /** RFC 9562, 5.7. @returns Unix milliseconds; NaN where it is none */
 const timeOf = (id: string): number => Number(`0x${id.slice(0, 8)}${id.slice(9, 13)}`)
 
-const off = (ms: number, way: 'ahead' | 'behind') =>
+const off = (ms: number, way: 'ahead of' | 'behind') =>
   new Fault(
     'ERR_LEDGER_UNAVAILABLE',
-    `the clock of this host is ${Math.round(ms / 1000)} seconds ${way} of the one where the ledger is, or this has waited for so long: set both clocks`,
+    `the clock of this host is ${Math.round(ms / 1000)} seconds ${way} the one where the ledger is, or this has waited for so long: set both clocks`,
   )
