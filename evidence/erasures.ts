@@ -3,7 +3,7 @@
  * is about, on whose behalf that acted or who is accountable for it, under no hold, and not by who released one. It needs no key: all of that
  * stands in clear. With the vault's key, an erasure is an alibi for the disclosures that are gone of its own scope and slots, and for no others.
  */
-import { Comings, concernIn, coveredBy, holdOn } from '../lib/format/concerned.ts'
+import { actorsOf, Comings, concernIn, coveredBy, holdOn } from '../lib/format/concerned.ts'
 import type { Entry, EntryOf, Kind } from '../lib/format/entry.ts'
 import { type ScopeName, Scopes, scopeName } from '../lib/format/scope.ts'
 import type { Finding } from './finding.ts'
@@ -67,6 +67,8 @@ export class Erasures {
   readonly #concerned = new Map<string, Set<string>>()
   /** Who acted in a session, by its id: whoever it was said to be opened for, however often. */
   readonly #sessions = new Map<string, Set<string>>()
+  /** The same of those that no entry opened: who acted in what was decided first. */
+  readonly #decidedIn = new Map<string, readonly string[]>()
   readonly #comings = new Comings()
   readonly #holds = new Map<string, Hold>()
   readonly #standing = new StandingHolds()
@@ -192,14 +194,18 @@ export class Erasures {
     this.#concerned.set(concern.subject, known)
   }
 
-  #learnSession({ session, subject, principal, owner }: EntryOf<'session-opened'>): void {
-    const known = this.#sessions.get(session) ?? new Set()
-    for (const one of [subject, principal, owner]) if (one !== undefined) known.add(one)
-    this.#sessions.set(session, known)
+  #learnSession(entry: EntryOf<'session-opened'>): void {
+    const known = this.#sessions.get(entry.session) ?? new Set()
+    for (const one of actorsOf(entry)) known.add(one)
+    this.#sessions.set(entry.session, known)
   }
 
   /** An approval's exchange that was decided is not anybody's, whoever's it is. */
   #learn(index: number, entry: EntryOf<'decision'>): void {
+    const { session } = entry
+    if (session !== undefined && this.#wanted.has(session) && !this.#decidedIn.has(session)) {
+      this.#decidedIn.set(session, actorsOf(entry))
+    }
     if (this.#erased.size === 0) return
     const scope = this.#scopes.of(entry)
     const isErased = scope !== undefined && this.#erased.has(scope)
@@ -291,14 +297,14 @@ export class Erasures {
   /** Pseudonyms of whom an erasure concerns, as far as this ledger tells; undefined of a session that it does not tell of. */
   concernedBy({ scope, of }: Pick<EntryOf<'erasure'>, 'scope' | 'of'>): readonly string[] | undefined {
     if (scope === 'principal') return [of, ...(this.#concerned.get(of) ?? [])]
-    const known = this.#sessions.get(of)
+    const known = this.#sessions.get(of) ?? this.#decidedIn.get(of)
     return known === undefined ? undefined : [...known]
   }
 
   #objection(entry: EntryOf<'erasure'>): string | undefined {
     const { scope, of, by } = entry
     const concerned = this.concernedBy(entry)
-    if (concerned === undefined) return 'a session that no entry opened'
+    if (concerned === undefined) return 'a session that no entry opened, and in which nothing was decided'
     if (scope === 'principal' && !this.#types.has(of)) return 'whom no entry names'
     const why = this.#objectionTo(entry, concerned)
     // What was held when a ledger was concluded may have been released in the next.

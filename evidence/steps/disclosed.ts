@@ -11,6 +11,7 @@ import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
 import { type Finding, isUnreachable } from '../finding.ts'
 import type { LedgerFiles } from '../ledger-files.ts'
+import { Names } from '../names.ts'
 import { laterErasures } from './later.ts'
 import { need, skip } from './step.ts'
 
@@ -21,6 +22,7 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   const other = await otherKey(files, key)
   if (other !== undefined) return x.fail(other)
   const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures)
+  const names = new Names()
   let opened = 0
   let attachments = 0
   const erased = { disclosures: 0, attachments: 0, by: new Set<number>() }
@@ -29,6 +31,8 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   for await (const { index, entry } of entriesAgain(x)) {
     const found = await vault.open(index, entry)
     opened += Object.keys(found.values).length
+    const renamed = names.learn(index, entry, found.values)
+    if (renamed !== undefined) x.findings.add(renamed)
     if (found.erased !== undefined) {
       erased.disclosures += found.erased.count
       erased.by.add(found.erased.by)

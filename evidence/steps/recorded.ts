@@ -12,6 +12,7 @@ import type { Finding } from '../finding.ts'
 import { Findings } from '../findings.ts'
 import { readTags, type Tag } from '../git-tags.ts'
 import type { FoundKeyEntry } from '../key-entries.ts'
+import type { Meaning } from '../meaning.ts'
 import { sayRevoked } from '../revoked-keys.ts'
 import { examineSeals } from '../seals.ts'
 import { findSnapshots, Refold } from '../snapshots.ts'
@@ -140,17 +141,36 @@ export async function checkEntries(x: Examination): Promise<string> {
     const more = left === 0 ? '' : `; ${left} have ids of before the pin, and were not compared with entries there`
     x.findings.merge(x.meaning.findings)
     await besides()
-    return `${counted(x.strict, 'entry')} since the pin ${x.strict === 1 ? 'is' : 'are'} in the strict format${more}`
+    return `${counted(x.strict, 'entry')} since the pin ${x.strict === 1 ? 'is' : 'are'} in the strict format${more}${sayAhead(x)}`
   }
-  if (x.meaning.doubtful > 0) {
-    for await (const stored of bundlesAgain(x, 'rare')) {
-      for (const { index, summary } of summariesOf(stored)) x.meaning.lookAgain(index, summary)
-    }
-  }
-  x.meaning.settleDoubts()
-  x.findings.merge(x.meaning.findings)
+  await settleDoubts(x)
   await besides()
-  return `${x.strict} of ${checkpoint.size} entries are in the strict format`
+  return `${x.strict} of ${checkpoint.size} entries are in the strict format${sayAhead(x)}`
+}
+
+/** By reading all again, for so many doubts at a time as are kept. */
+async function settleDoubts(x: Examination): Promise<void> {
+  for (let meaning: Meaning | undefined = x.meaning; meaning !== undefined; ) {
+    const next = meaning.next()
+    if (meaning.doubtful > 0) {
+      for await (const stored of bundlesAgain(x, 'rare')) {
+        for (const { index, summary } of summariesOf(stored)) {
+          meaning.lookAgain(index, summary)
+          next?.add(index, summary)
+        }
+      }
+    }
+    meaning.settleDoubts(next === undefined)
+    x.findings.merge(meaning.findings)
+    meaning = next
+  }
+}
+
+/** No finding: they are counted as what they are, and make nothing that follows them look old. */
+function sayAhead({ meaning: { ahead } }: Examination): string {
+  if (ahead.count === 0) return ''
+  const are = ahead.count === 1 ? 'has an id' : 'have ids'
+  return `; ${counted(ahead.count, 'entry')} ${are} of over a minute later, by the clock of ${ahead.writers.join(', ')}`
 }
 
 /** By what stands in clear: that what was erased was erased by who may, needs no key; that nothing else is gone does. */

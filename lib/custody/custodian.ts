@@ -2,7 +2,7 @@
 import type { Approvalbook } from '../approvals/approvalbook.ts'
 import type { Clock } from '../clock.ts'
 import { isOurs, Misuse, Refusal } from '../errors.ts'
-import { Comings, Concerned, coveredBy, holdOn } from '../format/concerned.ts'
+import { Comings, Concerned, coveredBy, holdOn, Moments } from '../format/concerned.ts'
 import { timestamp } from '../format/entry.ts'
 import { scopeName } from '../format/scope.ts'
 import { isWaiting, lapsesAt } from '../grants/grant.ts'
@@ -298,13 +298,14 @@ export class Custodian {
     return found
   }
 
-  /** By all ledgers of the series that are still there. @returns none who are concerned, of a session that nobody opened */
+  /** By all ledgers of the series that are still there. @returns none who are concerned, of a session in which nobody did anything */
   async #known(scope: Pick<Scope, 'scope' | 'of'>): Promise<Scope> {
-    const concerned = new Concerned(scope)
+    const concerned = new Concerned(scope, { decisions: true })
     const comings = new Comings()
+    const moments = new Moments()
     const learn = ({ index, entry }: Stored) => {
       concerned.learn(entry)
-      comings.learn({ index, time: Date.parse(entry.time) }, entry)
+      comings.learn(moments.of(index, entry), entry)
     }
     for await (const stored of this.#parts.earlier?.entries() ?? []) learn(stored)
     for await (const stored of this.#parts.ledger.entries()) learn(stored)

@@ -28,36 +28,77 @@ function concern(subject: string | undefined, all: readonly (string | undefined)
   return subject === undefined || people.length === 0 ? undefined : { subject, people }
 }
 
-/** Whom it concerns that one principal or session is erased, as far as the entries tell that were learned, in whatever order. */
+/** Who acts in a session, by what opened it, or by the first that was decided in it where nothing did: whatever else is said of it adds nobody. */
+export const actorsOf = ({
+  subject,
+  principal,
+  owner,
+}: Pick<EntryOf<'decision'>, 'subject' | 'principal' | 'owner'>): readonly string[] =>
+  [subject, principal, owner].filter(one => one !== undefined)
+
+/** Whom it concerns that one principal or session is erased, as far as the entries tell that were learned: in whatever order, ledger by ledger. */
 export class Concerned {
   readonly #scope: Pick<EntryOf<'erasure'>, 'scope' | 'of'>
+  readonly #decisions: boolean
   /** Pseudonyms. */
-  readonly people = new Set<string>()
+  readonly #people = new Set<string>()
+  #isOpened = false
+  #decided: readonly string[] | undefined
 
-  constructor(scope: Pick<EntryOf<'erasure'>, 'scope' | 'of'>) {
+  /** @param decisions whether who acts in a session that no entry of a ledger opened is told by what was decided in it */
+  constructor(scope: Pick<EntryOf<'erasure'>, 'scope' | 'of'>, { decisions = false } = {}) {
     this.#scope = scope
-    if (scope.scope === 'principal') this.people.add(scope.of)
+    this.#decisions = decisions
+    if (scope.scope === 'principal') this.#people.add(scope.of)
+  }
+
+  /** Pseudonyms. */
+  get people(): ReadonlySet<string> {
+    return new Set([...this.#people, ...(this.#isOpened ? [] : (this.#decided ?? []))])
   }
 
   learn(entry: Entry): void {
-    for (const one of this.#in(entry)) if (one !== undefined) this.people.add(one)
-  }
-
-  #in(entry: Entry): readonly (string | undefined)[] {
     const { scope, of } = this.#scope
     if (scope === 'principal') {
       const concern = concernIn(entry)
-      return concern?.subject === of ? concern.people : []
-    }
-    return entry.kind === 'session-opened' && entry.session === of ? [entry.subject, entry.principal, entry.owner] : []
+      if (concern?.subject === of) for (const one of concern.people) this.#people.add(one)
+    } else if (entry.kind === 'session-opened' && entry.session === of) {
+      this.#isOpened = true
+      for (const one of actorsOf(entry)) this.#people.add(one)
+    } else if (entry.kind === 'decision' && entry.session === of && this.#decisions) {
+      this.#decided ??= actorsOf(entry)
+    } else if (entry.kind === 'opened') this.#begin()
+  }
+
+  /** Each ledger is verified by itself. */
+  #begin(): void {
+    if (!this.#isOpened) for (const one of this.#decided ?? []) this.#people.add(one)
+    this.#isOpened = false
+    this.#decided = undefined
   }
 }
 
 /** Where an entry stands among others: of one ledger by its index, of several by its time, and by its index within a millisecond. */
 export interface Moment {
   readonly index: number
-  /** Unix milliseconds; 0 for all where they are of one ledger. */
+  /** Unix milliseconds, which never go back within a ledger, as `Moments` has them; 0 for all where they are of one ledger. */
   readonly time: number
+}
+
+/** When each entry came, of ledgers that follow one another: clocks step back, and what comes behind something else came later all the same. */
+export class Moments {
+  #latest = Number.NEGATIVE_INFINITY
+  /** Of the one that follows. */
+  #begins = Number.NEGATIVE_INFINITY
+
+  /** To be asked in index order, ledger by ledger, of all entries. */
+  of(index: number, entry: Entry): Moment {
+    if (index === 0) this.#latest = this.#begins
+    this.#latest = Math.max(this.#latest, Date.parse(entry.time))
+    // What is said behind a conclusion may come long after the next ledger began.
+    if (entry.kind === 'concluded') this.#begins = this.#latest + 1
+    return { index, time: this.#latest }
+  }
 }
 
 const isBefore = (one: Moment, other: Moment): boolean =>

@@ -52,12 +52,24 @@ export class Earlier {
     }
   }
 
+  /** Pseudonyms that were erased in any of them: those of whoever lives by now the newest knows. */
+  async erased(): Promise<ReadonlySet<string>> {
+    const found = new Set<string>()
+    for (const number of await earlierIn(this.#series.directory)) {
+      for (const { entry } of (await this.#look(number)).living.entries()) {
+        if (entry.kind === 'erasure' && entry.scope === 'principal') found.add(entry.of)
+      }
+    }
+    return found
+  }
+
   /** Whether a ledger speaks of any of these principals and sessions. */
   async speaksOf(number: number, names: ReadonlySet<ScopeName>): Promise<boolean> {
     if (names.size === 0) return false
     for await (const { entry } of (await this.#look(number)).entries()) {
       if (entry.kind === 'principal' && names.has(`principal:${entry.subject}`)) return true
-      if (entry.kind === 'session-opened' && names.has(`session:${entry.session}`)) return true
+      const isOf = entry.kind === 'session-opened' || entry.kind === 'decision'
+      if (isOf && entry.session !== undefined && names.has(`session:${entry.session}`)) return true
     }
     return false
   }

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { checkpointFile, memberFolder, seriesFolder } from '../format/layout.ts'
-import { originOf } from '../format/series.ts'
+import { numberIn, originOf } from '../format/series.ts'
 import { namesIn, readable, readIfThere, requireOwnFolder } from './files.ts'
 import type { DirectoryOptions } from './options.ts'
 
@@ -15,6 +15,13 @@ export function memberOf<T extends Series>(series: T, number: number): T & { rea
   const { directory, origin } = series
   const place = { directory: join(directory, memberFolder(number)), origin: originOf(origin, number) }
   return { ...series, ...place, series: origin }
+}
+
+/** @param member one of its ledgers. @returns its directory, and as `origin` its name: what `memberOf` made that of */
+export function seriesOf<T extends Series & { readonly series?: string | undefined }>(member: T): T {
+  const { directory, origin, series = origin } = member
+  const number = numberIn(series, origin) ?? 1
+  return { ...member, directory: number === 1 ? directory : join(directory, '..', '..'), origin: series }
 }
 
 /** Numbers of the ledgers that are there, ascending; none where none is. @throws Fault ERR_LEDGER_UNAVAILABLE */

@@ -13,7 +13,7 @@ import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { memberOf, newestIn } from '../../lib/ledger/series.ts'
 import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
 import { casbinPolicy } from '../../lib/policy/policy.ts'
-import { ledgerOptions, temporaryDirectory } from '../support/directory-ledger.ts'
+import { decision, exchangeId, ledgerOptions, temporaryDirectory } from '../support/directory-ledger.ts'
 import {
   agent,
   approvalControl,
@@ -266,6 +266,54 @@ describe('an erasure', () => {
       await expect(own).rejects.toMatchObject({ data: { why: 'concerned' } })
       await at.guard.custodian.release(counsel, hold, 'settled')
       await at.guard.custodian.erase(officer, counsel, { target, ...why })
+    })
+    expect(await verdicts(options)).toEqual([`${first} OK`, `${first}/2 OK`])
+  })
+
+  it('is not for who comes back, where the clock was set back meanwhile: nor does whoever verifies find so', async () => {
+    let now = Date.now()
+    const options = { ...series(), clock: { now: () => now } }
+    await started(options, async at => {
+      const { custodian, principals } = at.guard
+      for (const one of [officer, counsel, requester]) await principals.actors(one)
+      const hold = await custodian.place(counsel, ofRequester.target, 'a suit')
+      await custodian.release(officer, hold, 'it is over')
+      await custodian.erase(counsel, requester, { target: { scope: 'principal', name: officer.id }, ...why })
+      now -= 2_000
+      // At first they are not known yet, then they are.
+      for (const _ of ['unknown', 'known']) {
+        const refused = custodian.erase(officer, counsel, ofRequester)
+        await expect(refused).rejects.toMatchObject({ data: { why: 'may-have-returned' } })
+      }
+    })
+    expect((await verdictsAt(options, now)).join()).not.toContain('ERASURE')
+  })
+
+  it('of a session that no entry opened is about who acted first in it, and finds it in each ledger', async () => {
+    const options = series()
+    const target = { scope: 'session', id: '0190b0a0-0000-7000-8000-00000000bbbb' } as const
+    const decided = (subject: string) => ({
+      ...{ ...decision(exchangeId(), 'deny'), session: target.id, subject, slot: `session:${target.id}` },
+      disclose: { action: 'select 1', actionSalt: 'salt' },
+    })
+    const both = await started(options, async at => {
+      const { principals } = at.guard
+      const [one, other] = await Promise.all([requester, counsel].map(who => principals.actors(who)))
+      await at.ledger.append([decided(one!.subject), decided(other!.subject)] as DraftOf<'decision'>[])
+      return other!.subject
+    })
+    await roll(options)
+    await started(options, async at => {
+      const { custodian } = at.guard
+      const own = custodian.erase(requester, officer, { target, ...why })
+      await expect(own).rejects.toMatchObject({ data: { why: 'concerned' } })
+      await custodian.erase(officer, counsel, { target, ...why })
+      await at.ledger.append([decided(both)] as DraftOf<'decision'>[])
+      // Each ledger is verified by itself: here it is of counsel.
+      const again = custodian.erase(officer, counsel, { target, ...why })
+      await expect(again).rejects.toMatchObject({ data: { why: 'concerned' } })
+      const none = { target: { ...target, id: '0190b0a0-0000-7000-8000-00000000cccc' }, ...why }
+      await expect(custodian.erase(officer, counsel, none)).rejects.toMatchObject({ code: 'ERR_OPTION_INVALID' })
     })
     expect(await verdicts(options)).toEqual([`${first} OK`, `${first}/2 OK`])
   })

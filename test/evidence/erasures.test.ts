@@ -131,6 +131,18 @@ describe('an erasure', () => {
     expect(findings(second, ofSession({ approvers: ['second'] }), { ...again, subject: 'second' })).toEqual([])
   })
 
+  it('of a session that no entry opened is about who acted in what was decided in it first', () => {
+    const decided = (subject: string) => ({ kind: 'decision', exchange: 'x', session: 'none', subject })
+    const ofNone = (more: Made) => erasure({ scope: 'session', of: 'none', ...more })
+    const about = [expect.stringContaining('whom it is about')]
+    const both = [decided(customer), decided(counsel)]
+    expect(findings(...both, ofNone({ approvers: [counsel] }))).toEqual([])
+    expect(findings(...both, ofNone({ approvers: [customer] }))).toEqual(about)
+    // Of one that was opened nothing that is decided in it adds anybody.
+    const ofOpened = ofSession({ approvers: [other] })
+    expect(findings({ ...decided(other), session }, ofOpened)).toEqual([])
+  })
+
   it('is neither for who was named since somebody was erased whom it concerns, or who released a hold on it', () => {
     const second = { kind: 'principal', subject: 'second', type: 'person' }
     const returned = [expect.stringContaining('named after somebody was erased')]

@@ -1,17 +1,25 @@
 /** What another host says is not taken as it says it: under which key it is sealed, what it recorded, who somebody is. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
-import type { Entry } from '../../lib/format/entry.ts'
+import { connect } from 'node:tls'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type Entry, uuidv7 } from '../../lib/format/entry.ts'
 import { attachingFolder } from '../../lib/format/layout.ts'
 import { type Attached, type AttachedOf, type Draft, disclosedOf, type Ledger } from '../../lib/ledger/ledger.ts'
-import { allEntries, decision, exchangeId, kindsOf, outcome, settled } from '../support/directory-ledger.ts'
+import { rollOver } from '../../lib/ledger/rollover.ts'
+import { memberOf } from '../../lib/ledger/series.ts'
+import { encodeJson } from '../../lib/ledger/shared/frames.ts'
+import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
+import { allEntries, decision, exchangeId, kindsOf, origin, outcome, settled } from '../support/directory-ledger.ts'
 import {
+  counsel,
   customer,
   type Erasable,
   erasableLedger,
+  erased,
   erasure,
   officer,
+  principal,
   session,
   verified,
 } from '../support/erasable-ledger.ts'
@@ -58,10 +66,17 @@ async function record(ledger: Ledger, of: AttachedOf, text = 'what was shown') {
   return writer
 }
 
-const shown = (more: Partial<AttachedOf> = {}): AttachedOf => ({
-  ...{ exchange: exchangeId(), session, part: 'response', type: 'text/plain' },
-  ...more,
+const shown = (session: string | undefined, exchange = exchangeId()): AttachedOf => ({
+  ...{ exchange, session, part: 'response', type: 'text/plain' },
 })
+
+/** A session of that host's own. */
+async function opens(web: Ledger, subject = customer): Promise<string> {
+  const session = uuidv7(Date.now())
+  const draft = { kind: 'session-opened', session, subject, method: 'key', tls: true } as const
+  await web.append([{ ...draft, protocol: 'postgres', target: 'crm', disclose: { address: '192.0.2.7' } }])
+  return session
+}
 
 const denial = { name: 'Refusal', code: 'ERR_ACCESS_DENIED' }
 
@@ -73,6 +88,7 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
   it('is sealed under keys that follow from it, so that nobody becomes impossible to erase', async () => {
     const { at, host, ledger } = await leads()
     const web = await hosts.remote(host.url, 'web-1')
+    const [session, second] = [await opens(web), await opens(web, officer)]
     // Under the keys of everybody else, in every way in which an entry can be of somebody.
     for (const slot of wrong) {
       const [one, other, asked] = [exchangeId(), exchangeId(), exchangeId()]
@@ -88,8 +104,8 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
       ] as Draft[])
       await web.append([{ ...by(asked, { subject: customer, verdict: 'deny' } as Partial<Draft>), slot } as Draft])
       // What was decided for one session is said to have been for another.
-      await web.append([{ ...by(one, { session: officers, subject: officer } as Partial<Draft>), slot } as Draft])
-      const of = shown({ exchange: other, session: undefined })
+      await web.append([{ ...by(one, { session: second, subject: officer } as Partial<Draft>), slot } as Draft])
+      const of = shown(undefined, other)
       const writer = await web.attach({ slot, of })
       await writer.write(Buffer.from('shown'))
       await web.append([{ ...attachment(writer.id, of, await writer.close()), slot } as Draft])
@@ -119,8 +135,9 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const denied = { subject: customer, verdict: 'deny', slot: `principal:${customer}` } as Partial<Draft>
     await ledger.append([by(asked, denied)])
     // Once it is over, what is said of it changes nothing of whose it was.
+    const own = await opens(web, officer)
     for (const exchange of [one, asked]) {
-      await web.append([by(exchange, { session: officers, subject: officer } as Partial<Draft>), ended(exchange)])
+      await web.append([by(exchange, { session: own, subject: officer } as Partial<Draft>), ended(exchange)])
     }
     for (const each of [erasure({ scope: 'session', of: session }), erasure()]) await ledger.erase!(each)
     await web.close()
@@ -149,10 +166,9 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const [{ index } = { index: -1 }] = await web.append([approval(asked)])
     await ledger.erase!(erasure())
     expect(Object.keys(await ledger.disclosures(index))).toEqual(['action', 'actionSalt'])
-    await web.append([by(asked, { session: officers, subject: customer, verdict: 'deny' } as Partial<Draft>)])
-    await ledger.erase!(
-      erasure({ scope: 'session', of: officers, by: 'counsel'.padEnd(22, '-'), approvers: [customer] }),
-    )
+    const own = await opens(web, officer)
+    await web.append([by(asked, { session: own, subject: customer, verdict: 'deny' } as Partial<Draft>)])
+    await ledger.erase!(erasure({ scope: 'session', of: own, by: 'counsel'.padEnd(22, '-'), approvers: [customer] }))
     expect(await ledger.disclosures(index)).toEqual({})
     await web.close()
     await ledger.close()
@@ -163,8 +179,9 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
   it('is of recordings that it made, once each, and says of them what is so', async () => {
     const { host, ledger } = await leads()
     const web = await hosts.remote(host.url, 'web-1')
+    const session = await opens(web)
     const other = await hosts.remote(host.url, 'web-2')
-    const of = shown()
+    const of = shown(session)
     const writer = await record(web, of)
     const open = attachment(writer.id, of, { id: writer.id, bytes: 14, chunks: 1, content: 'A'.repeat(43), salt: 'x' })
     await expect(web.append([open]), 'still being written').rejects.toMatchObject(denial)
@@ -200,7 +217,8 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const { host, ledger } = await leads()
     const line = await wire(host.port)
     const web = await hosts.remote(line.url, 'web-1')
-    const [of, cut] = [shown(), shown()]
+    const session = await opens(web)
+    const [of, cut] = [shown(session), shown(session)]
     const writer = await record(web, of)
     const closed = await writer.close()
     const lost = await record(web, cut)
@@ -217,7 +235,8 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const { host, ledger } = await leads(500)
     const line = await wire(host.port)
     const web = await hosts.remote(line.url, 'web-1', { takeoverMs: 50 })
-    await (await record(web, shown())).close()
+    const session = await opens(web)
+    await (await record(web, shown(session))).close()
     const erased = () => ledger.erase!(erasure({ scope: 'session', of: session }))
     await expect(erased()).rejects.toThrow(/is being written/)
     line.cut()
@@ -235,7 +254,7 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     await web.append([by(asked, { subject: customer } as Partial<Draft>)])
     const written = []
     for (const exchange of [long, asked]) {
-      written.push(await record(web, shown({ exchange, session: undefined }), 'x'.repeat(300_000)))
+      written.push(await record(web, shown(undefined, exchange), 'x'.repeat(300_000)))
     }
     await expect(ledger.erase!(erasure())).rejects.toThrow(/is being written by web-1/)
     line.cut()
@@ -255,12 +274,13 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const { at, host, ledger } = await leads()
     const line = await wire(host.port)
     const web = await hosts.remote(line.url, 'web-1', { takeoverMs: 50 })
+    const session = await opens(web)
     const told = async () => kindsOf(await allEntries(ledger)).filter(kind => kind === 'attachment-cut').length
     const noted = () => readdirSync(join(at.options.directory, attachingFolder)).length
-    await record(web, shown(), 'x'.repeat(300_000))
+    await record(web, shown(session), 'x'.repeat(300_000))
     line.drop()
     await expect.poll(told).toBe(1)
-    await (await record(web, shown())).close()
+    await (await record(web, shown(session))).close()
     expect(noted()).toBe(1)
     line.cut()
     line.drop()
@@ -289,8 +309,9 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const next = hosts.at(await freePort(), { ...at.options, writer: 'next' })
     const second = await next.open()
     const web = await hosts.remote([host.url, next.url], 'web-1')
+    const session = await opens(web)
     const other = await hosts.remote([host.url, next.url], 'web-2')
-    const of = shown()
+    const of = shown(session)
     const writer = await record(web, of)
     const closed = await writer.close()
     await ledger.close()
@@ -346,4 +367,223 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     const again = { ...bob, subject: customer, disclose: { name: 'anybody@crm.example' } }
     await expect(web.append([again])).rejects.toMatchObject(denial)
   })
+
+  it('gives a pseudonym one name alone, and asks under an id once, however fast it says so', async () => {
+    const { host, ledger } = await leads()
+    const [web, other] = [await hosts.remote(host.url, 'web-1'), await hosts.remote(host.url, 'web-2')]
+    const named = (subject: string, name: string) => ({ ...principal(subject), disclose: { name } }) as Draft
+    const [one, two, three] = ['1', '2', '3'].map(digit => digit.repeat(22)) as [string, string, string]
+    await expect(web.append([named(one, 'mallory'), named(one, 'boss')])).rejects.toMatchObject(denial)
+    const unfit = { ...named(two, 'mallory'), type: 'none' } as never
+    const names = ['mallory', 'mallory', 'boss', 'boss']
+    const said = await Promise.allSettled([
+      web.append([named(two, 'mallory'), unfit]),
+      ...names.map((name, i) => (i % 2 === 0 ? web : other).append([named(two, name)])),
+      web.append([named(three, 'mallory')]),
+      web.append([named(three, 'boss')]),
+    ])
+    expect(said.map(({ status }) => status)).toContain('fulfilled')
+    const principals = (await allEntries(ledger)).filter(({ entry }) => entry.kind === 'principal')
+    for (const subject of [one, two, three]) {
+      const of = principals.filter(({ entry }) => (entry as { subject?: string }).subject === subject)
+      const called = await Promise.all(of.map(async ({ index }) => (await ledger.disclosures(index)).name))
+      expect(new Set(called).size).toBe(subject === one ? 0 : 1)
+    }
+    const asked = approval(exchangeId())
+    const again = { ...approval(exchangeId()), approval: (asked as { approval: string }).approval } as Draft
+    await expect(web.append([asked, again])).rejects.toMatchObject(denial)
+    const both = await Promise.allSettled([web.append([asked]), other.append([again])])
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  })
+
+  it('is no name for who was erased in an earlier ledger of the series', async () => {
+    const at = await erased(await erasableLedger(), erasure())
+    for (const number of [1, 2]) await rollOver(at.options, number)
+    const host = hosts.at(await freePort(), { ...memberOf(at.options, 3), writer: 'leader' })
+    await host.open()
+    const web = await hosts.remote(host.url, 'web-1')
+    const again = { ...principal(customer), disclose: { name: 'anybody@crm.example' } } as Draft
+    await expect(web.append([again])).rejects.toMatchObject({
+      ...denial,
+      message: expect.stringContaining('was erased'),
+    })
+    await web.append([principal(officer), principal('somebody new'.padEnd(22, '-').replace(' ', '-'))])
+  })
+
+  it('is nothing of sessions of others, and keeps none from being erased; of its own it is, whoever leads by then', async () => {
+    const { at, host, ledger } = await leads()
+    const next = hosts.at(await freePort(), { ...at.options, writer: 'next' })
+    const second = await next.open()
+    const [web, other] = [
+      await hosts.remote([host.url, next.url], 'web-1'),
+      await hosts.remote([host.url, next.url], 'web-2'),
+    ]
+    const [own, theirs, closed] = [await opens(web), await opens(other), await opens(web)]
+    const over = (of: string): Draft => ({ kind: 'session-closed', session: of, reason: 'client' })
+    await web.append([over(closed)])
+    // More than is read of them at once.
+    await ledger.append(Array.from({ length: 5_000 }, () => settled()))
+    const said = async () => {
+      for (const of of [session, theirs, exchangeId()]) {
+        const lies = [by(exchangeId(), { session: of, subject: customer } as Partial<Draft>), over(of)]
+        for (const lie of lies) await expect(web.append([lie])).rejects.toThrow('a session that it did not open')
+        await expect(record(web, shown(of))).rejects.toMatchObject(denial)
+      }
+      await (await record(web, shown(own))).close()
+      // A word that was on its way when it ended.
+      for (const of of [own, closed]) {
+        await web.append([by(exchangeId(), { session: of, subject: customer, verdict: 'deny' } as Partial<Draft>)])
+      }
+      await other.append([by(exchangeId(), { session: theirs, subject: customer } as Partial<Draft>)])
+    }
+    await said()
+    await ledger.erase!(erasure({ scope: 'session', of: session }))
+    await ledger.close()
+    await said()
+    await second.erase!(erasure({ scope: 'session', of: theirs }))
+    await web.append([over(own)])
+    // What it opened before it started anew is over.
+    await web.close()
+    const again = await hosts.remote([host.url, next.url], 'web-1')
+    await expect(record(again, shown(own))).rejects.toMatchObject(denial)
+  })
+
+  it('adds nobody whom it concerns that somebody is erased: neither to a person, nor to a session of others', async () => {
+    const { host, ledger } = await leads()
+    const web = await hosts.remote(host.url, 'web-1')
+    const agent: Draft = { ...principal('agent'.padEnd(22, '-')), type: 'agent', owner: officer } as Draft
+    const { subject: robot } = agent as { subject: string }
+    const opened = (of: string, more: object) => ({
+      ...{ kind: 'session-opened', session: of, protocol: 'postgres', target: 'crm', method: 'key', tls: true },
+      ...more,
+    })
+    const grant = { kind: 'grant-requested', grant: 'g-00000009', resource: 'crm/**', actions: ['x'], seconds: 1 }
+    // In every way in which an entry can tell.
+    const ways: readonly ((more: object) => Draft)[] = [
+      more => by(exchangeId(), { verdict: 'deny', ...more } as Partial<Draft>),
+      more => opened(uuidv7(Date.now()), more) as Draft,
+      more => ({ ...grant, longest: 1, roles: [], controls: [], ...more }) as Draft,
+      more => ({ ...approval(exchangeId()), ...more }) as Draft,
+    ]
+    const lies = [{ owner: officer }, { principal: counsel }, { owner: officer, principal: counsel }]
+    const nobody = 'nobody'.padEnd(22, '-')
+    await ledger.append([agent])
+    for (const way of ways) {
+      for (const lie of lies) {
+        for (const subject of [customer, nobody]) {
+          await expect(web.append([way({ subject, ...lie })])).rejects.toMatchObject(denial)
+        }
+      }
+      await expect(web.append([way({ subject: robot, principal: customer, owner: counsel })])).rejects.toThrow(
+        /program/,
+      )
+    }
+    await expect(web.append([{ ...principal(customer), owner: officer } as Draft])).rejects.toMatchObject(denial)
+    const named = { ...principal('new'.padEnd(22, '-')), owner: officer } as Draft
+    await expect(web.append([named])).rejects.toMatchObject(denial)
+    const newcomer = principal('newcomer'.padEnd(22, '-')) as Draft & { subject: string }
+    await expect(web.append([newcomer, ways[0]!({ subject: newcomer.subject, owner: officer })])).rejects.toThrow(
+      /person/,
+    )
+    const recent = uuidv7(Date.now())
+    await ledger.append([opened(recent, { subject: officer, slot: `session:${recent}` }) as Draft])
+    for (const of of [recent, session]) {
+      await expect(web.append([opened(of, { subject: counsel }) as Draft])).rejects.toThrow(/id of another|behind/)
+    }
+    await ledger.erase!(erasure({ judgedAt: ledger.size }))
+
+    // Real delegation is: by an agent, and in sessions of that host's own, as often as it comes.
+    const delegated = { subject: robot, owner: officer, principal: counsel }
+    await web.append(ways.map(way => way(delegated)))
+    const own = uuidv7(Date.now())
+    await web.append([
+      opened(own, delegated) as Draft,
+      by(exchangeId(), { session: own, ...delegated } as Partial<Draft>),
+    ])
+    // Whoever comes to be accountable for it is first named so.
+    await web.append([{ ...agent, owner: counsel } as Draft])
+    await web.append(
+      lies
+        .slice(1)
+        .map(({ principal }) => by(exchangeId(), { subject: robot, owner: counsel, principal } as Partial<Draft>)),
+    )
+    await expect(ledger.erase!(erasure({ of: robot, judgedAt: 0 }))).rejects.toMatchObject({
+      code: 'ERR_ACCESS_DENIED',
+    })
+  })
+
+  it('is of about now: a clock may be some seconds off, and one that is further is told how far', async () => {
+    const { host, ledger } = await leads()
+    const at = (ms: number) => ({ now: () => Date.now() + ms })
+    for (const [i, seconds] of [45, -45, -240].entries()) {
+      const web = await hosts.remote(host.url, `web-${i}`, { clock: at(seconds * 1000) })
+      await web.append([decision(uuidv7(Date.now() + seconds * 1000), 'deny')])
+    }
+    const before = ledger.size
+    for (const [i, [ms, text]] of [
+      [Date.parse('2107-01-01') - Date.now(), /seconds ahead of the one where the ledger is/],
+      [90_000, / 90 seconds ahead/],
+      [-330_000, / 330 seconds behind/],
+    ].entries() as Iterable<[number, [number, RegExp]]>) {
+      const web = await hosts.remote(host.url, `off-${i}`, { clock: at(ms) })
+      const refused = web.append([settled()])
+      await expect(refused).rejects.toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
+      await expect(refused).rejects.toThrow(text)
+    }
+    const web = await hosts.remote(host.url, 'web-9')
+    const future = uuidv7(Date.now() + 90_000)
+    await expect(web.append([decision(future, 'deny')])).rejects.toThrow(/seconds ahead/)
+    // What began long ago may end now.
+    await web.append([decision(uuidv7(Date.now() - 86_400_000), 'deny')])
+    expect(kindsOf(await allEntries(ledger, before)).filter(kind => kind === 'decision')).toHaveLength(1)
+  })
+
+  it('stands under ids of its own, each given once: not under those of others either, whoever leads by then', async () => {
+    const { at, host, ledger } = await leads()
+    const next = hosts.at(await freePort(), { ...at.options, writer: 'next' })
+    const second = await next.open()
+    const [others] = await ledger.append([settled()])
+    const taken = others!.entry.id
+    const [one, two] = [uuidv7(Date.now()), uuidv7(Date.now())]
+    const web = await knocks(host, 'web-1')
+    expect(await web.append([one, one])).toContain('may not give an entry or a session the id of another')
+    expect(await web.append([taken])).toContain('may not give an entry or a session the id of another')
+    expect(await web.append([one])).toContain(one)
+    expect(await web.append([one])).toContain('may not give an entry or a session the id of another')
+    // What was refused is not given yet.
+    expect(await web.append([two, one])).toContain('may not give an entry or a session the id of another')
+    expect(await web.append([two])).toContain(two)
+    await ledger.close()
+    await expect.poll(() => next.events.map(({ what }) => what)).toContain(listens)
+    const again = await knocks(next, 'web-2')
+    for (const id of [taken, one, two]) {
+      expect(await again.append([id])).toContain('may not give an entry or a session the id of another')
+    }
+    const ids = (await allEntries(second)).map(({ entry }) => entry.id)
+    expect(new Set(ids).size).toBe(ids.length)
+  })
 })
+
+const listens = 'the ledger listens for writers of other hosts'
+
+/** A process of another host that sends what it likes. `append` resolves with what it is told next. */
+async function knocks(host: Host, writer: string) {
+  const { key, cert, ca } = hosts.writer(writer)
+  const socket = connect({ host: '127.0.0.1', port: host.port, key, cert, ca })
+  onTestFinished(() => void socket.destroy())
+  const told = async (about: RegExp, message: Buffer) => {
+    let text = ''
+    const take = (bytes: Buffer) => {
+      text += bytes.toString('latin1')
+    }
+    socket.on('data', take).write(message)
+    await expect.poll(() => text, { timeout: 20_000 }).toMatch(about)
+    socket.off('data', take)
+    return text
+  }
+  const hello = { version: protocolVersion, origin, writer, software: 'x', placement: 'gateway', heartbeatMs: 60_000 }
+  await told(/"kind":"started".*/s, encodeJson('hello', hello))
+  const append = (ids: readonly string[], drafts: readonly Draft[] = ids.map(() => settled())) =>
+    told(/"message":"|"kind":"settled"/, encodeJson('append', { ids, drafts }))
+  return { append }
+}

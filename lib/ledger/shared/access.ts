@@ -7,6 +7,7 @@ import { Refusal } from '../../errors.ts'
 import type { Entry, Kind } from '../../format/entry.ts'
 import { patienceMs } from '../../format/living.ts'
 import type { Question } from './messages.ts'
+import type { Said } from './said.ts'
 
 export interface Access {
   /** Whether it may speak under that name. */
@@ -15,6 +16,8 @@ export interface Access {
   asks(what: Question['what']): boolean
   /** Whether it may write the ledger's files too: what it says of itself is taken as it says it. */
   readonly trusted: boolean
+  /** What it says of people is judged by this, together with what all others say who are not trusted. */
+  readonly said?: Said
   /** Which disclosures of an entry it may have opened: those of the names, or `all`. @param now Unix milliseconds */
   opens(entry: Entry, now: number): readonly string[] | 'all'
 }
@@ -49,12 +52,13 @@ const ofOthers: ReadonlySet<Question['what']> = new Set([
 /** By how much two hosts' clocks may differ. */
 const skewMs = 60_000
 
-/** Of another host. @param writer the name that its certificate bears */
-export const remote = (bears: (writer: string) => boolean): Access => ({
+/** Of another host. @param bears whether that is a name on its certificate */
+export const remote = (bears: (writer: string) => boolean, said: Said): Access & { readonly said: Said } => ({
   speaksAs: bears,
   appends: kind => ofGuards.has(kind),
   asks: what => ofOthers.has(what),
   trusted: false,
+  said,
   opens: (entry, now) => {
     switch (entry.kind) {
       // Without the names of all, one person would be two on two hosts, and could approve for themselves.

@@ -14,6 +14,7 @@ import { type MutualTls, objection, type TlsSource, tlsOf, tlsOnly, urisOf, writ
 import { encodeJson } from './frames.ts'
 import type { Leader, LeaderParts, Listening } from './leader.ts'
 import { failureOf } from './messages.ts'
+import type { Said } from './said.ts'
 import { sparingly } from './sparingly.ts'
 
 export interface GatewaySettings {
@@ -30,6 +31,8 @@ export interface GatewaySettings {
 interface Parts extends GatewaySettings {
   readonly origin: string
   readonly leader: Pick<Leader, 'accept'>
+  /** Of all that connect here. */
+  readonly said: Said
   readonly onEvent: LeaderParts['onEvent']
 }
 
@@ -149,7 +152,7 @@ class Gateway implements Listening {
   }
 
   #accept(socket: TLSSocket): void {
-    const { origin, leader, silenceMs = 20_000 } = this.#parts
+    const { origin, leader, said, silenceMs = 20_000 } = this.#parts
     socket.on('error', () => socket.destroy())
     const certificate = socket.getPeerX509Certificate()
     const why = objection(socket)
@@ -180,7 +183,7 @@ class Gateway implements Listening {
     const uris = urisOf(certificate.subjectAltName ?? '')
     leader.accept(
       socket,
-      remote(writer => uris.includes(writerUri(origin, writer))),
+      remote(writer => uris.includes(writerUri(origin, writer)), said),
     )
   }
 

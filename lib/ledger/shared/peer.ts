@@ -9,7 +9,7 @@ import type { Json } from '../../format/canonical.ts'
 import { formatCheckpoint, type SignedCheckpoint } from '../../format/checkpoint.ts'
 import { encodeRecords } from '../../format/snapshot.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
-import type { Draft, DraftOf, Stored } from '../ledger.ts'
+import type { Draft, Stored } from '../ledger.ts'
 import { type Access, denied, local } from './access.ts'
 import type { Attachments } from './attachments.ts'
 import { encodeJson, encodeMessage, longestMessage, type Message, type MessageReader, unreadable } from './frames.ts'
@@ -25,6 +25,7 @@ import {
   readQuestion,
   toldOf,
 } from './messages.ts'
+import type { Said } from './said.ts'
 import { underItsOwn } from './slots.ts'
 
 export interface PeerParts {
@@ -51,8 +52,6 @@ const mostInFlight = 1024
 /** Exchanges of another host: each that is not over is one more outcome that an opening owes. */
 const mostOpen = 16_384
 const mostInFlightBytes = longestMessage
-/** How far ahead another host may ask for anything, in milliseconds: until it is over, every snapshot says it again. */
-const longestAskedMs = 366 * 86_400_000
 
 export class Peer {
   readonly writer: string
@@ -149,7 +148,8 @@ export class Peer {
     const { ids, drafts } = readBatch(message)
     const work = async () => {
       for (const { kind } of drafts) this.#requireSayable(kind)
-      if (!this.#access.trusted) return this.#appendChecked(drafts, ids)
+      const { said } = this.#access
+      if (said !== undefined) return this.#appendChecked(said, drafts, ids)
       await this.#ledger.appendAs(this.writer, drafts, { ids })
       for (const draft of drafts) if (draft.kind === 'attachment') this.#attachments.spoken(draft.attachment)
     }
@@ -167,10 +167,16 @@ export class Peer {
   }
 
   /** What comes from another host: in its order, however long one takes to be judged, and sealed under keys that it does not choose. */
-  async #appendChecked(drafts: readonly Draft[], ids: readonly string[]): Promise<void> {
+  async #appendChecked(said: Said, drafts: readonly Draft[], ids: readonly string[]): Promise<void> {
     const undo: (() => void)[] = []
+    const settled: (() => void)[] = []
     const judged = this.#judged.then(async () => {
-      for (const draft of drafts) await this.#judge(draft, undo)
+      const opened = drafts.flatMap(openedIn)
+      undo.push(await said.ids.take([...ids, ...opened]))
+      for (const session of drafts.flatMap(spokenIn)) {
+        if (!opened.includes(session)) await said.sessions.requireOwn(this.writer, session)
+      }
+      for (const draft of drafts) await this.#judge(draft, said, { undo, settled })
     })
     this.#judged = judged.catch(() => undefined)
     try {
@@ -181,23 +187,24 @@ export class Peer {
     } catch (error) {
       for (const back of undo) back()
       throw error
+    } finally {
+      for (const over of settled) over()
     }
   }
 
-  async #judge(draft: Draft, undo: (() => void)[]): Promise<void> {
-    if (draft.kind === 'principal') await this.#requireSame(draft)
-    if (draft.kind === 'grant-requested') this.#requireNew(draft.grant, draft.seconds * 1000)
-    if (draft.kind === 'approval-requested') this.#requireNew(draft.approval, Date.parse(draft.until) - Date.now())
+  /** Each by those before it too, of the same append and of others that are on their way. */
+  async #judge(draft: Draft, said: Said, { undo, settled }: Record<'undo' | 'settled', (() => void)[]>): Promise<void> {
+    for (const id of namedIn(draft)) said.ids.requireNotAhead(id)
+    said.requireConcerned(draft)
+    if (draft.kind === 'principal') settled.push(await said.name(draft))
+    if (draft.kind === 'grant-requested') settled.push(said.ask(draft.grant, draft.seconds * 1000))
+    if (draft.kind === 'approval-requested') {
+      settled.push(said.ask(draft.approval, Date.parse(draft.until) - Date.now()))
+    }
     if (draft.kind === 'attachment') undo.push(await this.#attachments.speak(draft))
     if (spokenOf(draft).some(exchange => this.#ledger.isAnothers(this.writer, exchange))) {
       throw denied('speak of an exchange that another process has in flight')
     }
-  }
-
-  /** Somebody may be about to decide what was asked for under that id. */
-  #requireNew(id: string, forMs: number): void {
-    if (this.#ledger.living.isKnown(id)) throw denied('ask anew under an id that was asked for')
-    if (!(forMs <= longestAskedMs)) throw denied('ask for more than a year')
   }
 
   /** @throws Fault ERR_LEDGER_UNAVAILABLE: what ends one goes on */
@@ -205,18 +212,6 @@ export class Peer {
     const begun = drafts.filter(begins).length
     if (begun === 0 || this.#ledger.inFlight(this.writer) + begun <= mostOpen) return
     throw new Fault('ERR_LEDGER_UNAVAILABLE', `${mostOpen} exchanges of this process are in flight: it begins no more`)
-  }
-
-  /** Under another name they would be two, and could approve for themselves; of another type, a program could be somebody who approves. */
-  async #requireSame({ subject, type, disclose }: DraftOf<'principal'>): Promise<void> {
-    const known = this.#ledger.living.principal(subject)
-    if (known === undefined) {
-      if (this.#ledger.living.wasErased(subject)) throw denied('name again who was erased')
-      return
-    }
-    const { name } = await this.#ledger.disclosures(known.index)
-    const isSame = known.entry.kind === 'principal' && known.entry.type === type && name === disclose?.name
-    if (!isSame) throw denied('say anew who somebody is')
   }
 
   #write(body: Buffer): void {
@@ -239,7 +234,11 @@ export class Peer {
       case 'disclosures':
         return this.#disclosures(question.index)
       case 'attach': {
-        const id = await this.#attachments.begin(question.of, this.#access.trusted ? question.slot : undefined)
+        const { said, trusted } = this.#access
+        const session = question.of?.session
+        // While it is being written nobody can have that session erased.
+        if (session !== undefined) await said?.sessions.requireOwn(this.writer, session)
+        const id = await this.#attachments.begin(question.of, trusted ? question.slot : undefined)
         if (this.#gone) await this.#attachments.drop()
         return id
       }
@@ -338,6 +337,20 @@ function spokenOf(draft: Draft): readonly string[] {
   const { exchange, exchanges } = draft as { readonly exchange?: string; readonly exchanges?: unknown }
   return [...(exchange === undefined ? [] : [exchange]), ...(Array.isArray(exchanges) ? exchanges : [])]
 }
+
+/** Ids of its own making that a verifier goes by, as it does by those of entries. */
+function namedIn(draft: Draft): readonly string[] {
+  const { session } = draft as { readonly session?: string }
+  return [...spokenOf(draft), ...(session === undefined ? [] : [session])].filter(id => typeof id === 'string')
+}
+
+/** Said to be opened again, a session would be of others too. */
+const openedIn = (draft: Draft): readonly string[] =>
+  draft.kind === 'session-opened' && typeof draft.session === 'string' ? [draft.session] : []
+
+/** What was recorded was judged when that began. */
+const spokenIn = (draft: Draft): readonly string[] =>
+  (draft.kind === 'decision' || draft.kind === 'session-closed') && draft.session !== undefined ? [draft.session] : []
 
 const begins = (draft: Draft): boolean =>
   draft.kind === 'approval-requested' || (draft.kind === 'decision' && draft.verdict === 'permit')

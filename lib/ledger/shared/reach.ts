@@ -1,12 +1,15 @@
 /** Comes to a ledger that is shared: through its leader where there is one, as its leader where there is none. */
 import type { Duplex } from 'node:stream'
+import { systemClock } from '../../clock.ts'
 import { isOurs } from '../../errors.ts'
 import { type MacKey, macKey } from '../../format/mac.ts'
 import { openDirectory } from '../directory.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
+import { Earlier } from '../earlier.ts'
 import { unreadable } from '../files.ts'
 import { returnDrafts } from '../opening.ts'
 import type { DirectoryOptions } from '../options.ts'
+import { seriesOf } from '../series.ts'
 import { join } from './connection.ts'
 import { type GatewaySettings, listenToOthers } from './gateway.ts'
 import { Leader } from './leader.ts'
@@ -14,6 +17,7 @@ import { leading } from './leading.ts'
 import type { Link, LinkEvents } from './link.ts'
 import { listenLocally } from './local.ts'
 import { type Back, type Place, requirePlace } from './place.ts'
+import { Said } from './said.ts'
 
 /** What this process is, and where it stood when it lost its link. */
 export interface Self {
@@ -89,7 +93,8 @@ export async function asLeader({
     leader = new Leader({ ledger, writer, graceMs, onEvent })
     await listenLocally({ directory: options.directory, key: lineKey(options) }, leader, onEvent)
     if (listen !== undefined) {
-      leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, onEvent }))
+      const said = new Said(ledger, options.clock ?? systemClock, () => new Earlier(seriesOf(options)).erased())
+      leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, said, onEvent }))
     }
     const link = await leading(ledger, leader, writer, next, events)
     return { link, leads: true, started, next, size: ledger.size }
