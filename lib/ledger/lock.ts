@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { Fault, LedgerError, Misuse } from '../errors.ts'
-import { asLinked } from './files.ts'
+import { asLinked, irregular } from './files.ts'
 
 export const lockFile = 'LOCK'
 
@@ -57,7 +57,7 @@ export function lockDirectory(directory: string): Lock {
       )
     }
     // 1 is what it says of a lock that is held (flock(1), EXIT STATUS): anything else, that it could not try.
-    if (child.status === 1) throw locked(path)
+    if (child.status === 1) throw locked(descriptor)
     if (child.status !== 0) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger could not be locked', {}, error)
     ftruncateSync(descriptor)
     writeSync(descriptor, `${process.pid}\n`)
@@ -81,14 +81,18 @@ export function lockDirectory(directory: string): Lock {
   }
 }
 
-/** Written before anything is judged: no link is followed. */
+/** Written before anything is judged: no link is followed, and who holds it is read from nothing else than a file. */
 function openLock(path: string): number {
   const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = constants
+  let descriptor: number
   try {
-    return openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o644)
+    descriptor = openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o644)
   } catch (error) {
     throw asLinked(error, path)
   }
+  if (fstatSync(descriptor).isFile()) return descriptor
+  closeSync(descriptor)
+  throw irregular(path)
 }
 
 const lost = () =>
@@ -97,8 +101,8 @@ const lost = () =>
     `${lockFile} was removed or replaced: another process may have opened the ledger since. Nothing more is written; see who touched it, and start this process again`,
   )
 
-function locked(path: string): LedgerError {
-  const pid = Number(/^\d{1,10}\n$/.exec(readFileSync(path, 'latin1'))?.[0] ?? Number.NaN)
+function locked(descriptor: number): LedgerError {
+  const pid = Number(/^\d{1,10}\n$/.exec(readFileSync(descriptor, 'latin1'))?.[0] ?? Number.NaN)
   const known = Number.isNaN(pid) ? {} : { pid }
   const who = Number.isNaN(pid) ? 'another process' : `process ${pid}`
   return new LedgerError(

@@ -110,6 +110,13 @@ it('is rolled over, verified with one pin, rotated, bundled and disposed of', as
   )
   expect(readdirSync(at('ledger')).sort()).toEqual(['checkpoint', 'checkpoint.d', 'keys', 'series'])
   expect(verdicts(await run(...check, at('keys/next.key')))).toEqual(['OK  crm/2', 'OK  crm/3'])
+
+  // In this one the key was rotated that the next begins with.
+  aside.length = 0
+  await vi.waitFor(() => run('dispose', ...both), { timeout: 20_000 })
+  expect(aside.join('')).toMatch(
+    /whoever pinned the OpenPGP key [0-9A-F]{40} must be given the new fingerprint, [0-9A-F]{40}: what leads to it goes with crm\/2/,
+  )
 })
 
 /** The bundles of a series, in one folder; and what is done to it. @param at a path in the folder of the ledger */

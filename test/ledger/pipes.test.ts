@@ -26,6 +26,7 @@ const refused = (name: string) => ({
 describe('a named pipe', () => {
   it.each([
     checkpointFile,
+    'LOCK',
     'epoch',
     slotFile(0),
     'vault/erasing',
