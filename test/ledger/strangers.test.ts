@@ -329,6 +329,17 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     expect(found.findings.map(({ code, what }) => `${code} ${what}`)).toEqual([])
   })
 
+  it('is recorded in so many at a time and no more, however they are asked for at once', async () => {
+    const { host } = await leads()
+    const web = await hosts.remote(host.url, 'web-1')
+    const attach = () => web.attach({ slot: 'exchange', of: shown(undefined) })
+    for (let begun = 0; begun < 1000; begun += 100) await Promise.all(Array.from({ length: 100 }, attach))
+    const last = await Promise.allSettled(Array.from({ length: 100 }, attach))
+    expect(last.filter(({ status }) => status === 'fulfilled')).toHaveLength(24)
+    for (const one of last) if (one.status === 'rejected') expect(one.reason.message).toContain('1024 attachments')
+    await web.append([settled()])
+  })
+
   it('is not asked anew under an id that was asked for: what waits for a decision stays what it was', async () => {
     const { host, ledger } = await leads()
     const web = await hosts.remote(host.url, 'web-1')

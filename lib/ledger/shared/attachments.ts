@@ -26,6 +26,7 @@ export class Attachments {
   readonly #ledger: DirectoryLedger
   readonly #writer: string
   readonly #writing = new Map<string, Written>()
+  #beginning = 0
   readonly #closed = new Map<string, Closed>()
   /** Nobody will come to speak of these; the ledger has not yet. */
   readonly #left = new Set<string>()
@@ -41,12 +42,17 @@ export class Attachments {
    * @throws Fault ERR_LEDGER_UNAVAILABLE. @throws Refusal ERR_ACCESS_DENIED
    */
   async begin(of: AttachedOf | undefined, slot: string | undefined): Promise<string> {
-    if (this.#writing.size + this.#left.size >= most) {
+    if (this.#beginning + this.#writing.size + this.#left.size >= most) {
       throw new Fault('ERR_LEDGER_UNAVAILABLE', `${most} attachments of this process are being written, or were left`)
     }
     if (slot === undefined && of === undefined) throw denied('attach what it does not say what it is of')
     // A leader after this one must know what another host may speak of.
-    const writer = await this.#ledger.attachments.begin({ writer: this.#writer, slot, of, isTold: slot === undefined })
+    this.#beginning += 1
+    const writer = await this.#ledger.attachments
+      .begin({ writer: this.#writer, slot, of, isTold: slot === undefined })
+      .finally(() => {
+        this.#beginning -= 1
+      })
     this.#writing.set(writer.id, { of, writer })
     return writer.id
   }
