@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { configuredIdentity } from '../../lib/identity/identify.ts'
 import { issueKey, listKeys, localKeys, type NewKey, revokeKey, withNewKey } from '../../lib/identity/keys.ts'
+import { replaced } from '../support/replaced.ts'
 
 const folders: string[] = []
 afterAll(async () => {
@@ -129,10 +130,10 @@ describe('a local key', () => {
 
   it.each([
     ['revoked', async (path: string, id: string) => revokeKey(path, id), 'ERR_UNIDENTIFIED'],
-    ['taken out of the file', async (path: string) => writeFile(path, '[]'), 'ERR_UNIDENTIFIED'],
+    ['taken out of the file', async (path: string) => replaced(path, '[]'), 'ERR_UNIDENTIFIED'],
     [
       'in a file that is no longer one of keys',
-      async (path: string) => writeFile(path, '{'),
+      async (path: string) => replaced(path, '{'),
       'ERR_IDENTITY_UNAVAILABLE',
     ],
   ])('that is %s says so to who is in already', async (_, change, code) => {

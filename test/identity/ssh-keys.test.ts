@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { isOurs } from '../../lib/errors.ts'
 import { parseSshKeys, type SshKeyRecord } from '../../lib/identity/ssh-keyfile.ts'
 import { sshKeys } from '../../lib/identity/ssh-keys.ts'
+import { replaced } from '../support/replaced.ts'
 
 const string = (bytes: Uint8Array | string) => {
   const length = Buffer.alloc(4)
@@ -158,7 +159,7 @@ describe('an SSH key', () => {
     const path = await file(line(blob))
     const { withdrawn } = await sshKeys({ file: path, clock }).identify(blob)
     const cut = new Promise<{ code: string }>(resolve => void withdrawn!(resolve))
-    await writeFile(path, after(blob))
+    await replaced(path, after(blob))
     expect(await cut).toMatchObject({ code: 'ERR_UNIDENTIFIED' })
   })
 })
