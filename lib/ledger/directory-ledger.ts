@@ -44,7 +44,7 @@ interface TreeFrame extends BuiltFrame {
 export type Started = Pick<DirectoryOptions, 'software' | 'placement' | 'heartbeatMs'>
 
 const defaultHeartbeatMs = 60_000
-const defaultSegmentBytes = 4 * 1024 * 1024
+const defaultSegmentBytes = 2 * 1024 * 1024
 /** The log may grow to so many times a snapshot before the next is taken: of a ledger with much in flight, that is most of what is written. */
 const logPerSnapshot = 8
 
@@ -448,13 +448,13 @@ export class DirectoryLedger implements Ledger {
   #accept(items: readonly Prepared[], { first, size, root }: TreeFrame): void {
     this.#recent.add(items)
     this.#durable = { origin: this.origin, size, root }
-    this.#schedule.soon()
     for (const [i, { entry }] of items.entries()) {
       this.#eraser.see(entry)
       this.living.add({ index: first + i, entry })
       this.#attaching.see(entry)
       this.#followers.tell({ index: first + i, entry })
     }
+    this.#schedule.soon()
   }
 
   async #publish(seal: boolean): Promise<SignedCheckpoint> {

@@ -131,17 +131,37 @@ export async function replaceFiles(
   files: Iterable<readonly [string, Uint8Array | string]>,
   access: Access = 'open',
 ): Promise<void> {
-  const folders = new Set<string>()
-  for (const [path, bytes] of files) {
-    const folder = dirname(join(root, path))
-    if (!folders.has(folder)) {
-      requireOwnFolder(root, dirname(path))
-      await makeFolder(folder, access)
-    }
-    folders.add(folder)
-    await place(join(root, path), bytes, access)
+  const all = [...files]
+  const folders = new Set(all.map(([path]) => dirname(path)))
+  for (const folder of folders) {
+    requireOwnFolder(root, folder)
+    await makeFolder(join(root, folder), access)
   }
-  for (const folder of folders) await syncFolder(folder)
+  await atOnce(all, ([path, bytes]) => place(join(root, path), bytes, access))
+  await atOnce(folders, folder => syncFolder(join(root, folder)))
+}
+
+/**
+ * Syncs that run together end together: the file system commits once for them. Fewer than the threads that Node has for files, so that a write of
+ * the log never waits behind them.
+ */
+const together = 3
+
+/** Ends when all that was begun has ended, and with the first error. */
+async function atOnce<T>(all: Iterable<T>, work: (one: T) => Promise<void>): Promise<void> {
+  const left = all[Symbol.iterator]()
+  let failed = false
+  const turn = async () => {
+    for (let next = left.next(); next.done !== true && !failed; next = left.next()) {
+      await work(next.value).catch(error => {
+        failed = true
+        throw error
+      })
+    }
+  }
+  for (const { status, reason } of (await Promise.allSettled(Array.from({ length: together }, turn))) as never[]) {
+    if (status === 'rejected') throw reason
+  }
 }
 
 /** Writes all of it in place: one write may take less than it is given. */

@@ -36,7 +36,7 @@ export interface DirectoryOptions {
   readonly publishMs?: number
   /** Milliseconds after which what was published is sealed too, and its write-ahead log given up. 3,600,000 unless said otherwise. */
   readonly sealMs?: number
-  /** A segment of the write-ahead log is followed by another at this size, and sealed: an opening after a crash reads what is not. 4 MiB unless said otherwise. */
+  /** A segment of the write-ahead log is followed by another at this size, and sealed: an opening after a crash reads what is not. 2 MiB unless said otherwise. */
   readonly segmentBytes?: number
   readonly clock?: Clock
   /** Space on the ledger's file system. Not watched unless given. */

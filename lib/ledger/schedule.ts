@@ -23,7 +23,10 @@ export class Schedule {
   readonly #clock: Clock
   /** Unix milliseconds. */
   #sealedAt: number
-  #publication: NodeJS.Timeout | undefined
+  #timer: NodeJS.Timeout | undefined
+  #atWork = false
+  /** The last seal that was due failed: it is tried again with the next publication, and no sooner. */
+  #failed = false
 
   constructor(parts: ScheduleParts) {
     this.#parts = parts
@@ -31,15 +34,15 @@ export class Schedule {
     this.#sealedAt = this.#clock.now()
   }
 
-  /** One publication at a time, however long it takes: what becomes durable meanwhile is the next one's. */
+  /**
+   * One publication at a time, however long it takes: what becomes durable meanwhile is the next one's. Where the log has grown enough, it is
+   * sealed at once: what is not sealed is replayed after a crash.
+   */
   soon(): void {
-    const { publishMs = 1000, size, isOver } = this.#parts
-    this.#publication ??= setTimeout(async () => {
-      const before = size()
-      await this.#publishOrSeal().catch(() => undefined)
-      this.#publication = undefined
-      if (size() > before && !isOver()) this.soon()
-    }, publishMs).unref()
+    const { publishMs = 1000, isBehind, isOver } = this.#parts
+    if (this.#atWork || isOver()) return
+    if (isBehind() && !this.#failed) void this.#run()
+    else this.#timer ??= setTimeout(() => void this.#run(), publishMs).unref()
   }
 
   sealed(): void {
@@ -47,16 +50,31 @@ export class Schedule {
   }
 
   stop(): void {
-    clearTimeout(this.#publication)
+    clearTimeout(this.#timer)
+  }
+
+  async #run(): Promise<void> {
+    this.#atWork = true
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const { size } = this.#parts
+    const before = size()
+    await this.#publishOrSeal().catch(() => undefined)
+    this.#atWork = false
+    if (size() > before) this.soon()
   }
 
   /** A key that does not sign is asked again next time. */
   async #publishOrSeal(): Promise<void> {
     const { sealMs = 3_600_000, isBehind, isOver, publish, seal } = this.#parts
     if (!isBehind() && this.#clock.now() - this.#sealedAt < sealMs) return void (await publish())
-    await seal().catch(error => {
+    try {
+      await seal()
+      this.#failed = false
+    } catch (error) {
+      this.#failed = true
       if (!(error instanceof Fault) || isOver()) throw error
-      return publish()
-    })
+      await publish()
+    }
   }
 }

@@ -1,4 +1,7 @@
-/** One file of the write-ahead log: zeros laid down ahead and synced, so that a write through O_DSYNC touches data only. */
+/**
+ * One file of the write-ahead log. Zeros are laid down ahead and synced, so that a small write through O_DSYNC touches data only; a large one
+ * lets the file grow by itself: beside its own bytes the file's length is little, and zeros as many bytes again.
+ */
 import { close, constants, fdatasync, open, write } from 'node:fs'
 import { promisify } from 'node:util'
 import { asLinked } from './files.ts'
@@ -13,12 +16,25 @@ const step = 128 * 1024
 const zeros = Buffer.alloc(step)
 /** How much is laid down ahead. */
 const ahead = 1024 * 1024
+/** Bytes of a write from which on nothing is laid down for it. */
+const large = 16 * 1024
+
+export interface SegmentSize {
+  /** Where the next frame goes. */
+  readonly position?: number
+  /** Bytes of the file, zeros from `position` on. */
+  readonly allocated?: number
+  /** Bytes at which the next segment is begun. */
+  readonly limit?: number
+}
 
 export class Segment {
   readonly path: string
   readonly first: number
   readonly #synced: number
   readonly #plain: number
+  /** Nothing is laid down ahead behind it: the next segment is begun there. */
+  readonly #limit: number
   #position: number
   #allocated: number
   #reserving: Promise<void> | undefined
@@ -32,6 +48,7 @@ export class Segment {
     plain: number
     position: number
     allocated: number
+    limit: number
   }) {
     this.path = parts.path
     this.first = parts.first
@@ -39,17 +56,21 @@ export class Segment {
     this.#plain = parts.plain
     this.#position = parts.position
     this.#allocated = parts.allocated
+    this.#limit = parts.limit
   }
 
-  /** @param position where the next frame goes. @param allocated bytes of the file, zeros from `position` on */
-  static async open(path: string, first: number, position = 0, allocated = 0): Promise<Segment> {
+  static async open(
+    path: string,
+    first: number,
+    { position = 0, allocated = 0, limit = Number.POSITIVE_INFINITY }: SegmentSize = {},
+  ): Promise<Segment> {
     const own = (flags: number) =>
       openFile(path, O_RDWR | O_NOFOLLOW | flags, 0o600).catch(error => {
         throw asLinked(error, path)
       })
     const plain = await own(O_CREAT)
     const synced = await own(O_DSYNC)
-    const segment = new Segment({ path, first, synced, plain, position, allocated })
+    const segment = new Segment({ path, first, synced, plain, position, allocated, limit })
     await segment.#reserve(position + 1)
     return segment
   }
@@ -63,10 +84,12 @@ export class Segment {
     this.#requireOpen()
     const at = this.#position
     this.#position += bytes.length
-    if (this.#position > this.#allocated) await this.#reserve(this.#position)
+    const isLarge = bytes.length >= large
+    if (this.#position > this.#allocated) await (isLarge ? this.#grow(this.#position) : this.#reserve(this.#position))
     await writeAll(durable ? this.#synced : this.#plain, bytes, at)
     // Ahead of need, a step after each write. A failure is met again by the write that needs the room.
-    if (this.#reserving === undefined && this.#allocated - this.#position < ahead) {
+    const wanted = Math.min(this.#position + ahead, this.#limit)
+    if (!isLarge && this.#reserving === undefined && this.#allocated < wanted) {
       this.#reserve(this.#allocated + 1).catch(() => undefined)
     }
   }
@@ -90,6 +113,12 @@ export class Segment {
   /** A descriptor's number is another file's, once it is closed. */
   #requireOpen(): void {
     if (this.#closed) throw new Error('the segment is closed')
+  }
+
+  /** The bytes themselves go there: no zeros may be on their way. */
+  async #grow(until: number): Promise<void> {
+    while (this.#reserving !== undefined) await this.#reserving
+    this.#allocated = Math.max(this.#allocated, until)
   }
 
   /** Steps from different callers follow each other; each goes on as soon as its own room is there. */

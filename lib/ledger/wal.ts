@@ -51,7 +51,7 @@ export class Wal implements Medium {
     const current =
       last === undefined
         ? await begin(state, next)
-        : await Segment.open(last.path, last.first, last.position, last.allocated)
+        : await Segment.open(last.path, last.first, { ...last, limit: state.segmentBytes })
     return new Wal(state, older, current)
   }
 
@@ -108,11 +108,11 @@ export class Wal implements Medium {
   }
 }
 
-async function begin({ directory }: WalState, first: number): Promise<Segment> {
+async function begin({ directory, segmentBytes }: WalState, first: number): Promise<Segment> {
   const path = join(directory, segmentFile(first))
   requireOwnFolder(directory, dirname(segmentFile(first)))
   await makeFolder(dirname(path), 'closed')
-  const segment = await Segment.open(path, first)
+  const segment = await Segment.open(path, first, { limit: segmentBytes })
   await syncFolder(dirname(path))
   return segment
 }

@@ -83,7 +83,7 @@ async function keeping(directory: string): Promise<Row[]> {
   ledger.follow(({ entry }) => {
     payload += JSON.stringify(entry).length
   })
-  await saturated(ledger)
+  await saturated(ledger, decidedAndEnded)
   await ledger.close()
   const bytes = { what: 'bytes of entries', value: payload / entries }
   const figure = { suite: 'ledger', unit: 'B/entry', against: bytes }
@@ -101,7 +101,7 @@ async function reopening(directory: string): Promise<Row[]> {
     string,
   ]
   const ledger = await open(closed)
-  await saturated(ledger, i => (i % 2 === 0 ? draft(i) : ended(i - 1)))
+  await saturated(ledger, decidedAndEnded)
   // As a kill would leave it.
   cpSync(closed, burst, { recursive: true })
   for (let i = 0; i < singles; i += 1) await ledger.append([draft(entries + i), ended(entries + i)])
@@ -136,7 +136,7 @@ const sizeOf = (folder: string): number =>
 
 const exchangeOf = (i: number) => `0190b0a0-0000-7000-8000-${i.toString(16).padStart(12, '0')}`
 
-const draft = (i: number): Draft => ({
+const draft = (i: number, tables: readonly string[] = ['customers']): Draft => ({
   kind: 'decision',
   exchange: exchangeOf(i),
   session: '0190b0a0-0000-7000-8000-000000000000',
@@ -144,7 +144,7 @@ const draft = (i: number): Draft => ({
   protocol: 'postgres',
   target: 'crm',
   action: hash('sha256', String(i), 'base64url' as 'hex'),
-  accesses: [{ action: 'select', resource: 'crm/public.customers' }],
+  accesses: tables.map(table => ({ action: 'select', resource: `crm/public.${table}` })),
   controls: ['AC-03', 'CF-01'],
   risk: 'low',
   read: true,
@@ -155,6 +155,10 @@ const draft = (i: number): Draft => ({
 const ended = (i: number): Draft => ({
   ...{ kind: 'outcome', exchange: exchangeOf(i), result: 'completed', items: 1, bytes: 100 },
 })
+
+/** Each exchange is decided, and ends soon afterwards: as in a ledger at work. The two have the bytes of two of the above. */
+const decidedAndEnded = (i: number): Draft =>
+  i % 2 === 0 ? draft(i, ['customers', 'orders', 'invoices', 'payments']) : ended(i - 1)
 
 /** Bytes of the frame that one such append makes. */
 async function frameOf(ledger: Ledger, directory: string): Promise<Uint8Array> {
@@ -203,7 +207,7 @@ interface Burst {
   readonly cpu: number
 }
 
-async function saturated(ledger: Ledger, of = draft): Promise<Burst> {
+async function saturated(ledger: Ledger, of: (i: number) => Draft = i => draft(i)): Promise<Burst> {
   const latencies: number[] = []
   const drafts = Array.from({ length: entries }, (_, i) => [of(i)])
   let next = 0

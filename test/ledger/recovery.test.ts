@@ -139,7 +139,7 @@ describe('recovery', () => {
   )
 
   it('closes more than one append takes in several, and says last that it started', async () => {
-    const options = ledgerOptions({ publishMs: 1e6, heartbeatMs: 1e6 })
+    const options = ledgerOptions({ publishMs: 1e6, heartbeatMs: 1e6, segmentBytes: 1e9 })
     const ledger = await openDirectoryLedger(options)
     await ledger.append(Array.from({ length: 5000 }, () => decision()))
     const image = crashImage(options)

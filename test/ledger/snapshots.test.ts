@@ -141,6 +141,40 @@ describe('a ledger that stays open', () => {
     await ledger.close()
   })
 
+  it('is sealed then at once, however long it may wait to be published', async () => {
+    const options = ledgerOptions({ publishMs: 1e6, segmentBytes: 8192 })
+    const ledger = await openDirectoryLedger(options)
+    for (let i = 0; i < 50; i += 1) await ledger.append(many(5))
+    await expect.poll(() => segments(options).length).toBe(1)
+    expect(seals(options).length).toBeGreaterThan(1)
+    await ledger.close()
+  })
+
+  it('asks a key that does not sign no sooner again than with the next publication, however far it is behind', async () => {
+    const { privateKey } = await generateKey({ name: 'Ledger' })
+    const real = openpgpSealer(await readPrivateKey(privateKey))
+    let asked = 0
+    let signs = true
+    const sealer: Sealer = {
+      ...real,
+      sign: async bytes => {
+        asked += 1
+        if (!signs) throw new Error('the card is out')
+        return real.sign(bytes)
+      },
+    }
+    const ledger = await openDirectoryLedger(ledgerOptions({ publishMs: 1e6, segmentBytes: 8192, sealer }))
+    signs = false
+    const before = asked
+    for (let i = 0; i < 50; i += 1) await ledger.append(many(5))
+    await expect.poll(() => asked).toBe(before + 1)
+    for (let i = 0; i < 50; i += 1) await ledger.append(many(5))
+    await ledger.publish()
+    expect(asked).toBe(before + 1)
+    signs = true
+    await ledger.close()
+  })
+
   it('is not sealed for each segment where its snapshot would be most of what is written', async () => {
     const options = ledgerOptions({ publishMs: 1, segmentBytes: 8192 })
     const ledger = await openDirectoryLedger(options)
