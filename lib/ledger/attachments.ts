@@ -40,6 +40,7 @@ export interface Attachment {
 export class Attachments {
   readonly #parts: Parts
   readonly #writing = new Map<string, SealedWriter>()
+  readonly #beginning = new Set<Promise<unknown>>()
   #telling: Promise<unknown> = Promise.resolve()
   #closed = false
 
@@ -48,36 +49,45 @@ export class Attachments {
   }
 
   /** @throws Fault ERR_LEDGER_UNAVAILABLE */
-  async begin({ writer, slot, of, isTold = false }: Attachment): Promise<AttachmentWriter> {
+  begin(attachment: Attachment): Promise<AttachmentWriter> {
+    const begun = this.#begin(attachment)
+    this.#beginning.add(begun)
+    const over = () => void this.#beginning.delete(begun)
+    begun.then(over, over)
+    return begun
+  }
+
+  async #begin({ writer, slot, of, isTold = false }: Attachment): Promise<AttachmentWriter> {
     const { options, vault, attaching, eraser, size, now, requireReady, requireHeld } = this.#parts
     requireReady()
     const { directory, origin, readers } = options
     const id = uuidv7(now())
-    // With readers, the slot is what it is erased by, and opens nothing.
-    const sealed = readers === undefined ? undefined : await keyForReaders(readers, { origin, id })
     const name = slot ?? ownSlot(id)
     const undone = eraser.attaching(id, { name, of, writer })
-    const medium = await createAttachmentFile(directory, id).catch(error => {
+    try {
+      // Before anything is awaited: no slot is given out by a ledger that was closed meanwhile.
+      const key = vault.names.get(name)
+      // With readers, the slot is what it is erased by, and opens nothing.
+      const sealed = readers === undefined ? undefined : await keyForReaders(readers, { origin, id })
+      const medium = await createAttachmentFile(directory, id)
+      // Who does not say what it is of has nobody told what becomes of it in a crash.
+      const begin = async (isWhole: boolean, head: Uint8Array) => {
+        if (of === undefined || (isWhole && !isTold)) return
+        await attaching.note(id, { ...of, writer, size: size(), slot: key.slot, head: headDigest(head) })
+      }
+      const append = async (bytes: Uint8Array) => {
+        requireHeld()
+        await medium.append(bytes)
+      }
+      const onEnd = (ending: Ending) => this.#ended(id, ending)
+      const parts = { ...key, sealed, origin, id, medium: { ...medium, begin, append }, onEnd }
+      const sealing = new SealedWriter(parts)
+      this.#writing.set(id, sealing)
+      return sealing
+    } catch (error) {
       undone()
       throw error
-    })
-    const key = vault.names.get(name)
-    // Who does not say what it is of has nobody told what becomes of it in a crash.
-    const begin = async (isWhole: boolean, head: Uint8Array) => {
-      if (of === undefined || (isWhole && !isTold)) return
-      await attaching.note(id, { ...of, writer, size: size(), slot: key.slot, head: headDigest(head) })
     }
-    const append = async (bytes: Uint8Array) => {
-      requireHeld()
-      await medium.append(bytes)
-    }
-    const onEnd = (ending: Ending) => this.#ended(id, ending)
-    const parts = { ...key, sealed, origin, id, medium: { ...medium, begin, append }, onEnd }
-    const sealing = new SealedWriter(parts)
-    this.#writing.set(id, sealing)
-    // Closed meanwhile: who closes it has not seen this one.
-    if (this.#closed) await sealing.abandon(closed())
-    return sealing
   }
 
   /** Nobody speaks of what could not be written: what there is of it is said here. */
@@ -113,6 +123,7 @@ export class Attachments {
   /** What is being written ends here. Resolves when none of their files is touched any more. What was not told by then, the next opening tells. */
   async close(): Promise<void> {
     this.#closed = true
+    await Promise.allSettled(this.#beginning)
     await Promise.all([...this.#writing.values()].map(writer => writer.abandon(closed())))
     await this.#telling
   }

@@ -144,14 +144,17 @@ export class Eraser {
       drafts.push({ kind: 'erasure', ...clear, slots: slots.slice(at, at + slotsInEntry), disclose: { basis } })
     }
     if (await isHeld()) throw underHold()
-    judgement?.require()
-    for (const entry of this.#decided.splice(0)) search.learn(entry)
-    this.#requireNone(scopeName(clear), search)
-    this.#requireOpen()
-    await guarded(() => noteErasure(directory, begun))
-    // From here to the append nothing is awaited: a hold stands before these entries, or comes too late.
-    try {
+    const requireStill = () => {
       judgement?.require()
+      for (const entry of this.#decided?.splice(0) ?? []) search.learn(entry)
+      this.#requireNone(scopeName(clear), search)
+      this.#requireOpen()
+    }
+    requireStill()
+    await guarded(() => noteErasure(directory, begun))
+    // From here to the append nothing is awaited: a hold, or a recording under one of these keys, stands before these entries, or comes too late.
+    try {
+      requireStill()
     } catch (error) {
       await guarded(() => removeNote(directory))
       throw error

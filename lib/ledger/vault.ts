@@ -79,6 +79,7 @@ export class Vault {
   /** A batch that is being written ahead, and is not durable yet. */
   #coming: Batch | undefined
   #ahead: Promise<void> | undefined
+  #closed = false
   readonly names = new SlotNames(() => this.#take())
 
   private constructor(parts: VaultParts, next: number) {
@@ -101,12 +102,15 @@ export class Vault {
     return openSlot(wrappingKey, origin, slot, file.subarray(at, at + slotBytes))
   }
 
-  /** Waits for a batch that is being written. */
+  /** No slot is given out from then on: who opens the ledger next begins a batch where this one would. Waits for a batch that is being written. */
   async close(): Promise<void> {
+    this.#closed = true
     await this.#ahead
   }
 
+  /** @throws Fault ERR_LEDGER_UNAVAILABLE */
   #take(): SlotKey {
+    if (this.#closed) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
     // Seldom: names came faster than a batch could be synced. An append may not wait here, or it would lose its place.
     if (this.#free.length === 0) this.#generateNow()
     const taken = this.#free.shift()!

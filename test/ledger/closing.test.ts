@@ -2,12 +2,19 @@
 import { promises as fs, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { attachingFolder, segmentFile } from '../../lib/format/layout.ts'
+import { attachingFolder, segmentFile, slotsInFile } from '../../lib/format/layout.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { Segment } from '../../lib/ledger/segment.ts'
 import { attachedOf, shownPart } from '../support/cut-recording.ts'
-import { allEntries, crashImage, ledgerOptions, settled, temporaryDirectory } from '../support/directory-ledger.ts'
+import {
+  allEntries,
+  crashImage,
+  exchangeId,
+  ledgerOptions,
+  settled,
+  temporaryDirectory,
+} from '../support/directory-ledger.ts'
 import { customer, erasableLedger, erasure, principal, session, verified } from '../support/erasable-ledger.ts'
 
 const unavailable = { name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' }
@@ -54,6 +61,42 @@ async function replacedLock({ directory }: DirectoryOptions): Promise<void> {
   rmSync(join(directory, 'LOCK'))
   writeFileSync(join(directory, 'LOCK'), '')
 }
+
+describe('recordings that begin', () => {
+  it('have their slots before anything is waited for, and are over before the lock is given up', async () => {
+    let open: () => void = () => undefined
+    const opened = new Promise<void>(resolve => {
+      open = resolve
+    })
+    let asked = 0
+    const encrypt = async (bytes: Uint8Array) => {
+      asked += 1
+      await opened
+      return bytes
+    }
+    const options = ledgerOptions({ readers: { fingerprints: ['A'.repeat(40)], encrypt } })
+    const ledger = await openDirectoryLedger(options)
+    const batches = () =>
+      readdirSync(join(options.directory, 'vault/slots'), { recursive: true, encoding: 'utf8' }).length
+    const before = batches()
+    const over: string[] = []
+    const attaching = Array.from({ length: slotsInFile + 1 }, async (_, n) => {
+      const of = { ...attachedOf.of, exchange: exchangeId() }
+      const writer = await ledger.attach({ slot: `principal:${n}`.padEnd(32, '-'), of })
+      over.push('begun')
+      return writer
+    })
+    await expect.poll(batches).toBeGreaterThan(before)
+    expect(asked).toBe(attaching.length)
+    const closing = ledger.close().then(() => over.push('closed'))
+    open()
+    await closing
+    expect(over).toHaveLength(attaching.length + 1)
+    expect(over.at(-1)).toBe('closed')
+    for (const writer of await Promise.all(attaching)) await expect(writer.close()).rejects.toMatchObject(unavailable)
+    await expect(ledger.attach(attachedOf)).rejects.toMatchObject(unavailable)
+  })
+})
 
 describe('a recording that goes on', () => {
   it.each([

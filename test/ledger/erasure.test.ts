@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../lib/clock.ts'
 import { attachmentFile, slotFile, slotsInFile, vaultBundle } from '../../lib/format/layout.ts'
@@ -17,10 +18,10 @@ import {
 } from '../../lib/format/vault.ts'
 import { openDirectoryLedger, openForKeys } from '../../lib/ledger/directory.ts'
 import type { DirectoryLedger } from '../../lib/ledger/directory-ledger.ts'
-import type { AttachmentWriter, Draft, DraftOf, Stored } from '../../lib/ledger/ledger.ts'
+import { type AttachmentWriter, type Draft, type DraftOf, disclosedOf, type Stored } from '../../lib/ledger/ledger.ts'
 import { splitSealed } from '../../lib/ledger/stored-tiles.ts'
 import { compiledScript } from '../support/compiled.ts'
-import { allEntries, decision, exchangeId, kindsOf } from '../support/directory-ledger.ts'
+import { allEntries, decision, exchangeId, kindsOf, settled } from '../support/directory-ledger.ts'
 import {
   copyOf,
   counsel,
@@ -234,6 +235,41 @@ describe('what is gone without an erasure of its own', () => {
       await during(exchange, `principal:${officer}`)
     }
     await ledger.close()
+  })
+
+  it('is refused too where one begins while it is noted what is to be erased, under the key that they have by then', async () => {
+    const at = copyOf(whole)
+    const ledger = await openDirectoryLedger(at.options)
+    const exchange = exchangeId()
+    await ledger.append(Array.from({ length: 3000 }, () => settled()))
+    let isOver = false
+    const erasing = ledger.erase!(erasure())
+      .catch((error: unknown) => error)
+      .finally(() => {
+        isOver = true
+      })
+    await setImmediate()
+    // While it is looked for what is theirs: they have another key from here on.
+    await ledger.append([login()])
+    while (!isOver && !existsSync(join(at.options.directory, 'vault/erasing.tmp'))) await setImmediate()
+    const of = { exchange, session: undefined, part: 'response', type: 'text/plain' } as const
+    const slot = `principal:${customer}`
+    const writer = await ledger.attach({ slot, of })
+    await writer.write(Buffer.from('what they were shown'))
+    await erasing
+    const closed = await writer.close()
+    const { id, salt: _, sealed: __, ...attached } = closed
+    const said = {
+      kind: 'attachment',
+      attachment: id,
+      ...of,
+      ...attached,
+      disclose: disclosedOf(closed),
+      slot,
+    } as Draft
+    await ledger.append([said])
+    await ledger.close()
+    expect((await verified(at)).verdict).toBe('OK')
   })
 
   it('is missing, where nothing was erased, and where something else was', async () => {
