@@ -1,14 +1,13 @@
 /** A ledger in a directory that is open for appending: the parts of this folder, put together behind the port. */
 import { hash } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
 import { systemClock } from '../clock.ts'
 import { Fault } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
 import type { Checkpoint, SignedCheckpoint } from '../format/checkpoint.ts'
 import type { Entry } from '../format/entry.ts'
-import { encodeFrame } from '../format/frame.ts'
 import type { Living } from '../format/living.ts'
-import { type MacKey, macKey } from '../format/mac.ts'
+import { macKey } from '../format/mac.ts'
+import { Appending } from './appending.ts'
 import { Attaching } from './attaching.ts'
 import { Attachments } from './attachments.ts'
 import type { NoteKey } from './checkpoint.ts'
@@ -17,28 +16,19 @@ import { Disk } from './disk.ts'
 import { Eraser } from './eraser.ts'
 import { readable } from './files.ts'
 import { Followers } from './followers.ts'
-import { type BuiltFrame, GroupCommit } from './group-commit.ts'
 import type { AppendOptions, AttachmentWriter, AttachParts, Draft, DraftOf, Erasure, Ledger, Stored } from './ledger.ts'
 import type { Lock } from './lock.ts'
 import { endingDrafts, inTurns, isUnfinished } from './opening.ts'
 import type { DirectoryOptions } from './options.ts'
 import { Publisher, type Signers } from './publisher.ts'
 import { Reading } from './reading.ts'
-import type { Recent } from './recent.ts'
 import { type Recovered, setAside } from './recovery.ts'
 import { Schedule } from './schedule.ts'
-import type { Prepared } from './scribe.ts'
 import { takeSnapshot } from './snapshots.ts'
 import type { Story } from './story.ts'
-import type { Tree } from './tree.ts'
 import { Vault } from './vault.ts'
 import { Wal } from './wal.ts'
 import { Writers } from './writers.ts'
-
-interface TreeFrame extends BuiltFrame {
-  readonly size: number
-  readonly root: Uint8Array
-}
 
 /** A writer as it introduces itself. */
 export type Started = Pick<DirectoryOptions, 'software' | 'placement' | 'heartbeatMs'>
@@ -75,13 +65,10 @@ export class DirectoryLedger implements Ledger {
   readonly torn: number
   readonly #lock: Lock
   readonly #wal: Wal
-  readonly #logKey: MacKey
   readonly #vault: Vault
   readonly #writers: Writers
-  readonly #tree: Tree
-  readonly #recent: Recent
+  readonly #appending: Appending
   readonly #reading: Reading
-  readonly #commit: GroupCommit<Prepared, TreeFrame>
   readonly #publisher: Publisher
   readonly #schedule: Schedule
   readonly #followers = new Followers()
@@ -94,9 +81,6 @@ export class DirectoryLedger implements Ledger {
   readonly #attaching: Attaching
   /** What its own process attaches, and others through it. */
   readonly attachments: Attachments
-  #durable: Checkpoint
-  /** Index of the next entry to be appended: those before it may not be durable yet. */
-  #next: number
   /** What is folded, up to the last durable entry. */
   readonly living: Living
   #closing: Promise<void> | undefined
@@ -116,20 +100,16 @@ export class DirectoryLedger implements Ledger {
     this.torn = recovered.torn?.bytes.length ?? 0
     this.#lock = lock
     this.#wal = wal
-    this.#logKey = macKey(options.wrappingKey, origin, 'wal')
     this.#vault = vault
-    this.#tree = tree
-    this.#recent = recent
     this.#reading = new Reading({ directory, origin, tree, recent, vault, size: () => this.size })
-    this.#durable = { origin, size: tree.size, root: tree.root() }
-    this.#next = tree.size
     this.living = living
     this.#writers = new Writers({ origin, clock, slot: name => vault.names.get(name) }, stories, living.entries())
-    this.#commit = new GroupCommit({
-      medium: wal,
-      sizeOf: ({ bytes, sealed }) => bytes.length + sealed.length,
-      build: items => this.#frame(items),
-      onDurable: (items, frame) => this.#accept(items, frame),
+    this.#appending = new Appending({
+      ...{ origin, epoch, wal, tree, recent, writers: this.#writers },
+      logKey: macKey(options.wrappingKey, origin, 'wal'),
+      onPlaced: entry => this.#eraser.coming(entry),
+      onDurable: stored => this.#accept(stored),
+      onAccepted: () => this.#schedule.soon(),
     })
     this.#publisher = new Publisher({
       directory,
@@ -139,7 +119,7 @@ export class DirectoryLedger implements Ledger {
       recent,
       published,
       epoch,
-      durable: () => this.#durable,
+      durable: () => this.#appending.durable,
       snapshot: (at, key) => {
         const taken = takeSnapshot(at, this.living, key)
         this.#snapshotBytes = taken.bytes
@@ -151,7 +131,7 @@ export class DirectoryLedger implements Ledger {
       ...{ publishMs: options.publishMs, sealMs: options.sealMs, clock },
       size: () => this.size,
       isBehind: () => wal.behind > this.#snapshotBytes * logPerSnapshot,
-      isOver: () => this.#closing !== undefined || this.#commit.fault !== undefined,
+      isOver: () => this.#closing !== undefined || this.#appending.fault !== undefined,
       publish: () => this.publish(),
       seal: () => this.seal(),
     })
@@ -160,11 +140,11 @@ export class DirectoryLedger implements Ledger {
       ...{ directory, origin, vault, recent, publisher: this.#publisher },
       entries: from => this.entries(from),
       size: () => this.size,
-      settled: () => this.#settled(),
+      settled: () => this.#appending.settled(),
       // What this process asked is under the key of whose it is.
       noted: () => this.#attaching.begun(),
       mayDecide: writer => writer !== options.writer && this.#writers.story(writer)?.alive === true,
-      append: drafts => this.#append(this.#options.writer, drafts, 'durable'),
+      append: drafts => this.#appending.append(options.writer, drafts, 'durable'),
       publish: () => this.#publish(false),
       guarded: work => this.#guarded(work),
     })
@@ -176,7 +156,7 @@ export class DirectoryLedger implements Ledger {
       requireHeld: () => this.#lock.requireHeld(),
       append: drafts => this.append(drafts),
     })
-    this.#commit.onFault(fault => {
+    this.#appending.onFault(fault => {
       this.#stopTimers()
       // Of what is recorded from here on nothing could be said.
       void this.attachments.close()
@@ -207,12 +187,12 @@ export class DirectoryLedger implements Ledger {
   }
 
   get size(): number {
-    return this.#durable.size
+    return this.#appending.durable.size
   }
 
   /** What is durable by now. */
   get head(): Checkpoint {
-    return this.#durable
+    return this.#appending.durable
   }
 
   /** Openings for writing, this one included. */
@@ -265,7 +245,7 @@ export class DirectoryLedger implements Ledger {
     this.#requireOpen()
     this.#levels.require(level)
     this.#disk?.requireRoom(drafts)
-    const stored = await this.#append(writer, drafts, level === 'written' ? 'written' : 'durable', ids)
+    const stored = await this.#appending.append(writer, drafts, level === 'written' ? 'written' : 'durable', ids)
     const last = stored.at(-1)
     if (last !== undefined && (level === 'signed' || level === 'witnessed')) await this.covered(last.index + 1, level)
     return stored
@@ -374,8 +354,8 @@ export class DirectoryLedger implements Ledger {
   async rotate([draft, ...others]: readonly [Draft, ...Draft[]], signers: Signers): Promise<SignedCheckpoint> {
     this.#requireOpen()
     // Before anything is awaited: a publication under way must not sign for the rotation with the old key.
-    this.#publisher.succeed(signers, this.#next)
-    await this.#append(this.#options.writer, [draft, ...others], 'durable')
+    this.#publisher.succeed(signers, this.#appending.next)
+    await this.#appending.append(this.#options.writer, [draft, ...others], 'durable')
     return this.#seal()
   }
 
@@ -385,7 +365,7 @@ export class DirectoryLedger implements Ledger {
   }
 
   poison(cause: unknown): void {
-    this.#commit.poison(cause)
+    this.#appending.poison(cause)
   }
 
   /** Calls back once, when nothing more is accepted for an error's sake. */
@@ -401,7 +381,7 @@ export class DirectoryLedger implements Ledger {
 
   #requireReady(): void {
     this.#requireOpen()
-    if (this.#commit.fault !== undefined) throw this.#commit.fault
+    if (this.#appending.fault !== undefined) throw this.#appending.fault
     this.#disk?.requireSpace()
   }
 
@@ -409,52 +389,12 @@ export class DirectoryLedger implements Ledger {
     if (this.#closing !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
   }
 
-  async #append(
-    writer: string,
-    drafts: readonly Draft[],
-    level: 'durable' | 'written',
-    ids?: readonly string[],
-  ): Promise<readonly Stored[]> {
-    if (this.#commit.fault !== undefined) throw this.#commit.fault
-    if (drafts.length === 0) return []
-    const items = this.#writers.prepare(writer, drafts, ids)
-    const first = this.#next
-    this.#next += items.length
-    for (const { entry } of items) this.#eraser.coming(entry)
-    await this.#commit.append(items, level)
-    return items.map(({ entry }, i) => ({ index: first + i, entry }))
-  }
-
-  /** @returns how many entries there were when it was called, once they are durable */
-  async #settled(): Promise<number> {
-    const next = this.#next
-    for (; this.size < next && this.#commit.fault === undefined; await setImmediate()) await this.#commit.idle()
-    return next
-  }
-
-  #frame(items: readonly Prepared[]): TreeFrame {
-    const first = this.#tree.size
-    for (const { leaf } of items) this.#tree.append(leaf)
-    const root = this.#tree.root()
-    const bytes = encodeFrame(
-      { epoch: this.#epoch, first, durable: this.#durable.size, root },
-      items.map(item => item.bytes),
-      items.map(item => item.sealed),
-      this.#logKey,
-    )
-    return { bytes, first, size: this.#tree.size, root }
-  }
-
-  #accept(items: readonly Prepared[], { first, size, root }: TreeFrame): void {
-    this.#recent.add(items)
-    this.#durable = { origin: this.origin, size, root }
-    for (const [i, { entry }] of items.entries()) {
-      this.#eraser.see(entry)
-      this.living.add({ index: first + i, entry })
-      this.#attaching.see(entry)
-      this.#followers.tell({ index: first + i, entry })
-    }
-    this.#schedule.soon()
+  #accept(stored: Stored): void {
+    const { entry } = stored
+    this.#eraser.see(entry)
+    this.living.add(stored)
+    this.#attaching.see(entry)
+    this.#followers.tell(stored)
   }
 
   async #publish(seal: boolean): Promise<SignedCheckpoint> {
@@ -471,14 +411,14 @@ export class DirectoryLedger implements Ledger {
 
   /** Any error here stops the ledger, but for a Fault: a key did not sign, and no checkpoint was replaced. */
   async #guarded<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#commit.fault !== undefined) throw this.#commit.fault
+    if (this.#appending.fault !== undefined) throw this.#appending.fault
     try {
       this.#lock.requireHeld()
       return await work()
     } catch (error) {
       if (error instanceof Fault) throw error
       this.poison(error)
-      throw this.#commit.fault
+      throw this.#appending.fault
     }
   }
 
@@ -487,8 +427,8 @@ export class DirectoryLedger implements Ledger {
     let sealed = false
     try {
       await this.#eraser.close()
-      if (this.#commit.fault === undefined) {
-        await this.#append(this.#options.writer, [{ kind: 'stopped' }], 'durable')
+      if (this.#appending.fault === undefined) {
+        await this.#appending.append(this.#options.writer, [{ kind: 'stopped' }], 'durable')
         sealed = (await this.#seal()).size === this.size
       }
     } finally {
@@ -503,7 +443,7 @@ export class DirectoryLedger implements Ledger {
     try {
       // Nothing may still be writing when descriptors are closed and the lock is given up.
       await Promise.all([this.#eraser.close(), this.attachments.close()])
-      await Promise.all([this.#publisher.idle(), this.#commit.idle(), this.#vault.close()])
+      await Promise.all([this.#publisher.idle(), this.#appending.idle(), this.#vault.close()])
       await this.#attaching.close()
       await this.#wal.close(sealed)
     } finally {
