@@ -8,10 +8,16 @@ import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
-import { encodeJson, encodeMessage, longestMessage, MessageReader } from '../../lib/ledger/shared/frames.ts'
+import {
+  encodeJson,
+  encodeMessage,
+  longestMessage,
+  type Message,
+  MessageReader,
+} from '../../lib/ledger/shared/frames.ts'
 import { Leader } from '../../lib/ledger/shared/leader.ts'
 import { dial, serverOf } from '../../lib/ledger/shared/local.ts'
-import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
+import { decodeEntries, encodeEntries, protocolVersion } from '../../lib/ledger/shared/messages.ts'
 import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
 import { lineKey } from '../../lib/ledger/shared/reach.ts'
 import {
@@ -81,6 +87,51 @@ async function cutAfterWelcome(options: SharedOptions): Promise<void> {
   await once(between, 'listening')
 }
 
+function signal<T>(): { readonly given: Promise<T>; readonly give: (value: T) => void } {
+  let give!: (value: T) => void
+  const given = new Promise<T>(resolve => {
+    give = resolve
+  })
+  return { given, give }
+}
+
+async function stateOf(ledger: Ledger): Promise<Stored[]> {
+  const found: Stored[] = []
+  for await (const stored of ledger.state()) found.push(stored)
+  return found
+}
+
+/** In the leader's place, between it and who comes from now on: what the leader says is passed on as `pass` has it, once it has that. */
+async function between(
+  options: SharedOptions,
+  pass: (message: Message) => Buffer | Promise<Buffer>,
+  heard: (message: Message) => void = () => undefined,
+): Promise<void> {
+  const [address, real] = ['socket', 'real'].map(name => join(options.directory, 'leader', name))
+  renameSync(address!, real!)
+  const line = serverOf(lineKey(options)).on('secureConnection', async here => {
+    const there = (await dial(real!, lineKey(options), nobody))!
+    for (const socket of [here, there]) socket.on('error', () => undefined)
+    const [asked, said] = [new MessageReader(longestMessage), new MessageReader(longestMessage)]
+    here.on('data', (bytes: Buffer) => {
+      for (const message of asked.read(bytes)) heard(message)
+      there.write(bytes)
+    })
+    here.on('close', () => there.destroy())
+    let last: Promise<unknown> = Promise.resolve()
+    there.on('data', (bytes: Buffer) => {
+      for (const message of said.read(bytes)) {
+        const passed = pass(message)
+        if (Buffer.isBuffer(passed)) here.write(passed)
+        else last = last.then(async () => here.write(await passed))
+      }
+    })
+  })
+  onTestFinished(() => void line.close())
+  line.listen(address!)
+  await once(line, 'listening')
+}
+
 describe('a shared ledger', () => {
   it('lets in again who was let in, and lost its leader before it was told of anything', async () => {
     const options = ledgerOptions()
@@ -146,6 +197,54 @@ describe('a shared ledger', () => {
     expect(await one.disclosures(named!.index)).toEqual({ name: 'customer@crm.example' })
     expect(kindsOf(await allEntries(one))).not.toContain('erasure')
     await two.erase!(erasure({ judgedAt: two.size }))
+  })
+
+  it('leaves nobody waiting for what it will not be told of any more, once it is closed', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const stopped = signal<void>()
+    let [pages, hasStopped] = [0, false]
+    await between(options, ({ type, body }) => {
+      if (type === 'piece') pages += 1
+      const told = type === 'entries' ? decodeEntries(body) : []
+      if (hasStopped && told.length > 0) return Buffer.alloc(0)
+      const last = told.findIndex(({ entry }) => entry.writer === 'two' && entry.kind === 'stopped')
+      if (last < 0) return encodeMessage(type, body)
+      hasStopped = true
+      return stopped.given.then(() => encodeMessage(type, ...encodeEntries(told.slice(0, last + 1))))
+    })
+    const two = await shared({ ...options, writer: 'two' })
+    const closed = two.close()
+    await vi.waitFor(async () => expect(kindsOf(await allEntries(one))).toContain('stopped'), { timeout: 20_000 })
+    await one.append([principal(customer)])
+    const known = stateOf(two).catch((error: unknown) => error)
+    await vi.waitFor(() => expect(pages).toBe(2), { timeout: 20_000 })
+    stopped.give()
+    await closed
+    expect(await known).toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
+  })
+
+  it('leaves no append unanswered where its last word is declined', async () => {
+    const options = ledgerOptions()
+    await shared({ ...options, writer: 'one' })
+    const last = signal<string>()
+    await between(
+      options,
+      ({ type, body }) => {
+        const told = type === 'entries' ? decodeEntries(body) : []
+        if (!told.some(({ entry }) => entry.kind === 'settled')) return encodeMessage(type, body)
+        const declined = { family: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE', message: 'declined' }
+        return last.given.then(id => encodeJson('declined', { id, ...declined }))
+      },
+      ({ type, body }) => {
+        const drafts = type === 'append' ? JSON.parse(body.toString()) : undefined
+        if (drafts?.drafts[0].kind === 'stopped') last.give(drafts.ids[0])
+      },
+    )
+    const two = await shared({ ...options, writer: 'two' })
+    const appended = two.append([settled()]).catch((error: unknown) => error)
+    await expect(two.close()).rejects.toThrow('declined')
+    expect(await appended).toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
   })
 
   it('refuses a second process of one name, the leading one included', async () => {
