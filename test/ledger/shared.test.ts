@@ -331,6 +331,20 @@ describe('a shared ledger', () => {
     expect(await closed()).toMatchObject([{ entry: { writer: 'web', exchange: lost, result: 'unknown' } }])
   })
 
+  it('lets in who starts anew under the name of one that just went, once that is given up', async () => {
+    const options = { ...ledgerOptions(), graceMs: 100 }
+    const one = await shared({ ...options, writer: 'one' })
+    const socket = await raw(options)
+    socket.write(encodeJson('hello', hello(options, 'two')))
+    await once(socket, 'data')
+    socket.destroy()
+    // Until that has been noticed, the name is in use.
+    const two = await vi.waitFor(() => shared({ ...options, writer: 'two' }), { timeout: 20_000 })
+    await two.append([settled()])
+    const own = (await allEntries(one)).filter(({ entry }) => entry.writer === 'two')
+    expect(kindsOf(own)).toEqual(['started', 'recovered', 'started', 'settled'])
+  })
+
   it('refuses a writer that was given up and comes back', async () => {
     const options = { ...ledgerOptions(), graceMs: 20 }
     const one = await shared({ ...options, writer: 'one' })
