@@ -247,6 +247,21 @@ describe('a shared ledger', () => {
     expect(await appended).toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
   })
 
+  it('lets go of a leader that told it nothing in time, so that it can be opened again', async () => {
+    const options = { ...ledgerOptions(), graceMs: 100 }
+    await shared({ ...options, writer: 'one' })
+    let isSilent = true
+    await between(options, ({ type, body }) =>
+      isSilent && type === 'entries' ? Buffer.alloc(0) : encodeMessage(type, body),
+    )
+    await expect(openSharedLedger({ ...options, writer: 'two', takeoverMs: 200 })).rejects.toMatchObject({
+      ...{ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' },
+    })
+    isSilent = false
+    const two = await vi.waitFor(() => shared({ ...options, writer: 'two' }), { timeout: 20_000 })
+    await two.append([settled()])
+  })
+
   it('refuses a second process of one name, the leading one included', async () => {
     const options = ledgerOptions()
     await shared({ ...options, writer: 'one' })

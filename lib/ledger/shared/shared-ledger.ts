@@ -65,7 +65,13 @@ export class SharedLedger implements Ledger {
     const ledger = new SharedLedger(parts)
     await ledger.#search()
     if (ledger.#fault !== undefined) throw ledger.#fault.cause ?? ledger.#fault
-    if (!ledger.#ready) await ledger.#link()
+    try {
+      if (!ledger.#ready) await ledger.#link()
+    } catch (error) {
+      // Else its name stays in use, by a link that nobody has.
+      ledger.#poison(error)
+      throw error
+    }
     ledger.#beat()
     return ledger
   }
@@ -349,7 +355,8 @@ export class SharedLedger implements Ledger {
     this.#last ??= reached.started
     this.#reached = reached
     if (this.#over) {
-      void reached.link.close()
+      // Whoever closed it waits no longer, and would not hear of it.
+      reached.link.close().catch(() => undefined)
       return
     }
     this.#catchUp()
@@ -363,7 +370,7 @@ export class SharedLedger implements Ledger {
     this.#letGo(this.#fault)
     const link = this.#reached?.link
     this.#over = true
-    void link?.abandon()
+    link?.abandon().catch(() => undefined)
   }
 
   /** What is durable is told by whoever leads. @throws Fault ERR_LEDGER_UNAVAILABLE */
