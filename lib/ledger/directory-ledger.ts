@@ -265,6 +265,7 @@ export class DirectoryLedger implements Ledger {
     this.#requireOpen()
     this.#levels.require(level)
     this.#disk?.requireRoom(drafts)
+    this.attachments.requireSpeakable(drafts)
     const stored = await this.#append(writer, drafts, level === 'written' ? 'written' : 'durable', ids)
     const last = stored.at(-1)
     if (last !== undefined && (level === 'signed' || level === 'witnessed')) await this.covered(last.index + 1, level)
@@ -350,7 +351,10 @@ export class DirectoryLedger implements Ledger {
   /** @param isHeld whether it is held by another ledger of the series. */
   async erase(erasure: Erasure, isHeld?: () => Promise<boolean>): Promise<readonly Stored[]> {
     this.#requireOpen()
-    return readable(() => this.#eraser.erase(erasure, isHeld))
+    return readable(async () => {
+      await this.attachments.giveUpUnspoken()
+      return this.#eraser.erase(erasure, isHeld)
+    })
   }
 
   follow(listener: (stored: Stored) => void): () => void {
@@ -420,7 +424,10 @@ export class DirectoryLedger implements Ledger {
     const items = this.#writers.prepare(writer, drafts, ids)
     const first = this.#next
     this.#next += items.length
-    for (const { entry } of items) this.#eraser.coming(entry)
+    for (const { entry } of items) {
+      this.#eraser.coming(entry)
+      this.attachments.coming(entry)
+    }
     await this.#commit.append(items, level)
     return items.map(({ entry }, i) => ({ index: first + i, entry }))
   }
