@@ -418,6 +418,36 @@ describe('a shared ledger', () => {
     await one.append([settled()])
   })
 
+  it('answers a question that is not asked as it should be, and goes on', async () => {
+    const options = ledgerOptions()
+    await shared({ ...options, writer: 'one' })
+    const socket = await raw(options)
+    let answered = ''
+    socket.on('data', bytes => {
+      answered += bytes.toString('latin1')
+    })
+    socket.write(encodeJson('hello', hello(options, 'two')))
+    await once(socket, 'data')
+    socket.write(encodeJson('ask', { what: 'attach', number: 1, slot: 'two words' }))
+    socket.write(encodeJson('ask', { what: 'alive', number: 2 }))
+    await vi.waitFor(() => expect(answered).toContain('{"number":2'), { timeout: 20_000 })
+    expect(answered).toMatch(/\{"number":1,"family":"LedgerError","code":"ERR_ENTRY_MALFORMED"/)
+  })
+
+  it('is asked nothing, and sent nothing, that would end the connection again and again', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const two = await shared({ ...options, writer: 'two' })
+    const malformed = { name: 'LedgerError', code: 'ERR_ENTRY_MALFORMED' }
+    await expect(two.attach({ slot: 'two words' })).rejects.toMatchObject(malformed)
+    const long = Array.from({ length: 70 }, () => ({ ...settled(), disclose: { statement: 'x'.repeat(1_000_000) } }))
+    await expect(two.append(long)).rejects.toMatchObject(malformed)
+    const writer = await two.attach({ slot: 'one-word' })
+    await expect(writer.write(Buffer.alloc(longestMessage))).rejects.toMatchObject(malformed)
+    await two.append([settled()])
+    expect(kindsOf(await allEntries(one)).filter(kind => kind === 'started' || kind === 'recovered')).toHaveLength(2)
+  })
+
   it('stays unharmed by half a message, and lets nobody say for himself that a ledger opened or recovered', async () => {
     const options = ledgerOptions()
     const one = await shared({ ...options, writer: 'one' })

@@ -139,6 +139,10 @@ export class Peer {
     if (type === 'append') this.#append(message)
     else if (type === 'ask') {
       const question = readQuestion(message)
+      if ('malformed' in question) {
+        this.#serve(body.length, question.number, () => Promise.reject(question.malformed))
+        return
+      }
       this.#serve(body.length, question.number, () => this.#answer(question), long.has(question.what))
     } else if (type === 'piece') this.#write(body)
     else throw unreadable()
