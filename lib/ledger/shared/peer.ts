@@ -176,7 +176,7 @@ export class Peer {
     const settled: (() => void)[] = []
     const judged = this.#judged.then(async () => {
       const opened = drafts.flatMap(openedIn)
-      undo.push(await said.ids.take([...ids, ...opened]))
+      undo.push(await said.ids.take(this.writer, [...ids, ...opened]))
       for (const session of drafts.flatMap(spokenIn)) {
         if (!opened.includes(session)) await said.sessions.requireOwn(this.writer, session)
       }
@@ -198,7 +198,7 @@ export class Peer {
 
   /** Each by those before it too, of the same append and of others that are on their way. */
   async #judge(draft: Draft, said: Said, { undo, settled }: Record<'undo' | 'settled', (() => void)[]>): Promise<void> {
-    for (const id of namedIn(draft)) said.ids.requireNotAhead(id)
+    for (const id of namedIn(draft)) said.ids.requireNotAhead(this.writer, id)
     said.requireConcerned(draft)
     if (draft.kind === 'principal') settled.push(await said.name(draft))
     if (draft.kind === 'grant-requested') settled.push(said.ask(draft.grant, draft.seconds * 1000))
