@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { DirectoryLedger } from '../../lib/ledger/directory-ledger.ts'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
 import {
   encodeJson,
@@ -316,6 +317,73 @@ describe('a shared ledger', () => {
       ['gone', 'outcome'],
     ])
     expect(after[1]!.entry).toMatchObject({ exchange: lost, result: 'unknown' })
+  })
+
+  it('tells the operator where what a process had in flight could not be closed, and closes it when that one comes again', async () => {
+    let isBroken = false
+    const clock = {
+      now: () => {
+        if (isBroken) throw new RangeError('no time')
+        return Date.now()
+      },
+    }
+    const told: object[] = []
+    const onEvent = (what: string, facts = {}) => void told.push({ what, ...facts })
+    const options = { ...ledgerOptions({ clock }), graceMs: 50, onEvent }
+    const one = await shared({ ...options, writer: 'one' })
+    const socket = await raw(options)
+    socket.write(encodeJson('hello', hello(options, 'gone')))
+    await once(socket, 'data')
+    const lost = exchangeId()
+    socket.write(encodeJson('append', { ids: [id()], drafts: [decision(lost)] }))
+    await vi.waitFor(() => expect(one.size).toBe(4), { timeout: 20_000 })
+    isBroken = true
+    socket.destroy()
+    await vi.waitFor(() => expect(told).toHaveLength(1), { timeout: 20_000 })
+    const what = 'a writer went, and what it had in flight could not be closed: it is in flight still'
+    expect(told).toEqual([{ what, writer: 'gone', why: 'RangeError' }])
+    expect(one.size).toBe(4)
+    isBroken = false
+    await shared({ ...options, writer: 'gone' })
+    const after = (await allEntries(one, 4)).map(({ entry }) => entry)
+    expect(after.map(({ kind }) => kind)).toEqual(['recovered', 'outcome', 'started'])
+    expect(after[1]).toMatchObject({ exchange: lost, result: 'unknown' })
+  })
+
+  it('reads no more of a process while 1,024 of its questions are not answered, and answers all of them', async () => {
+    const signing = signal<void>()
+    const options = { ...ledgerOptions(), witness: () => signing.given }
+    const covered = vi.spyOn(DirectoryLedger.prototype, 'covered')
+    onTestFinished(() => covered.mockRestore())
+    await shared({ ...options, writer: 'one' })
+    const [hasty, other] = [await raw(options), await raw(options)]
+    for (const [socket, writer] of [
+      [hasty, 'hasty'],
+      [other, 'other'],
+    ] as const) {
+      socket.write(encodeJson('hello', hello(options, writer)))
+      await once(socket, 'data')
+    }
+    let answers = 0
+    const reader = new MessageReader(longestMessage)
+    hasty.on('data', (bytes: Buffer) => {
+      for (const { type } of reader.read(bytes)) if (type === 'answer') answers += 1
+    })
+    const [asked, longestRead] = [20_000, 65_536]
+    for (let number = 1; number <= asked; number += 1) {
+      hasty.write(encodeJson('ask', { what: 'covered', number, size: 1, level: 'witnessed' }))
+    }
+    await vi.waitFor(() => expect(covered.mock.calls.length).toBeGreaterThanOrEqual(1024), { timeout: 20_000 })
+    // Whoever else asks is answered meanwhile.
+    for (let number = 1; number <= 20; number += 1) {
+      other.write(encodeJson('ask', { what: 'alive', number }))
+      await once(other, 'data')
+    }
+    const shortest = encodeJson('ask', { what: 'covered', number: 1, size: 1, level: 'witnessed' }).length
+    expect(covered.mock.calls.length).toBeLessThan(1024 + longestRead / shortest)
+    expect(answers).toBe(0)
+    signing.give()
+    await vi.waitFor(() => expect(answers).toBe(asked), { timeout: 20_000 })
   })
 
   it('closes as unknown what a process had in flight that stopped in order', async () => {

@@ -318,10 +318,10 @@ export class Peer {
     const held = work
       .catch(() => this.#socket.destroy())
       .then(() => {
+        const wasFull = this.#isFull()
         this.#inFlight.delete(held)
-        const full = this.#isFull()
         this.#inFlightBytes -= bytes
-        if (full && !this.#isFull() && !this.#gone) this.#socket.resume()
+        if (wasFull && !this.#isFull() && !this.#gone) this.#socket.resume()
       })
     this.#inFlight.add(held)
   }
