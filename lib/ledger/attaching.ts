@@ -46,7 +46,7 @@ export interface Begun {
   readonly slot: number
 }
 
-interface Note extends AttachedOf {
+export interface Note extends AttachedOf {
   readonly writer: string
   /** Of the ledger: no entry before it speaks of the attachment. */
   readonly size: number

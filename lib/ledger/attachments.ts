@@ -2,15 +2,18 @@
  * Attachments of an open directory ledger: written under a key of the vault or to readers, noted where a crash would cut them, and kept from
  * erasures until an entry speaks of them.
  */
-import { Fault } from '../errors.ts'
-import { uuidv7 } from '../format/entry.ts'
-import { type Attaching, type AttachmentCut, headDigest, ownSlot } from './attaching.ts'
+import { Fault, LedgerError } from '../errors.ts'
+import { type Entry, uuidv7 } from '../format/entry.ts'
+import { type Attaching, type AttachmentCut, headDigest, type Note, ownSlot } from './attaching.ts'
 import { type Ending, keyForReaders, SealedWriter } from './attachment.ts'
 import { createAttachmentFile } from './attachment-file.ts'
 import type { Eraser } from './eraser.ts'
 import type { AttachedOf, AttachmentWriter, Draft } from './ledger.ts'
 import type { DirectoryOptions } from './options.ts'
 import type { Vault } from './vault.ts'
+
+/** Milliseconds after which nobody comes to speak of what they closed: its entry is appended at once, or was refused. */
+const unspokenMs = 60_000
 
 interface Parts {
   readonly options: Pick<DirectoryOptions, 'directory' | 'origin' | 'readers'>
@@ -37,10 +40,21 @@ export interface Attachment {
   readonly isTold?: boolean
 }
 
+/** Closed, and no entry speaks of it. */
+interface Unspoken {
+  /** Unix milliseconds. */
+  readonly since: number
+  /** What is to be noted of it before it can be told; undefined where it is, or nobody said what it is of. */
+  readonly note: Note | undefined
+}
+
 export class Attachments {
   readonly #parts: Parts
   readonly #writing = new Map<string, SealedWriter>()
   readonly #beginning = new Set<Promise<unknown>>()
+  readonly #unspoken = new Map<string, Unspoken>()
+  /** It is told of these that they were cut, since nobody spoke of them in time. */
+  readonly #givenUp = new Set<string>()
   #telling: Promise<unknown> = Promise.resolve()
   #closed = false
 
@@ -71,15 +85,18 @@ export class Attachments {
       const sealed = readers === undefined ? undefined : await keyForReaders(readers, { origin, id })
       const medium = await createAttachmentFile(directory, id)
       // Who does not say what it is of has nobody told what becomes of it in a crash.
+      let unnoted: Note | undefined
       const begin = async (isWhole: boolean, head: Uint8Array) => {
-        if (of === undefined || (isWhole && !isTold)) return
-        await attaching.note(id, { ...of, writer, size: size(), slot: key.slot, head: headDigest(head) })
+        if (of === undefined) return
+        const note = { ...of, writer, size: size(), slot: key.slot, head: headDigest(head) }
+        if (isWhole && !isTold) unnoted = note
+        else await attaching.note(id, note)
       }
       const append = async (bytes: Uint8Array) => {
         requireHeld()
         await medium.append(bytes)
       }
-      const onEnd = (ending: Ending) => this.#ended(id, ending)
+      const onEnd = (ending: Ending) => this.#ended(id, ending, unnoted)
       const parts = { ...key, sealed, origin, id, medium: { ...medium, begin, append }, onEnd }
       const sealing = new SealedWriter(parts)
       this.#writing.set(id, sealing)
@@ -91,26 +108,73 @@ export class Attachments {
   }
 
   /** Nobody speaks of what could not be written: what there is of it is said here. */
-  #ended(id: string, ending: Ending): void {
+  #ended(id: string, ending: Ending, note: Note | undefined): void {
     this.#writing.delete(id)
-    if (ending === 'whole') return
+    if (ending === 'whole') {
+      this.#unspoken.set(id, { since: this.#parts.now(), note })
+      return
+    }
     this.forget(id)
     if (!this.#closed) this.tell([id]).catch(() => undefined)
   }
 
   /** No entry will speak of it: nothing that is to be erased waits for it any more. */
   forget(id: string): void {
+    this.#unspoken.delete(id)
     this.#parts.eraser.forget(id)
+  }
+
+  /** To be told of every entry when it takes its place, before it is durable. */
+  coming(entry: Entry): void {
+    if (entry.kind === 'attachment') this.#unspoken.delete(entry.attachment)
+  }
+
+  /** @throws LedgerError ERR_LEDGER_MISSING where a draft speaks of what was given up */
+  requireSpeakable(drafts: readonly Draft[]): void {
+    if (drafts.some(draft => draft.kind === 'attachment' && this.#givenUp.has(draft.attachment))) {
+      throw new LedgerError('ERR_LEDGER_MISSING', 'a recording was not spoken of in time, and told as cut')
+    }
+  }
+
+  /**
+   * What was closed a minute ago or longer, and no entry came to speak of, keeps nothing from being erased: it is told as cut, and no entry may
+   * speak of it any more.
+   */
+  async giveUpUnspoken(): Promise<void> {
+    const { attaching, now, requireHeld } = this.#parts
+    const until = now() - unspokenMs
+    const ids = [...this.#unspoken].filter(([, { since }]) => since <= until).map(([id]) => id)
+    if (ids.length === 0) return
+    try {
+      await this.#tell(ids, async id => {
+        // Spoken of while this waited for its turn.
+        const unspoken = this.#unspoken.get(id)
+        if (unspoken === undefined) return
+        this.#givenUp.add(id)
+        requireHeld()
+        if (unspoken.note !== undefined) await attaching.note(id, unspoken.note)
+        this.forget(id)
+      })
+    } catch (error) {
+      // Of what is noted the erasure finds the key, said or not.
+      if (ids.some(id => this.#unspoken.has(id))) throw error
+    }
   }
 
   /** What was noted of these is said as an opening would say it, and noted no longer: who wrote them has left them behind. */
   tell(ids: readonly string[]): Promise<void> {
+    return this.#tell(ids, async () => undefined)
+  }
+
+  /** @param before of each */
+  #tell(ids: readonly string[], before: (id: string) => Promise<void>): Promise<void> {
     const { options, vault, attaching, eraser, append } = this.#parts
     // Of what is erased just now, either the erasure finds what this says, or this finds nothing left.
     const told = eraser.apart(async () => {
       const drafts: Draft[] = []
       for (const id of ids) {
         if (this.#closed) throw closed()
+        await before(id)
         const draft = await attaching.cutOf(id, options.origin, slot => vault.key(slot))
         if (draft !== undefined) drafts.push(draft)
       }

@@ -107,7 +107,10 @@ export class DirectoryLedger implements Ledger {
     this.#appending = new Appending({
       ...{ origin, epoch, wal, tree, recent, writers: this.#writers },
       logKey: macKey(options.wrappingKey, origin, 'wal'),
-      onPlaced: entry => this.#eraser.coming(entry),
+      onPlaced: entry => {
+        this.#eraser.coming(entry)
+        this.attachments.coming(entry)
+      },
       onDurable: stored => this.#accept(stored),
       onAccepted: () => this.#schedule.soon(),
     })
@@ -245,6 +248,7 @@ export class DirectoryLedger implements Ledger {
     this.#requireOpen()
     this.#levels.require(level)
     this.#disk?.requireRoom(drafts)
+    this.attachments.requireSpeakable(drafts)
     const stored = await this.#appending.append(writer, drafts, level === 'written' ? 'written' : 'durable', ids)
     const last = stored.at(-1)
     if (last !== undefined && (level === 'signed' || level === 'witnessed')) await this.covered(last.index + 1, level)
@@ -330,7 +334,10 @@ export class DirectoryLedger implements Ledger {
   /** @param isHeld whether it is held by another ledger of the series. */
   async erase(erasure: Erasure, isHeld?: () => Promise<boolean>): Promise<readonly Stored[]> {
     this.#requireOpen()
-    return readable(() => this.#eraser.erase(erasure, isHeld))
+    return readable(async () => {
+      await this.attachments.giveUpUnspoken()
+      return this.#eraser.erase(erasure, isHeld)
+    })
   }
 
   follow(listener: (stored: Stored) => void): () => void {

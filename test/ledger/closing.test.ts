@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { attachingFolder, segmentFile, slotsInFile } from '../../lib/format/layout.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import type { AttachmentWriter, Draft } from '../../lib/ledger/ledger.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { Segment } from '../../lib/ledger/segment.ts'
 import { attachedOf, shownPart } from '../support/cut-recording.ts'
@@ -122,6 +123,37 @@ describe('a recording that goes on', () => {
     await next.close()
     expect((await verified(at)).verdict).toBe('OK')
   })
+
+  it.each([
+    ['short', 1, 1],
+    ['long', 4, 3],
+  ])(
+    'to its end, %s, and is not spoken of within a minute is said to be cut, and keeps nothing from being erased',
+    async (_, parts, chunks) => {
+      let ahead = -120_000
+      const at = await erasableLedger(undefined, { clock: { now: () => Date.now() + ahead } })
+      const ledger = await openDirectoryLedger(at.options)
+      const [writer, other] = [await ledger.attach(attachedOf), await ledger.attach(attachedOf)]
+      for (let i = 0; i < parts; i += 1) for (const one of [writer, other]) await one.write(shownPart(i))
+      const speaks = async (one: AttachmentWriter, more: Partial<Draft> = {}) => {
+        const { id, salt, sealed: _, ...closed } = await one.close()
+        const said = { kind: 'attachment', attachment: id, ...attachedOf.of, ...closed } as const
+        const draft = { ...said, disclose: { contentSalt: salt! }, slot: attachedOf.slot, ...more }
+        return ledger.append([draft as Draft])
+      }
+      await expect(speaks(writer, { type: 'two words' })).rejects.toMatchObject({ code: 'ERR_ENTRY_MALFORMED' })
+      await speaks(other)
+      const erases = () => ledger.erase!(erasure({ scope: 'session', of: session }))
+      await expect(erases()).rejects.toThrow('is being written')
+      ahead += 60_000
+      await erases()
+      const told = (await allEntries(ledger)).filter(({ entry }) => entry.kind === 'attachment-cut')
+      expect(told).toMatchObject([{ entry: { attachment: writer.id, chunks } }])
+      await expect(speaks(writer)).rejects.toMatchObject({ code: 'ERR_LEDGER_MISSING' })
+      await ledger.close()
+      expect((await verified(at)).verdict).toBe('OK')
+    },
+  )
 
   it('and could not be written is said to be cut, and keeps nothing from being erased', async () => {
     const at = await erasableLedger()

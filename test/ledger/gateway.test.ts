@@ -222,6 +222,32 @@ describe.skipIf(without('openssl'))('a ledger that is appended to from other hos
     expect(await everything(open())).toContain('there are 8 connections')
   })
 
+  it('counts whoever does not end their handshake, tells of them, and lets others in once they are gone', async () => {
+    const host = await hosts.leads()
+    const knock = async () => {
+      const socket = connectPlain(host.port, '127.0.0.1').on('error', () => undefined)
+      onTestFinished(() => void socket.destroy())
+      await once(socket, 'connect')
+      // The head of a ClientHello, and no more.
+      socket.write(Buffer.from([22, 3, 1, 2, 0]))
+      return { socket, over: everything(socket) }
+    }
+    const half: Awaited<ReturnType<typeof knock>>[] = []
+    for (let i = 0; i < 128; i += 1) half.push(await knock())
+    await (await knock()).over
+    expect(host.refusals()).toEqual(['there are 128 already'])
+    for (const { socket } of half.slice(0, 64)) socket.destroy()
+    await vi.waitFor(() => expect(host.refusals()).toContainEqual(expect.stringContaining('ECONNRESET')), {
+      timeout: 20_000,
+    })
+    const web = await hosts.remote(host.url, 'web-1')
+    await web.append([settled()])
+    // Who says nothing more is cut off in time.
+    await Promise.all(half.map(({ over }) => over))
+    expect(host.events.length).toBeLessThan(30)
+    await web.append([settled()])
+  })
+
   it('refuses an own leader that is another host, of another authority, or no leader at all', async () => {
     const elsewhere = hosts.server
     hosts.server = hosts.ours.issue({ names: ['DNS.1=elsewhere.example'], use: 'serverAuth' })

@@ -7,11 +7,18 @@ import type { Duplex } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { DirectoryLedger } from '../../lib/ledger/directory-ledger.ts'
 import type { Ledger, Stored } from '../../lib/ledger/ledger.ts'
-import { encodeJson, encodeMessage, longestMessage, MessageReader } from '../../lib/ledger/shared/frames.ts'
+import {
+  encodeJson,
+  encodeMessage,
+  longestMessage,
+  type Message,
+  MessageReader,
+} from '../../lib/ledger/shared/frames.ts'
 import { Leader } from '../../lib/ledger/shared/leader.ts'
 import { dial, serverOf } from '../../lib/ledger/shared/local.ts'
-import { protocolVersion } from '../../lib/ledger/shared/messages.ts'
+import { decodeEntries, encodeEntries, protocolVersion } from '../../lib/ledger/shared/messages.ts'
 import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
 import { lineKey } from '../../lib/ledger/shared/reach.ts'
 import {
@@ -81,6 +88,51 @@ async function cutAfterWelcome(options: SharedOptions): Promise<void> {
   await once(between, 'listening')
 }
 
+function signal<T>(): { readonly given: Promise<T>; readonly give: (value: T) => void } {
+  let give!: (value: T) => void
+  const given = new Promise<T>(resolve => {
+    give = resolve
+  })
+  return { given, give }
+}
+
+async function stateOf(ledger: Ledger): Promise<Stored[]> {
+  const found: Stored[] = []
+  for await (const stored of ledger.state()) found.push(stored)
+  return found
+}
+
+/** In the leader's place, between it and who comes from now on: what the leader says is passed on as `pass` has it, once it has that. */
+async function between(
+  options: SharedOptions,
+  pass: (message: Message) => Buffer | Promise<Buffer>,
+  heard: (message: Message) => void = () => undefined,
+): Promise<void> {
+  const [address, real] = ['socket', 'real'].map(name => join(options.directory, 'leader', name))
+  renameSync(address!, real!)
+  const line = serverOf(lineKey(options)).on('secureConnection', async here => {
+    const there = (await dial(real!, lineKey(options), nobody))!
+    for (const socket of [here, there]) socket.on('error', () => undefined)
+    const [asked, said] = [new MessageReader(longestMessage), new MessageReader(longestMessage)]
+    here.on('data', (bytes: Buffer) => {
+      for (const message of asked.read(bytes)) heard(message)
+      there.write(bytes)
+    })
+    here.on('close', () => there.destroy())
+    let last: Promise<unknown> = Promise.resolve()
+    there.on('data', (bytes: Buffer) => {
+      for (const message of said.read(bytes)) {
+        const passed = pass(message)
+        if (Buffer.isBuffer(passed)) here.write(passed)
+        else last = last.then(async () => here.write(await passed))
+      }
+    })
+  })
+  onTestFinished(() => void line.close())
+  line.listen(address!)
+  await once(line, 'listening')
+}
+
 describe('a shared ledger', () => {
   it('lets in again who was let in, and lost its leader before it was told of anything', async () => {
     const options = ledgerOptions()
@@ -148,6 +200,69 @@ describe('a shared ledger', () => {
     await two.erase!(erasure({ judgedAt: two.size }))
   })
 
+  it('leaves nobody waiting for what it will not be told of any more, once it is closed', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const stopped = signal<void>()
+    let [pages, hasStopped] = [0, false]
+    await between(options, ({ type, body }) => {
+      if (type === 'piece') pages += 1
+      const told = type === 'entries' ? decodeEntries(body) : []
+      if (hasStopped && told.length > 0) return Buffer.alloc(0)
+      const last = told.findIndex(({ entry }) => entry.writer === 'two' && entry.kind === 'stopped')
+      if (last < 0) return encodeMessage(type, body)
+      hasStopped = true
+      return stopped.given.then(() => encodeMessage(type, ...encodeEntries(told.slice(0, last + 1))))
+    })
+    const two = await shared({ ...options, writer: 'two' })
+    const closed = two.close()
+    await vi.waitFor(async () => expect(kindsOf(await allEntries(one))).toContain('stopped'), { timeout: 20_000 })
+    await one.append([principal(customer)])
+    const known = stateOf(two).catch((error: unknown) => error)
+    await vi.waitFor(() => expect(pages).toBe(2), { timeout: 20_000 })
+    stopped.give()
+    await closed
+    expect(await known).toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
+  })
+
+  it('leaves no append unanswered where its last word is declined', async () => {
+    const options = ledgerOptions()
+    await shared({ ...options, writer: 'one' })
+    const last = signal<string>()
+    await between(
+      options,
+      ({ type, body }) => {
+        const told = type === 'entries' ? decodeEntries(body) : []
+        if (!told.some(({ entry }) => entry.kind === 'settled')) return encodeMessage(type, body)
+        const declined = { family: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE', message: 'declined' }
+        return last.given.then(id => encodeJson('declined', { id, ...declined }))
+      },
+      ({ type, body }) => {
+        const drafts = type === 'append' ? JSON.parse(body.toString()) : undefined
+        if (drafts?.drafts[0].kind === 'stopped') last.give(drafts.ids[0])
+      },
+    )
+    const two = await shared({ ...options, writer: 'two' })
+    const appended = two.append([settled()]).catch((error: unknown) => error)
+    await expect(two.close()).rejects.toThrow('declined')
+    expect(await appended).toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
+  })
+
+  it('lets go of a leader that told it nothing in time, so that it can be opened again', async () => {
+    const options = { ...ledgerOptions(), graceMs: 100 }
+    await shared({ ...options, writer: 'one' })
+    let isSilent = true
+    await between(options, ({ type, body }) =>
+      isSilent && type === 'entries' ? Buffer.alloc(0) : encodeMessage(type, body),
+    )
+    await expect(openSharedLedger({ ...options, writer: 'two', takeoverMs: 200 })).rejects.toMatchObject({
+      ...{ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' },
+    })
+    isSilent = false
+    const two = await vi.waitFor(() => shared({ ...options, writer: 'two' }), { timeout: 20_000 })
+    await two.append([settled()])
+  })
+
   it('refuses a second process of one name, the leading one included', async () => {
     const options = ledgerOptions()
     await shared({ ...options, writer: 'one' })
@@ -204,6 +319,73 @@ describe('a shared ledger', () => {
     expect(after[1]!.entry).toMatchObject({ exchange: lost, result: 'unknown' })
   })
 
+  it('tells the operator where what a process had in flight could not be closed, and closes it when that one comes again', async () => {
+    let isBroken = false
+    const clock = {
+      now: () => {
+        if (isBroken) throw new RangeError('no time')
+        return Date.now()
+      },
+    }
+    const told: object[] = []
+    const onEvent = (what: string, facts = {}) => void told.push({ what, ...facts })
+    const options = { ...ledgerOptions({ clock }), graceMs: 50, onEvent }
+    const one = await shared({ ...options, writer: 'one' })
+    const socket = await raw(options)
+    socket.write(encodeJson('hello', hello(options, 'gone')))
+    await once(socket, 'data')
+    const lost = exchangeId()
+    socket.write(encodeJson('append', { ids: [id()], drafts: [decision(lost)] }))
+    await vi.waitFor(() => expect(one.size).toBe(4), { timeout: 20_000 })
+    isBroken = true
+    socket.destroy()
+    await vi.waitFor(() => expect(told).toHaveLength(1), { timeout: 20_000 })
+    const what = 'a writer went, and what it had in flight could not be closed: it is in flight still'
+    expect(told).toEqual([{ what, writer: 'gone', why: 'RangeError' }])
+    expect(one.size).toBe(4)
+    isBroken = false
+    await shared({ ...options, writer: 'gone' })
+    const after = (await allEntries(one, 4)).map(({ entry }) => entry)
+    expect(after.map(({ kind }) => kind)).toEqual(['recovered', 'outcome', 'started'])
+    expect(after[1]).toMatchObject({ exchange: lost, result: 'unknown' })
+  })
+
+  it('reads no more of a process while 1,024 of its questions are not answered, and answers all of them', async () => {
+    const signing = signal<void>()
+    const options = { ...ledgerOptions(), witness: () => signing.given }
+    const covered = vi.spyOn(DirectoryLedger.prototype, 'covered')
+    onTestFinished(() => covered.mockRestore())
+    await shared({ ...options, writer: 'one' })
+    const [hasty, other] = [await raw(options), await raw(options)]
+    for (const [socket, writer] of [
+      [hasty, 'hasty'],
+      [other, 'other'],
+    ] as const) {
+      socket.write(encodeJson('hello', hello(options, writer)))
+      await once(socket, 'data')
+    }
+    let answers = 0
+    const reader = new MessageReader(longestMessage)
+    hasty.on('data', (bytes: Buffer) => {
+      for (const { type } of reader.read(bytes)) if (type === 'answer') answers += 1
+    })
+    const [asked, longestRead] = [20_000, 65_536]
+    for (let number = 1; number <= asked; number += 1) {
+      hasty.write(encodeJson('ask', { what: 'covered', number, size: 1, level: 'witnessed' }))
+    }
+    await vi.waitFor(() => expect(covered.mock.calls.length).toBeGreaterThanOrEqual(1024), { timeout: 20_000 })
+    // Whoever else asks is answered meanwhile.
+    for (let number = 1; number <= 20; number += 1) {
+      other.write(encodeJson('ask', { what: 'alive', number }))
+      await once(other, 'data')
+    }
+    const shortest = encodeJson('ask', { what: 'covered', number: 1, size: 1, level: 'witnessed' }).length
+    expect(covered.mock.calls.length).toBeLessThan(1024 + longestRead / shortest)
+    expect(answers).toBe(0)
+    signing.give()
+    await vi.waitFor(() => expect(answers).toBe(asked), { timeout: 20_000 })
+  })
+
   it('closes as unknown what a process had in flight that stopped in order', async () => {
     const options = { ...ledgerOptions(), graceMs: 50 }
     const one = await shared({ ...options, writer: 'one' })
@@ -230,6 +412,20 @@ describe('a shared ledger', () => {
     const closed = async () => (await allEntries(one)).filter(({ entry }) => entry.kind === 'outcome')
     await vi.waitFor(async () => expect(await closed()).toHaveLength(1), { timeout: 20_000 })
     expect(await closed()).toMatchObject([{ entry: { writer: 'web', exchange: lost, result: 'unknown' } }])
+  })
+
+  it('lets in who starts anew under the name of one that just went, once that is given up', async () => {
+    const options = { ...ledgerOptions(), graceMs: 100 }
+    const one = await shared({ ...options, writer: 'one' })
+    const socket = await raw(options)
+    socket.write(encodeJson('hello', hello(options, 'two')))
+    await once(socket, 'data')
+    socket.destroy()
+    // Until that has been noticed, the name is in use.
+    const two = await vi.waitFor(() => shared({ ...options, writer: 'two' }), { timeout: 20_000 })
+    await two.append([settled()])
+    const own = (await allEntries(one)).filter(({ entry }) => entry.writer === 'two')
+    expect(kindsOf(own)).toEqual(['started', 'recovered', 'started', 'settled'])
   })
 
   it('refuses a writer that was given up and comes back', async () => {
@@ -288,6 +484,36 @@ describe('a shared ledger', () => {
     }
     await closed
     await one.append([settled()])
+  })
+
+  it('answers a question that is not asked as it should be, and goes on', async () => {
+    const options = ledgerOptions()
+    await shared({ ...options, writer: 'one' })
+    const socket = await raw(options)
+    let answered = ''
+    socket.on('data', bytes => {
+      answered += bytes.toString('latin1')
+    })
+    socket.write(encodeJson('hello', hello(options, 'two')))
+    await once(socket, 'data')
+    socket.write(encodeJson('ask', { what: 'attach', number: 1, slot: 'two words' }))
+    socket.write(encodeJson('ask', { what: 'alive', number: 2 }))
+    await vi.waitFor(() => expect(answered).toContain('{"number":2'), { timeout: 20_000 })
+    expect(answered).toMatch(/\{"number":1,"family":"LedgerError","code":"ERR_ENTRY_MALFORMED"/)
+  })
+
+  it('is asked nothing, and sent nothing, that would end the connection again and again', async () => {
+    const options = ledgerOptions()
+    const one = await shared({ ...options, writer: 'one' })
+    const two = await shared({ ...options, writer: 'two' })
+    const malformed = { name: 'LedgerError', code: 'ERR_ENTRY_MALFORMED' }
+    await expect(two.attach({ slot: 'two words' })).rejects.toMatchObject(malformed)
+    const long = Array.from({ length: 70 }, () => ({ ...settled(), disclose: { statement: 'x'.repeat(1_000_000) } }))
+    await expect(two.append(long)).rejects.toMatchObject(malformed)
+    const writer = await two.attach({ slot: 'one-word' })
+    await expect(writer.write(Buffer.alloc(longestMessage))).rejects.toMatchObject(malformed)
+    await two.append([settled()])
+    expect(kindsOf(await allEntries(one)).filter(kind => kind === 'started' || kind === 'recovered')).toHaveLength(2)
   })
 
   it('stays unharmed by half a message, and lets nobody say for himself that a ledger opened or recovered', async () => {

@@ -532,7 +532,7 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     }
     const before = ledger.size
     for (const [i, [ms, text]] of [
-      [Date.parse('2107-01-01') - Date.now(), /seconds ahead of the one where the ledger is/],
+      [Date.parse('2107-01-01') - Date.now(), / seconds ahead of /],
       [90_000, / 90 seconds ahead/],
       [-330_000, / 330 seconds behind/],
     ].entries() as Iterable<[number, [number, RegExp]]>) {
@@ -540,6 +540,15 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
       const refused = web.append([settled()])
       await expect(refused).rejects.toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
       await expect(refused).rejects.toThrow(text)
+      // The operator there is told too, once for as long as it is off.
+      await expect(web.append([settled()])).rejects.toThrow(text)
+      const told = host.events.filter(({ facts }) => facts.writer === `off-${i}`)
+      expect(told).toMatchObject([
+        {
+          what: expect.stringContaining('is refused'),
+          facts: { why: expect.stringMatching(text) },
+        },
+      ])
     }
     const web = await hosts.remote(host.url, 'web-9')
     const future = uuidv7(Date.now() + 90_000)

@@ -11,6 +11,7 @@ import {
   type Asked,
   type Batch,
   decodeEntries,
+  encodeQuestion,
   erasureAsked,
   errorOf,
   type Hello,
@@ -105,10 +106,11 @@ export class Connection implements Link {
     } else throw unreadable()
   }
 
+  /** @throws LedgerError ERR_ENTRY_MALFORMED */
   append({ ids, drafts }: Batch): void {
     // Canonical, since JSON would make null of a number that is none, and the entry would be another than was asked for.
     const text = `{"drafts":${canonical(drafts as unknown as Json)},"ids":${JSON.stringify(ids)}}`
-    this.#socket.write(encodeMessage('append', Buffer.from(text)))
+    this.#socket.write(sendable(encodeMessage('append', Buffer.from(text))))
   }
 
   async *entries(from: number, to: number): AsyncGenerator<Stored> {
@@ -212,7 +214,7 @@ export class Connection implements Link {
   }
 
   #ask(asked: Asked): Promise<Json | Buffer> {
-    return this.#request(number => encodeJson('ask', { ...asked, number }))
+    return this.#request(number => encodeQuestion(asked, number))
   }
 
   #request(encode: (number: number) => Buffer): Promise<Json | Buffer> {
@@ -220,8 +222,9 @@ export class Connection implements Link {
     this.#number += 1
     const number = this.#number
     return new Promise((resolve, reject) => {
+      const bytes = sendable(encode(number))
       this.#waiting.set(number, { resolve, reject })
-      this.#socket.write(encode(number))
+      this.#socket.write(bytes)
     })
   }
 
@@ -237,6 +240,15 @@ export class Connection implements Link {
       throw new LedgerError('ERR_ENTRY_MALFORMED', 'an answer of another kind than was asked')
     return answer
   }
+}
+
+/** What is longer would end the connection, be sent again by the next, and end that. */
+function sendable(message: Buffer): Buffer {
+  if (message.length <= longestMessage) return message
+  throw new LedgerError(
+    'ERR_ENTRY_MALFORMED',
+    `more than ${longestMessage} bytes at once for the leader: append less at a time`,
+  )
 }
 
 const lost = (cause: unknown) =>

@@ -108,6 +108,8 @@ class Gateway implements Listening {
     server.on('secureConnection', socket => this.#accept(socket))
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       this.#tell('a connection from another host was refused', { ...from(socket), why: describe(error) })
+      // One that is only late, Node leaves open.
+      socket.destroy()
     })
     server.on('drop', () => {
       this.#tell('a connection from another host was refused', { why: `there are ${mostConnections} already` })

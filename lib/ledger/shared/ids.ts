@@ -7,6 +7,8 @@ import { Fault } from '../../errors.ts'
 import type { Entry } from '../../format/entry.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
 import { denied } from './access.ts'
+import type { LeaderParts } from './leader.ts'
+import { sparingly } from './sparingly.ts'
 
 /** Milliseconds by which another host's clock may be ahead of this one's. */
 const aheadMs = 60_000
@@ -27,8 +29,12 @@ export class Ids {
   /** Unix milliseconds. */
   #since: number
   #known: Promise<void> | undefined
+  readonly #tell: LeaderParts['onEvent']
+  /** Writers whose clock the operator was told to be off, and is still. */
+  readonly #off = new Set<string>()
 
-  constructor(ledger: DirectoryLedger, clock: Clock) {
+  constructor(ledger: DirectoryLedger, clock: Clock, onEvent: LeaderParts['onEvent']) {
+    this.#tell = sparingly(onEvent)
     this.#ledger = ledger
     this.#clock = clock
     this.#before = ledger.size
@@ -42,7 +48,7 @@ export class Ids {
    * @returns what takes them back, where the entries do not come to stand: they are sent again then
    * @throws Refusal ERR_ACCESS_DENIED, Fault ERR_LEDGER_UNAVAILABLE
    */
-  async take(ids: readonly string[]): Promise<() => void> {
+  async take(writer: string, ids: readonly string[]): Promise<() => void> {
     this.#known ??= this.#learn().catch(error => {
       this.#known = undefined
       throw error
@@ -50,9 +56,10 @@ export class Ids {
     await this.#known
     const now = this.#clock.now()
     for (const id of ids) {
-      this.requireNotAhead(id)
-      if (timeOf(id) < now - behindMs) throw off(now - timeOf(id), 'behind')
+      this.requireNotAhead(writer, id)
+      if (timeOf(id) < now - behindMs) throw this.#refused(writer, now - timeOf(id), 'behind')
     }
+    this.#off.delete(writer)
     const isAnew = (id: string) => this.#newer.has(id) || this.#older.has(id)
     if (new Set(ids).size < ids.length || ids.some(isAnew)) throw denied('give an entry or a session the id of another')
     for (const id of ids) this.#add(id)
@@ -63,9 +70,23 @@ export class Ids {
   }
 
   /** Of an entry or an exchange: one may have been begun long ago. @throws Fault ERR_LEDGER_UNAVAILABLE */
-  requireNotAhead(id: string): void {
+  requireNotAhead(writer: string, id: string): void {
     const ms = timeOf(id) - this.#clock.now()
-    if (ms > aheadMs) throw off(ms, 'ahead of')
+    if (ms > aheadMs) throw this.#refused(writer, ms, 'ahead of')
+  }
+
+  /** Told once, until its clock is right. */
+  #refused(writer: string, ms: number, way: 'ahead of' | 'behind'): Fault {
+    const off = `${Math.round(ms / 1000)} seconds ${way}`
+    if (!this.#off.has(writer)) {
+      const why = `its clock is ${off} this one, or it has waited for so long: set both clocks`
+      this.#tell('what a writer of another host appends is refused', { writer, why })
+    }
+    this.#off.add(writer)
+    return new Fault(
+      'ERR_LEDGER_UNAVAILABLE',
+      `the clock of this host is ${off} the one where the ledger is, or this has waited for so long: set both clocks`,
+    )
   }
 
   #add(id: string): void {
@@ -100,9 +121,3 @@ const givenBy = (entry: Entry): readonly string[] =>
 
 /** RFC 9562, 5.7. @returns Unix milliseconds; NaN where it is none */
 const timeOf = (id: string): number => Number(`0x${id.slice(0, 8)}${id.slice(9, 13)}`)
-
-const off = (ms: number, way: 'ahead of' | 'behind') =>
-  new Fault(
-    'ERR_LEDGER_UNAVAILABLE',
-    `the clock of this host is ${Math.round(ms / 1000)} seconds ${way} the one where the ledger is, or this has waited for so long: set both clocks`,
-  )

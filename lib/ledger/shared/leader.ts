@@ -131,35 +131,15 @@ export class Leader {
   }
 
   async #let(hello: Hello, socket: Duplex, reader: MessageReader, access: Access): Promise<Peer | undefined> {
-    const { ledger, onEvent } = this.#parts
+    const { onEvent } = this.#parts
     try {
       this.#judge(hello, access)
-      const before = this.#joining.get(hello.writer)
-      const joined = (async () => {
-        await before?.catch(() => undefined)
-        // What it sent by the old connection must be settled before it is told what there is: else it sends that again.
-        await this.#leaving.get(hello.writer)
-        return hello.back === undefined ? this.#join(hello) : this.#comeBack(hello, hello.back)
-      })()
-      this.#joining.set(hello.writer, joined)
-      const welcome = await joined.finally(() => {
-        if (this.#joining.get(hello.writer) === joined) this.#joining.delete(hello.writer)
+      if (hello.back === undefined) await this.#vacant(hello.writer)
+      return await this.#inTurn(hello.writer, async () => {
+        if (socket.destroyed) return undefined
+        const welcome = await (hello.back === undefined ? this.#join(hello) : this.#comeBack(hello, hello.back))
+        return this.#begin(welcome, hello, socket, reader, access)
       })
-      if (socket.destroyed || this.#closing) {
-        if (!this.#closing) this.#await(hello.writer)
-        socket.destroy()
-        return undefined
-      }
-      reader.allow(longestMessage)
-      const { writer } = hello
-      const attachments = this.#attachments.get(writer) ?? new Attachments(ledger, writer)
-      this.#attachments.set(writer, attachments)
-      const seal = () => (access.trusted ? ledger.seal() : this.#sealSparingly())
-      const peer = new Peer({ ledger, socket, reader, writer, access, attachments, seal, next: welcome.next })
-      this.#peers.set(writer, { peer, started: welcome.started.id })
-      socket.write(encodeJson('welcome', { ...welcome, version: protocolVersion } satisfies Welcome))
-      peer.wake()
-      return peer
     } catch (error) {
       const failure = failureOf(error)
       onEvent('a writer was not let in to the shared ledger', { code: failure.code, what: failure.message })
@@ -168,6 +148,51 @@ export class Leader {
       socket.once('close', () => clearTimeout(late))
       return undefined
     }
+  }
+
+  /** Who is new waits for whoever went under that name, until that one has come back or is given up: out of turn, so that it can come back. */
+  async #vacant(writer: string): Promise<void> {
+    if (this.#peers.has(writer)) throw taken(writer)
+    await this.#leaving.get(writer)
+    await this.#awaited.get(writer)?.over
+  }
+
+  async #inTurn<T>(writer: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#joining.get(writer)
+    const joined = (async () => {
+      await before?.catch(() => undefined)
+      // What it sent by the old connection must be settled before it is told what there is: else it sends that again.
+      await this.#leaving.get(writer)
+      return work()
+    })()
+    this.#joining.set(writer, joined)
+    return joined.finally(() => {
+      if (this.#joining.get(writer) === joined) this.#joining.delete(writer)
+    })
+  }
+
+  #begin(
+    welcome: Pick<Welcome, 'started' | 'next' | 'size'>,
+    { writer }: Hello,
+    socket: Duplex,
+    reader: MessageReader,
+    access: Access,
+  ): Peer | undefined {
+    const { ledger } = this.#parts
+    if (socket.destroyed || this.#closing) {
+      if (!this.#closing) this.#await(writer)
+      socket.destroy()
+      return undefined
+    }
+    reader.allow(longestMessage)
+    const attachments = this.#attachments.get(writer) ?? new Attachments(ledger, writer)
+    this.#attachments.set(writer, attachments)
+    const seal = () => (access.trusted ? ledger.seal() : this.#sealSparingly())
+    const peer = new Peer({ ledger, socket, reader, writer, access, attachments, seal, next: welcome.next })
+    this.#peers.set(writer, { peer, started: welcome.started.id })
+    socket.write(encodeJson('welcome', { ...welcome, version: protocolVersion } satisfies Welcome))
+    peer.wake()
+    return peer
   }
 
   /** For all other hosts together. What is asked for sooner is published, and sealed when that is due. */
@@ -199,8 +224,9 @@ export class Leader {
     const { ledger } = this.#parts
     const { writer, software, placement, heartbeatMs } = hello
     if (this.#peers.has(writer)) throw taken(writer)
-    await this.#awaited.get(writer)?.over
-    if (this.#peers.has(writer)) throw taken(writer)
+    // Let in before this one, and gone again: it is asked again when that is given up.
+    if (this.#awaited.has(writer))
+      throw new Fault('ERR_LEDGER_UNAVAILABLE', 'who had that name has just gone: try again')
     if (this.#closing) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the leader is stopping')
     await this.#giveUp(writer)
     const as: Started = { software, placement, heartbeatMs }

@@ -49,9 +49,11 @@ export async function listenLocally(
   const server = serverOf(key)
   const tell = sparingly(onEvent)
   server.on('secureConnection', socket => leader.accept(socket, local))
-  server.on('tlsClientError', error => {
+  server.on('tlsClientError', (error, socket) => {
     const what = 'a connection to the shared ledger was closed: it does not show that it has the key of the vault'
     tell(what, { why: describe(error) })
+    // One that is only late, Node leaves open.
+    socket.destroy()
   })
   await listenAt(directory, server).catch(error => {
     throw isOurs(error) ? error : unmade(error)

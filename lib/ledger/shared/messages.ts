@@ -5,7 +5,7 @@ import { parseEntry } from '../../format/entry.ts'
 import { check, list, oneOf, optional, record, type Shape, scalars, type TypeOf } from '../../format/shape.ts'
 import { decodeBundle, encodeBundle } from '../../format/tile.ts'
 import type { Draft, Erasure, Stored } from '../ledger.ts'
-import { type FrameType, type Message, unreadable } from './frames.ts'
+import { encodeJson, type FrameType, type Message, unreadable } from './frames.ts'
 
 /** Both sides must speak the same. */
 export const protocolVersion = 2
@@ -85,14 +85,30 @@ export function readWelcome(message: Message): Welcome {
   return read(message, 'welcome', shapes.welcome) as unknown as Welcome
 }
 
-/** @throws LedgerError ERR_ENTRY_MALFORMED */
-export function readQuestion({ body }: Message): Question {
-  const value = parseJson(utf8(body)) as { readonly what?: string } | null
+/** @throws LedgerError ERR_ENTRY_MALFORMED: it would not be answered otherwise */
+export function encodeQuestion(asked: Asked, number: number): Buffer {
+  const question = { ...asked, number }
+  check(questions[asked.what], question)
+  return encodeJson('ask', question)
+}
+
+/**
+ * @returns `malformed` where it is none of ours to answer, but can be answered so
+ * @throws LedgerError ERR_ENTRY_MALFORMED where it is nothing that was ever asked
+ */
+export function readQuestion({ body }: Message): Question | { readonly number: number; readonly malformed: AnyError } {
+  const value = parseJson(utf8(body)) as { readonly what?: string; readonly number?: number } | null
   const shape = Object.hasOwn(questions, String(value?.what))
     ? questions[String(value?.what) as keyof typeof questions]
     : undefined
-  if (shape === undefined) throw unreadable()
-  check(shape, value as Json)
+  const number = value?.number
+  if (shape === undefined || !Number.isSafeInteger(number) || number! < 0) throw unreadable()
+  try {
+    check(shape, value as Json)
+  } catch (error) {
+    if (!isOurs(error)) throw error
+    return { number: number!, malformed: error }
+  }
   return value as unknown as Question
 }
 

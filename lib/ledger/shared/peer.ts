@@ -4,15 +4,16 @@
  */
 import type { Duplex } from 'node:stream'
 import { drained } from '../../drained.ts'
-import { Fault, LedgerError } from '../../errors.ts'
+import { LedgerError } from '../../errors.ts'
 import type { Json } from '../../format/canonical.ts'
 import { formatCheckpoint, type SignedCheckpoint } from '../../format/checkpoint.ts'
 import { encodeRecords } from '../../format/snapshot.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'
-import type { Draft, Stored } from '../ledger.ts'
-import { type Access, denied, local } from './access.ts'
+import type { Stored } from '../ledger.ts'
+import { type Access, denied } from './access.ts'
 import type { Attachments } from './attachments.ts'
 import { encodeJson, encodeMessage, longestMessage, type Message, type MessageReader, unreadable } from './frames.ts'
+import { Judging } from './judging.ts'
 import {
   encodeEntries,
   encodeTold,
@@ -25,8 +26,6 @@ import {
   readQuestion,
   toldOf,
 } from './messages.ts'
-import type { Said } from './said.ts'
-import { underItsOwn } from './slots.ts'
 
 export interface PeerParts {
   readonly ledger: DirectoryLedger
@@ -49,8 +48,6 @@ const mostToldBytes = 1024 * 1024
 /** What is asked that is answered at length: one at a time, so that who takes no answer has one made. */
 const long: ReadonlySet<Question['what']> = new Set(['entries', 'state', 'disclosures', 'more'])
 const mostInFlight = 1024
-/** Exchanges of another host: each that is not over is one more outcome that an opening owes. */
-const mostOpen = 16_384
 const mostInFlightBytes = longestMessage
 
 export class Peer {
@@ -65,10 +62,9 @@ export class Peer {
   readonly #inFlight = new Set<Promise<void>>()
   #inFlightBytes = 0
   readonly #attachments: Attachments
+  readonly #judging: Judging
   readonly #reading = new Map<number, AsyncIterator<Uint8Array>>()
   #long: Promise<unknown> = Promise.resolve()
-  /** Of what was judged last. */
-  #judged: Promise<unknown> = Promise.resolve()
   #gone = false
   #dropped: Promise<void> | undefined
 
@@ -79,6 +75,7 @@ export class Peer {
     this.#reader = reader
     this.#access = access
     this.#attachments = attachments
+    this.#judging = new Judging({ ledger, writer, access, attachments })
     this.#seal = seal
     this.#next = next
   }
@@ -139,6 +136,10 @@ export class Peer {
     if (type === 'append') this.#append(message)
     else if (type === 'ask') {
       const question = readQuestion(message)
+      if ('malformed' in question) {
+        this.#serve(body.length, question.number, () => Promise.reject(question.malformed))
+        return
+      }
       this.#serve(body.length, question.number, () => this.#answer(question), long.has(question.what))
     } else if (type === 'piece') this.#write(body)
     else throw unreadable()
@@ -146,72 +147,12 @@ export class Peer {
 
   #append(message: Message): void {
     const { ids, drafts } = readBatch(message)
-    const work = async () => {
-      for (const { kind } of drafts) this.#requireSayable(kind)
-      const { said } = this.#access
-      if (said !== undefined) return this.#appendChecked(said, drafts, ids)
-      await this.#ledger.appendAs(this.writer, drafts, { ids })
-      for (const draft of drafts) if (draft.kind === 'attachment') this.#attachments.spoken(draft.attachment)
-    }
     this.#hold(
       message.body.length,
-      work().catch(error => this.#reply(encodeJson('declined', { id: ids[0], ...failureOf(error) }))),
+      this.#judging
+        .append(drafts, ids)
+        .catch(error => this.#reply(encodeJson('declined', { id: ids[0], ...failureOf(error) }))),
     )
-  }
-
-  #requireSayable(kind: Draft['kind']): void {
-    if (!local.appends(kind)) {
-      throw new LedgerError('ERR_ENTRY_MALFORMED', 'an entry of a kind that is for the ledger to say')
-    }
-    if (!this.#access.appends(kind)) throw denied(`append an entry of the kind ${kind}`)
-  }
-
-  /** What comes from another host: in its order, however long one takes to be judged, and sealed under keys that it does not choose. */
-  async #appendChecked(said: Said, drafts: readonly Draft[], ids: readonly string[]): Promise<void> {
-    const undo: (() => void)[] = []
-    const settled: (() => void)[] = []
-    const judged = this.#judged.then(async () => {
-      const opened = drafts.flatMap(openedIn)
-      undo.push(await said.ids.take([...ids, ...opened]))
-      for (const session of drafts.flatMap(spokenIn)) {
-        if (!opened.includes(session)) await said.sessions.requireOwn(this.writer, session)
-      }
-      for (const draft of drafts) await this.#judge(draft, said, { undo, settled })
-    })
-    this.#judged = judged.catch(() => undefined)
-    try {
-      await judged
-      this.#requireFew(drafts)
-      const own = drafts.map(draft => underItsOwn(draft, this.writer))
-      await this.#ledger.appendAs(this.writer, own, { ids })
-    } catch (error) {
-      for (const back of undo) back()
-      throw error
-    } finally {
-      for (const over of settled) over()
-    }
-  }
-
-  /** Each by those before it too, of the same append and of others that are on their way. */
-  async #judge(draft: Draft, said: Said, { undo, settled }: Record<'undo' | 'settled', (() => void)[]>): Promise<void> {
-    for (const id of namedIn(draft)) said.ids.requireNotAhead(id)
-    said.requireConcerned(draft)
-    if (draft.kind === 'principal') settled.push(await said.name(draft))
-    if (draft.kind === 'grant-requested') settled.push(said.ask(draft.grant, draft.seconds * 1000))
-    if (draft.kind === 'approval-requested') {
-      settled.push(said.ask(draft.approval, Date.parse(draft.until) - Date.now()))
-    }
-    if (draft.kind === 'attachment') undo.push(await this.#attachments.speak(draft))
-    if (spokenOf(draft).some(exchange => this.#ledger.isAnothers(this.writer, exchange))) {
-      throw denied('speak of an exchange that another process has in flight')
-    }
-  }
-
-  /** @throws Fault ERR_LEDGER_UNAVAILABLE: what ends one goes on */
-  #requireFew(drafts: readonly Draft[]): void {
-    const begun = drafts.filter(begins).length
-    if (begun === 0 || this.#ledger.inFlight(this.writer) + begun <= mostOpen) return
-    throw new Fault('ERR_LEDGER_UNAVAILABLE', `${mostOpen} exchanges of this process are in flight: it begins no more`)
   }
 
   #write(body: Buffer): void {
@@ -314,10 +255,10 @@ export class Peer {
     const held = work
       .catch(() => this.#socket.destroy())
       .then(() => {
+        const wasFull = this.#isFull()
         this.#inFlight.delete(held)
-        const full = this.#isFull()
         this.#inFlightBytes -= bytes
-        if (full && !this.#isFull() && !this.#gone) this.#socket.resume()
+        if (wasFull && !this.#isFull() && !this.#gone) this.#socket.resume()
       })
     this.#inFlight.add(held)
   }
@@ -331,29 +272,6 @@ export class Peer {
     return this.#inFlight.size >= mostInFlight || this.#inFlightBytes >= mostInFlightBytes
   }
 }
-
-/** What a draft is of has not been looked at yet. */
-function spokenOf(draft: Draft): readonly string[] {
-  const { exchange, exchanges } = draft as { readonly exchange?: string; readonly exchanges?: unknown }
-  return [...(exchange === undefined ? [] : [exchange]), ...(Array.isArray(exchanges) ? exchanges : [])]
-}
-
-/** Ids of its own making that a verifier goes by, as it does by those of entries. */
-function namedIn(draft: Draft): readonly string[] {
-  const { session } = draft as { readonly session?: string }
-  return [...spokenOf(draft), ...(session === undefined ? [] : [session])].filter(id => typeof id === 'string')
-}
-
-/** Said to be opened again, a session would be of others too. */
-const openedIn = (draft: Draft): readonly string[] =>
-  draft.kind === 'session-opened' && typeof draft.session === 'string' ? [draft.session] : []
-
-/** What was recorded was judged when that began. */
-const spokenIn = (draft: Draft): readonly string[] =>
-  (draft.kind === 'decision' || draft.kind === 'session-closed') && draft.session !== undefined ? [draft.session] : []
-
-const begins = (draft: Draft): boolean =>
-  draft.kind === 'approval-requested' || (draft.kind === 'decision' && draft.verdict === 'permit')
 
 interface Page {
   /** Index of the first. */

@@ -93,7 +93,8 @@ export async function asLeader({
     leader = new Leader({ ledger, writer, graceMs, onEvent })
     await listenLocally({ directory: options.directory, key: lineKey(options) }, leader, onEvent)
     if (listen !== undefined) {
-      const said = new Said(ledger, options.clock ?? systemClock, () => new Earlier(seriesOf(options)).erased())
+      const erased = () => new Earlier(seriesOf(options)).erased()
+      const said = new Said(ledger, options.clock ?? systemClock, erased, onEvent)
       leader.add(listenToOthers({ ...listen, origin: ledger.series, leader, said, onEvent }))
     }
     const link = await leading(ledger, leader, writer, next, events)

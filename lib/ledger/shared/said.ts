@@ -10,6 +10,7 @@ import type { DirectoryLedger } from '../directory-ledger.ts'
 import type { Draft, DraftOf } from '../ledger.ts'
 import { denied } from './access.ts'
 import { Ids } from './ids.ts'
+import type { LeaderParts } from './leader.ts'
 import { Sessions } from './sessions.ts'
 
 interface Coming {
@@ -36,8 +37,13 @@ export class Said {
   readonly #asked = new Set<string>()
 
   /** @param readErased pseudonyms that were erased in the ledgers before it in its series */
-  constructor(ledger: DirectoryLedger, clock: Clock, readErased: () => Promise<ReadonlySet<string>>) {
-    this.ids = new Ids(ledger, clock)
+  constructor(
+    ledger: DirectoryLedger,
+    clock: Clock,
+    readErased: () => Promise<ReadonlySet<string>>,
+    onEvent: LeaderParts['onEvent'],
+  ) {
+    this.ids = new Ids(ledger, clock, onEvent)
     this.sessions = new Sessions(ledger)
     this.#ledger = ledger
     this.#readErased = readErased

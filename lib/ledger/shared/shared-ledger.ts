@@ -65,7 +65,13 @@ export class SharedLedger implements Ledger {
     const ledger = new SharedLedger(parts)
     await ledger.#search()
     if (ledger.#fault !== undefined) throw ledger.#fault.cause ?? ledger.#fault
-    if (!ledger.#ready) await ledger.#link()
+    try {
+      if (!ledger.#ready) await ledger.#link()
+    } catch (error) {
+      // Else its name stays in use, by a link that nobody has.
+      ledger.#poison(error)
+      throw error
+    }
     ledger.#beat()
     return ledger
   }
@@ -189,12 +195,23 @@ export class SharedLedger implements Ledger {
       if (this.#fault === undefined && !this.leads) await this.#append([{ kind: 'stopped' }])
     } finally {
       this.#over = true
-      await this.#reached?.link.close()
+      try {
+        await this.#reached?.link.close()
+      } finally {
+        // What the link was still to tell of does not come any more.
+        this.#letGo(closed())
+      }
     }
   }
 
+  /** Nobody waits any longer: neither for an acknowledgement, nor for a leader, nor for an entry. */
+  #letGo(fault: Fault): void {
+    this.#pending.fail(fault)
+    for (const wake of [...this.#whenReady.splice(0), ...this.#whenTold.splice(0)]) wake()
+  }
+
   #requireOpen(): void {
-    if (this.#closing !== undefined) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
+    if (this.#closing !== undefined) throw closed()
   }
 
   #append(drafts: readonly Draft[]): Promise<readonly Stored[]> {
@@ -338,7 +355,8 @@ export class SharedLedger implements Ledger {
     this.#last ??= reached.started
     this.#reached = reached
     if (this.#over) {
-      void reached.link.close()
+      // Whoever closed it waits no longer, and would not hear of it.
+      reached.link.close().catch(() => undefined)
       return
     }
     this.#catchUp()
@@ -349,17 +367,17 @@ export class SharedLedger implements Ledger {
     const what = isOurs(cause) ? `: ${describe(cause)}` : ''
     this.#fault = new Fault('ERR_LEDGER_UNAVAILABLE', `the ledger must be opened again${what}`, {}, cause)
     clearInterval(this.#heartbeat)
-    this.#pending.fail(this.#fault)
-    for (const wake of [...this.#whenReady.splice(0), ...this.#whenTold.splice(0)]) wake()
+    this.#letGo(this.#fault)
     const link = this.#reached?.link
     this.#over = true
-    void link?.abandon()
+    link?.abandon().catch(() => undefined)
   }
 
   /** What is durable is told by whoever leads. @throws Fault ERR_LEDGER_UNAVAILABLE */
   async #toldOf(index: number): Promise<void> {
     while (this.#size <= index) {
       if (this.#fault !== undefined) throw this.#fault
+      if (this.#over) throw closed()
       await new Promise<void>(resolve => {
         this.#whenTold.push(resolve)
       })
@@ -372,8 +390,9 @@ export class SharedLedger implements Ledger {
     const until = performance.now() + takeoverMs
     while (!this.#ready) {
       if (this.#fault !== undefined) throw this.#fault
+      if (this.#over) throw closed()
       const left = until - performance.now()
-      if (left <= 0 || this.#over) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the shared ledger has no leader')
+      if (left <= 0) throw new Fault('ERR_LEDGER_UNAVAILABLE', 'the shared ledger has no leader')
       await Promise.race([
         new Promise<void>(resolve => {
           this.#whenReady.push(resolve)
@@ -400,5 +419,7 @@ export class SharedLedger implements Ledger {
     return error instanceof Fault && this.#fault === undefined && this.#reached?.link !== link
   }
 }
+
+const closed = () => new Fault('ERR_LEDGER_UNAVAILABLE', 'the ledger is closed')
 
 const misled = () => new LedgerError('ERR_LEDGER_INCONSISTENT', 'the leader leaves out an entry, or tells of one again')
