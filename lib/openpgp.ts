@@ -169,11 +169,11 @@ export async function decryptWith({ key, fingerprint }: SigningKey, packets: Uin
 
 /** What to do about a key that is past its lifetime. */
 export const sayExpired = (fingerprint: string, expires: Date): string =>
-  `the OpenPGP key ${fingerprint} expired at ${expires.toISOString()}, and seals nothing more: ${howToExtend(fingerprint)}`
+  `the OpenPGP key ${fingerprint} expired at ${expires.toISOString()}, and signs nothing more, not even its rotation to another key: ${howToExtend(fingerprint)}`
 
 const howToExtend = (fingerprint: string): string =>
-  `extend it (gpg --quick-set-expire ${fingerprint} 2y); where gpg does not hold it for the ledger, put what gpg exports then (gpg --armor ` +
-  '--export-secret-keys) in the place of the key file; then start again'
+  `extend it (gpg --quick-set-expire ${fingerprint} 2y); where gpg does not hold it for the ledger, import its file before (gpg --import), and put ` +
+  `what gpg exports then (gpg --armor --export-secret-keys ${fingerprint}) in its place; then start again`
 
 const soonMs = 30 * 86_400_000
 
