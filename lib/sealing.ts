@@ -27,9 +27,7 @@ export async function configuredReadingKey(settings: SealKeySettings): Promise<R
 
 async function found(settings: SealKeySettings): Promise<{ sealer: Sealer; expired: string | undefined }> {
   const sealer = 'gpg' in settings ? await gpgSealer(settings.gpg) : openpgpSealer(await heldKey(settings))
-  const { expires } = await readCertificate(sealer.certificate)
-  const isPast = expires !== undefined && expires.getTime() <= Date.now()
-  return { sealer, expired: isPast ? sayExpired(sealer.fingerprint, expires) : undefined }
+  return { sealer, expired: sayExpired(await readCertificate(sealer.certificate)) }
 }
 
 /** @throws Misuse ERR_OPTION_INVALID */
