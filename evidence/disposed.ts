@@ -5,9 +5,9 @@ import { type EntryOf, parseEntry } from '../lib/format/entry.ts'
 import { tileWidth } from '../lib/format/layout.ts'
 import { isUnreachable } from './finding.ts'
 import { LedgerFiles } from './ledger-files.ts'
+import { isMarked, markOf } from './marked.ts'
 
-/** RFC 8785 writes it so and no other way; where it stands in a text, parsing tells. */
-const mark = Buffer.from('"kind":"disposed"')
+const mark = markOf('disposed')
 
 type Disposed = EntryOf<'disposed'>
 
@@ -32,7 +32,7 @@ export const isAsDisposed = ({ size, root }: Disposed, left: Checkpoint | undefi
 
 async function within(files: LedgerFiles, n: number, size: number): Promise<Disposed[]> {
   return (await files.entriesOf(n, size)).flatMap(bytes => {
-    const entry = Buffer.from(bytes).includes(mark) ? parseEntry(bytes) : undefined
+    const entry = isMarked(bytes, mark) ? parseEntry(bytes) : undefined
     return entry?.kind === 'disposed' ? [entry] : []
   })
 }

@@ -22,6 +22,14 @@ export interface LateErasure extends ErasedScope {
   readonly concerned: readonly string[]
 }
 
+/** A principal that was erased while its ledger was not concluded: whoever comes back under that name has another pseudonym. */
+export interface GonePrincipal {
+  /** A pseudonym. */
+  readonly of: string
+  /** RFC 3339. */
+  readonly time: string
+}
+
 /** Milliseconds that a hold may come to stand in the newest ledger between the last look at it and an erasure in another. */
 const betweenMs = 5_000
 
@@ -63,6 +71,9 @@ export class Erasures {
   /** Of these alone it is kept which exchanges are theirs, and whom they acted for. */
   readonly #erased: ReadonlySet<ScopeName>
   readonly #types = new Map<string, string>()
+  /** By pseudonym, the last entry that says here who it is; and the first by which it was erased. Neither behind the conclusion. */
+  readonly #named = new Map<string, { readonly index: number; readonly writer: string; readonly time: string }>()
+  readonly #gone = new Map<string, { readonly index: number; readonly time: string }>()
   /** On whose behalf an erased principal acted, and who is accountable for it, by its pseudonym. */
   readonly #concerned = new Map<string, Set<string>>()
   /** Who acted in a session, by its id: whoever it was said to be opened for, however often. */
@@ -115,6 +126,8 @@ export class Erasures {
       case 'principal':
         this.#types.set(entry.subject, entry.type)
         if (index <= this.#carried) this.#before.push(entry.subject)
+        else if (this.#concluded === undefined)
+          this.#named.set(entry.subject, { index, writer: entry.writer, time: entry.time })
         return
       case 'session-opened':
         if (this.#wanted.has(entry.session)) this.#learnSession(entry)
@@ -162,6 +175,8 @@ export class Erasures {
         const erased = { index, entry }
         this.all.push(erased)
         if (this.#concluded !== undefined) this.late.push(erased)
+        else if (entry.scope === 'principal' && !this.#gone.has(entry.of))
+          this.#gone.set(entry.of, { index, time: entry.time })
         this.names.add(scopeName(entry))
         this.#remember(erased)
         if (entry.scope === 'session') this.ofSessions.add(entry.of)
@@ -288,6 +303,27 @@ export class Erasures {
     )
     this.findings.push(...findings.flat())
     return late.filter(one => timeOf(one) >= end)
+  }
+
+  get gone(): readonly GonePrincipal[] {
+    return [...this.#gone].map(([of, { time }]) => ({ of, time }))
+  }
+
+  /**
+   * Who was erased is named no more under that pseudonym: what they did would be another's. What was on its way may come behind the erasure, and
+   * behind a conclusion it is not told: an erasure of before may not have come to all ledgers by then.
+   * @param before of the ledgers before it in its series
+   */
+  *namedAgain(before: readonly GonePrincipal[]): Generator<Finding> {
+    const earlier = new Map(before.map(({ of, time }) => [of, time]))
+    for (const [subject, { index, writer, time }] of this.#named) {
+      const own = this.#gone.get(subject)
+      const since = own !== undefined && own.index < index ? own.time : earlier.get(subject)
+      if (since === undefined || Date.parse(time) - Date.parse(since) <= meanwhileMs) continue
+      const by = since === own?.time ? `by entry ${own.index}` : 'in an earlier ledger of the series'
+      const what = `entry ${index}, by ${writer}, names ${subject} again, who was erased ${by}`
+      yield { code: 'ENTRY_REPEATED', what, index }
+    }
   }
 
   #timeOf(index: number, { time }: Entry): number {

@@ -13,7 +13,15 @@ export { type BundlesVerification, type VerifiedBundle, verifyBundles } from './
 export type { Gap } from './continuity.ts'
 export type { Interval, ResultWord, TestResult } from './control-test.ts'
 export { type Criterion, criteria, isCriterion } from './criteria.ts'
-export type { Completeness, Finding, FindingCode, Integrity, Step, Verdict } from './finding.ts'
+export {
+  type Completeness,
+  type Finding,
+  type FindingCode,
+  familyOf,
+  type Integrity,
+  type Step,
+  type Verdict,
+} from './finding.ts'
 export { Follower, type LiveEntry } from './follow/follower.ts'
 export { Opener } from './follow/opener.ts'
 export { type LedgerKey, type LedgerKeys, ledgerKeys } from './ledger-keys.ts'

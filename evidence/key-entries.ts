@@ -5,6 +5,7 @@ import { type Entry, type EntryOf, parseEntry } from '../lib/format/entry.ts'
 import { tileFill, tileWidth } from '../lib/format/layout.ts'
 import { isUnreachable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
+import { isMarked, markOf } from './marked.ts'
 import { cut } from './stored.ts'
 
 export interface KeyEntry {
@@ -26,8 +27,8 @@ export const isKeyEntry = (entry: Entry): entry is KeyEntry['entry'] =>
 /** Each costs an OpenPGP signature or two. Of a ledger with more the others are not found, and so it is told to have strange ones. */
 export const mostKeyEntries = 1024
 
-/** RFC 8785 writes it so and no other way; where it stands in a text, parsing tells. */
-const mark = Buffer.from('"kind":"key-r')
+/** Of both kinds. */
+const mark = markOf('key-r')
 /** As the tree step has it: the size is the checkpoint's word. */
 const mostAbsent = 20
 const readAhead = 8
@@ -57,10 +58,10 @@ export async function findKeyEntries(
     }
     const bytes = await ahead.shift()!
     absent = bytes === undefined ? absent + 1 : 0
-    if (bytes === undefined || !bytes.includes(mark)) continue
+    if (bytes === undefined || !isMarked(bytes, mark)) continue
     for (const [i, one] of cut(bytes, tileFill(size, 0, n)).entries.entries()) {
       const index = n * tileWidth + i
-      const entry = index >= begin && index < last && Buffer.from(one).includes(mark) ? readable(one) : undefined
+      const entry = index >= begin && index < last && isMarked(one, mark) ? readable(one) : undefined
       if (entry !== undefined && isKeyEntry(entry)) found.push({ index, entry, digest: digestOf(one) })
     }
   }

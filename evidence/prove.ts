@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { basename } from 'node:path'
 import { isOurs, LedgerError, Misuse } from '../lib/errors.ts'
-import { anchorFile, anchorFolder, parseAnchorName } from '../lib/format/anchor.ts'
+import { anchorFolder, parseAnchorName } from '../lib/format/anchor.ts'
 import {
   type Checkpoint,
   formatTlogProof,
@@ -15,6 +15,7 @@ import { parseEntry } from '../lib/format/entry.ts'
 import { tileWidth } from '../lib/format/layout.ts'
 import { inclusionProof, leafHash, verifyInclusion } from '../lib/format/merkle.ts'
 import { formatNote, type Note, type NoteSignature, parseVerifierKey, requireSignature } from '../lib/format/note.ts'
+import { cosignedSizes, namedNotes } from './cosigned-sizes.ts'
 import { isUnreachable, unlessUnreachable } from './finding.ts'
 import { LedgerFiles } from './ledger-files.ts'
 import { OwnNotes } from './own-notes.ts'
@@ -28,7 +29,7 @@ export interface ProveOptions {
   readonly entry: number | string
   /**
    * Of a checkpoint that the ledger holds: the published one, a seal, or one that others vouch for. Default: the newest over the entry that most
-   * witnesses have cosigned; the published one where none has.
+   * witnesses have cosigned, as the ledger's own entries say; the published one where none has.
    */
   readonly size?: number
   /** Whether the proof carries the entry's bytes too. */
@@ -92,41 +93,25 @@ async function proveFrom(
     const note = await cosigned(held, checkpoint)
     return { checkpoint, hashes, note, lines: note.signatures.filter(({ name }) => name !== checkpoint.origin).length }
   }
-  const sizes = await cosignedSizes(files, published)
-  const covering = size === undefined ? sizes.filter(one => one > index && one <= published.size) : []
+  const isAny = files.directory === undefined || (await files.anchorSizes()).sizes.length > 0
+  const sizes = isAny ? await cosignedSizes(files, published, index) : []
   let found: Awaited<ReturnType<typeof at>> | undefined
-  for (const one of covering.slice(-mostCosigned).reverse()) {
-    const vouched = await vouchedFor(held, one)
-    const next = vouched === undefined ? undefined : await at(vouched).catch(unproven)
-    if (next !== undefined && next.lines > (found?.lines ?? 0)) found = next
+  for (const one of size === undefined ? sizes.filter(known => known.size > index) : []) {
+    const vouched = await vouchedFor(held, one.size, one.files)
+    found = vouched === undefined ? undefined : await at(vouched).catch(unproven)
+    if (found !== undefined) break
   }
   const { checkpoint, hashes, note, lines } = found ?? (await at(given))
   const extra = inside ? { extra: bytes } : {}
   const proof = formatTlogProof({ index, hashes, checkpoint: formatNote(note), ...extra })
-  const count = sizes.length === 0 ? undefined : lines
+  const isNone = files.directory === undefined ? sizes.length === 0 : !isAny
+  const count = isNone ? undefined : lines
   return { index, entry: bytes, checkpoint, hashes: hashes.length, cosigned: count, proof }
 }
-
-/** So many of the newest are looked at for the one that most have cosigned. */
-const mostCosigned = 64
 
 /** What is wrong with what others vouch for is for a verification to say: no proof rests on it. */
 function unproven(error: unknown): undefined {
   if (!isOurs(error) || isUnreachable(error)) throw error
-}
-
-/** Of what others may vouch for, ascending. At an address those that the newest entries name. */
-async function cosignedSizes(files: LedgerFiles, { size }: Checkpoint): Promise<readonly number[]> {
-  if (files.directory !== undefined) return (await files.anchorSizes()).sizes
-  const named = new Set<number>()
-  const last = Math.ceil(size / tileWidth)
-  for (let n = Math.max(0, last - mostLookedThrough); n < last; n += 1) {
-    for (const bytes of await files.entriesOf(n, size)) {
-      const entry = parseEntry(bytes)
-      if (entry.kind === 'anchored' && entry.anchor === 'witness') named.add(entry.size)
-    }
-  }
-  return [...named].sort((a, b) => a - b)
 }
 
 async function heldOf(held: Held, size: number): Promise<SignedCheckpoint> {
@@ -140,9 +125,9 @@ async function heldOf(held: Held, size: number): Promise<SignedCheckpoint> {
   throw new Misuse('ERR_OPTION_INVALID', `the ledger holds no checkpoint of ${size} entries; ${some}`)
 }
 
-/** A checkpoint of that size which others vouch for: the first that there is. */
-async function vouchedFor(held: Held, size: number): Promise<SignedCheckpoint | undefined> {
-  for await (const vouched of notesOf(held, size)) return vouched
+/** A checkpoint of that size which others vouch for: the first that there is. @param files the notes that are looked at. Default: all that are kept */
+async function vouchedFor(held: Held, size: number, files?: readonly string[]): Promise<SignedCheckpoint | undefined> {
+  for await (const vouched of notesOf(held, size, files)) return vouched
   return undefined
 }
 
@@ -172,12 +157,18 @@ const mostLineBytes = 500_000
 const mostNotes = 256
 
 /** One at a time: whoever can put a file there can put many. What is no note of the ledger's own, or not the one that its name says, is for verify to tell. */
-async function* notesOf({ files, published, own }: Held, size: number): AsyncGenerator<SignedCheckpoint> {
-  const named = files.directory === undefined ? namedNotes(files, size, published) : listedNotes(files, size)
-  for (const file of (await named).slice(0, mostNotes)) {
+async function* notesOf(held: Held, size: number, given?: readonly string[]): AsyncGenerator<SignedCheckpoint> {
+  const { files, own } = held
+  for (const file of (given ?? (await keptNotes(held, size))).slice(0, mostNotes)) {
     const note = await noteIn(files, file).catch(unlessUnreachable)
     if (note?.size === size && (await own.has(note.note))) yield note
   }
+}
+
+/** Those that entries name come first. At an address nothing else is listed. */
+async function keptNotes({ files, published }: Held, size: number): Promise<readonly string[]> {
+  const named = await namedNotes(files, size, published)
+  return files.directory === undefined ? named : [...new Set([...named, ...(await listedNotes(files, size))])]
 }
 
 async function noteIn(files: LedgerFiles, file: string): Promise<SignedCheckpoint | undefined> {
@@ -189,23 +180,6 @@ async function noteIn(files: LedgerFiles, file: string): Promise<SignedCheckpoin
 async function listedNotes(files: LedgerFiles, size: number): Promise<string[]> {
   const names = (await files.anchorNames(size)).filter(name => parseAnchorName(name)?.kind === 'witness')
   return names.map(name => `${anchorFolder}/${size}/${name}`)
-}
-
-/** Entries are appended once a checkpoint is vouched for: so many bundles are looked through for them, from it on. */
-const mostLookedThrough = 4
-
-/** At an address nothing is listed, but entries name what is kept. */
-async function namedNotes(files: LedgerFiles, size: number, published: Checkpoint): Promise<string[]> {
-  const named = new Set<string>()
-  const first = Math.floor(size / tileWidth)
-  for (let n = first; n < first + mostLookedThrough && n * tileWidth < published.size; n += 1) {
-    for (const bytes of await files.entriesOf(n, published.size)) {
-      const entry = parseEntry(bytes)
-      if (entry.kind === 'anchored' && entry.anchor === 'witness' && entry.size === size)
-        named.add(anchorFile(entry.anchor, size, entry.file))
-    }
-  }
-  return [...named]
 }
 
 /** From the end: what is asked for is seldom old. */

@@ -135,6 +135,7 @@ async function verifyAll(
       ...(i === 0 || one.continued === undefined ? {} : { follows: one.continued }),
       ...(seen === undefined ? {} : { seen }),
       erasedBefore: last?.verification.erasedLate ?? [],
+      goneBefore: verified.flatMap(({ verification }) => verification.gone),
       ...(last?.verification.followedBy === undefined ? {} : { begunBy: last.verification.followedBy.fingerprint }),
       ...(gone.length === 0 || verified.some(isWhole)
         ? {}

@@ -4,7 +4,7 @@ import type { EntryOf } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import type { Anchor, AnchorOptions } from './anchors.ts'
 import type { Gap } from './continuity.ts'
-import type { LateErasure } from './erasures.ts'
+import type { GonePrincipal, LateErasure } from './erasures.ts'
 import type { Examination } from './examination.ts'
 import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
 import type { Pin, PinnedEarlier } from './pin.ts'
@@ -68,6 +68,8 @@ export interface Member {
   readonly keyGone?: () => Promise<boolean>
   /** What was erased in those before once they were concluded, and is to be held against the holds of this one. */
   readonly erasedBefore?: readonly LateErasure[]
+  /** Who was erased in those before while they were not concluded: nobody names them again. */
+  readonly goneBefore?: readonly GonePrincipal[]
   /** Of an earlier one: as it was when the pin was kept. */
   readonly seen?: Pin
   /** Of the newest: numbers of those that are gone, each with the checkpoint that is left of it. */
@@ -103,6 +105,8 @@ export interface Verification {
   readonly followedBy: FollowedKey | undefined
   /** What was erased in it, or in one before, once it was concluded: to be held against the holds of the next of its series. */
   readonly erasedLate: readonly LateErasure[]
+  /** Who was erased in it before it was concluded. */
+  readonly gone: readonly GonePrincipal[]
   /** The newest seal: a checkpoint that the pinned OpenPGP key signed. */
   readonly seal: SealSummary | undefined
   /** Time of the newest entry, by the writer's own clock. */
@@ -155,6 +159,7 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
     followedBy:
       followed === undefined || trust === undefined ? undefined : sealKeyAt(trust, followed.size, x.fingerprint),
     erasedLate: x.erasedLate,
+    gone: x.erasures.gone,
     seal: seal === undefined ? undefined : { size: seal.size, root: base64(seal.root) },
     latest: continuity.latest,
     gaps: continuity.gaps,

@@ -41,8 +41,10 @@ export interface Certificate {
   readonly fingerprint: string
   readonly userIds: readonly string[]
   readonly created: Date
-  /** Undefined: it does not expire. */
+  /** When nothing signs for it any more, as it stands now: when it ends itself, or the subkey that signs for it does before. Undefined: it does not expire. */
   readonly expires: Date | undefined
+  /** The fingerprint of that subkey, where it is the one that ends. */
+  readonly subkey: string | undefined
   readonly revoked: boolean
   /** Its own, where it is revoked. */
   readonly revocation: KeyRevocation | undefined
@@ -167,39 +169,43 @@ export async function decryptWith({ key, fingerprint }: SigningKey, packets: Uin
   }
 }
 
-/** What to do about a key that is past its lifetime. */
-export const sayExpired = (fingerprint: string, expires: Date): string =>
-  `the OpenPGP key ${fingerprint} expired at ${expires.toISOString()}, and seals nothing more: ${howToExtend(fingerprint)}`
+type Ending = Pick<Certificate, 'expires' | 'subkey'>
 
-const howToExtend = (fingerprint: string): string =>
-  `extend it (gpg --quick-set-expire ${fingerprint} 2y); where gpg does not hold it for the ledger, put what gpg exports then (gpg --armor ` +
-  '--export-secret-keys) in the place of the key file; then start again'
+/** What to do about a key that is past its lifetime; undefined of one that is not. */
+export function sayExpired(key: Ending & Pick<Certificate, 'fingerprint'>, now = new Date()): string | undefined {
+  if (key.expires === undefined || key.expires > now) return undefined
+  const when = key.expires.toISOString()
+  return `${named(key)} expired at ${when}, and signs nothing more, not even its rotation to another key: ${howToExtend(key)}`
+}
+
+const named = ({ fingerprint, subkey }: Pick<Certificate, 'fingerprint' | 'subkey'>): string =>
+  subkey === undefined
+    ? `the OpenPGP key ${fingerprint}`
+    : `the subkey ${subkey}, which signs for the OpenPGP key ${fingerprint},`
+
+const howToExtend = ({ fingerprint, subkey }: Pick<Certificate, 'fingerprint' | 'subkey'>): string =>
+  `extend it (gpg --quick-set-expire ${fingerprint} 2y${subkey === undefined ? '' : ` ${subkey}`}); where gpg does not hold it for the ledger, ` +
+  `import its file before (gpg --import), and put what gpg exports then (gpg --armor --export-secret-keys ${fingerprint}) in its place; then start again`
 
 const soonMs = 30 * 86_400_000
 
-/** @returns what to say of a certificate whose key has less than a month left; undefined where it has more, or none. @throws as readCertificate */
+/** @returns what to say of a certificate of which nothing signs in a month, as it stands; undefined where something does. @throws as readCertificate */
 export async function expiresSoon(certificate: string, now = new Date()): Promise<string | undefined> {
-  const { fingerprint, expires } = await readCertificate(certificate)
-  if (expires === undefined || expires.getTime() - now.getTime() > soonMs) return undefined
-  return `the OpenPGP key ${fingerprint} expires at ${expires.toISOString()}, and seals nothing from then on: ${howToExtend(fingerprint)}`
+  const key = await readCertificate(certificate, now)
+  if (key.expires === undefined || key.expires.getTime() - now.getTime() > soonMs) return undefined
+  return `${named(key)} expires at ${key.expires.toISOString()}, and seals nothing from then on: ${howToExtend(key)}`
 }
 
-/** @returns the binary packets of a signature over exactly these bytes (signature type 0x00). @throws Misuse ERR_OPTION_INVALID where the key expired */
+/** @returns the binary packets of a signature over exactly these bytes (signature type 0x00). @throws Misuse ERR_OPTION_INVALID where the key expired, or is for no signatures */
 export async function signDetached(
   { key, fingerprint }: SigningKey,
   data: Uint8Array,
-  date?: Date,
+  date = new Date(),
 ): Promise<Uint8Array> {
-  const expires = await key.getExpirationTime()
-  if (expires instanceof Date && expires <= (date ?? new Date())) throw unusable(sayExpired(fingerprint, expires))
+  const expired = sayExpired({ fingerprint, ...(await endOf(key, date)) }, date)
+  if (expired !== undefined) throw unusable(expired)
   const message = await openpgp.createMessage({ binary: data })
-  return openpgp.sign({
-    message,
-    signingKeys: key,
-    detached: true,
-    format: 'binary',
-    ...(date === undefined ? {} : { date }),
-  })
+  return openpgp.sign({ message, signingKeys: key, detached: true, format: 'binary', date })
 }
 
 /** The same packets in ASCII armor, as gpg and sqv read them from a file. */
@@ -209,11 +215,11 @@ export function armorSignature(packets: Uint8Array): string {
 }
 
 /** @throws LedgerError ERR_CHECKPOINT_SIGNATURE where it is no certificate */
-export async function readCertificate(armored: string): Promise<Certificate> {
+export async function readCertificate(armored: string, now = new Date()): Promise<Certificate> {
   const key = await parseCertificate(armored)
-  let expires: Date | number | null
+  let ending: Ending
   try {
-    expires = await key.getExpirationTime()
+    ending = await endOf(key, now)
   } catch (cause) {
     throw unsigned('an OpenPGP certificate without a valid user id', cause)
   }
@@ -221,12 +227,38 @@ export async function readCertificate(armored: string): Promise<Certificate> {
     fingerprint: printed(key.getFingerprint()),
     userIds: key.getUserIDs(),
     created: key.getCreationTime(),
-    // A revoked key has no expiration time (null), and neither has one that never expires (Infinity).
-    expires: expires instanceof Date ? expires : undefined,
+    ...ending,
     revoked: await key.isRevoked(),
     revocation: await revocationOf(key),
   }
 }
+
+/**
+ * Of the subkey that signs at a time, where one does: that the key itself could go on in its stead, its certificate does not tell, since that may be
+ * offline. Where nothing signs any more, of the subkey that did so last.
+ */
+async function endOf(key: openpgp.Key, now: Date): Promise<Ending> {
+  const own = dateIn(await key.getExpirationTime())
+  const signing = await key.getSigningKey(undefined, now).catch(() => undefined)
+  const signers =
+    signing === undefined ? key.subkeys.filter(isForSigning) : signing instanceof openpgp.Subkey ? [signing] : []
+  let [expires, subkey]: [Date?, string?] = []
+  for (const one of signers) {
+    const end = dateIn(await one.getExpirationTime(now))
+    if (end !== undefined && (expires === undefined || end > expires))
+      [expires, subkey] = [end, printed(one.getFingerprint())]
+  }
+  return expires === undefined || (own !== undefined && own <= expires)
+    ? { expires: own, subkey: undefined }
+    : { expires, subkey }
+}
+
+/** A revoked key has no expiration time (null), and neither has one that never expires (Infinity). */
+const dateIn = (time: Date | number | null): Date | undefined => (time instanceof Date ? time : undefined)
+
+/** RFC 9580, 5.2.1.9: a subkey that signs carries a signature of its own over the key that it is bound to. */
+const isForSigning = ({ bindingSignatures }: openpgp.Subkey): boolean =>
+  bindingSignatures.some(({ embeddedSignature }) => embeddedSignature != null)
 
 const { reasonForRevocation } = openpgp.enums
 const reasonFlags = [

@@ -8,12 +8,26 @@ import { encryptTo, readCertificate, readPrivateKey, readRecipient, type Signing
 
 /** @throws Misuse ERR_OPTION_INVALID: a wrong passphrase, an expired key. Fault ERR_LEDGER_UNAVAILABLE where gpg does not give it */
 export async function configuredSealer(settings: SealKeySettings): Promise<Sealer> {
-  const sealer = 'gpg' in settings ? await gpgSealer(settings.gpg) : openpgpSealer(await heldKey(settings))
-  const { expires } = await readCertificate(sealer.certificate)
-  if (expires !== undefined && expires.getTime() <= Date.now()) {
-    throw new Misuse('ERR_OPTION_INVALID', sayExpired(sealer.fingerprint, expires))
-  }
+  const { sealer, expired } = await found(settings)
+  if (expired !== undefined) throw new Misuse('ERR_OPTION_INVALID', expired)
   return sealer
+}
+
+/** The same key for who only reads: what it sealed it has sealed, expired since or not. */
+export interface ReadingKey extends Pick<Sealer, 'fingerprint' | 'certificate'> {
+  /** That it has expired, and what to do. */
+  readonly expired: string | undefined
+}
+
+/** @throws Misuse ERR_OPTION_INVALID: a wrong passphrase. Fault ERR_LEDGER_UNAVAILABLE where gpg does not give it */
+export async function configuredReadingKey(settings: SealKeySettings): Promise<ReadingKey> {
+  const { sealer, expired } = await found(settings)
+  return { fingerprint: sealer.fingerprint, certificate: sealer.certificate, expired }
+}
+
+async function found(settings: SealKeySettings): Promise<{ sealer: Sealer; expired: string | undefined }> {
+  const sealer = 'gpg' in settings ? await gpgSealer(settings.gpg) : openpgpSealer(await heldKey(settings))
+  return { sealer, expired: sayExpired(await readCertificate(sealer.certificate)) }
 }
 
 /** @throws Misuse ERR_OPTION_INVALID */

@@ -1,14 +1,15 @@
 /** `counterfoil hold`: legal holds, which nothing is erased under. */
 import type { Command } from 'commander'
-import { inspectLedger, type LedgerRecord } from '../../evidence/index.ts'
+import { familyOf, inspectLedger, type LedgerRecord } from '../../evidence/index.ts'
 import { type Config, loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
-import { configuredSealer } from '../../lib/sealing.ts'
 import { readSecret } from '../credentials.ts'
 import { withCustody } from '../custody.ts'
 import { ledgersOf } from '../ledgers.ts'
 import { namesOf } from '../names.ts'
 import { colour, type Output, output, painted } from '../output.ts'
+import { readingKey } from '../reading-key.ts'
+import type { Trusted } from '../trust.ts'
 import { targetOf } from './erase.ts'
 
 interface Options {
@@ -132,8 +133,10 @@ function print(out: Output, { hold, on, name, carried, said, released }: Listed)
 /** Of all ledgers of the series, the oldest first: a hold is said again in each. */
 async function listed(config: string): Promise<Listed[]> {
   const holds = new Map<string, Listed>()
-  for (const { ledger } of await ledgersOf(await loadConfig(config, { evidence: true }))) {
-    const records = await recordsOf(ledger)
+  const ledgers = await ledgersOf(await loadConfig(config, { evidence: true }))
+  const key = await readingKey(ledgers.at(-1)!.ledger.sealKey)
+  for (const { ledger } of ledgers) {
+    const records = await recordsOf(ledger, key)
     const names = namesOf(records)
     const saidIn = ({ entry, opened }: LedgerRecord, by: string): Said => {
       const { reason } = opened.values
@@ -162,15 +165,16 @@ async function listed(config: string): Promise<Listed[]> {
 }
 
 /** @throws LedgerError ERR_LEDGER_INCONSISTENT, ERR_LEDGER_MISSING: none is shown where some may be hidden */
-async function recordsOf({ directory, sealKey, vaultKey }: Config['ledger']): Promise<readonly LedgerRecord[]> {
-  const { fingerprint, certificate } = await configuredSealer(sealKey)
+async function recordsOf({ directory, vaultKey }: Config['ledger'], key: Trusted): Promise<readonly LedgerRecord[]> {
   const wrappingKey = Buffer.from(vaultKey.reveal(), 'base64url')
-  const { verification, records } = await inspectLedger({ directory, fingerprint, certificate, wrappingKey })
+  const { verification, records } = await inspectLedger({ directory, ...key, wrappingKey })
   const { verdict, detail } = verification.integrity
   if (verdict === 'broken') throw new LedgerError('ERR_LEDGER_INCONSISTENT', `the ledger is not whole: ${detail}`)
-  if (verdict !== 'whole')
-    throw new LedgerError('ERR_LEDGER_MISSING', `which holds there are cannot be told: ${detail}`)
-  return records
+  if (verdict === 'whole') return records
+  // That a key is one's own, its configuration says, expired as it may be.
+  const untold = verification.findings.find(({ code }) => familyOf(code) === 'untold' && code !== 'KEY_EXPIRED')
+  if (untold === undefined && verification.sealKey !== undefined) return records
+  throw new LedgerError('ERR_LEDGER_MISSING', `which holds there are cannot be told: ${untold?.what ?? detail}`)
 }
 
 /** Index of the last entry that was said in the ledger before; -1 where this is the first. */

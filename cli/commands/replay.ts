@@ -14,11 +14,11 @@ import { decodeEvents, timelineType } from '../../lib/format/timeline.ts'
 import { earlierIn, memberOf, newestIn } from '../../lib/ledger/series.ts'
 import { decryptWith, readPrivateKey } from '../../lib/openpgp.ts'
 import { asciicastType } from '../../lib/recording/recorder.ts'
-import { configuredSealer } from '../../lib/sealing.ts'
 import { readSecret } from '../credentials.ts'
 import { exit } from '../exit.ts'
 import { ledgersOf, requireLedger } from '../ledgers.ts'
 import { colour, output, painted } from '../output.ts'
+import { readingKey } from '../reading-key.ts'
 import { keys } from '../replay/keys.ts'
 import { parseCast, play, search } from '../replay/player.ts'
 import { endOf, promptOf, statementOf, storyOf, whatIsGone, withoutRecording } from '../replay/session.ts'
@@ -107,9 +107,9 @@ async function ledgersToLookIn({ config, ledger: copy, fingerprint }: Options): 
     return members.map(number => ({ directory: memberOf({ directory: copy, origin: '' }, number).directory, ...key }))
   }
   const loaded = await loadConfig(config, { evidence: true })
-  const { fingerprint: own, certificate } = await configuredSealer(loaded.ledger.sealKey)
+  const own = await readingKey(loaded.ledger.sealKey)
   const wrappingKey = Buffer.from(loaded.ledger.vaultKey.reveal(), 'base64url')
-  const key = { fingerprint: own, certificate, wrappingKey }
+  const key = { ...own, wrappingKey }
   return (await ledgersOf(loaded)).toReversed().map(({ ledger }) => ({ directory: ledger.directory, ...key }))
 }
 

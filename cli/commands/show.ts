@@ -4,10 +4,10 @@ import { inspectLedger, type LedgerRecord } from '../../evidence/index.ts'
 import { type Config, loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'
-import { configuredSealer } from '../../lib/sealing.ts'
 import { ledgersOf } from '../ledgers.ts'
 import { namesOf } from '../names.ts'
 import { colour, type Output, output, painted } from '../output.ts'
+import { readingKey } from '../reading-key.ts'
 
 export function show(program: Command): void {
   program
@@ -35,7 +35,7 @@ export function show(program: Command): void {
 
 /** In the newest ledger of the series that holds any of it. @throws LedgerError ERR_LEDGER_INCONSISTENT; Misuse ERR_OPTION_INVALID */
 async function lookedUp(config: Config, id: string) {
-  const key = await configuredSealer(config.ledger.sealKey)
+  const key = await readingKey(config.ledger.sealKey)
   let looked = 0
   for (const { ledger } of (await ledgersOf(config)).toReversed()) {
     const { verification, records } = await inspectLedger({

@@ -1,7 +1,8 @@
 /** What the verification of a bundle is asked, and what it answers. */
 import type { Control } from '../../lib/control.ts'
 import type { EntryOf } from '../../lib/format/entry.ts'
-import type { Anchor, AnchorCode, AnchorOptions } from '../anchors.ts'
+import type { AnchorCode } from '../anchor-files.ts'
+import type { Anchor, AnchorOptions } from '../anchors.ts'
 import type { TestResult } from '../control-test.ts'
 import type { Step, Verdict } from '../finding.ts'
 import type { Reconciliation } from '../reconcile.ts'

@@ -13,7 +13,8 @@ import {
   verifyInclusion,
 } from '../../lib/format/merkle.ts'
 import { counted } from '../../lib/format/words.ts'
-import { type Anchor, type Anchors, examineAnchors } from '../anchors.ts'
+import { examineAnchors } from '../anchor-files.ts'
+import type { Anchor, Anchors } from '../anchors.ts'
 import type { Examination } from '../examination.ts'
 import { type Finding, isUnreachable, unreadable } from '../finding.ts'
 import type { Trust } from '../trust.ts'

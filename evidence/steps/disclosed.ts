@@ -1,15 +1,14 @@
 /** The step over what entries disclose: each disclosure and attachment that an entry commits to is there, or was erased by who may. */
-import { isOurs } from '../../lib/errors.ts'
-import { parseJson, utf8 } from '../../lib/format/canonical.ts'
-import type { Entry } from '../../lib/format/entry.ts'
+import type { Entry, Kind } from '../../lib/format/entry.ts'
 import { slotsInFile } from '../../lib/format/layout.ts'
+import { decodeRotating } from '../../lib/format/rotating.ts'
 import { isErased, slotBytes, wrappedUnder, wrappingKeyId } from '../../lib/format/vault.ts'
 import { counted } from '../../lib/format/words.ts'
 import { examineAttachment, examineCut } from '../attachments.ts'
 import { entriesAgain } from '../bundles.ts'
 import { Vault } from '../disclosures.ts'
 import type { Examination } from '../examination.ts'
-import { type Finding, isUnreachable } from '../finding.ts'
+import { type Finding, unlessUnreachable } from '../finding.ts'
 import type { LedgerFiles } from '../ledger-files.ts'
 import { Names } from '../names.ts'
 import { laterErasures } from './later.ts'
@@ -19,7 +18,7 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   const [files, checkpoint, trust] = need(x.files, x.checkpoint, x.trust)
   const key = x.options.wrappingKey
   if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
-  const other = await otherKey(files, key)
+  const other = await otherKey(x, files, trust.origin, key)
   if (other !== undefined) return x.fail(other)
   const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures)
   const names = new Names()
@@ -60,7 +59,7 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   await vault.examineSlots()
   await vault.examineErasures()
   // It may have been changed while the vault was read.
-  const changed = vault.findings.length + gone.length === 0 ? undefined : await otherKey(files, key)
+  const changed = vault.findings.length + gone.length === 0 ? undefined : await otherKey(x, files, trust.origin, key)
   if (changed !== undefined) return x.fail(changed)
   // The vault is read after the checkpoint: what was erased in between, entries behind the checkpoint say.
   const later = vault.findings.length + gone.length === 0 ? undefined : await laterErasures(x)
@@ -79,19 +78,30 @@ export async function checkDisclosures(x: Examination): Promise<string> {
 }
 
 /** @returns what is to be told where the vault is under another key than this one, or is being brought under another: by no one alteration */
-async function otherKey(files: LedgerFiles, key: Uint8Array): Promise<Finding | undefined> {
+async function otherKey(
+  x: Examination,
+  files: LedgerFiles,
+  origin: string,
+  key: Uint8Array,
+): Promise<Finding | undefined> {
   const given = wrappingKeyId(key)
-  const rotating = await rotatingTo(files)
-  const ids = rotating === undefined ? await idsFrom(files, 0) : await allIds(files)
-  const [other, ...more] = new Set(ids.filter(id => id !== given))
-  if (other === undefined || more.length > 0) return undefined
-  const finding = { code: 'VAULT_KEY', expected: other, actual: given } as const
-  if (rotating === other || rotating === given) {
+  const rotating = await rotatingNow(x, files, origin, key)
+  const other = rotating === undefined ? undefined : onlyOther(await allIds(files), given)
+  if (other !== undefined && rotating?.includes(other)) {
     const what = `the key of the vault is being changed, and some of it is under another key (${other}) than the one that was given (${given}): "counterfoil vault rotate" finishes that, and tells what was altered`
-    return { ...finding, what }
+    return { code: 'VAULT_KEY', what, expected: other, actual: given }
   }
-  const what = `the vault is under another key (${other}) than the one that was given (${given}): it was rotated, or this is of another ledger`
-  return ids.length > 1 && !ids.includes(given) ? { ...finding, what } : undefined
+  const ids = await idsFrom(files, 0)
+  const whole = onlyOther(ids, given)
+  if (whole === undefined || ids.length < 2 || ids.includes(given)) return undefined
+  const what = `the vault is under another key (${whole}) than the one that was given (${given}): it was rotated, or this is of another ledger`
+  return { code: 'VAULT_KEY', what, expected: whole, actual: given }
+}
+
+/** The one key beside the given one; undefined where there is none, or are more. */
+function onlyOther(ids: readonly (string | undefined)[], given: string): string | undefined {
+  const [other, ...more] = new Set(ids.filter(id => id !== given))
+  return more.length > 0 ? undefined : other
 }
 
 /** Which keys the slots of a file say they are under, but for the erased ones. */
@@ -113,13 +123,22 @@ async function allIds(files: LedgerFiles): Promise<(string | undefined)[]> {
   return [...ids]
 }
 
-/** The id of the key that the vault is being brought under, as its note says; undefined where there is none that can be read. */
-async function rotatingTo(files: LedgerFiles): Promise<unknown> {
-  try {
-    const note = await files.rotating()
-    return note === undefined ? undefined : (parseJson(utf8(note)) as { to?: unknown } | null)?.to
-  } catch (error) {
-    if (!isOurs(error) || isUnreachable(error)) throw error
-    return undefined
-  }
+/**
+ * Ids of the keys between which the vault is being changed, as a note says that was made with the key that is given. Where an entry says that this is
+ * done, it is an old one, put back.
+ */
+async function rotatingNow(
+  x: Examination,
+  files: LedgerFiles,
+  origin: string,
+  key: Uint8Array,
+): Promise<readonly string[] | undefined> {
+  const note = await files.rotating().catch(unlessUnreachable)
+  const rotating = note === undefined ? undefined : decodeRotating(origin, [key], note)
+  if (rotating === undefined) return undefined
+  for await (const { index, entry } of entriesAgain(x, rewrappings))
+    if (entry.kind === 'vault-rewrapped' && index >= rotating.size && entry.to === rotating.to) return undefined
+  return [rotating.from, rotating.to]
 }
+
+const rewrappings: ReadonlySet<Kind> = new Set<Kind>(['vault-rewrapped'])

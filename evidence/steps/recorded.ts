@@ -178,7 +178,11 @@ export async function checkErasures(x: Examination): Promise<string> {
   need(x.checkpoint)
   const begin = x.after?.size ?? 0
   const before = x.options.member?.erasedBefore ?? []
-  if (begin > 0 && !x.erasures.isAny && before.length === 0) return 'none since the pin'
+  const gone = x.options.member?.goneBefore ?? []
+  if (begin > 0 && !x.erasures.isAny && before.length === 0) {
+    x.findings.addAll([...x.erasures.namedAgain(gone)])
+    return 'none since the pin'
+  }
   // What an erasure is judged by may be of long ago, or of a kind that is too frequent to keep: it is read for the erasures that there are.
   const isLong = begin > 0 || x.erasures.names.size > 0 || x.depth === 'all'
   if (isLong && (x.erasures.isAny || before.length > 0)) {
@@ -188,7 +192,8 @@ export async function checkErasures(x: Examination): Promise<string> {
   }
   const { all, holds, findings } = x.erasures
   x.erasedLate = [...x.erasures.judge(before), ...lateIn(x)]
-  x.findings.addAll(findings.filter(({ index = begin }) => index >= begin))
+  const found = [...findings, ...x.erasures.namedAgain(gone)]
+  x.findings.addAll(found.filter(({ index = begin }) => index >= begin))
   const standing = holds === 0 ? '' : `; ${holds} ${holds === 1 ? 'hold stands' : 'holds stand'}`
   if (all.length === 0) return `none${standing}`
   const told = all.map(({ index, entry: { scope, of } }) => `#${index} ${scope} ${of}`)

@@ -16,6 +16,7 @@ import {
   notedErasure,
   noteErasure,
   removeNote,
+  requireRecordingFolders,
   slotOfAttachment,
   slotsInEntry,
 } from './erasure.ts'
@@ -143,6 +144,7 @@ export class Eraser {
     for (let at = 0; at < slots.length; at += slotsInEntry) {
       drafts.push({ kind: 'erasure', ...clear, slots: slots.slice(at, at + slotsInEntry), disclose: { basis } })
     }
+    await requireRecordingFolders(directory)
     if (await isHeld()) throw underHold()
     const requireStill = () => {
       judgement?.require()

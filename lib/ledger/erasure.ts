@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { isOurs, LedgerError } from '../errors.ts'
 import { attachmentHeadBytes, decodeAttachmentHead } from '../format/attachment.ts'
 import { parseJson, utf8 } from '../format/canonical.ts'
-import { attachmentFile, erasingFile, slotFile, slotsInFile } from '../format/layout.ts'
+import { erasingFile, slotFile, slotsInFile } from '../format/layout.ts'
 import { slotBytes, withoutCiphertext } from '../format/vault.ts'
 import {
   irregular,
@@ -46,16 +46,54 @@ export async function notedErasure(directory: string): Promise<BegunErasure | un
   throw new LedgerError('ERR_LEDGER_CORRUPT', `${erasingFile} is not what this ledger writes`, { file: erasingFile })
 }
 
-/** Overwrites the keys first: from then on nothing opens, whatever is left of it. */
+/**
+ * Overwrites the keys first: from then on nothing opens, whatever is left of it. Where something lies in the place of a folder of recordings all else
+ * is done, and it is tried again when the ledger is next opened.
+ * @throws LedgerError ERR_LEDGER_CORRUPT, that being named
+ */
 export async function destroy(directory: string, slots: ReadonlySet<number>): Promise<void> {
   await overwriteSlots(directory, slots)
-  for await (const { path, slot } of attachments(directory)) {
+  await deleteCiphertexts(directory, 'vault/entries', slots)
+  const { own, strange } = await recordingFolders(directory)
+  for await (const { path, slot } of attachments(directory, own)) {
     if (!slots.has(slot)) continue
     await fs.unlink(path)
     await syncFolder(dirname(path))
   }
-  await deleteCiphertexts(directory, 'vault/entries', slots)
+  for (const one of strange) throw inTheWay(one, 'the ledger opens then, and goes on with an erasure that was begun')
 }
+
+/** To be asked before anything is said. @throws LedgerError ERR_LEDGER_CORRUPT where not all that is to be destroyed could be found */
+export async function requireRecordingFolders(directory: string): Promise<void> {
+  const { strange } = await recordingFolders(directory)
+  for (const one of strange) throw inTheWay(one, 'nothing was erased yet: ask for it again then')
+}
+
+const recordings = 'vault/attachments'
+
+/** A link, or a file, stands for a folder that may be elsewhere, with recordings in it. What has another name hides none. */
+async function recordingFolders(directory: string): Promise<{ own: readonly string[]; strange: readonly string[] }> {
+  requireOwnFolder(directory, recordings)
+  const found = await fs.readdir(join(directory, recordings), { withFileTypes: true }).catch(unlessAbsent)
+  const [own, strange] = [[] as string[], [] as string[]]
+  for (const one of found ?? []) {
+    if (one.isDirectory()) own.push(`${recordings}/${one.name}`)
+    else if (/^[0-9a-f]{2}$/.test(one.name)) strange.push(`${recordings}/${one.name}`)
+  }
+  return { own, strange }
+}
+
+function unlessAbsent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
+const inTheWay = (path: string, then: string) =>
+  new LedgerError(
+    'ERR_LEDGER_CORRUPT',
+    `${path} in the ledger's directory is no folder of its own, and stands where recordings are: take it away, and bring the folder back where there ` +
+      `was one; ${then}`,
+    { file: path },
+  )
 
 export async function removeNote(directory: string): Promise<void> {
   await fs.rm(join(directory, erasingFile), { force: true })
@@ -81,12 +119,11 @@ async function overwriteSlots(directory: string, slots: ReadonlySet<number>): Pr
 }
 
 /** Every one there is, those too that no entry came to speak of. A file that is no attachment (planted, or torn) is under no slot. */
-async function* attachments(directory: string): AsyncGenerator<{ path: string; slot: number }> {
-  const root = dirname(dirname(join(directory, attachmentFile('00'))))
-  for (const folder of await namesIn(root)) {
-    requireOwnFolder(root, folder)
-    for (const name of await namesIn(join(root, folder))) {
-      const path = join(root, folder, name)
+async function* attachments(directory: string, folders: readonly string[]) {
+  for (const folder of folders) {
+    requireOwnFolder(directory, folder)
+    for (const name of await namesIn(join(directory, folder))) {
+      const path = join(directory, folder, name)
       const slot = await slotOfAttachment(path).catch(unlessOurs)
       if (slot !== undefined) yield { path, slot }
     }

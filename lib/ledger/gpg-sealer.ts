@@ -29,10 +29,10 @@ export async function gpgSealer(key: GpgKey): Promise<Sealer> {
     throw unavailable(`gpg has no key ${fingerprint}`, error)
   })
   if (found.fingerprint !== fingerprint) throw unavailable(`gpg gives another key for ${fingerprint}`)
-  const { expires } = found
   const sign = async (bytes: Uint8Array) => {
     // One that was extended since is published with what it says of itself now, which takes a start.
-    if (expires !== undefined && expires.getTime() <= Date.now()) throw unavailable(sayExpired(fingerprint, expires))
+    const expired = sayExpired(found)
+    if (expired !== undefined) throw unavailable(expired)
     const options = ['--detach-sign', '--no-armor', '--digest-algo', 'SHA512', '--local-user', fingerprint]
     const { output, status } = await run(key, options, bytes)
     // doc/DETAILS, SIG_CREATED: type, algorithms, class, time, fingerprint. Class 00 is a signature over binary data.

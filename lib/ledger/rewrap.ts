@@ -7,10 +7,10 @@ import { promises as fs } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { LedgerError, Misuse } from '../errors.ts'
 import { unrecordedFolder } from '../format/anchor.ts'
-import { parseJson, utf8 } from '../format/canonical.ts'
 import { reauthenticate } from '../format/frame.ts'
 import { rotatingFile, segmentFile, slotFile, slotsInFile } from '../format/layout.ts'
 import { macKey } from '../format/mac.ts'
+import { decodeRotating, encodeRotating, saidRotatingTo } from '../format/rotating.ts'
 import { isErased, openSlot, slotBytes, wrappedUnder, wrappingKeyId, wrapSlot } from '../format/vault.ts'
 import { attachingNotes } from './attaching.ts'
 import { type Notes, reauthenticateNotes } from './authenticated-note.ts'
@@ -40,9 +40,11 @@ interface Change extends Keys {
  */
 export async function requireWrappingKey(keys: Keys & Partial<Change>): Promise<void> {
   const { directory, origin, wrappingKey, formerWrappingKey } = keys
-  if (formerWrappingKey === undefined && (await readIfThere(join(directory, rotatingFile))) !== undefined) {
+  const note = formerWrappingKey === undefined ? await readIfThere(join(directory, rotatingFile)) : undefined
+  if (note !== undefined) {
     const what = "the vault's key is being changed and not all of it is done: counterfoil vault rotate finishes it"
-    throw new LedgerError('ERR_LEDGER_INCONSISTENT', what)
+    const isOwn = decodeRotating(origin, [wrappingKey], note) !== undefined
+    throw new LedgerError('ERR_LEDGER_INCONSISTENT', isOwn ? what : `${what}; ${notOurs}`)
   }
   let newest: { first: number; bytes: Buffer } | undefined
   for await (const file of slotFiles(directory)) newest = file
@@ -73,7 +75,9 @@ export async function rewrap(change: Change, size: number): Promise<Rewrapped | 
   const { directory, origin, wrappingKey, formerWrappingKey } = change
   const [from, to] = [wrappingKeyId(formerWrappingKey), wrappingKeyId(wrappingKey)]
   if (from === to) throw new Misuse('ERR_OPTION_INVALID', 'the former key of the vault is the same as the new one')
-  let since = await noted(directory, to)
+  const begun = await noted(change)
+  let isNoted = typeof begun === 'number'
+  let since = begun === 'unproven' ? 0 : begun
   let [slots, erased] = [0, 0]
   for await (const file of slotFiles(directory)) {
     let changed = false
@@ -88,9 +92,11 @@ export async function rewrap(change: Change, size: number): Promise<Rewrapped | 
       return wrapSlot(wrappingKey, origin, slot, openSlot(formerWrappingKey, origin, slot, bytes)!)
     })
     if (!changed) continue
-    if (since === undefined) {
+    if (!isNoted) {
+      isNoted = true
       since = size
-      await replaceFiles(directory, [[rotatingFile, JSON.stringify({ size, to })]], 'closed')
+      const note = encodeRotating(origin, [formerWrappingKey, wrappingKey], size)
+      await replaceFiles(directory, [[rotatingFile, note]], 'closed')
     }
     await replaceFiles(directory, [[slotFile(file.first), Buffer.concat(wrapped)]], 'closed')
   }
@@ -111,7 +117,7 @@ async function reauthenticateLog({ directory, origin, wrappingKey, formerWrappin
 
 export interface Rewrapped {
   readonly draft: DraftOf<'vault-rewrapped'>
-  /** The entry is at this index or later, where it was appended already. */
+  /** Where the entry was appended already, it is at this index or later. */
   readonly since: number
 }
 
@@ -122,20 +128,35 @@ export async function finishRewrap(
   entries: (from: number) => AsyncIterable<Stored>,
   append: (draft: DraftOf<'vault-rewrapped'>) => Promise<unknown>,
 ): Promise<void> {
-  let said = false
-  for await (const { entry } of entries(since)) said ||= entry.kind === 'vault-rewrapped' && entry.to === draft.to
-  if (!said) await append(draft)
+  // Of changes to and fro the last one counts.
+  let last: string | undefined
+  for await (const { entry } of entries(since)) if (entry.kind === 'vault-rewrapped') last = entry.to
+  if (last !== draft.to) await append(draft)
   await fs.rm(join(directory, rotatingFile), { force: true })
   await syncFolder(dirname(join(directory, rotatingFile)))
 }
 
-/** @throws LedgerError ERR_LEDGER_INCONSISTENT where a change to yet another key is not finished */
-async function noted(directory: string, to: string): Promise<number | undefined> {
+const notOurs =
+  `${rotatingFile}, which says so, was not made with the key that was given: where nobody began to rotate, it was put there by somebody else, and is ` +
+  'to be removed'
+
+/**
+ * How many entries there were when it was begun; undefined where it was not, and `unproven` where its note was made with neither key, as they were
+ * before notes had MACs: then what the slots and the entries say counts, and nothing that it says.
+ * @throws LedgerError ERR_LEDGER_INCONSISTENT where a change to yet another key is not finished
+ */
+async function noted({ directory, origin, wrappingKey, formerWrappingKey }: Change) {
   const bytes = await readIfThere(join(directory, rotatingFile))
   if (bytes === undefined) return undefined
-  const note = parseJson(utf8(bytes)) as { size?: unknown; to?: unknown }
-  if (note.to === to && Number.isSafeInteger(note.size)) return note.size as number
-  throw new LedgerError('ERR_LEDGER_INCONSISTENT', `the vault's key is being changed to another (${String(note.to)})`)
+  const own = decodeRotating(origin, [formerWrappingKey, wrappingKey], bytes)
+  const to = own?.to ?? saidRotatingTo(bytes)
+  if (to === wrappingKeyId(wrappingKey)) return own?.size ?? 'unproven'
+  const another =
+    to === undefined
+      ? 'and to which cannot be read'
+      : `to another one (${to}): finish that first, with the file of that one as --to`
+  const what = `the vault's key is being changed, ${another}`
+  throw new LedgerError('ERR_LEDGER_INCONSISTENT', own === undefined ? `${what}; ${notOurs}` : what)
 }
 
 async function* slotFiles(directory: string): AsyncGenerator<{ first: number; bytes: Buffer }> {

@@ -1,10 +1,11 @@
 /** What an operator's slip meets: each command says what is wrong, where, and what to do next. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import * as openpgp from 'openpgp'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { loadConfig } from '../../lib/config/config.ts'
 import { openGuard } from '../../lib/open.ts'
-import { generateKey } from '../../lib/openpgp.ts'
-import { placeOfTwo, run } from '../support/commands.ts'
+import { generateKey, readPrivateKey } from '../../lib/openpgp.ts'
+import { aside, placeOfTwo, run } from '../support/commands.ts'
 
 it('a ledger that is not there is named by every command alike, and is not taken for an empty one', async () => {
   const { at, edit, config } = await placeOfTwo()
@@ -37,13 +38,15 @@ it('a ledger that is not there is named by every command alike, and is not taken
     await expect(run(...args), args.join(' ')).rejects.toMatchObject({ code: 'ERR_LEDGER_MISSING', message: missing })
 })
 
-/** A ledger in which the user had a session. */
-async function used(file: string): Promise<void> {
+/** A ledger in which the user had a session. @returns its id */
+async function used(file: string): Promise<string> {
   const config = await loadConfig(file, { evidence: true })
   const guard = await openGuard(config, { software: 'x', placement: 'gateway' })
   const subject = await guard.identify({ kind: 'bearer', secret: process.env.A! })
-  await (await guard.openSession({ protocol: 'ssh', target: 'web1', tls: true, subject })).close('client')
+  const session = await guard.openSession({ protocol: 'ssh', target: 'web1', tls: true, subject })
+  await session.close('client')
   await guard.close()
+  return session.id
 }
 
 it('a csvlog of a listener that there is not makes no bundle; which there are is said', async () => {
@@ -104,6 +107,53 @@ it('an OpenPGP key that expires soon is told by check, and where the ledger is o
   const soon = new RegExp(`the OpenPGP key ${fingerprint} expires at .*gpg --quick-set-expire`)
   expect(events).toEqual([expect.stringMatching(soon)])
   expect(await run('check', ...config)).toMatch(soon)
+})
+
+it('an OpenPGP key that expired stops what signs, and says how to extend it; what only reads goes on, and says so too', async () => {
+  vi.useFakeTimers({ now: new Date('2026-01-01'), toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { at, made, config } = await placeOfTwo()
+  const passphrase = readFileSync(at('keys/seal.passphrase'), 'utf8').trim()
+  const { privateKey, fingerprint } = await generateKey({
+    name: 'seal',
+    passphrase,
+    lifetime: 86_400,
+    date: new Date(),
+  })
+  writeFileSync(at('keys/seal.key.asc'), privateKey)
+  const session = await used(made.config)
+  await run('hold', 'place', '--everything', '--reason', 'a claim', '--key', 'env:A', ...config)
+  vi.setSystemTime(new Date('2026-06-01'))
+  const expired = new RegExp(
+    `the OpenPGP key ${fingerprint} expired at 2026-01-02T00:00:00.000Z, and signs nothing more, not even its rotation to another key: ` +
+      `extend it \\(gpg --quick-set-expire ${fingerprint} 2y\\).*--export-secret-keys ${fingerprint}`,
+  )
+  for (const args of [
+    ['keys', 'rotate', 'seal'],
+    ['keys', 'rotate', 'note'],
+    ['hold', 'place', '--everything', '--reason', 'x', '--key', 'env:A'],
+  ])
+    await expect(run(...args, ...config), args.join(' ')).rejects.toMatchObject({
+      code: 'ERR_OPTION_INVALID',
+      message: expect.stringMatching(expired),
+    })
+  for (const [args, shown] of [
+    [['show', '0'], 'opened'],
+    [['replay', session], 'closed: client'],
+    [['hold', 'list'], 'stands'],
+  ] as const) {
+    aside.length = 0
+    expect(await run(...args, ...config), args.join(' ')).toContain(shown)
+    expect(aside, args.join(' ')).toEqual([expect.stringMatching(expired)])
+  }
+  // As gpg leaves it, with the same passphrase; only then is it rotated.
+  const { key } = await readPrivateKey(privateKey, passphrase)
+  const again = await openpgp.reformatKey({
+    ...{ privateKey: key, userIDs: [{ name: 'seal' }], format: 'armored', date: new Date(), passphrase },
+    keyExpirationTime: 10 * 365 * 86_400,
+  })
+  writeFileSync(at('keys/seal.key.asc'), again.privateKey)
+  expect(await run('keys', 'rotate', 'seal', ...config)).toContain(`was  ${fingerprint}`)
 })
 
 it('a hold is placed beside the processes that share a ledger; what they must be stopped for says so of all of them', async () => {

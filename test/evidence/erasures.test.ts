@@ -223,6 +223,53 @@ describe('the disposal of a ledger', () => {
   })
 })
 
+describe('somebody who was erased', () => {
+  const at = (minutes: number) => ({ time: new Date(Date.parse('2026-07-01') + minutes * 60_000).toISOString() })
+  const gone = erasure(at(10))
+  const named = (minutes: number) => ({
+    kind: 'principal',
+    subject: customer,
+    type: 'person',
+    writer: 'w',
+    ...at(minutes),
+  })
+
+  // biome-ignore format: a table
+  it.each<[string, readonly Made[], readonly string[]]>([
+    ['and is named before',              [named(0), gone],                                          []],
+    ['what was on its way',              [gone, named(10.9)],                                       []],
+    ['and is named later',               [gone, named(11.1)],                                       ['entry 1, by w, names customer again, who was erased by entry 0']],
+    ['also once more',                   [gone, named(12), erasure(at(12.5)), named(13)],           ['entry 3, by w, names customer again, who was erased by entry 0']],
+    ['and is named behind a conclusion', [gone, { kind: 'concluded', ...at(11) }, named(20)],       []],
+    ['in the ledger before',             [{ kind: 'continued', carried: 1, of: 'crm', ...at(30) }, named(30), named(31)], ['entry 2, by w, names customer again, who was erased in an earlier ledger of the series']],
+    ['in a session of theirs alone',     [ofSession(at(10)), named(20)],                            []],
+  ])('%s', (of, entries, told) => {
+    const erasures = new Erasures()
+    for (const [index, entry] of entries.entries()) erasures.add(index, entry as unknown as Entry)
+    const before = of === 'in the ledger before' ? [{ of: customer, ...at(10) }] : []
+    expect([...erasures.namedAgain(before)].map(({ what }) => what)).toEqual(told)
+  })
+
+  it('and is named again under that pseudonym is told by a verification, by itself and in a series', async () => {
+    const pseudonym = (name: string) => name.padEnd(22, '-')
+    const builder = await new LedgerBuilder({ keys: await builderKeys() }).open()
+    const name = (subject: string) => builder.add('principal', { subject: pseudonym(subject), type: 'person' })
+    for (const subject of [customer, officer, counsel]) name(subject)
+    const people = { by: pseudonym(officer), approvers: [pseudonym(counsel)] }
+    builder.add('erasure', { ...people, scope: 'principal', of: pseudonym(customer), ground: 'art-17', slots: [1] })
+    for (let i = 0; i < 100; i += 1) builder.add('heartbeat', { open: 0, interval: 60 })
+    const { verify } = verifier(builder)
+    expect(await verify({})).toEqual([0, []])
+    const { index } = name(customer)
+    const told = `entry ${index}, by gateway-1, names ${pseudonym(customer)} again, who was erased`
+    expect(await verify({})).toEqual([0, [`${told} by entry 5`]])
+    const goneBefore = [{ of: pseudonym(officer), time: '2026-06-01T00:00:00.000Z' }]
+    const [, findings] = await verify({ member: { number: 1, goneBefore } })
+    const before = `entry 3, by gateway-1, names ${pseudonym(officer)} again, who was erased in an earlier ledger of the series`
+    expect(findings).toEqual(expect.arrayContaining([before, `${told} by entry 5`]))
+  })
+})
+
 describe('a verification', () => {
   it.each([
     ['of all of it', false],

@@ -11,7 +11,7 @@ import { checkpointBody, formatTlogProof, parseTlogProof } from '../../lib/forma
 import { cosign, formatCosignerKey } from '../../lib/format/cosignature.ts'
 import { inclusionProof, treeRoot, verifyInclusion } from '../../lib/format/merkle.ts'
 import { formatNote, formatVerifierKey, type NoteSignature, parseNote } from '../../lib/format/note.ts'
-import { tileReader } from '../../lib/format/tile.ts'
+import { decodeBundle, encodeBundle, tileReader } from '../../lib/format/tile.ts'
 import { anchoredLedger, cosigned, publish, startWitness } from '../support/anchored-ledger.ts'
 import { temporaryDirectory } from '../support/directory-ledger.ts'
 import { interop } from '../support/interop.ts'
@@ -33,6 +33,28 @@ async function ledgerOf(
   const directory = temporaryDirectory()
   await builder.write(directory, { seals, vault: false })
   return { builder, directory, key: formatVerifierKey(builder.origin, createPublicKey(keys.note)) }
+}
+
+const digestOf = ({ text }: { text: string }, ...lines: NoteSignature[]) =>
+  createHash('sha256')
+    .update(formatNote({ text, signatures: lines }))
+    .digest('base64url')
+
+/** Puts notes among the anchors, as anybody can who writes there. @returns the digest, which is the file's name */
+const keeper =
+  (directory: string) =>
+  (size: number, note: { text: string }, ...lines: NoteSignature[]) => {
+    const digest = digestOf(note, ...lines)
+    const file = join(directory, anchorFile('witness', size, digest))
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, formatNote({ text: note.text, signatures: lines }))
+    return digest
+  }
+
+/** What the ledger says of one that it asked for. */
+const anchoredBy = (by: string, builder: LedgerBuilder, size: number, file: string) => {
+  const root = Buffer.from(builder.tree(size).root).toString('base64url')
+  return { anchor: 'witness', by, size, root, file, at: '2026-09-21T13:46:40.000Z' } as const
 }
 
 const invalid = expect.objectContaining({ code: 'ERR_PROOF_INVALID' })
@@ -192,16 +214,11 @@ describe('the proof of an entry', () => {
     builder.succeed(later)
     grow(22)
     const directory = temporaryDirectory()
-    await builder.write(directory, { vault: false })
-    const put = (size: number, { text }: { text: string }, ...lines: NoteSignature[]) => {
-      const note = formatNote({ text, signatures: lines })
-      const file = join(directory, anchorFile('witness', size, createHash('sha256').update(note).digest('base64url')))
-      mkdirSync(dirname(file), { recursive: true })
-      writeFileSync(file, note)
-    }
+    const put = keeper(directory)
     const { privateKey, publicKey } = generateKeyPairSync('ed25519')
     const witnesses = [formatCosignerKey('w.example', publicKey)]
     const lineFor = ({ text }: { text: string }, name = 'w.example') => cosign(text, name, privateKey, 1_790_000_000)
+    await builder.write(directory, { vault: false })
     const [old, whole] = [await builder.checkpoint(5), await builder.checkpoint(22)].map(({ note }) => note)
     const strangers = ['s1.example', 's2.example', 's3.example']
     // By whoever may write there, and has no key: a random signature of the log, a false one beside the true one, none at all.
@@ -216,9 +233,66 @@ describe('the proof of an entry', () => {
     expect(checkProof({ ...proved, key, witnesses }).cosignatures).toHaveLength(1)
     await expect(proveEntry({ directory, entry: 7, size: 15 })).rejects.toThrowError(misuse)
     // What was signed by the key before, and cosigned, is found as well.
-    put(5, old!, ...old!.signatures, lineFor(old!), lineFor(old!, 'w2.example'))
+    const lines = [...old!.signatures, lineFor(old!), lineFor(old!, 'w2.example')]
+    builder.add('anchored', anchoredBy('w.example', builder, 5, digestOf(old!, ...lines)))
+    await builder.write(directory, { vault: false })
+    put(5, old!, ...lines)
     const before = await proveEntry({ directory, entry: 3 })
     expect(checkProof({ ...before, key: former, witnesses })).toMatchObject({ checkpoint: { size: 5 } })
+  })
+
+  it('is against what the ledger itself says that witnesses have cosigned, whatever strangers put beside it', async () => {
+    const builder = await new LedgerBuilder({ keys }).open()
+    const grow = (size: number) => {
+      while (builder.entries.length < size) builder.add('heartbeat', { open: 0, interval: 60 })
+    }
+    const directory = temporaryDirectory()
+    const put = keeper(directory)
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const lineFor = ({ text }: { text: string }, name: string) => cosign(text, name, privateKey, 1_790_000_000)
+    const kept: Parameters<typeof put>[] = []
+    for (const size of [5, 12]) {
+      grow(size)
+      const { note } = await builder.checkpoint(size)
+      const lines = [...note.signatures, lineFor(note, 'w.example')]
+      kept.push([size, note, ...lines])
+      builder.add('anchored', anchoredBy('w.example', builder, size, digestOf(note, ...lines)))
+    }
+    grow(600)
+    await builder.write(directory, { vault: false })
+    for (const one of kept) put(...one)
+    const proved = async () => {
+      const made = await proveEntry({ directory, entry: 3 })
+      const witnesses = [formatCosignerKey('w.example', publicKey)]
+      const key = formatVerifierKey(builder.origin, createPublicKey(keys.note))
+      return checkProof({ ...made, key, witnesses }).checkpoint.size
+    }
+    expect(await proved()).toBe(12)
+    // Each is a checkpoint that the ledger signed; what was copied under it, anybody can write.
+    for (const size of [5, 9, 500, 600]) {
+      const { note } = await builder.checkpoint(size)
+      const strangers = ['s1.example', 's2.example', 's3.example'].map(name => lineFor(note, name))
+      for (let i = 0; i < 3; i += 1) put(size, note, ...note.signatures, ...strangers.slice(i))
+    }
+    expect(await proved()).toBe(12)
+    // An entry that says so, and is not of the tree that was signed.
+    const { note } = await builder.checkpoint(9)
+    const lie = new LedgerBuilder({ keys })
+    lie.add(
+      'anchored',
+      anchoredBy('s1.example', builder, 9, put(9, note, ...note.signatures, lineFor(note, 's1.example'))),
+    )
+    lie.add(
+      'anchored',
+      anchoredBy('s2.example', builder, 9, put(9, note, ...note.signatures, lineFor(note, 's2.example'))),
+    )
+    const last = join(directory, 'tile/entries/002.p/88')
+    const bundle = decodeBundle(readFileSync(last), 88)
+    writeFileSync(last, encodeBundle([...bundle.slice(0, -2), ...lie.entries]))
+    expect(await proved()).toBe(12)
+    // Without what was kept of it, it is the next.
+    rmSync(join(directory, 'anchors/12'), { recursive: true })
+    expect(await proved()).toBe(5)
   })
 
   it('is against a seal of more entries than are published, where they are there, and else says what is missing', async () => {

@@ -13,8 +13,9 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
-import { attachingFolder, attachmentFile, segmentFile } from '../../lib/format/layout.ts'
+import { attachingFolder, attachmentFile, segmentFile, slotsInFile } from '../../lib/format/layout.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { destroy } from '../../lib/ledger/erasure.ts'
 import { createAnew, replaceFiles } from '../../lib/ledger/files.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { openNewest } from '../../lib/ledger/rollover.ts'
@@ -28,6 +29,7 @@ import {
   settled,
   temporaryDirectory,
 } from '../support/directory-ledger.ts'
+import { counsel, erasableLedger, erasure, session } from '../support/erasable-ledger.ts'
 
 /** Closed in order. */
 async function closed(): Promise<DirectoryOptions> {
@@ -155,4 +157,47 @@ it('a file that is created anew is nobody else’s, and replaces what is there o
   expect(lstatSync(join(folder, 'aside')).isFile()).toBe(true)
   expect(readFileSync(join(folder, 'place'), 'utf8')).toBe('new')
   expectUntouched()
+})
+
+describe('in the place of a folder of recordings', () => {
+  const inTheWay = (name: string) => ({
+    code: 'ERR_LEDGER_CORRUPT',
+    message: expect.stringContaining(`${name} in the ledger's directory is no folder of its own`),
+  })
+  const recordingsOf = (directory: string) =>
+    readdirSync(join(directory, 'vault/attachments'), { recursive: true, withFileTypes: true }).filter(one =>
+      one.isFile(),
+    )
+
+  it.each(['a link', 'a file'])('%s has an erasure refused before it is said; without it, it goes on', async what => {
+    const at = await erasableLedger()
+    const { directory } = at.options
+    const folder = recordingsOf(directory)[0]!.parentPath
+    const name = `vault/attachments/${basename(folder)}`
+    const aside = join(temporaryDirectory(), 'aside')
+    renameSync(folder, aside)
+    if (what === 'a link') lay(directory, name, aside)
+    else writeFileSync(folder, '')
+    writeFileSync(join(directory, 'vault/attachments/.directory'), 'of a desktop')
+    const ledger = await openDirectoryLedger(at.options)
+    await expect(ledger.erase!(erasure({ of: counsel }))).rejects.toMatchObject(inTheWay(name))
+    expect(kindsOf(await allEntries(ledger))).not.toContain('erasure')
+    expect(readdirSync(aside)).toHaveLength(1)
+    rmSync(folder)
+    renameSync(aside, folder)
+    await ledger.erase!(erasure({ scope: 'session', of: session }))
+    await ledger.close()
+    expect(recordingsOf(directory).map(one => one.name)).toEqual(['.directory'])
+  })
+
+  it('something that comes once an erasure was said has all else destroyed, and is named', async () => {
+    const { options } = await erasableLedger()
+    const { directory } = options
+    const used = recordingsOf(directory).map(one => basename(one.parentPath))
+    const name = `vault/attachments/${used[0] === '00' ? '01' : '00'}`
+    lay(directory, name, temporaryDirectory())
+    const all = new Set(Array.from({ length: slotsInFile }, (_, i) => i))
+    await expect(destroy(directory, all)).rejects.toMatchObject(inTheWay(name))
+    expect(recordingsOf(directory)).toEqual([])
+  })
 })

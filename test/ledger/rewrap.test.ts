@@ -3,6 +3,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { rotatingFile, slotFile } from '../../lib/format/layout.ts'
+import { encodeRotating } from '../../lib/format/rotating.ts'
 import { wrappingKeyId } from '../../lib/format/vault.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
@@ -81,6 +82,74 @@ describe('the key of the vault', () => {
     expect(existsSync(path)).toBe(false)
     writeFileSync(path, note)
     expect(await opened(changed(options))).toHaveLength(1)
+  })
+
+  it('is finished where its note is of before notes had MACs, and nothing that such a note says hides the entry', async () => {
+    const at = await erasableLedger()
+    const legacy = (directory: string, to: string, size = 0) =>
+      writeFileSync(join(directory, rotatingFile), JSON.stringify({ size, to }))
+    const whole = copyOf(at)
+    await rewrap(changed(at.options), 300)
+    for (const first of [0, 64]) {
+      // Cut off after the first file, and after all of them.
+      const cut = copyOf(at)
+      if (first === 0) cpSync(join(whole.options.directory, slotFile(64)), join(cut.options.directory, slotFile(64)))
+      legacy(cut.options.directory, ids.to, 300)
+      expect(await opened(changed(cut.options))).toMatchObject([ids])
+      legacy(cut.options.directory, ids.to, 300)
+      expect(await opened(changed(cut.options))).toMatchObject([ids])
+      expect(existsSync(join(cut.options.directory, rotatingFile))).toBe(false)
+    }
+    const back = { ...whole.options, wrappingKey: former, formerWrappingKey: wrappingKey }
+    for (const options of [changed(whole.options), back]) await opened(options)
+    await rewrap(changed(whole.options), 400)
+    legacy(whole.options.directory, ids.to)
+    expect((await opened(changed(whole.options))).map(entry => 'to' in entry && entry.to)).toEqual([
+      ids.to,
+      ids.from,
+      ids.to,
+    ])
+  })
+
+  it('that somebody else says is under way is none: the verifier says TAMPERED, and who opens is told what to do', async () => {
+    const at = await erasableLedger()
+    const stranger = new Uint8Array(32).fill(1)
+    const whole = copyOf(at)
+    const theirs = copyOf(at)
+    // As if the key were the stranger's own.
+    const key = { wrappingKey: stranger, formerWrappingKey: former }
+    await rewrap({ ...theirs.options, ...key }, 300)
+    const slots = readFileSync(join(theirs.options.directory, slotFile(64)))
+    const { origin } = at.options
+    for (const note of [
+      JSON.stringify({ size: 0, to: wrappingKeyId(stranger) }),
+      encodeRotating(origin, [stranger, stranger], 0),
+      encodeRotating('another.example', [former, stranger], 0),
+      'nothing of the kind',
+    ]) {
+      const planted = copyOf(whole)
+      const { directory } = planted.options
+      writeFileSync(join(directory, rotatingFile), note)
+      const toRemove = {
+        code: 'ERR_LEDGER_INCONSISTENT',
+        message: expect.stringMatching(/rotating.* is to be removed$/),
+      }
+      await expect(openDirectoryLedger(planted.options)).rejects.toMatchObject(toRemove)
+      await expect(openDirectoryLedger(changed(planted.options))).rejects.toMatchObject(toRemove)
+      writeFileSync(join(directory, slotFile(64)), slots)
+      expect((await verified(planted)).verdict, note).toBe('TAMPERED')
+    }
+    // A change that was finished, and whose note somebody kept: what is under the former key was put back, too.
+    const done = copyOf(whole)
+    await rewrap(changed(done.options), 300)
+    const note = readFileSync(join(done.options.directory, rotatingFile))
+    const behind = copyOf(done)
+    cpSync(join(whole.options.directory, slotFile(64)), join(behind.options.directory, slotFile(64)))
+    expect((await verified(behind, wrappingKey)).verdict).toBe('INCOMPLETE')
+    await opened(changed(done.options))
+    writeFileSync(join(done.options.directory, rotatingFile), note)
+    cpSync(join(whole.options.directory, slotFile(64)), join(done.options.directory, slotFile(64)))
+    expect((await verified(done, wrappingKey)).verdict).toBe('TAMPERED')
   })
 
   it('is refused where it is no change, or where slots are under a third key', async () => {

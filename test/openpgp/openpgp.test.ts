@@ -166,6 +166,35 @@ describe('openpgp', () => {
     expect(await expiresSoon((await generateKey({ name: 'Long' })).certificate)).toBeUndefined()
   })
 
+  test('a subkey that signs and ends before its key is what is told of, and to be extended', async () => {
+    const date = new Date('2026-01-01T00:00:00Z')
+    const day = (n: number) => new Date(date.getTime() + n * 86_400_000)
+    const made = await openpgp.generateKey({
+      ...{ type: 'ecc', curve: 'ed25519Legacy', userIDs: [{ name: 'Parted' }], format: 'object', date },
+      ...{ keyExpirationTime: 1000 * 86_400, subkeys: [{ sign: true, keyExpirationTime: 100 * 86_400 }] },
+    })
+    const fingerprint = made.publicKey.getFingerprint().toUpperCase()
+    const subkey = made.privateKey.subkeys[0]!.getFingerprint().toUpperCase()
+    const certificate = made.publicKey.armor()
+    expect(await expiresSoon(certificate, day(69))).toBeUndefined()
+    const soon = await expiresSoon(certificate, day(71))
+    expect(soon).toMatch(
+      `the subkey ${subkey}, which signs for the OpenPGP key ${fingerprint}, expires at 2026-04-11T00:00:00.000Z`,
+    )
+    expect(soon).toMatch(`gpg --quick-set-expire ${fingerprint} 2y ${subkey})`)
+    // The key itself signs from then on, where it may: until it ends too.
+    expect(await expiresSoon(certificate, day(101))).toBeUndefined()
+    expect(await expiresSoon(certificate, day(971))).toMatch(`the OpenPGP key ${fingerprint} expires at 2028-09-27`)
+    // One that is only to certify does not.
+    const offline = await readPrivateKey(made.privateKey.armor())
+    offline.key.users[0]!.selfCertifications[0]!.keyFlags = Uint8Array.of(openpgp.enums.keyFlags.certifyKeys)
+    await signDetached(offline, data, day(99))
+    await expect(signDetached(offline, data, day(101))).rejects.toMatchObject({
+      code: 'ERR_OPTION_INVALID',
+      message: expect.stringMatching(`${subkey}, .* expired at 2026-04-11T00:00:00.000Z, and signs nothing more`),
+    })
+  })
+
   test('a revocation certificate of another key is refused', async () => {
     const [one, two] = [await make(), await make()]
     await expect(revoke(one.files.certificate, two.files.revocation)).rejects.toThrow(LedgerError)
