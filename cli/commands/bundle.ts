@@ -88,7 +88,7 @@ export function bundle(program: Command): void {
 
 function summaryOf({
   directory,
-  files,
+  count,
   results,
   reconciliations,
   exceptions,
@@ -97,7 +97,7 @@ function summaryOf({
   begins,
 }: BundleResult) {
   return {
-    ...{ directory, files: files.size, results, reconciliations, exceptions },
+    ...{ directory, files: count, results, reconciliations, exceptions },
     ...{ size: verification.size, stamps: manifest.stamps },
     ...(begins === undefined ? {} : { begins }),
   }
@@ -126,7 +126,7 @@ const meaning = {
 
 export function printBundle(
   out: Output,
-  { directory, files, results, reconciliations, manifest, begins }: BundleResult,
+  { directory, count, results, reconciliations, manifest, begins }: BundleResult,
 ): void {
   const paint = (word: string) => (word === 'no-exceptions-noted' ? colour.green(word) : colour.yellow(word))
   const heading = ['  control', 'attribute', 'result', 'exceptions / population']
@@ -149,5 +149,5 @@ export function printBundle(
     const more = entries.length === 0 ? '' : `, and what names them in ${counted(entries.length, 'other entry')}`
     out.line(`  withheld: what is disclosed of ${counted(principals.length, 'principal')}${more}`)
   }
-  out.line(`${files.size} files in ${directory}; begin with README.html, verify as VERIFY.txt says`)
+  out.line(`${count} files in ${directory}; begin with README.html, verify as VERIFY.txt says`)
 }
