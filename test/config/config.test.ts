@@ -133,10 +133,10 @@ describe('a configuration is refused', () => {
     ['a text for a list',              '[api]', 'api',                                 'counterfoil.yaml:19:11: expected a list; a list of one is written [ONE]'],
     ['a list for a map',               '{ address: 127.0.0.1:9090 }', '[]',            'counterfoil.yaml:20:8: expected a map'],
     ['a literal secret',               'env:CRM_URL', 'canary-secret',                 'counterfoil.yaml:18:15: a secret is never written here: write env:NAME or file:PATH'],
-    ['a variable that is not set',     'env:CRM_URL', 'env:MISSING',                   'counterfoil.yaml:18:15: the environment variable MISSING is not set; set it before starting'],
-    ['a variable named as a built-in', 'env:CRM_URL', 'env:constructor',               'counterfoil.yaml:18:15: the environment variable constructor is not set; set it before starting'],
-    ['a secret whose file is missing', 'note.key', 'none.key',                         'counterfoil.yaml:5:11: there is no such file; paths are relative to the file that names them; `counterfoil init` makes keys'],
-    ['a secret whose file is a folder', 'file:./keys/note.key', 'file:./keys',         'counterfoil.yaml:5:11: the file of this secret cannot be read (EISDIR); paths are relative to the file that names them; `counterfoil init` makes keys'],
+    ['a variable that is not set',     'env:CRM_URL', 'env:MISSING',                   'counterfoil.yaml:18:15: listen[0].upstream: the environment variable MISSING is not set; set it before starting'],
+    ['a variable named as a built-in', 'env:CRM_URL', 'env:constructor',               'counterfoil.yaml:18:15: listen[0].upstream: the environment variable constructor is not set; set it before starting'],
+    ['a secret whose file is missing', 'note.key', 'none.key',                         'counterfoil.yaml:5:11: ledger.keys.note: there is no such file: ./keys/none.key; paths are relative to counterfoil.yaml; `counterfoil init` makes keys'],
+    ['a secret whose file is a folder', 'file:./keys/note.key', 'file:./keys',         'counterfoil.yaml:5:11: ledger.keys.note: the file of this secret cannot be read (EISDIR): ./keys; paths are relative to counterfoil.yaml; `counterfoil init` makes keys'],
     ['another key for the note key',   'file:./keys/note.key', 'file:./keys/seal.asc', 'counterfoil.yaml:5:11: not an Ed25519 private key in PEM'],
     ['another key for the seal key',   'file:./keys/seal.asc', 'file:./keys/note.key', 'counterfoil.yaml:6:18: not an armored OpenPGP private key'],
     ['another key for the vault key',  'file:./keys/vault.key', 'env:SEAL_PASSPHRASE', 'counterfoil.yaml:7:12: not 32 bytes in base64url'],
@@ -236,7 +236,7 @@ describe('tls', () => {
       'counterfoil.yaml:18:10: not a private key and its certificate, both in PEM',
     ])
     expect((await problemsOf(listener('{ key: file:tls.key, cert: none.crt }')))[0]).toMatch(
-      /^counterfoil.yaml:18:37: there is no such file/,
+      /^counterfoil.yaml:18:37: listen\[0\]\.tls\.cert: there is no such file: none\.crt;/,
     )
   })
 })
