@@ -1,6 +1,6 @@
 /** `counterfoil keys`: the keys that a ledger is signed with: made, shown, rotated and revoked. */
 import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { type LedgerKeys, ledgerKeys } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
@@ -265,7 +265,7 @@ function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void
     out.line()
     if (origin !== undefined) return tellNote(out, origin, rotated)
     out.line(
-      'Give the new fingerprint, and its certificate (keys/ledger.pub.asc), to your auditor, by another way than the ledger.',
+      `Give the new fingerprint, and its certificate (${fromHere(rotated.certificateFile!)}), to your auditor, by another way than the ledger.`,
     )
     out.line(
       reason === 'compromised'
@@ -273,6 +273,12 @@ function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void
         : 'Who pinned the old one is led to the new one: each endorses the other in the ledger.',
     )
   })
+}
+
+/** Shorter, where it is in the folder of whoever asks. */
+function fromHere(path: string): string {
+  const short = relative('', path)
+  return short.startsWith('..') ? path : short
 }
 
 /** A witness holds what it cosigned last against the keys that it trusts: without the old one it would take that for altered. */
