@@ -228,8 +228,9 @@ async function prepareKey(
     out.line(
       `     export NEXT_KEY="$(cat ${options.out})"${of === 'seal' ? `    or: gpg --import ${options.out}` : ''}`,
     )
+    out.line('2. with the gateway stopped:')
     out.line(
-      `2. with the gateway stopped: counterfoil keys rotate ${of} --to env:NEXT_KEY${of === 'seal' ? '    or: --to gpg:FINGERPRINT' : ''}`,
+      `     counterfoil keys rotate ${of} --to env:NEXT_KEY${of === 'seal' ? '    or: --to gpg:FINGERPRINT' : ''}`,
     )
     out.line(`3. name that place in counterfoil.yaml (ledger.keys.${of}), destroy the file, and start the gateway`)
   })
@@ -252,7 +253,7 @@ function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void
       painted`the ${key} key was  ${old}${reason === undefined ? '' : painted`  ${colour.red(`revoked: ${reason}`)}`}`,
     )
     out.line(painted`and is from now on  ${colour.bold(rotated.new)}`)
-    if (kept !== undefined) out.line(`the old key file is ${kept}: destroy it, or keep it offline`)
+    if (kept !== undefined) out.line(`destroy the old key file, or keep it offline: ${kept}`)
     else {
       const value = to?.startsWith('gpg:')
         ? `{ gpg: ${rotated.new} }`
