@@ -63,7 +63,7 @@ export function init(program: Command): void {
         out.line(`  export PGPASSWORD=KEY   # that of ${user}, elsewhere`)
         out.line(`  psql -h 127.0.0.1 -p 6432 -U ${user} ${made.database}`)
         out.line()
-        out.line(colour.yellow('No anchor is configured: whoever operates this ledger could rewrite it undetected.'))
+        out.line(colour.yellow('No witness is configured: whoever operates this ledger could rewrite it undetected.'))
         out.line("Keep `counterfoil verify --pin` running where the ledger's operators cannot write.")
       })
     })
