@@ -4,7 +4,7 @@ import { parseCosignerKey } from '../lib/format/cosignature.ts'
 import { type NoteVerifier, parseVerifierKey } from '../lib/format/note.ts'
 
 const wanted = {
-  seal: 'wants the OpenPGP fingerprint (40 hex digits), or the file of its certificate (keys/ledger.pub.asc)',
+  seal: 'wants the OpenPGP fingerprint (40 hex digits), or the file of its certificate, as its owner gave it to you',
   log: 'wants a ledger\'s verifier key (NAME+8 hex digits+base64), which "counterfoil keys show LEDGER --note" prints',
   witness: 'wants a witness\'s verifier key (NAME+8 hex digits+base64), which "counterfoil witness key" printed',
 } as const

@@ -48,7 +48,7 @@ export function anchor(program: Command): void {
     .exitOverride()
     .action(async (options: { repository: string; config: string; json?: boolean }) => {
       const got = await tagIn(await placeOf(options.config), options.repository)
-      show(got, options.json, `push it: git push REMOTE refs/tags/${got.by}`)
+      show(got, options.json, 'push it:', `git push REMOTE refs/tags/${got.by}`)
     })
 }
 
@@ -64,7 +64,8 @@ async function stamp({ config, ca, url, requestOut, responseIn, json }: StampOpt
       out.line(
         `${requestOut}: a request for the checkpoint of ${counted(size, 'entry')}, of type application/timestamp-query`,
       )
-      out.line('its answer: counterfoil anchor timestamp --response-in FILE --ca FILE')
+      out.line('its answer is taken by:')
+      out.line('  counterfoil anchor timestamp --response-in FILE --ca FILE')
     })
     return
   }
@@ -75,7 +76,7 @@ async function stamp({ config, ca, url, requestOut, responseIn, json }: StampOpt
     url === undefined
       ? await acceptTimestamp(place, await read('--response-in', responseIn!), authorities)
       : await stampBy(place, url, authorities)
-  show(got, json, `verified with: counterfoil verify LEDGER --tsa ${ca}`)
+  show(got, json, 'verified with:', `counterfoil verify LEDGER --tsa ${ca}`)
 }
 
 /** @throws Misuse ERR_OPTION_INVALID */
@@ -99,12 +100,15 @@ const read = (option: string, file: string): Promise<Buffer> =>
     throw new Misuse('ERR_OPTION_INVALID', `${option} ${file}: the file cannot be read`, {}, error)
   })
 
-function show({ file, by, size, at }: Got, json: boolean | undefined, next: string): void {
+/** @param command what is done next, on a line of its own: it is copied */
+function show({ file, by, size, at }: Got, json: boolean | undefined, next: string, command: string): void {
   const out = output(json === true)
   const time = new Date(at).toISOString()
   out.result({ file, by, size, at: time }, () => {
     out.line(`${counted(size, 'entry')}, ${time}, by ${by}`)
-    out.line(`kept as ${file}; it becomes an entry at the gateway's next round, or when the ledger is next opened`)
+    out.line(`kept as ${file}`)
+    out.line("it becomes an entry at the gateway's next round, or when the ledger is next opened")
     out.line(next)
+    out.line(`  ${command}`)
   })
 }

@@ -88,7 +88,7 @@ export function bundle(program: Command): void {
 
 function summaryOf({
   directory,
-  files,
+  count,
   results,
   reconciliations,
   exceptions,
@@ -97,7 +97,7 @@ function summaryOf({
   begins,
 }: BundleResult) {
   return {
-    ...{ directory, files: files.size, results, reconciliations, exceptions },
+    ...{ directory, files: count, results, reconciliations, exceptions },
     ...{ size: verification.size, stamps: manifest.stamps },
     ...(begins === undefined ? {} : { begins }),
   }
@@ -126,7 +126,7 @@ const meaning = {
 
 export function printBundle(
   out: Output,
-  { directory, files, results, reconciliations, manifest, begins }: BundleResult,
+  { directory, count, results, reconciliations, manifest, begins }: BundleResult,
 ): void {
   const paint = (word: string) => (word === 'no-exceptions-noted' ? colour.green(word) : colour.yellow(word))
   const heading = ['  control', 'attribute', 'result', 'exceptions / population']
@@ -138,16 +138,15 @@ export function printBundle(
   ])
   out.table(rows.length === 0 ? [['  no control was tested']] : [heading, ...rows])
   for (const { name, word, bypasses } of reconciliations) {
-    out.line(
-      painted`  reconciled with ${name}: ${paint(word)}, ${counted(bypasses.length, 'statement')} that came by another way`,
-    )
+    const came = `${counted(bypasses.length, 'statement')} that came by another way`
+    out.wrapped(painted`  reconciled with ${name}: ${paint(word)}, ${came}`, 4)
   }
-  for (const stamp of manifest.stamps) out.line(painted`  ${colour.yellow(stamp)}: ${meaning[stamp]}`)
-  if (begins !== undefined) out.line(painted`  ${colour.yellow(begins)}`)
+  for (const stamp of manifest.stamps) out.wrapped(painted`  ${colour.yellow(stamp)}: ${meaning[stamp]}`, 4)
+  if (begins !== undefined) out.wrapped(painted`  ${colour.yellow(begins)}`, 4)
   const { principals, entries } = manifest.withheld
   if (principals.length > 0) {
     const more = entries.length === 0 ? '' : `, and what names them in ${counted(entries.length, 'other entry')}`
-    out.line(`  withheld: what is disclosed of ${counted(principals.length, 'principal')}${more}`)
+    out.wrapped(`  withheld: what is disclosed of ${counted(principals.length, 'principal')}${more}`, 4)
   }
-  out.line(`${files.size} files in ${directory}; begin with README.html, verify as VERIFY.txt says`)
+  out.line(`${count} files in ${directory}; begin with README.html, verify as VERIFY.txt says`)
 }

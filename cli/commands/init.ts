@@ -50,16 +50,20 @@ export function init(program: Command): void {
         out.line(painted`  ${colour.bold(made.fingerprint)}`)
         out.line()
         out.line('Keys to log in with, shown this once, good for 90 days:')
-        for (const { person, key } of made.keys) out.line(`  ${person}  ${key}`)
+        for (const { person, key } of made.keys) {
+          out.line(`  ${person}`)
+          out.line(`    ${key}`)
+        }
         out.line()
         out.line('Next:')
         const [, variable] = /^env:(.+)$/.exec(options.upstream) ?? []
         if (variable !== undefined) out.line(`  export ${variable}=postgres://LOGIN:PASSWORD@HOST:5432/DATABASE`)
         out.line(`  counterfoil check --config ${made.config}`)
         out.line(`  counterfoil serve --config ${made.config}`)
-        out.line(`  PGPASSWORD=<key of ${user}> psql -h 127.0.0.1 -p 6432 -U ${user} ${made.database}`)
+        out.line(`  export PGPASSWORD=KEY   # that of ${user}, elsewhere`)
+        out.line(`  psql -h 127.0.0.1 -p 6432 -U ${user} ${made.database}`)
         out.line()
-        out.line(colour.yellow('No anchor is configured: whoever operates this ledger could rewrite it undetected.'))
+        out.line(colour.yellow('No witness is configured: whoever operates this ledger could rewrite it undetected.'))
         out.line("Keep `counterfoil verify --pin` running where the ledger's operators cannot write.")
       })
     })

@@ -1,6 +1,6 @@
 /** `counterfoil keys`: the keys that a ledger is signed with: made, shown, rotated and revoked. */
 import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { type LedgerKeys, ledgerKeys } from '../../evidence/index.ts'
 import { loadConfig } from '../../lib/config/config.ts'
@@ -228,8 +228,9 @@ async function prepareKey(
     out.line(
       `     export NEXT_KEY="$(cat ${options.out})"${of === 'seal' ? `    or: gpg --import ${options.out}` : ''}`,
     )
+    out.line('2. with the gateway stopped:')
     out.line(
-      `2. with the gateway stopped: counterfoil keys rotate ${of} --to env:NEXT_KEY${of === 'seal' ? '    or: --to gpg:FINGERPRINT' : ''}`,
+      `     counterfoil keys rotate ${of} --to env:NEXT_KEY${of === 'seal' ? '    or: --to gpg:FINGERPRINT' : ''}`,
     )
     out.line(`3. name that place in counterfoil.yaml (ledger.keys.${of}), destroy the file, and start the gateway`)
   })
@@ -252,7 +253,7 @@ function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void
       painted`the ${key} key was  ${old}${reason === undefined ? '' : painted`  ${colour.red(`revoked: ${reason}`)}`}`,
     )
     out.line(painted`and is from now on  ${colour.bold(rotated.new)}`)
-    if (kept !== undefined) out.line(`the old key file is ${kept}: destroy it, or keep it offline`)
+    if (kept !== undefined) out.line(`destroy the old key file, or keep it offline: ${kept}`)
     else {
       const value = to?.startsWith('gpg:')
         ? `{ gpg: ${rotated.new} }`
@@ -265,7 +266,7 @@ function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void
     out.line()
     if (origin !== undefined) return tellNote(out, origin, rotated)
     out.line(
-      'Give the new fingerprint, and its certificate (keys/ledger.pub.asc), to your auditor, by another way than the ledger.',
+      `Give the new fingerprint, and its certificate (${fromHere(rotated.certificateFile!)}), to your auditor, by another way than the ledger.`,
     )
     out.line(
       reason === 'compromised'
@@ -273,6 +274,12 @@ function tell(out: Output, rotated: Rotated, reason?: Reason, to?: string): void
         : 'Who pinned the old one is led to the new one: each endorses the other in the ledger.',
     )
   })
+}
+
+/** Shorter, where it is in the folder of whoever asks. */
+function fromHere(path: string): string {
+  const short = relative('', path)
+  return short.startsWith('..') ? path : short
 }
 
 /** A witness holds what it cosigned last against the keys that it trusts: without the old one it would take that for altered. */

@@ -139,7 +139,7 @@ async function writeOut(path: string, { content }: RecordedAttachment): Promise<
 
 const write = (text: string) => void process.stdout.write(text)
 /** What we say of it, told from what was shown. */
-const remark = (text: string) => write(`${colour.dim(`-- ${text}`).text}\n`)
+const remark = (text: string) => output(false).wrapped(colour.dim(`-- ${text}`), '-- '.length)
 
 async function showSession(
   records: readonly SessionRecord[],

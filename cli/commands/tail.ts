@@ -49,7 +49,7 @@ export function tail(program: Command): void {
     .option('--json', 'print one JSON object a line, an entry each')
     .addHelpText(
       'after',
-      `\nShows what stands in the log, maybe before it is durable; ${notified}. Ids to replay come with --all; what a terminal\nis too narrow for is left out, or cut within: --json has all of it.`,
+      `\nShows what stands in the log, maybe before it is durable; ${notified}.\nEach line has its entry's number, for show: counterfoil show 14. What a terminal is too narrow for, ids of exchanges\nand sessions too, is left out or cut where there is an ellipsis: a pipe has it all, and so has --json.`,
     )
     .action(async (ledger: string | undefined, options: Options) => {
       const { directory, series, wrapping } = await whichLedger(ledger, options)

@@ -19,14 +19,14 @@ export class Narrator {
   }
 
   line(text: string): void {
-    this.#out.line(`    ${text}`)
+    this.#out.wrapped(`    ${text}`, 6)
   }
 
   /** @throws Error where it does not hold: the demo shows nothing that is not so */
   claim(holds: boolean, text: string): void {
     if (!holds) throw new DemoFailure(text)
     this.#claims += 1
-    this.#out.line(painted`  ${colour.green('✓')} ${text}`)
+    this.#out.wrapped(painted`  ${colour.green('✓')} ${text}`, 4)
   }
 }
 

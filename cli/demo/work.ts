@@ -197,7 +197,7 @@ export async function sealed(company: Company, csvlog: string, tell: Narrator): 
   const whole = await verifyBundle({ ...trust, directory: bundle.directory, pin, readControls: parseControls })
   tell.claim(
     whole.verdict === 'OK',
-    `bundled in ${bundle.files.size} files, each verified and derived again; stamped DEMO and PROVISIONAL`,
+    `bundled in ${bundle.count} files, each verified and derived again; stamped DEMO and PROVISIONAL`,
   )
   return { bundle, pin }
 }

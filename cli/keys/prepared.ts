@@ -50,7 +50,7 @@ function secretAt(reference: string): string {
     throw new Misuse('ERR_OPTION_INVALID', '--to is file:PATH, env:NAME or gpg:FINGERPRINT')
   const found = resolveSecret(reference, { folder: process.cwd(), env: process.env })
   if (found instanceof Secret) return found.reveal()
-  throw new Misuse('ERR_OPTION_INVALID', `--to ${reference}: ${found.missing}`)
+  throw new Misuse('ERR_OPTION_INVALID', `--to: ${found.missing}`)
 }
 
 /** Makes a key in a file, owner only, and uses it for nothing. @returns the files, the key's own first */

@@ -46,8 +46,9 @@ export interface Rotated {
   readonly kept: string | undefined
   /** Whether a run that was cut off had done it already, and only the files were put in their places. */
   readonly finished: boolean
-  /** Of a new OpenPGP key: to be handed to the auditor. */
+  /** Of a new OpenPGP key: to be handed to the auditor, and where it lies. */
   readonly certificate?: string
+  readonly certificateFile?: string
 }
 
 export type Step = 'made' | 'recorded' | 'published'
@@ -84,9 +85,15 @@ export async function* rotate(options: RotateOptions): AsyncGenerator<Step, Rota
   const kept = await replaceKey(path, key === 'note' ? Buffer.from(parseVerifierKey(old).keyId).toString('hex') : old)
   if (key === 'note') return { key, old, new: now, kept, finished }
   const copy = join(dirname(path), 'ledger.pub.asc')
-  if ((await readIfThere(copy)) !== undefined) await writeWhole(copy, after.sealer.certificate)
-  return { key, old, new: now, kept, finished, certificate: after.sealer.certificate }
+  const copied = (await readIfThere(copy)) !== undefined
+  if (copied) await writeWhole(copy, after.sealer.certificate)
+  const { certificate } = after.sealer
+  const certificateFile = copied ? copy : publishedIn(config, now)
+  return { key, old, new: now, kept, finished, certificate, certificateFile }
 }
+
+/** Where no copy lies beside the key: a key of gpg or of the environment has no file of its own. */
+const publishedIn = ({ ledger }: Config, fingerprint: string) => join(ledger.directory, certificateOf(fingerprint))
 
 /** To a key that lies where this command does not write: the configuration names it afterwards. */
 async function* rotateTo(
@@ -104,7 +111,9 @@ async function* rotateTo(
   const finished = yield* recordIn(ledgers, options, { before, after }, true)
   yield 'published'
   const rotated = { key, old, new: now, kept: undefined, finished }
-  return key === 'note' ? rotated : { ...rotated, certificate: after.sealer.certificate }
+  if (key === 'note') return rotated
+  const { certificate } = after.sealer
+  return { ...rotated, certificate, certificateFile: publishedIn(ledgers.at(-1)!, now) }
 }
 
 /** @param resumed whether a run before this one may have done it, in some of them. @returns whether it had, in all */

@@ -12,6 +12,8 @@ export interface Event {
   readonly actors: Actors | undefined
   readonly word: string
   readonly tone: Tone
+  /** An id that `what` is about, with a colon: it is never cut. */
+  readonly lead: string
   readonly what: string
   /** What else is told, each with its rank: the highest goes first where there is no room. */
   readonly details: readonly Detail[]
@@ -22,6 +24,7 @@ export type Detail = readonly [rank: number, text: string]
 interface Words {
   readonly word: string
   readonly tone: Tone
+  readonly lead?: string
   readonly what: string
   readonly details?: readonly (Detail | undefined)[]
 }
@@ -42,18 +45,18 @@ const tellers: { readonly [K in Kind]: Teller<K> } = {
   decision:             e => decided(e),
   outcome:              (e, t) => ({ word: 'permit', tone: toneOf(e), what: whatOf(t.accesses) || `exchange ${e.exchange}`, details: resultOf(e, t) }),
   settled:              (e, t) => ({ word: 'permit', tone: e.result === 'committed' ? 'good' : 'warn', what: whatOf(t.accesses) || counted(e.exchanges.length, 'operation'), details: [[1.5, e.result]] }),
-  'grant-requested':    e => ({ word: 'ask',     tone: 'warn',  what: `${e.grant}: ${e.actions.join(', ')} ${e.resource}`, details: [[2, `for ${formatDuration(e.seconds * 1000)}`], controlsOf(e)] }),
-  'grant-decided':      (e, t) => ({ word: e.verdict, tone: e.verdict === 'approve' ? 'good' : 'bad', what: about(e.grant, t), details: [when(e.until, 2, time => `until ${time.slice(0, 19)}Z`)] }),
-  'grant-revoked':      (e, t) => ({ word: 'revoke', tone: 'bad', what: about(e.grant, t) }),
-  'approval-requested': e => ({ word: 'ask',     tone: 'warn',  what: `${e.approval}: ${whatOf(e.accesses)}`, details: [controlsOf(e)] }),
-  'approval-decided':   (e, t) => ({ word: e.verdict, tone: e.verdict === 'approve' ? 'good' : 'bad', what: about(e.approval, t) }),
-  'attempt-refused':    (e, t) => ({ word: 'deny', tone: 'bad', what: `to ${e.verb} ${about(e.of, t)}`, details: [[1, e.code], [4, e.why]] }),
+  'grant-requested':    e => ({ word: 'ask',     tone: 'warn',  lead: `${e.grant}: `, what: `${e.actions.join(', ')} ${e.resource}`, details: [[2, `for ${formatDuration(e.seconds * 1000)}`], controlsOf(e)] }),
+  'grant-decided':      (e, t) => ({ word: e.verdict, tone: e.verdict === 'approve' ? 'good' : 'bad', ...about(e.grant, t), details: [when(e.until, 2, time => `until ${time.slice(0, 19)}Z`)] }),
+  'grant-revoked':      (e, t) => ({ word: 'revoke', tone: 'bad', ...about(e.grant, t) }),
+  'approval-requested': e => ({ word: 'ask',     tone: 'warn',  lead: `${e.approval}: `, what: whatOf(e.accesses), details: [controlsOf(e)] }),
+  'approval-decided':   (e, t) => ({ word: e.verdict, tone: e.verdict === 'approve' ? 'good' : 'bad', ...about(e.approval, t) }),
+  'attempt-refused':    (e, t) => ({ word: 'deny', tone: 'bad', ...about(e.of, t, `to ${e.verb} `), details: [[1, e.code], [4, e.why]] }),
   attachment:           (e, t) => ({ word: 'kept', tone: 'plain', what: `${e.part} of ${whatOf(t.accesses) || e.exchange}`, details: [[2, size(e.bytes)], [3, `replay ${e.exchange}`]] }),
   event:                e => ({ word: e.level,   tone: ['error', 'crit', 'alert', 'emerg'].includes(e.level) ? 'bad' : 'plain', what: `${e.source}: ${e.event}` }),
   'events-lost':        e => ({ word: 'lost',    tone: 'bad',   what: `${e.source}: ${counted(e.lost, 'event')}` }),
   erasure:              e => ({ word: 'erase',   tone: 'warn',  what: `${e.scope} ${e.of}`, details: [[1, e.ground], [3, `approved by ${counted(e.approvers.length, 'person', 'people')}`]] }),
   'custody-refused':    e => ({ word: 'deny',    tone: 'bad',   what: `to ${e.verb} ${e.of}`, details: [[1, e.code], [4, e.why], when(e.hold, 3, id => `held by ${id}`)] }),
-  'hold-placed':        e => ({ word: 'hold',    tone: 'warn',  what: `${e.hold}: ${[e.scope, e.of].filter(Boolean).join(' ')}` }),
+  'hold-placed':        e => ({ word: 'hold',    tone: 'warn',  lead: `${e.hold}: `, what: [e.scope, e.of].filter(Boolean).join(' ') }),
   'hold-released':      e => ({ word: 'release', tone: 'warn',  what: e.hold }),
   'vault-rewrapped':    e => ({ word: 'ledger',  tone: 'warn',  what: `the vault's key is ${e.to} now, no longer ${e.from}`, details: [[3, counted(e.slots, 'slot')]] }),
   'key-rotated':        e => ({ word: 'key',     tone: 'warn',  what: `the ${e.key} key is now ${e.new}` }),
@@ -88,36 +91,38 @@ export function eventsOf(batch: readonly Told[]): Event[] {
 }
 
 function tell(told: Told): Event {
-  const { details = [], ...words } = (tellers[told.entry.kind] as Teller<Kind>)(told.entry, told)
-  return { told, actors: told.actors, ...words, details: details.filter(detail => detail !== undefined) }
+  const { lead = '', details = [], ...words } = (tellers[told.entry.kind] as Teller<Kind>)(told.entry, told)
+  return { told, actors: told.actors, lead, ...words, details: details.filter(detail => detail !== undefined) }
 }
 
 /** A decision's line, with what became of it. */
 function ended({ details }: Event, told: Told): Pick<Event, 'details' | 'tone'> {
   const { tone, details: after } = tell(told)
-  return { tone, details: [...after, ...details.filter(([, text]) => text !== underWay)] }
+  const isSaid = (text: string) => text === underWay || after.some(([, said]) => said === text)
+  return { tone, details: [...after, ...details.filter(([, text]) => !isSaid(text))] }
 }
 
 const underWay = 'under way'
 
 function decided(entry: EntryOf<'decision'>): Words {
-  const { verdict, code, accesses, grant, approval, observed = [] } = entry
+  const { verdict, code, accesses, exchange, grant, approval, observed = [] } = entry
   return {
     word: verdict,
     tone: verdict === 'deny' ? 'bad' : 'plain',
     what: whatOf(accesses) || entry.target,
     details: [
-      verdict === 'deny' ? [1, code ?? 'refused'] : [2, underWay],
+      verdict === 'deny' ? [1, code ?? 'refused'] : [1, underWay],
       when(grant, 4, id => id),
       when(approval, 4, id => id),
       controlsOf(entry),
       observed.length === 0 ? undefined : [4, `would refuse: ${observed.join(',')}`],
+      [7, exchange],
     ],
   }
 }
 
 function resultOf(entry: EntryOf<'outcome'>, { milliseconds, of }: Told): (Detail | undefined)[] {
-  const { result, code, items, bytes, masked = [], settled } = entry
+  const { result, code, exchange, items, bytes, masked = [], settled } = entry
   return [
     [1, code === undefined ? result : `${result} ${code}`],
     of.length > 0 && (items > 0 || bytes > 0)
@@ -126,6 +131,7 @@ function resultOf(entry: EntryOf<'outcome'>, { milliseconds, of }: Told): (Detai
     when(milliseconds, 3, took),
     settled === undefined || settled === 'nothing' ? undefined : [1.5, settled],
     masked.length === 0 ? undefined : [6, `masked ${masked.join(',')}`],
+    of.length === 0 ? undefined : [7, exchange],
   ]
 }
 
@@ -137,7 +143,8 @@ const controlsOf = ({ controls }: { readonly controls: readonly string[] }): Det
 const when = <T>(value: T | undefined, rank: number, text: (value: T) => string): Detail | undefined =>
   value === undefined ? undefined : [rank, text(value)]
 
-const about = (id: string, { of }: Told) => (of[0] === undefined ? id : `${id}: ${whatOf(of[0].accesses)}`)
+const about = (id: string, { of }: Told, before = ''): Pick<Words, 'lead' | 'what'> =>
+  of[0] === undefined ? { what: before + id } : { lead: `${before}${id}: `, what: whatOf(of[0].accesses) }
 
 /** `select crm/public.customers, crm/public.orders` */
 export function whatOf(accesses: readonly Access[]): string {

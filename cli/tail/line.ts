@@ -13,6 +13,8 @@ export interface Layout {
 
 /** From as many columns on, everything is told in full where it fits. */
 const roomy = 110
+/** Below so many, who it was has no more room than what it was. */
+const tight = 60
 
 /** Whether a line has its whole time in it. */
 export const hasDay = ({ columns }: Layout): boolean => columns >= roomy
@@ -20,37 +22,35 @@ export const hasDay = ({ columns }: Layout): boolean => columns >= roomy
 /** @param who as it is to be shown. @param more what is disclosed, last of all */
 export function lineOf(event: Event, who: string, more: string | undefined, layout: Layout): string {
   const { columns, paint } = layout
-  const { told, word, tone, what } = event
+  const { told, word, tone } = event
   const isRoomy = hasDay(layout)
   const { time } = told.entry
   // All of it UTC; a narrow terminal has no room for the day, which stands above instead.
   const at = isRoomy ? time : time.slice(11, 19)
-  const named = isRoomy ? 28 : 16
+  const named = isRoomy ? 28 : columns < tight ? 8 : 16
   const name = Number.isFinite(columns) ? shortened(visible(who), named) : visible(who)
   const shownWord = padEnd(visible(word), 7)
-  const head = `${at}  ${padEnd(name, named)}  ${shownWord}  `
-  const room = columns - widthOf(head)
-  const text = fitted(event, visible(what), more === undefined ? undefined : visible(more), room)
-  return `${at}  ${padEnd(name, named)}  ${paint(shownWord, tone)}  ${text}`.trimEnd()
+  // However narrow the terminal: by its number `show` finds the entry, and in that the ids that had no room here.
+  const before = `${at}  ${padEnd(`#${told.live.index}`, 5)}  ${padEnd(name, named)}  `
+  const room = columns - widthOf(`${before}${shownWord}  `)
+  const text = fitted(event, more === undefined ? undefined : visible(more), room)
+  return `${before}${paint(shownWord, tone)}  ${text}`.trimEnd()
 }
 
-const isId = /^(replay )?[0-9a-f]{8}-[0-9a-f-]{27}$/
-
-function fitted({ details }: Event, what: string, more: string | undefined, room: number): string {
-  let kept = [...details.map(([rank, text]) => ({ rank, text: visible(text) }))].sort((a, b) => a.rank - b.rank)
-  const whole = () => [what, ...kept.map(({ text }) => text)].join('  ')
+function fitted(event: Event, more: string | undefined, room: number): string {
+  const [lead, what] = [visible(event.lead), visible(event.what)]
+  let kept = [...event.details.map(([rank, text]) => ({ rank, text: visible(text) }))].sort((a, b) => a.rank - b.rank)
+  const told = (shown: string) => [lead + shown, ...kept.map(({ text }) => text)].join('  ')
   if (more !== undefined) {
-    const text = `${whole()}  ${more}`
+    const text = `${told(what)}  ${more}`
     return widthOf(text) <= room ? text : shortened(text, room)
   }
-  // What happened comes before where: the result stays, and the resource is cut.
-  // Half an id is of no use to anybody.
-  const canGo = () => kept.length > 1 || isId.test(kept[0]?.text ?? '')
-  while (canGo() && widthOf(whole()) > room) kept = kept.slice(0, -1)
-  const over = widthOf(whole()) - room
-  if (over <= 0) return whole()
+  // What happened comes before where: the result stays, and the resource is cut. Half an id is of no use to anybody.
+  while ((kept.at(-1)?.rank ?? 0) > 1 && widthOf(told(what)) > room) kept = kept.slice(0, -1)
+  const over = widthOf(told(what)) - room
+  if (over <= 0) return told(what)
   const left = widthOf(what) - over
-  return left >= 8
-    ? [shortenedWithin(what, left), ...kept.map(({ text }) => text)].join('  ')
-    : shortened(whole(), room)
+  if (left >= 8) return told(shortenedWithin(what, left))
+  const withoutWhere = [lead.replace(/: $/, ''), ...kept.map(({ text }) => text)].join('  ')
+  return lead !== '' && widthOf(withoutWhere) <= room ? withoutWhere : shortened(told(what), room)
 }

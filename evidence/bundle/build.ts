@@ -79,6 +79,8 @@ export interface BundleResult {
   readonly directory: string
   /** All but the recordings, which may be long, and the anchors, which are bytes: they are in the directory alone. */
   readonly files: ReadonlyMap<string, string>
+  /** Of all files in the directory: what verifying it counts. */
+  readonly count: number
   readonly manifest: Manifest
   readonly results: readonly TestResult[]
   readonly reconciliations: readonly Reconciliation[]
@@ -195,7 +197,8 @@ export async function buildBundle(options: BundleOptions): Promise<BundleResult>
   const results = derived.runs.map(run => run.result)
   const { reconciliations, begins } = derived
   const exceptions = [...results, ...reconciliations].some(({ word }) => word === 'exceptions-noted')
-  return { directory: options.out, files, manifest, results, reconciliations, verification, begins, exceptions }
+  const count = files.size + listed.length
+  return { directory: options.out, files, count, manifest, results, reconciliations, verification, begins, exceptions }
 }
 
 /** Of a name that was mistyped, all would be what came by another way. @throws Misuse ERR_OPTION_INVALID */

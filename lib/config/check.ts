@@ -11,7 +11,7 @@ export function checkShape<S extends z.ZodType>(
   schema: S,
   report: (problem: Problem) => void,
 ): z.infer<S> | undefined {
-  const result = source.problems.length > 0 ? undefined : schema.safeParse(source.value)
+  const result = source.problems.length > 0 ? undefined : schema.safeParse(source.value, { error: expectation })
   if (result?.success) return result.data
   const problems = [...source.problems]
   const issues = flatten((result?.error?.issues ?? []) as readonly Issue[], [])
@@ -25,6 +25,12 @@ export function checkShape<S extends z.ZodType>(
   }
   for (const problem of problems.sort((a, b) => a.line - b.line || a.column - b.column)) report(problem)
   return undefined
+}
+
+/** Where the schema says nothing of its own. */
+function expectation(issue: { readonly code?: string; readonly expected?: unknown }): string | undefined {
+  const { code, expected } = issue
+  return code === 'invalid_type' ? `expected ${kinds[String(expected)] ?? String(expected)}` : undefined
 }
 
 /** The parts of zod's issues that are used here. */
@@ -66,6 +72,11 @@ function unknownKeys(
 ): Problem[] {
   const known = knownKeys(schemaOf(schema), path, source.value)
   return keys.map(key => {
+    // Of another of the kinds of map that may stand here.
+    if (known.includes(key)) {
+      const message = `${JSON.stringify(key)} does not go with the other keys here`
+      return { file: source.file, ...source.placeOfKey(path, key), message, hint: 'leave it out, or them' }
+    }
     const meant = later.has(key) ? undefined : nearest(key, known)
     if (meant !== undefined) slips.add(JSON.stringify([...path, meant]))
     const hint = later.has(key) ? 'not supported by this version' : `known are ${known.join(', ')}`
@@ -78,7 +89,8 @@ function unknownKeys(
   })
 }
 
-function explain({ code, path, message, expected, discriminator, issues }: Issue, source: YamlFile): Problem {
+function explain(issue: Issue, source: YamlFile): Problem {
+  const { code, path, message, expected, discriminator, issues } = issue
   const { file } = source
   const name = path.at(-1)
   if (code === 'invalid_key') {
@@ -89,13 +101,17 @@ function explain({ code, path, message, expected, discriminator, issues }: Issue
   }
   const place = { file, ...source.placeOf(path) }
   if (code === 'invalid_union' && discriminator === undefined)
-    return { ...place, message: 'expected something else here' }
-  return {
-    ...place,
-    message: code === 'invalid_type' && expected !== undefined ? `expected ${kinds[expected] ?? expected}` : message,
-    // The value is not repeated: it may be a secret in the wrong place.
-    ...(expected === 'array' && isOne(valueAt(source.value, path)) ? { hint: 'a list of one is written [ONE]' } : {}),
-  }
+    return { ...place, message: [...new Set(issue.errors?.flat().map(other => other.message))].join('; or ') }
+  const hint = code === 'invalid_type' ? hintOf(expected, message, valueAt(source.value, path)) : undefined
+  // The value is not repeated: it may be a secret in the wrong place.
+  return { ...place, message, ...(hint === undefined ? {} : { hint }) }
+}
+
+function hintOf(expected: string | undefined, message: string, value: unknown): string | undefined {
+  if (value === null) return 'nothing stands here'
+  if (expected === 'array' && isOne(value)) return 'a list of one is written [ONE]'
+  const isText = expected === 'string' && message === `expected ${kinds.string}`
+  return isText && isOne(value) ? 'in quotes this is text' : undefined
 }
 
 const kinds: Readonly<Record<string, string>> = {
@@ -103,8 +119,10 @@ const kinds: Readonly<Record<string, string>> = {
   object: 'a map',
   record: 'a map',
   array: 'a list',
-  number: 'a number',
+  // Every number here is one, and is first asked for as a number.
+  number: 'a whole number',
   int: 'a whole number',
+  boolean: 'true or false',
 }
 
 const isOne = (value: unknown): boolean => typeof value !== 'object'

@@ -8,7 +8,7 @@ import { readHosts } from './hosts.ts'
 import { isCertificate, isLoopback, isTlsPair, shown, splitAddress, urisIn } from './material.ts'
 import { type ConfigFile, hostsFile } from './schema.ts'
 import { resolveSecret, Secret } from './secrets.ts'
-import { type Path, readYaml, type YamlFile } from './yaml.ts'
+import { keyAt, type Path, readYaml, type YamlFile } from './yaml.ts'
 
 export interface ListenerReader {
   /** Only what evidence is made from: what is behind a listener is not read. */
@@ -163,16 +163,16 @@ export function readMutualTls(
     reader.report(source, [...path, 'cert'], 'not a certificate of this writer of this ledger', hint)
   }
   return () => {
-    const text = (reference: string, once: string) => {
+    const text = (of: keyof MutualTls, reference: string, once: string) => {
       const found = reference.startsWith('env:') ? undefined : resolveSecret(reference, { folder, env: {} })
       if (found === undefined) return once
       if (found instanceof Secret) return found.reveal()
-      throw new Fault('ERR_LEDGER_UNAVAILABLE', `${reference}: ${found.missing}`)
+      throw new Fault('ERR_LEDGER_UNAVAILABLE', `${keyAt([...path, of])}: ${found.missing}`)
     }
     return {
-      key: text(written.key, read.key.reveal()),
-      cert: text(`file:${written.cert}`, read.cert),
-      ca: text(`file:${written.ca}`, ca.reveal()),
+      key: text('key', written.key, read.key.reveal()),
+      cert: text('cert', `file:${written.cert}`, read.cert),
+      ca: text('ca', `file:${written.ca}`, ca.reveal()),
     }
   }
 }

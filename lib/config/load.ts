@@ -20,7 +20,7 @@ import { ed25519, isIssuer, isKey, shown, spaceOf } from './material.ts'
 import { agentsFile, type ConfigFile, configFile, controlsFile, type OwnLedger, type RemoteLedger } from './schema.ts'
 import { resolveSecret, Secret } from './secrets.ts'
 import { readWitnesses } from './witnesses.ts'
-import { type Path, readYaml, type YamlFile } from './yaml.ts'
+import { keyAt, type Path, readYaml, type YamlFile } from './yaml.ts'
 
 /** Rights about the vault are on `ledger/vault`. */
 const ledgerTarget = 'ledger'
@@ -113,7 +113,7 @@ export class Loader {
   #secret(reference: string, path: Path, source: YamlFile): Secret | undefined {
     const found = resolveSecret(reference, { folder: this.#folder, env: this.#env })
     if (found instanceof Secret) return found
-    this.#report(source, path, found.missing, found.hint)
+    this.#report(source, path, `${keyAt(path)}: ${found.missing}`, found.hint)
     return undefined
   }
 

@@ -8,7 +8,8 @@ import { durationPattern } from '../duration.ts'
 import { namePattern } from '../identity/names.ts'
 import { readGateway } from '../ledger/shared/gateway-url.ts'
 
-const pattern = (regex: RegExp, error: string) => z.string().regex(regex, { error })
+/** What is no text at all is told as what has another form: `30` for a duration. */
+const pattern = (regex: RegExp, error: string) => z.string({ error }).regex(regex, { error })
 
 const duration = pattern(durationPattern, 'not a duration: a whole number and one unit, as 30s, 15m, 8h, 30d')
 const role = pattern(/^role:[A-Za-z0-9._-]{1,128}$/, 'not a role: write role:NAME')

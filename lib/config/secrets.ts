@@ -34,7 +34,7 @@ export interface SecretSources {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** @returns the secret without a final newline, or what is missing and what to do. */
+/** @returns the secret without a final newline, or what is missing, by its name or path and never by content, and what to do. */
 export function resolveSecret(
   reference: string,
   { folder, env }: SecretSources,
@@ -49,14 +49,14 @@ export function resolveSecret(
   try {
     const value = readFileSync(resolve(folder, name), 'utf8').replace(/\r?\n$/, '')
     return value === ''
-      ? { missing: 'the file of this secret is empty', hint: 'write the secret into it' }
+      ? { missing: `the file of this secret is empty: ${name}`, hint: 'write the secret into it' }
       : new Secret(value)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     const missing =
       code === 'ENOENT'
-        ? 'there is no such file'
-        : `the file of this secret cannot be read (${code ?? 'unknown error'})`
-    return { missing, hint: 'paths are relative to the file that names them; `counterfoil init` makes keys' }
+        ? `there is no such file: ${name}`
+        : `the file of this secret cannot be read (${code ?? 'unknown error'}): ${name}`
+    return { missing, hint: 'paths are relative to counterfoil.yaml; `counterfoil init` makes keys' }
   }
 }

@@ -7,6 +7,10 @@ import type { Problem } from '../problem.ts'
 
 export type Path = readonly (string | number)[]
 
+/** `ledger.keys.note`, `listen[0].upstream`. */
+export const keyAt = (path: Path): string =>
+  path.map((step, i) => (typeof step === 'number' ? `[${step}]` : i === 0 ? step : `.${step}`)).join('')
+
 export interface Place {
   readonly line: number
   readonly column: number

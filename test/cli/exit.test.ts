@@ -43,7 +43,7 @@ describe('the command', () => {
     ['a valid configuration',               'DATABASE_URL=postgres://127.0.0.1/crm counterfoil check --config crm/counterfoil.yaml', exit.good, /AC-07/],
     ['its version',                         'counterfoil --version',                                       exit.good,       /^\d+\.\d+\.\d+/],
     ['a slip in a configuration',           'counterfoil check --config slip.yaml',                        exit.usage,      /slip\.yaml:2:1: unknown key "legder"; did you mean "ledger"/],
-    ['a secret that is not there',          'counterfoil check --config crm/counterfoil.yaml',             exit.usage,      /counterfoil\.yaml:\d+:\d+: the environment variable DATABASE_URL is not set/],
+    ['a secret that is not there',          'counterfoil check --config crm/counterfoil.yaml',             exit.usage,      /counterfoil\.yaml:\d+:\d+: listen\[0\]\.upstream: the environment variable DATABASE_URL is not set/],
     ['a configuration that is not there',   'counterfoil check --config none.yaml',                        exit.usage,      /none\.yaml:1:1: there is no such file/],
     ['a folder that is taken',              init,                                                          exit.usage,      /nothing is overwritten/],
     ['an unknown option',                   'counterfoil check --colour',                                  exit.usage,      /unknown option '--colour'/],

@@ -3,7 +3,7 @@ import { execFile, spawn, spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { cpSync, rmSync } from 'node:fs'
-import { appendFile, chmod, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -279,7 +279,10 @@ describe('a key that lies where nothing can be written', () => {
     const made = await generateKey({ name: 'counterfoil crm' })
     expect(spawnSync(gpg, ['--batch', '--import'], { input: made.privateKey }).status).toBe(0)
     const before = await place.options()
-    await place.rotate('seal', { to: { at: `gpg:${made.fingerprint}` } })
+    const { certificateFile } = await place.rotate('seal', { to: { at: `gpg:${made.fingerprint}` } })
+    // keys/ledger.pub.asc is still the old one's: what is handed over is where the ledger publishes it.
+    expect(certificateFile).toBe(join(place.ledger, 'keys', `${made.fingerprint}.asc`))
+    expect((await readCertificate(await readFile(certificateFile!, 'utf8'))).fingerprint).toBe(made.fingerprint)
     await expect(openDirectoryLedger(before)).rejects.toMatchObject({ data: { expected: made.fingerprint } })
     const file = /seal: (.*)/.exec(
       await place.edit(text => text.replace(/seal: .*/, `seal: { gpg: ${made.fingerprint} }`)),
@@ -466,6 +469,12 @@ describe('counterfoil keys', () => {
     // Whom a new note key concerns, in the words in which they take it.
     expect(rotated.text).toContain(`counterfoil witness serve ... --origin crm=${note}\n`)
     expect(rotated.text).toContain(`counterfoil prove --check FILE --entry FILE --key ${note}\n`)
+    const sealed = await run('keys', 'rotate', 'seal', '--config', join(place.folder, 'counterfoil.yaml'))
+    expect(sealed.text).toContain(`its certificate (${join(place.folder, 'keys/ledger.pub.asc')})`)
+    await rm(join(place.folder, 'keys/ledger.pub.asc'))
+    const uncopied = await run('keys', 'rotate', 'seal', '--config', join(place.folder, 'counterfoil.yaml'))
+    const [, now] = /and is from now on {2}([0-9A-F]{40})/.exec(uncopied.text)!
+    expect(uncopied.text).toContain(`its certificate (${join(place.ledger, `keys/${now}.asc`)})`)
     await writeFile(join(place.folder, 'keys/seal.passphrase'), 'wrong\n')
     await expect(place.rotate('seal')).rejects.toThrow(/the passphrase does not open/)
   }, 300_000)

@@ -2,9 +2,12 @@
 import { readdirSync } from 'node:fs'
 import { Command } from 'commander'
 import { describe, expect, it, vi } from 'vitest'
+import { printBundle } from '../../cli/commands/bundle.ts'
+import { Narrator } from '../../cli/demo/narrator.ts'
 import { ascii, colour, type Output, output, painted } from '../../cli/output.ts'
 import { register, table } from '../../cli/table.ts'
 import { printFindings, printSteps, printVerdict } from '../../cli/trust.ts'
+import type { BundleResult } from '../../evidence/index.ts'
 
 const namesOf = ({ commands }: Command) => commands.map(command => command.name())
 
@@ -39,6 +42,38 @@ const printedBy = (print: (out: Output) => void, json = false): string[] => {
   }
   return written.join('').trimEnd().split('\n')
 }
+
+describe('sentences that are set in', () => {
+  const claim = "the gateway cannot stop it; the server's own log names it, and the bundle notes it as an exception"
+  const told = (out: Output) => {
+    const tell = new Narrator(out)
+    tell.line(claim)
+    tell.claim(true, claim)
+    const manifest = { stamps: ['PROVISIONAL'], withheld: { principals: ['p'], entries: [1] } }
+    const begins = 'the ledger begins on 2026-07-02, after the beginning of this period'
+    const rest = {
+      directory: 'b',
+      count: 3,
+      results: [],
+      reconciliations: [{ name: 'crm-csvlog', word: 'x', bypasses: [] }],
+    }
+    printBundle(out, { ...rest, manifest, begins } as unknown as BundleResult)
+  }
+
+  it('are one line each in a pipe, and are broken between words on a terminal', () => {
+    const piped = printedBy(told)
+    expect(piped).toHaveLength(8)
+    const { isTTY, columns } = process.stdout
+    Object.assign(process.stdout, { isTTY: true, columns: 50 })
+    try {
+      const shown = printedBy(told)
+      for (const line of shown) expect(line.length).toBeLessThanOrEqual(50)
+      expect(shown.join(' ').split(/\s+/)).toEqual(piped.join(' ').split(/\s+/))
+    } finally {
+      Object.assign(process.stdout, { isTTY, columns })
+    }
+  })
+})
 
 describe('what others wrote, in what is printed', () => {
   it('begins no line of its own, in a finding or in a step', () => {

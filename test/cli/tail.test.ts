@@ -59,16 +59,31 @@ describe('lines', () => {
     const settled: Entry = {
       ...{ ...head, kind: 'settled', time: '2026-01-01T00:00:01.000Z', exchanges: [exchange], result: 'committed' },
     }
-    expect(lines([decision, outcome, settled], Number.POSITIVE_INFINITY).map(line => line.slice(56))).toEqual([
-      'permit   update crm/public.customers  completed  committed  2 rows, 1.5 kB  250 ms  g-11111111  AC-03  masked ssn',
+    expect(lines([decision, outcome, settled], Number.POSITIVE_INFINITY).map(line => line.slice(63))).toEqual([
+      'permit   update crm/public.customers  completed  committed  2 rows, 1.5 kB  250 ms  g-11111111  AC-03  masked ssn  0190b0a0-0000-7000-8000-000000000001',
     ])
     const told = tell([decision, outcome, settled])
     const apart = told.flatMap(one => eventsOf([one]))
     expect(apart.map(event => [event.what, event.details.map(([, text]) => text)])).toEqual([
-      ['update crm/public.customers', ['under way', 'g-11111111', 'AC-03']],
-      ['update crm/public.customers', ['completed', '2 rows, 1.5 kB', '250 ms', 'masked ssn']],
+      ['update crm/public.customers', ['under way', 'g-11111111', 'AC-03', exchange]],
+      ['update crm/public.customers', ['completed', '2 rows, 1.5 kB', '250 ms', 'masked ssn', exchange]],
       ['update crm/public.customers', ['committed']],
     ])
+  })
+
+  it('have a number that `show` takes, whatever else had to go, and no id is cut', () => {
+    const ids = /[agh]-[0-9a-z]{8,}|[0-9a-f]{8}-[0-9a-f-]{27}/g
+    const everything = lines(entries, Number.POSITIVE_INFINITY)
+    for (const columns of [80, 110, 140]) {
+      for (const [i, line] of lines(entries, columns).entries()) {
+        expect(line).toMatch(/ #\d+ /)
+        const whole = everything[i]!.match(ids) ?? []
+        for (const id of line.match(ids) ?? []) expect(whole).toContain(id)
+        for (const id of whole) if (line.includes(id.slice(0, 8))) expect(line).toContain(id)
+      }
+    }
+    const [asked] = lines([entries.find(({ kind }) => kind === 'approval-requested')!], 80)
+    expect(asked).toMatch(/ ask +a-[0-9a-z]+: \S.*…/)
   })
 
   it('show what a name or a message would do to a terminal, and do not do it', () => {

@@ -114,7 +114,7 @@ describe('controls', () => {
     ['a pattern of too long a match',      '"*": redact }', "\"*\": detect }\n  patterns: { x: 'a{257}' }", '21:18: a pattern that may match over 256 characters; say how many: {1,20} for +'],
     ['a pattern that is too large',        '"*": redact }', "\"*\": detect }\n  patterns: { x: '(?:aa|bb){1,120}' }", '21:18: a pattern that would take too long'],
     ['a pattern that is too long',         '"*": redact }', `"*": detect }\n  patterns: { x: ${'a'.repeat(257)} }`, '21:18: a pattern of over 256 characters'],
-    ['a pattern that is no text',          '"*": redact }', '"*": detect }\n  patterns: { x: 12 }', '21:18: expected text'],
+    ['a pattern that is no text',          '"*": redact }', '"*": detect }\n  patterns: { x: 12 }', '21:18: expected text; in quotes this is text'],
     ['a threshold that is no duration',    'revocation: 30s', 'revocation: soon',    '21:29: not a duration: a whole number and one unit, as 30s, 15m, 8h, 30d'],
     ['a mask that only observes',          'title: A mask', 'title: A mask\n  mode: observe\n  until: 2026-03-01', '18:9: masks have no observe mode'],
   ]

@@ -44,7 +44,7 @@ describe.skipIf(without('openssl'))('a ledger on another host (with openssl)', (
     expect(await problems(remote('https://a.example'))).toMatch(/3:12: .*write tls:\/\/HOST:PORT/)
     expect(await problems(remote('tls://a.example:7443', '  heartbeat: 61s\n'))).toContain('at least every 60s')
     expect(await problems(remote('tls://a.example:7443', '  directory: ./ledger\n'))).toContain(
-      'unknown key "directory"',
+      '"directory" does not go with the other keys here',
     )
     const nameless = remote('tls://a.example:7443').replace('  writer: web-1\n', '')
     expect(await problems(nameless)).toBe('counterfoil.yaml:3:3: missing key "writer"')

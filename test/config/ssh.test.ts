@@ -87,7 +87,7 @@ describe('an SSH listener', () => {
     ['a slip',                       inListener('hostKey:', 'hostkey:'),                    /^counterfoil.yaml:19:5: unknown key "hostkey"; did you mean "hostKey"\?$/],
     ['tls, which it has no use for', inListener('    hostKey', '    tls: { key: file:k, cert: c }\n    hostKey'), /^counterfoil.yaml:19:5: unknown key "tls"/],
     ['no file of hosts',             withSsh({ 'hosts.yaml': undefined }),                  /^counterfoil.yaml:20:15: there is no such file/],
-    ['no key of its own',            withSsh({ 'keys/host': undefined }),                   /^counterfoil.yaml:19:14: there is no such file/],
+    ['no key of its own',            withSsh({ 'keys/host': undefined }),                   /^counterfoil.yaml:19:14: listen\[0\]\.hostKey: there is no such file: .*keys\/host;/],
     ['a public key for its own',     withSsh({ 'keys/host': publicKey() }),                 /^counterfoil.yaml:19:14: not a private key/],
     ['a variable that is no name',   inListener('upstream:', 'environment: ["A B"]\n    upstream:'), /^counterfoil.yaml:20:19: not a name of a variable/],
     ['a host that is no name',       inHosts('web1:', 'Web_1:'),                            /^hosts.yaml:1:\d+: .*not a host/],

@@ -29,10 +29,10 @@ const rows = (bundle: BundleResult) => {
   const [head, ...lines] = [...parseCsv(bundle.files.get('recordings/index.csv')!)].map(({ cells }) => cells)
   return lines.map(cells => Object.fromEntries(head!.map((name, i) => [name, cells[i]])))
 }
-const detailOf = async (bundle: BundleResult, source: Source) => {
+const detailOf = async (bundle: BundleResult, source: Source, step = 'recordings') => {
   const { verdict, findings, steps } = await verifyOf(bundle.directory, source)
   expect([verdict, findings]).toEqual(['OK', []])
-  return steps.find(({ name }) => name === 'recordings')!.detail
+  return steps.find(({ name }) => name === step)!.detail
 }
 
 describe('a recording in a bundle', () => {
@@ -98,6 +98,8 @@ describe('a recording in a bundle', () => {
       types.map(() => expect.stringMatching(/^recordings\/[\w-]+\.bin$/)),
     )
     expect(await detailOf(bundle, sourceOf(options))).toContain('4 of 4 are here')
+    // What is told of its files is one number, here and where it is verified.
+    expect(await detailOf(bundle, sourceOf(options), 'files')).toContain(`${bundle.count} files, `)
   })
 
   it('that was erased is listed with the entry that says so', async () => {
