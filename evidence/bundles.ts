@@ -30,7 +30,7 @@ export async function* bundlesOf(
     yield* storedIn(files, task)
   } else {
     yield* storedIn(files, { ...task, to: few })
-    yield* storedByThreads(files.directory, { ...task, from: few }, threads)
+    yield* storedByThreads(files, files.directory, { ...task, from: few }, threads)
   }
 }
 

@@ -1,8 +1,10 @@
 /** Bundles examined by several threads, and handed on in order: what comes out is what one thread would give, or an error. */
 import { createRequire } from 'node:module'
+import { setImmediate } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
-import type { Stored, Task } from './stored.ts'
+import type { LedgerFiles } from './ledger-files.ts'
+import { type Stored, storedIn, type Task } from './stored.ts'
 
 /** A bundle takes a millisecond: so many make a task worth handing over, and bound what waits to be taken. */
 const bundlesInTask = 16
@@ -39,24 +41,57 @@ class ThreadFailed extends Error {
   override readonly name = 'ThreadFailed'
 }
 
-/** @throws ThreadFailed where one ends before it has answered */
-export async function* storedByThreads(directory: string, whole: Task, threads: number): AsyncGenerator<Stored> {
-  const crew = Array.from({ length: threads }, () => new Thread(directory))
+/**
+ * This thread takes the answers in order, and its own part of the work while the next one is not there: a thread more would have all its code
+ * to compile, and what it finds to hand over.
+ * @param threads with this one: 2 or more
+ * @throws ThreadFailed where one ends before it has answered
+ */
+export async function* storedByThreads(
+  files: LedgerFiles,
+  directory: string,
+  whole: Task,
+  threads: number,
+): AsyncGenerator<Stored> {
+  const crew = Array.from({ length: threads - 1 }, () => new Thread(directory))
   try {
-    const waiting: Promise<readonly Stored[]>[] = []
+    const parts: Part[] = []
     let [from, number] = [whole.from, 0]
-    while (from < whole.to || waiting.length > 0) {
-      while (from < whole.to && waiting.length < threads * tasksAhead) {
-        const task = taskOf(whole, from, Math.min(whole.to, from + bundlesInTask))
-        waiting.push(crew[number % threads]!.ask({ number, task }))
-        from = task.to
-        number += 1
+    const next = () => {
+      const task = taskOf(whole, from, Math.min(whole.to, from + bundlesInTask))
+      from = task.to
+      number += 1
+      return { number, task }
+    }
+    const most = threads * tasksAhead
+    while (from < whole.to || parts.length > 0) {
+      for (const thread of crew) {
+        while (from < whole.to && parts.length < most && thread.asked < tasksAhead) parts.push(thread.ask(next()))
       }
-      yield* await waiting.shift()!
+      // Answers that are there come in.
+      await setImmediate()
+      const first = parts[0]
+      if (first?.stored !== undefined) {
+        parts.shift()
+        yield* first.stored
+      } else if (from < whole.to && parts.length < most) {
+        const stored: Stored[] = []
+        for await (const one of storedIn(files, next().task)) stored.push(one)
+        parts.push({ stored, answered: Promise.resolve() })
+      } else {
+        await first?.answered
+      }
     }
   } finally {
     await Promise.all(crew.map(thread => thread.end()))
   }
+}
+
+/** What some bundles hold, as soon as that is known. */
+interface Part {
+  stored: readonly Stored[] | undefined
+  /** Rejects where it will never be known. */
+  readonly answered: Promise<void>
 }
 
 /** What is handed over is copied: of the bundles whose leaves are wanted, only those of the task. */
@@ -81,15 +116,23 @@ class Thread {
     this.#worker.on('exit', () => this.#fail(new ThreadFailed('a thread of the verification ended before its work')))
   }
 
-  ask(asked: Asked): Promise<readonly Stored[]> {
-    const answer = new Promise<readonly Stored[]>((resolve, reject) => {
+  /** How much it has been asked and not answered. */
+  get asked(): number {
+    return this.#waiting.size
+  }
+
+  ask(asked: Asked): Part {
+    const answered = new Promise<readonly Stored[]>((resolve, reject) => {
       if (this.#failed !== undefined) return reject(this.#failed)
       this.#waiting.set(asked.number, { resolve, reject })
       this.#worker.postMessage(asked)
+    }).then(stored => {
+      part.stored = stored
     })
+    const part: Part = { stored: undefined, answered }
     // Whoever takes answers in order may never come to this one.
-    answer.catch(() => undefined)
-    return answer
+    answered.catch(() => undefined)
+    return part
   }
 
   async end(): Promise<void> {

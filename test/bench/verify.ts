@@ -22,7 +22,7 @@ import type { Row } from './row.ts'
 
 const run = promisify(execFile)
 const suiteName = { suite: 'verify' }
-const entries = 100_000
+const entries = 400_000
 const rounds = 3
 /** After the pin. */
 const behind = 1000
