@@ -181,8 +181,12 @@ class Examiner {
     const isUnlisted = !isNamed() && files.directory === undefined && stamp.imprint.length === 32
     if (isUnlisted && (await files.hasAnchor(note))) await this.examine(size, basename(note))
     if (!isNamed()) {
-      const what = 'a time stamp of no checkpoint that is kept beside it, or of one that does not hold'
-      this.fail({ code: 'ANCHOR_INVALID', what, file })
+      const isMissing = stamp.imprint.length === 32 && !(await files.hasAnchor(note))
+      const what = 'a time stamp of no checkpoint, or of one that does not hold'
+      const missed = 'the checkpoint that a time stamp is of is not kept beside it'
+      this.fail(
+        isMissing ? { code: 'ANCHOR_MISSING', what: missed, file: note } : { code: 'ANCHOR_INVALID', what, file },
+      )
     } else if (isTrusted(stamp, this.#given.keys.authorities)) {
       const time = new Date(stamp.time).toISOString()
       this.anchors.add({ anchor: 'timestamp', by: signerName(stamp), size, time })

@@ -80,7 +80,9 @@ const hasChanged = (before: readonly Seen[], now: readonly Seen[]): boolean =>
     return checkpoint?.size !== then.checkpoint?.size || (opened === undefined) !== (then.opened === undefined)
   })
 
-const missing: ReadonlySet<string> = new Set<FindingCode>(['FILE_MISSING', 'DISCLOSURE_MISSING', 'ATTACHMENT_MISSING'])
+const missing: ReadonlySet<string> = new Set<FindingCode>([
+  ...(['FILE_MISSING', 'DISCLOSURE_MISSING', 'ATTACHMENT_MISSING', 'ANCHOR_MISSING'] as const),
+])
 
 /**
  * Those before the newest of which nothing is wrong but that something is missing, and that it says were disposed of: their removal was cut

@@ -16,6 +16,8 @@ const custody: ReadonlySet<Kind> = new Set<Kind>([
   ...(['principal', 'erasure', 'vault-rewrapped', 'key-rotated', 'key-revoked', 'anchored'] as const),
 ])
 
+export const mayFollowConclusion = (kind: Kind): boolean => custody.has(kind)
+
 export class Succession {
   readonly findings = new Findings<Finding>()
   readonly disposed: EntryOf<'disposed'>[] = []
@@ -25,7 +27,7 @@ export class Succession {
 
   /** Every entry, in index order. */
   sum(index: number, { kind }: EntrySummary): void {
-    if (this.concluded !== undefined && !custody.has(kind))
+    if (this.concluded !== undefined && !mayFollowConclusion(kind))
       this.#invalid(index, `a ${kind} in a ledger that was concluded by entry ${this.concluded.index}`)
   }
 

@@ -3,7 +3,7 @@
  * verification against a fingerprint that comes from outside. Seals only: a signature costs about a millisecond.
  */
 import * as openpgp from 'openpgp'
-import { LedgerError, Misuse } from './errors.ts'
+import { isOurs, LedgerError, Misuse } from './errors.ts'
 import type { Reason } from './format/key-text.ts'
 import { packetBodies } from './openpgp-packets.ts'
 
@@ -69,7 +69,7 @@ export interface DetachedSignature {
   /**
    * The key must have been valid at this time; now, where absent. `signed`: when the signature says that it was made. By what its certificate says
    * of it then; where all that it says is newer, as gpg leaves it when a lifetime is extended, by that: it stands for the time before it too, back
-   * to when the key was made.
+   * to when the key was made. So is a subkey that signed, by what is said of that.
    */
   readonly at?: Date | 'signed'
   /** Whoever asks judges the key's revocation, by what else it knows. Default: a key that is revoked, whenever it was, has signed nothing. */
@@ -312,12 +312,11 @@ export async function verifyDetached({ data, signature, at, ...key }: DetachedSi
 /** For many signatures by one key: what its certificate says of itself is verified once, however much that is. */
 export class DetachedVerifier {
   readonly #key: openpgp.Key
-  /** From when on its certificate says what it does of it: its newest signatures over itself and its subkeys, each verified. */
-  readonly #told: Date
+  readonly #newest: NewestWords
 
-  private constructor(key: openpgp.Key, told: Date) {
+  private constructor(key: openpgp.Key, newest: NewestWords) {
     this.#key = key
-    this.#told = told
+    this.#newest = newest
   }
 
   /** @throws LedgerError ERR_CHECKPOINT_SIGNATURE: no certificate, of another key, revoked */
@@ -331,7 +330,7 @@ export class DetachedVerifier {
     if (printed(key.getFingerprint()) !== pinned) throw unsigned('the certificate is not of the pinned fingerprint')
     if (revoked === 'judged elsewhere') key.revocationSignatures = []
     if (await key.isRevoked()) throw unsigned('the signing key is revoked')
-    return new DetachedVerifier(key, await newestWord(key))
+    return new DetachedVerifier(key, await newestWords(certificate))
   }
 
   /**
@@ -351,8 +350,7 @@ export class DetachedVerifier {
   async verify(data: Uint8Array, signature: Uint8Array | string, at?: Date | 'signed'): Promise<Date> {
     const parsed = await parseSignature(signature)
     const made = parsed.packets.map(({ created }) => created ?? new Date())
-    // For what was made before its certificate's newest word, that word is judged as of when it was given.
-    const when = at === 'signed' ? latest([...made, this.#told]) : (at ?? new Date())
+    const when = at === 'signed' ? latest(made) : (at ?? new Date())
     if (at !== 'signed') {
       await this.#key.verifyPrimaryKey(when).catch(cause => {
         throw unsigned('the signing key is expired or not valid', cause)
@@ -361,15 +359,7 @@ export class DetachedVerifier {
     const message = await openpgp.createMessage({ binary: data })
     // It rejects as a whole where a packet is of a kind that it does not know.
     const { signatures } = await openpgp
-      .verify({
-        message,
-        signature: parsed,
-        verificationKeys: this.#key,
-        format: 'binary',
-        // Each as of when it was made. Where all that the certificate says is newer than that, the key must be valid at `date`.
-        config: { allowInsecureVerificationWithReformattedKeys: true },
-        date: when,
-      })
+      .verify({ message, signature: parsed, verificationKeys: this.#judging(), format: 'binary', date: when })
       .catch(rejected)
     if (signatures.length === 0) throw unsigned('no OpenPGP signature')
     for (const one of signatures) {
@@ -382,27 +372,68 @@ export class DetachedVerifier {
     }
     return latest(made)
   }
+
+  /**
+   * openpgp.js judges a subkey and its key as of one time. Each has its own here: when the signature was made, or where all that the certificate says
+   * of it is newer, the newest of that. A key that was extended since says nothing new of a subkey that ended, or was retired, in between.
+   */
+  #judging(): openpgp.Key {
+    const [key, newest] = [this.#key, this.#newest]
+    const judging: openpgp.Key = Object.create(key)
+    judging.getSigningKey = async (id, date) => {
+      const made = date ?? new Date()
+      const own = await key.getPrimaryUser(made).then(
+        () => made,
+        () => latest([made, newest.own]),
+      )
+      const subkey = key.subkeys.find(one => id?.equals(one.getKeyID()))
+      if (subkey === undefined) return key.getSigningKey(id, own)
+      const isSaid = (await subkey.getExpirationTime(made)) !== null
+      const told = newest.subkeys.get(subkey.getFingerprint())
+      const then = isSaid || told === undefined ? made : latest([made, told])
+      if (await subkey.isRevoked(whole, key.keyPacket, then))
+        throw unsigned(
+          `the subkey ${printed(subkey.getFingerprint())} is revoked, and from before it signed, or as compromised`,
+        )
+      const both: openpgp.Key = Object.create(key)
+      both.verifyPrimaryKey = () => key.verifyPrimaryKey(own)
+      return both.getSigningKey(id, then)
+    }
+    return judging
+  }
 }
+
+// openpgp.js takes null for both, and its types do not.
+const anytime = null as unknown as Date
+/** Of a subkey as a whole, and not of one signature that binds it. */
+const whole = null as unknown as openpgp.SignaturePacket
 
 const latest = (times: readonly Date[]): Date => new Date(Math.max(...times.map(time => time.getTime())))
 
-/** The time of its newest signature over itself, or over a subkey: verified, so that nobody else chooses it. */
-async function newestWord(key: openpgp.Key): Promise<Date> {
-  // No date: whether it has expired is not asked here.
-  const anytime = null as unknown as Date
-  const own = key.getPrimaryUser(anytime).then(
-    ({ selfCertification }) => selfCertification,
-    cause => {
-      throw unsigned('an OpenPGP certificate without a valid user id', cause)
-    },
-  )
-  const subkeys = key.subkeys.map(subkey => subkey.verify(anytime).catch(() => undefined))
-  const words = await Promise.all([own, ...subkeys])
-  return latest(words.flatMap(word => (word?.created instanceof Date ? [word.created] : [])))
+/** When a certificate said last what it says of its key, and of each subkey by its fingerprint. */
+interface NewestWords {
+  readonly own: Date
+  readonly subkeys: ReadonlyMap<string, Date>
+}
+
+/** Each verified, so that nobody else chooses it. Whether a key has expired or is revoked is not asked here. */
+async function newestWords(certificate: string): Promise<NewestWords> {
+  // Read by itself: openpgp.js marks what it once found to be revoked, as of whichever time that was.
+  const key = await parseCertificate(certificate)
+  for (const one of [...key.users, ...key.subkeys]) one.revocationSignatures = []
+  const own = await key.getPrimaryUser(anytime).catch(cause => {
+    throw unsigned('an OpenPGP certificate without a valid user id', cause)
+  })
+  const subkeys = new Map<string, Date>()
+  for (const subkey of key.subkeys) {
+    const { created } = (await subkey.verify(anytime).catch(() => undefined)) ?? {}
+    if (created instanceof Date) subkeys.set(subkey.getFingerprint(), created)
+  }
+  return { own: own.selfCertification.created ?? new Date(0), subkeys }
 }
 
 const rejected = (cause: unknown): never => {
-  throw unsigned('a false OpenPGP signature', cause)
+  throw isOurs(cause) ? cause : unsigned('a false OpenPGP signature', cause)
 }
 
 async function parseCertificate(armored: string): Promise<openpgp.Key> {

@@ -66,10 +66,10 @@ export function openingState(records: readonly LedgerRecord[], opening: number):
   })
 }
 
-/** What holds until another entry says otherwise. */
+/** What holds until another entry says otherwise, and how the ledger ended. */
 const lasting: ReadonlySet<Entry['kind']> = new Set([
   ...(['opened', 'principal', 'policy', 'key-rotated', 'key-revoked'] as const),
-  ...(['erasure', 'hold-placed', 'hold-released'] as const),
+  ...(['erasure', 'hold-placed', 'hold-released', 'concluded'] as const),
 ])
 
 /** What an entry belongs to: exchange, session, grant, approval. */

@@ -9,6 +9,7 @@ import { sameHash, treeRoot } from '../../lib/format/merkle.ts'
 import { numberIn, originOf } from '../../lib/format/series.ts'
 import type { Verdict } from '../finding.ts'
 import { openDirectory } from '../read.ts'
+import { mayFollowConclusion } from '../succession.ts'
 import { sealKeyAt } from '../trust.ts'
 import type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
 import { manifestFile, signatureFile, sumsFile } from './manifest.ts'
@@ -53,7 +54,7 @@ export async function verifyBundles(options: VerifyBundleOptions): Promise<Bundl
     const before = bundles.at(-1)
     const { material, ...examined } = await examineNext(options, directory, before)
     const one = { number, bundle: directory, ...examined }
-    if (before !== undefined) discontinued.push(...(await followedBy(before, shown, one)))
+    if (before !== undefined) discontinued.push(...(await followedBy(before, shown, one, material)))
     bundles.push(one)
     shown = material
   }
@@ -174,35 +175,63 @@ function seriesOf({ manifest }: BundleVerification, number: number): string | un
   return series !== '' && numberIn(series, origin) === number ? series : undefined
 }
 
-/** Each ends as the ledger after it says that it does, and none between them is missing. @param shown what the bundle before holds */
+/**
+ * Each ends as the ledger after it says that it does, and none between them is missing.
+ * @param shown what the bundle before holds. @param begun what the next one does
+ */
 async function followedBy(
   before: Numbered,
   shown: Material | undefined,
-  { number, verification: { continues } }: Numbered,
+  next: Numbered,
+  begun: Material | undefined,
 ): Promise<BundleFinding[]> {
+  const { number } = next
+  const { continues } = next.verification
   if (before.number !== number - 1) return [missing(`there is no bundle of ledger ${number - 1}`)]
-  if (continues === undefined || shown === undefined || !isLogWhole(before)) return []
-  const size = shown.openingSize + shown.envelopes.length
-  if (size < continues.size) {
-    const what = `${before.number} ends at ${size} entries of ${continues.size}: the rest is in no bundle`
-    return [missing(what, String(before.number))]
-  }
-  const otherwise = (what: string): BundleFinding[] => [{ code: 'LOG', what, file: String(number) }]
-  // What stands behind its conclusion concerns its keys alone: what was cited is the tree before that.
-  const root = await rootIn(shown, continues.size)
-  if (root === undefined) {
-    const what = `${before.number} begins behind the ${continues.size} entries at which ${number} follows it: whether it is that ledger could not be told`
-    return [missing(what, String(before.number))]
-  }
-  if (!sameHash(root, Buffer.from(continues.root, 'base64url')))
-    return otherwise(
-      `${number} continues a ledger with another root than ${before.number} has at ${continues.size} entries`,
-    )
-  if (isConcluded(shown, continues)) return []
-  return otherwise(
-    `${number} continues ${before.number} at ${continues.size} entries, and that was not concluded before that`,
-  )
+  const series = seriesOf(next.verification, number)
+  const isMisplaced = series === undefined || series !== seriesOf(before.verification, before.number)
+  if (shown === undefined || begun === undefined || isMisplaced || !isLogWhole(before) || !isLogWhole(next)) return []
+  if (begun.openingSize > 0)
+    return [missing(`the first ${begun.openingSize} entries of ${number} are in no bundle`, String(number))]
+  if (continues?.of !== originOf(series, before.number))
+    return [{ code: 'LOG', what: `${number} does not say that it continues ${before.number}`, file: String(number) }]
+  return endsAsCited(before.number, shown, number, continues)
 }
+
+/** What it shows is bound by that: it is of the tree that is cited, or behind the conclusion of that, where nothing more is recorded. */
+async function endsAsCited(
+  before: number,
+  shown: Material,
+  number: number,
+  { size, root: cited }: EntryOf<'continued'>,
+): Promise<BundleFinding[]> {
+  const otherwise = (what: string): BundleFinding[] => [{ code: 'LOG', what, file: String(number) }]
+  const there = shown.openingSize + shown.envelopes.length
+  if (there < size)
+    return [missing(`${before} ends at ${there} entries of ${size}: the rest is in no bundle`, String(before))]
+  // What stands behind its conclusion concerns its keys alone: what was cited is the tree before that.
+  const root = await rootIn(shown, size)
+  if (root !== undefined && !sameHash(root, Buffer.from(cited, 'base64url')))
+    return otherwise(`${number} continues a ledger with another root than ${before} has at ${size} entries`)
+  const concluded = conclusionIn(shown, size)
+  // One that is not shown is before all that is.
+  const since = concluded ?? -1
+  const more = shown.envelopes.find(({ index, entry }) => index > since && !mayFollowConclusion(entry.kind))
+  if (concluded !== undefined && more !== undefined)
+    return otherwise(`entry ${more.index} of ${before} is a ${more.entry.kind}, and it was concluded by entry ${since}`)
+  if (concluded === undefined && (more !== undefined || shown.openingSize === 0 || size === 0))
+    return otherwise(`${number} continues ${before} at ${size} entries, and that was not concluded before that`)
+  if (root !== undefined && concluded !== undefined) return []
+  const what =
+    root === undefined
+      ? `${before} begins behind the ${size} entries at which ${number} follows it: whether it is that ledger could not be told`
+      : `the entry that concluded ${before} is not in its bundle: have that made anew, since whether it was concluded could not be told`
+  return [missing(what, String(before))]
+}
+
+/** @returns the index of the entry by which it was concluded, among so many; undefined where that is not shown */
+const conclusionIn = ({ state, envelopes }: Material, size: number): number | undefined =>
+  [...state, ...envelopes].find(({ index, entry }) => index < size && entry.kind === 'concluded')?.index
 
 /** Where its envelopes are not what was signed, that is told already. */
 const isLogWhole = ({ verification }: Numbered) =>
@@ -217,10 +246,6 @@ async function rootIn({ openingSize, frontier, envelopes }: Material, size: numb
     return undefined
   }
 }
-
-/** Of a bundle that does not begin with entry 0 the conclusion may be before what it shows: the root covers it. */
-const isConcluded = ({ openingSize, envelopes }: Material, { size }: EntryOf<'continued'>) =>
-  openingSize > 0 || envelopes.slice(0, size).some(({ entry }) => entry.kind === 'concluded')
 
 /** Each says how many were made with it: those before the first that is here, and behind the last, are missed by that alone. */
 function leftOut(bundles: readonly Numbered[]): BundleFinding[] {

@@ -35,6 +35,25 @@ async function extended({ key }: SigningKey, lifetime: number): Promise<SigningK
   return readPrivateKey(made.privateKey)
 }
 
+/** A gpg of its own, by the clock of this process. */
+function gpgAt(gpg: string) {
+  const home = mkdtempSync(join(tmpdir(), 'cf-gpg-'))
+  chmodSync(home, 0o700)
+  onTestFinished(() => {
+    execFileSync(findTool('gpgconf')!, ['--homedir', home, '--kill', 'all'])
+    rmSync(home, { recursive: true, force: true })
+  })
+  const fixed = ['--homedir', home, '--batch', '--pinentry-mode', 'loopback', '--passphrase', '']
+  return (args: readonly string[], input = '') => {
+    const now = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '')
+    return execFileSync(gpg, [...fixed, '--faked-system-time', now, ...args], {
+      input,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
+  }
+}
+
 async function written(options: DirectoryOptions, key: SigningKey): Promise<void> {
   const ledger = await openDirectoryLedger({ ...options, sealer: openpgpSealer(key) })
   await ledger.append([settled()])
@@ -80,27 +99,98 @@ describe('a ledger whose OpenPGP key is extended', () => {
 
   interop(['gpg', 'gpgconf'], 'is what it was, extended by gpg', async gpg => {
     at('2026-01-01')
-    const home = mkdtempSync(join(tmpdir(), 'cf-gpg-'))
-    chmodSync(home, 0o700)
-    onTestFinished(() => {
-      execFileSync(findTool('gpgconf')!, ['--homedir', home, '--kill', 'all'])
-      rmSync(home, { recursive: true, force: true })
-    })
+    const run = gpgAt(gpg)
     const { privateKey, fingerprint } = await generateKey({ name: 'seal', date: new Date(), lifetime: year })
     const options = ledgerOptions()
     const key = await readPrivateKey(privateKey)
     await written(options, key)
     at('2026-12-01')
-    const run = (args: readonly string[], input = '') =>
-      execFileSync(gpg, ['--homedir', home, '--batch', '--faked-system-time', '20261201T000000', ...args], {
-        ...{ input, encoding: 'utf8', stdio: 'pipe' },
-      })
     run(['--import'], privateKey)
     run(['--quick-set-expire', fingerprint, '3y'])
     const certificate = run(['--armor', '--export', fingerprint])
     expect(await told(options, key, { certificate })).toEqual(['OK'])
     await written(options, await readPrivateKey(run(['--armor', '--export-secret-keys', fingerprint])))
     expect(await told(options, key)).toEqual(['OK'])
+  })
+})
+
+describe('a ledger that a subkey signed', () => {
+  /** A ledger of January 2026, by a subkey for a year of a key for three. */
+  async function signedBySubkey(gpg: string) {
+    at('2026-01-01')
+    const run = gpgAt(gpg)
+    run(['--quick-generate-key', 'seal', 'ed25519', 'cert,sign', '3y'])
+    const fingerprint = /^fpr:+([0-9A-F]{40}):/m.exec(run(['--with-colons', '--list-keys']))![1]!
+    run(['--quick-add-key', fingerprint, 'ed25519', 'sign', '1y'])
+    const secret = () => readPrivateKey(run(['--armor', '--export-secret-keys', fingerprint]))
+    const certificate = () => run(['--armor', '--export', fingerprint])
+    const subkey = () => run(['--with-colons', '--list-keys']).match(/(?<=^fpr:+)[0-9A-F]{40}/gm)![1]!
+    const options = ledgerOptions()
+    const key = await secret()
+    await written(options, key)
+    const check = () => told(options, key, { certificate: certificate() })
+    expect(await check()).toEqual(['OK'])
+    return { run, fingerprint, subkey, secret, options, key, check }
+  }
+
+  interop(
+    ['gpg', 'gpgconf'],
+    'is what it was, where that expired and another came, and the key itself was extended',
+    async gpg => {
+      const { run, fingerprint, secret, options, key, check } = await signedBySubkey(gpg)
+      at('2027-06-01')
+      expect(await check()).toEqual(['OK'])
+      run(['--quick-add-key', fingerprint, 'ed25519', 'sign', '1y'])
+      expect(await check()).toEqual(['OK'])
+      run(['--quick-set-expire', fingerprint, '3y'])
+      expect(await check()).toEqual(['OK'])
+      await written(options, await secret())
+      expect(await told(options, key)).toEqual(['OK'])
+      // That nothing of it is left to sign with takes nothing from what it signed.
+      at('2029-01-01')
+      expect(await told(options, key)).toEqual(['OK'])
+      at('2031-01-01')
+      expect(await told(options, key)).toEqual(['INCOMPLETE', 'KEY_EXPIRED'])
+    },
+  )
+
+  interop(
+    ['gpg', 'gpgconf'],
+    'is what it was, where the subkey alone was extended, and the key afterwards',
+    async gpg => {
+      const { run, fingerprint, subkey, check } = await signedBySubkey(gpg)
+      at('2027-06-01')
+      run(['--quick-set-expire', fingerprint, '1y', subkey()])
+      expect(await check()).toEqual(['OK'])
+      at('2028-12-01')
+      run(['--quick-set-expire', fingerprint, '3y'])
+      expect(await check()).toEqual(['OK'])
+    },
+  )
+
+  // biome-ignore format: a table
+  for (const [reason, number, expected] of [
+    ['superseded',                      2, ['OK']],
+    ['no longer used',                  3, ['OK']],
+    // Whoever has it now may have signed what it says that it signed before.
+    ['compromised',                     1, ['TAMPERED', 'KEY_SUBSTITUTED']],
+  ] as const)
+    interop(['gpg', 'gpgconf'], `is judged by why that was revoked: ${reason}`, async gpg => {
+      const { run, fingerprint, check } = await signedBySubkey(gpg)
+      at('2026-08-01')
+      const revoke = ['--no-batch', '--yes', '--no-tty', '--command-fd', '0', '--edit-key', fingerprint]
+      run(revoke, `key 1\nrevkey\ny\n${number}\n\ny\nsave\n`)
+      expect(await check()).toEqual(expected)
+      run(['--quick-set-expire', fingerprint, '9y'])
+      expect(await check()).toEqual(expected)
+    })
+
+  interop(['gpg', 'gpgconf'], 'is what it was, where its key has another name since', async gpg => {
+    const { run, fingerprint, check } = await signedBySubkey(gpg)
+    at('2026-08-01')
+    run(['--quick-add-uid', fingerprint, 'seal of the CRM'])
+    run(['--quick-revoke-uid', fingerprint, 'seal'])
+    expect(await check()).toEqual(['OK'])
   })
 })
 

@@ -19,6 +19,7 @@ import { keyHistory, revocationDraft, rotationDraft } from '../../lib/ledger/rot
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'
 import { memberOf, newestIn } from '../../lib/ledger/series.ts'
 import { generateKey, readPrivateKey, revokeOwn } from '../../lib/openpgp.ts'
+import { cosigned, startWitness } from '../support/anchored-ledger.ts'
 import { ledgerOptions, origin, settled, temporaryDirectory } from '../support/directory-ledger.ts'
 
 const newKey = async () => openpgpSealer(await readPrivateKey((await generateKey({ name: 'seal' })).privateKey))
@@ -352,15 +353,22 @@ describe('a ledger that is disposed of', () => {
     const options = ledgerOptions({ sealer })
     const bob = 'B'.repeat(22)
     await append(options, names, { ...names, subject: bob, disclose: { name: 'bob' } }, settled())
+    const { verifierKey } = noteKeyOf(options.noteKey, origin)
+    const witness = await startWitness([{ origin, vkey: verifierKey }])
+    const ledger = await openDirectoryLedger(options)
+    await cosigned({ options }, ledger, [witness])
+    await ledger.close()
     await roll(options)
     const { wrappingKey, directory } = options
     const { root, size } = parseCheckpoint(readFileSync(join(directory, 'checkpoint')))
     const said = { ...disposed(Buffer.from(root).toString('base64url'), [bob]), size } as Draft
     // As a kill leaves it: the vault first, the tiles last (lib/ledger/earlier.ts).
-    const removing = ['vault', 'wal', 'snapshot', 'tile/0', 'tile']
+    const removing = ['vault', 'anchors', 'wal', 'snapshot', 'tile/0', 'tile']
     const unsaid = copied(options)
+    rmSync(join(unsaid.directory, 'anchors'), { recursive: true })
+    expect((await told(unsaid, { wrappingKey }))[0]).toBe('TAMPERED ANCHOR_MISSING')
     rmSync(join(unsaid.directory, 'vault'), { recursive: true })
-    expect((await told(unsaid, { wrappingKey }))[0]).toMatch(/^TAMPERED .*MISSING/)
+    expect((await told(unsaid, { wrappingKey }))[0]).toMatch(/^TAMPERED .*DISCLOSURE_MISSING/)
     await append(options, said)
     expect(await told(options, { wrappingKey })).toEqual(['OK', 'INCOMPLETE ERASURE_UNDONE'])
     const altered = copied(options)

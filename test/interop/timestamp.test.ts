@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { createHash, X509Certificate } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import type { AnchorPlace } from '../../lib/anchors/kept.ts'
@@ -52,6 +52,10 @@ describe('a time stamp of OpenSSL', () => {
         const other = authority(openssl, 'other')
         const strange = await ledger.verify({ anchors: { authorities: readFileSync(other.ca, 'utf8') } })
         expect(strange).toMatchObject({ verdict: 'INCOMPLETE', findings: [{ code: 'ANCHOR_ABSENT' }] })
+        // What it is of is missed as any anchor is: a stamp alone is no forgery.
+        rmSync(data)
+        const alone = { code: 'ANCHOR_MISSING', file: `anchors/${got.size}/${note}` }
+        expect(await ledger.verify()).toMatchObject({ verdict: 'TAMPERED', findings: [alone] })
       },
     )
   }

@@ -8,6 +8,7 @@ import { Secret } from '../../lib/config/secrets.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import {
   armorSignature,
+  DetachedVerifier,
   expiresSoon,
   generateKey,
   readCertificate,
@@ -221,6 +222,65 @@ async function withFiles(run: (cwd: string, fingerprint: string) => void | Promi
 }
 
 const signatures = [0, 1, 2, 3, 4, 5].flatMap(i => [`data.${i}.sig`, `data.${i}.asc`])
+
+describe('a subkey that signed', () => {
+  const year = 365 * 86_400
+  const name = { userIDs: [{ name: 'Test key' }], format: 'object' as const }
+  const made = async () => {
+    const { privateKey: key } = await openpgp.generateKey({
+      ...{ ...name, type: 'ecc', curve: 'ed25519Legacy', date: new Date('2026-01-01'), keyExpirationTime: 3 * year },
+      subkeys: [{ sign: true, keyExpirationTime: year }],
+    })
+    return {
+      key,
+      fingerprint: key.getFingerprint().toUpperCase(),
+      subkey: key.subkeys[0]!.getFingerprint().toUpperCase(),
+    }
+  }
+  const signedAt = async (key: openpgp.PrivateKey, day: string) => {
+    const message = await openpgp.createMessage({ binary: data })
+    const signature = await openpgp.sign({
+      ...{ message, signingKeys: key, detached: true, format: 'binary', date: new Date(day) },
+    })
+    return { at: 'signed' as const, signature, data }
+  }
+
+  test('is judged by what is said of it, and the key by what is said of that, however much newer', async () => {
+    const { key, fingerprint } = await made()
+    const longer = await openpgp.reformatKey({
+      ...{ ...name, privateKey: key, date: new Date('2027-06-01'), keyExpirationTime: 9 * year },
+    })
+    const before = await signedAt(key, '2026-06-01')
+    const after = await signedAt(longer.privateKey, '2027-07-01')
+    // As gpg leaves it: one new signature, of the key over itself.
+    const extended = key.toPublic()
+    extended.users = longer.publicKey.users
+    const certificate = extended.armor()
+    const verifier = await DetachedVerifier.of({ certificate, fingerprint })
+    await expect(verifier.verify(data, after.signature, 'signed')).rejects.toThrow('a false OpenPGP signature')
+    expect(await verifier.verify(data, before.signature, 'signed')).toEqual(new Date('2026-06-01'))
+    // Where its own lifetime was extended, it could.
+    await verifyDetached({ ...after, certificate: longer.publicKey.armor(), fingerprint })
+  })
+
+  test('and was retired, signs nothing from then on; what it signed before stays, in whichever order they are looked at', async () => {
+    const { key, fingerprint, subkey } = await made()
+    const [before, after] = [await signedAt(key, '2026-06-01'), await signedAt(key, '2026-09-01')]
+    const revokedAs = async (flag: openpgp.enums.reasonForRevocation) => {
+      const copy = await openpgp.readKey({ armoredKey: key.toPublic().armor() })
+      const packet = key.keyPacket as openpgp.SecretKeyPacket
+      copy.subkeys = [await copy.subkeys[0]!.revoke(packet, { flag }, new Date('2026-08-01'))]
+      return DetachedVerifier.of({ certificate: copy.armor(), fingerprint })
+    }
+    const { keyRetired, keyCompromised } = openpgp.enums.reasonForRevocation
+    const retired = await revokedAs(keyRetired)
+    const refused = `the subkey ${subkey} is revoked`
+    await expect(retired.verify(data, after.signature, 'signed')).rejects.toThrow(refused)
+    expect(await retired.verify(data, before.signature, 'signed')).toEqual(new Date('2026-06-01'))
+    const compromised = await revokedAs(keyCompromised)
+    await expect(compromised.verify(data, before.signature, 'signed')).rejects.toThrow(refused)
+  })
+})
 
 describe('other programs', () => {
   interop(

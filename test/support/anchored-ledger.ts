@@ -64,7 +64,7 @@ export async function startWitness(
 
 /** Has the published checkpoint cosigned, and recorded. */
 export async function cosigned(
-  { options }: Anchored,
+  { options }: Pick<Anchored, 'options'>,
   ledger: Ledger,
   servers: readonly { url: string; verifierKey: string }[],
 ) {
