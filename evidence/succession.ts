@@ -18,6 +18,11 @@ const custody: ReadonlySet<Kind> = new Set<Kind>([
 
 export const mayFollowConclusion = (kind: Kind): boolean => custody.has(kind)
 
+/** @returns the index of the entry by which a ledger was concluded; undefined where there is none among these */
+export const conclusionIn = (
+  records: readonly { readonly index: number; readonly entry: Entry }[],
+): number | undefined => records.find(({ entry }) => entry.kind === 'concluded')?.index
+
 export class Succession {
   readonly findings = new Findings<Finding>()
   readonly disposed: EntryOf<'disposed'>[] = []

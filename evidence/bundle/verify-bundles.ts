@@ -9,7 +9,7 @@ import { sameHash, treeRoot } from '../../lib/format/merkle.ts'
 import { numberIn, originOf } from '../../lib/format/series.ts'
 import type { Verdict } from '../finding.ts'
 import { openDirectory } from '../read.ts'
-import { mayFollowConclusion } from '../succession.ts'
+import { conclusionIn, mayFollowConclusion } from '../succession.ts'
 import { sealKeyAt } from '../trust.ts'
 import type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
 import { manifestFile, signatureFile, sumsFile } from './manifest.ts'
@@ -213,13 +213,10 @@ async function endsAsCited(
   const root = await rootIn(shown, size)
   if (root !== undefined && !sameHash(root, Buffer.from(cited, 'base64url')))
     return otherwise(`${number} continues a ledger with another root than ${before} has at ${size} entries`)
-  const concluded = conclusionIn(shown, size)
-  // One that is not shown is before all that is.
-  const since = concluded ?? -1
-  const more = shown.envelopes.find(({ index, entry }) => index > since && !mayFollowConclusion(entry.kind))
-  if (concluded !== undefined && more !== undefined)
-    return otherwise(`entry ${more.index} of ${before} is a ${more.entry.kind}, and it was concluded by entry ${since}`)
-  if (concluded === undefined && (more !== undefined || shown.openingSize === 0 || size === 0))
+  const concluded = conclusionIn([...shown.state, ...shown.envelopes].filter(({ index }) => index < size))
+  // One that is not shown is before all that is; what is shown behind one is looked at with the bundle itself.
+  const isMore = shown.envelopes.some(({ entry }) => !mayFollowConclusion(entry.kind))
+  if (concluded === undefined && (isMore || shown.openingSize === 0 || size === 0))
     return otherwise(`${number} continues ${before} at ${size} entries, and that was not concluded before that`)
   if (root !== undefined && concluded !== undefined) return []
   const what =
@@ -228,10 +225,6 @@ async function endsAsCited(
       : `the entry that concluded ${before} is not in its bundle: have that made anew, since whether it was concluded could not be told`
   return [missing(what, String(before))]
 }
-
-/** @returns the index of the entry by which it was concluded, among so many; undefined where that is not shown */
-const conclusionIn = ({ state, envelopes }: Material, size: number): number | undefined =>
-  [...state, ...envelopes].find(({ index, entry }) => index < size && entry.kind === 'concluded')?.index
 
 /** Where its envelopes are not what was signed, that is told already. */
 const isLogWhole = ({ verification }: Numbered) =>

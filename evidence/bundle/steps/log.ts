@@ -6,6 +6,7 @@ import { leafHash, sameHash, treeRoot, verifyConsistency, verifyInclusion } from
 import { counted } from '../../../lib/format/words.ts'
 import { type Pin, readPin } from '../../pin.ts'
 import { need, skip } from '../../steps/step.ts'
+import { conclusionIn, mayFollowConclusion } from '../../succession.ts'
 import { requireNoteSignature, sayTrust } from '../../trust.ts'
 import { base64 } from '../../verification.ts'
 import { type AnchorFile, anchorPath, bySize, describeAnchor } from '../anchors.ts'
@@ -83,7 +84,16 @@ export async function checkLog(x: BundleExamination): Promise<string> {
     return x.fail({ code: 'LOG', what, file: paths.entries })
   }
   if (opening !== undefined) verifyConsistency(opening.size, opening.root, closing.size, closing.root, m.consistency)
+  const more = behindConclusion(m)
+  if (more !== undefined) return x.fail({ code: 'LOG', what: more, file: paths.entries })
   return `all ${m.envelopes.length} envelopes lead from the opening root to the closing root`
+}
+
+/** @returns what is wrong where something is recorded in a ledger that was concluded */
+function behindConclusion({ state, envelopes }: Material): string | undefined {
+  const concluded = conclusionIn([...state, ...envelopes])
+  const more = envelopes.find(({ index, entry }) => index > (concluded ?? index) && !mayFollowConclusion(entry.kind))
+  return more && `entry ${more.index} is of kind ${more.entry.kind}, and the ledger was concluded by entry ${concluded}`
 }
 
 export async function checkPin(x: BundleExamination): Promise<string> {
