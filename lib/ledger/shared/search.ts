@@ -49,6 +49,8 @@ export class Search {
   #whenReady: (() => void)[] = []
   #fault: Fault | undefined
   #over = false
+  /** Ends with the attempt under way, once what it reached too late is put away. */
+  #searching: Promise<void> = Promise.resolve()
 
   constructor(parts: SearchParts, events: SearchEvents) {
     this.#parts = parts
@@ -76,13 +78,14 @@ export class Search {
 
   /** @throws what is thrown to whoever opens */
   async begin(): Promise<void> {
-    await this.#search()
+    await this.#seek()
     if (this.#fault !== undefined) throw this.#fault.cause ?? this.#fault
     try {
       if (!this.#ready) await this.link()
     } catch (error) {
       // Else its name stays in use, by a link that nobody has.
       this.#poison(error)
+      await this.#searching
       throw error
     }
   }
@@ -92,12 +95,13 @@ export class Search {
     this.#reached!.link.append(batch)
   }
 
-  /** Nothing is searched for any more. */
+  /** Nothing is searched for any more, and nothing of the directory is in use by this process once it resolves. */
   async end(): Promise<void> {
     this.#over = true
     try {
       await this.#reached?.link.close()
     } finally {
+      await this.#searching
       this.#wake()
     }
   }
@@ -143,6 +147,11 @@ export class Search {
     return error instanceof Fault && this.#fault === undefined && this.#reached?.link !== link
   }
 
+  #seek(): Promise<void> {
+    this.#searching = this.#search()
+    return this.#searching
+  }
+
   /** Looks for a leader until there is one, or this process leads. */
   async #search(): Promise<void> {
     const { self, takeoverMs, reach, onEvent } = this.#parts
@@ -163,7 +172,9 @@ export class Search {
         const reached = await reach(back === undefined ? self : { ...self, back }, this.#eventsOf(attempt), onNext)
         if (reached !== undefined && !attempt.lost) {
           attempt.begun = true
-          this.#began(reached)
+          // Whoever closed it would not hear of what fails here.
+          if (this.#over) await reached.link.close().catch(() => undefined)
+          else this.#began(reached)
           return
         }
       } catch (error) {
@@ -196,11 +207,6 @@ export class Search {
     this.#started ??= reached.started
     this.#last ??= reached.started
     this.#reached = reached
-    if (this.#over) {
-      // Whoever closed it waits no longer, and would not hear of it.
-      reached.link.close().catch(() => undefined)
-      return
-    }
     this.#catchUp()
   }
 
@@ -212,7 +218,7 @@ export class Search {
     this.#reached = undefined
     this.#ready = false
     this.#events.onLost()
-    void this.#search()
+    void this.#seek()
   }
 
   /** Of one link: what is lost before it is begun with is only an attempt that failed. */
