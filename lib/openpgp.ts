@@ -196,7 +196,7 @@ export async function expiresSoon(certificate: string, now = new Date()): Promis
   return `${named(key)} expires at ${key.expires.toISOString()}, and seals nothing from then on: ${howToExtend(key)}`
 }
 
-/** @returns the binary packets of a signature over exactly these bytes (signature type 0x00). @throws Misuse ERR_OPTION_INVALID where the key expired, or is for no signatures */
+/** @returns the binary packets of a signature over exactly these bytes (signature type 0x00). @throws Misuse ERR_OPTION_INVALID where the key expired, or nothing signs for it */
 export async function signDetached(
   { key, fingerprint }: SigningKey,
   data: Uint8Array,
@@ -205,7 +205,15 @@ export async function signDetached(
   const expired = sayExpired({ fingerprint, ...(await endOf(key, date)) }, date)
   if (expired !== undefined) throw unusable(expired)
   const message = await openpgp.createMessage({ binary: data })
-  return openpgp.sign({ message, signingKeys: key, detached: true, format: 'binary', date })
+  return openpgp.sign({ message, signingKeys: key, detached: true, format: 'binary', date }).catch(cause => {
+    throw unusable(
+      `nothing signs for the OpenPGP key ${fingerprint}: it is revoked, or it signs nothing itself (its primary key is kept elsewhere, or is only to ` +
+        'certify) and has no subkey for that which is in force; see what there is (gpg --list-keys --with-subkey-fingerprint), give it one where its primary key is ' +
+        `(gpg --quick-add-key ${fingerprint} ed25519 sign 2y), put what gpg exports then (gpg --armor --export-secret-subkeys ${fingerprint}) in its place, ` +
+        'and start again',
+      cause,
+    )
+  })
 }
 
 /** The same packets in ASCII armor, as gpg and sqv read them from a file. */

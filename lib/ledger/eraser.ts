@@ -16,7 +16,7 @@ import {
   notedErasure,
   noteErasure,
   removeNote,
-  requireRecordingFolders,
+  requireInPlace,
   slotOfAttachment,
   slotsInEntry,
 } from './erasure.ts'
@@ -136,6 +136,8 @@ export class Eraser {
 
   async #erase({ basis, judgedAt, ...clear }: Erasure, isHeld: () => Promise<boolean>): Promise<readonly Stored[]> {
     const { directory, vault, size, append, publish, guarded } = this.#parts
+    // Before what is read stumbles over it, with no word of where.
+    await requireInPlace(directory)
     const judgement = judgedAt === undefined ? undefined : await this.#judge(clear, judgedAt)
     this.#decided = []
     const { slots, search } = await this.#slots(clear)
@@ -144,7 +146,6 @@ export class Eraser {
     for (let at = 0; at < slots.length; at += slotsInEntry) {
       drafts.push({ kind: 'erasure', ...clear, slots: slots.slice(at, at + slotsInEntry), disclose: { basis } })
     }
-    await requireRecordingFolders(directory)
     if (await isHeld()) throw underHold()
     const requireStill = () => {
       judgement?.require()

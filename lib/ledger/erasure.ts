@@ -12,11 +12,10 @@ import { erasingFile, slotFile, slotsInFile } from '../format/layout.ts'
 import { slotBytes, withoutCiphertext } from '../format/vault.ts'
 import {
   irregular,
-  namesIn,
   openOwn,
   openRegular,
   readIfThere,
-  readRegular,
+  readOwn,
   replaceFiles,
   requireOwnFolder,
   syncFolder,
@@ -47,51 +46,82 @@ export async function notedErasure(directory: string): Promise<BegunErasure | un
 }
 
 /**
- * Overwrites the keys first: from then on nothing opens, whatever is left of it. Where something lies in the place of a folder of recordings all else
- * is done, and it is tried again when the ledger is next opened.
+ * Overwrites the keys first: from then on nothing opens, whatever is left of it. Where something lies in the place of what may hold more of it, all
+ * else is done, and it is tried again when the ledger is next opened.
  * @throws LedgerError ERR_LEDGER_CORRUPT, that being named
  */
 export async function destroy(directory: string, slots: ReadonlySet<number>): Promise<void> {
   await overwriteSlots(directory, slots)
-  await deleteCiphertexts(directory, 'vault/entries', slots)
-  const { own, strange } = await recordingFolders(directory)
-  for await (const { path, slot } of attachments(directory, own)) {
-    if (!slots.has(slot)) continue
-    await fs.unlink(path)
-    await syncFolder(dirname(path))
+  let strange: Sealed | undefined
+  for await (const one of sealed(directory)) {
+    if (one.isStrange) strange ??= one
+    else if (one.what === 'bundle') await deleteCiphertexts(directory, one.path, slots)
+    else await deleteRecording(join(directory, one.path), slots)
   }
-  for (const one of strange) throw inTheWay(one, 'the ledger opens then, and goes on with an erasure that was begun')
+  if (strange !== undefined) {
+    throw inTheWay(strange, 'the ledger opens then, and goes on with an erasure that was begun')
+  }
 }
 
 /** To be asked before anything is said. @throws LedgerError ERR_LEDGER_CORRUPT where not all that is to be destroyed could be found */
-export async function requireRecordingFolders(directory: string): Promise<void> {
-  const { strange } = await recordingFolders(directory)
-  for (const one of strange) throw inTheWay(one, 'nothing was erased yet: ask for it again then')
+export async function requireInPlace(directory: string): Promise<void> {
+  for await (const one of sealed(directory)) {
+    if (one.isStrange) throw inTheWay(one, 'nothing was erased yet: ask for it again then')
+  }
 }
 
-const recordings = 'vault/attachments'
+type What = 'folder' | 'bundle' | 'recording'
 
-/** A link, or a file, stands for a folder that may be elsewhere, with recordings in it. What has another name hides none. */
-async function recordingFolders(directory: string): Promise<{ own: readonly string[]; strange: readonly string[] }> {
-  requireOwnFolder(directory, recordings)
-  const found = await fs.readdir(join(directory, recordings), { withFileTypes: true }).catch(unlessAbsent)
-  const [own, strange] = [[] as string[], [] as string[]]
-  for (const one of found ?? []) {
-    if (one.isDirectory()) own.push(`${recordings}/${one.name}`)
-    else if (/^[0-9a-f]{2}$/.test(one.name)) strange.push(`${recordings}/${one.name}`)
+interface Sealed {
+  /** Relative. */
+  readonly path: string
+  readonly what: What
+  /** What stands there may be elsewhere: a link, or a file where there was a folder. */
+  readonly isStrange: boolean
+}
+
+/** What lies under each name of a folder; what has another name is nothing of the ledger's. */
+const sealedIn: Readonly<Record<string, (name: string) => What | undefined>> = {
+  'vault/entries': name =>
+    /^(x\d{3}|\d{3}\.p)$/.test(name) ? 'folder' : /^\d{1,3}$/.test(name) ? 'bundle' : undefined,
+  'vault/attachments': name =>
+    /^[0-9a-f]{2}$/.test(name) ? 'folder' : /^[0-9a-f-]{36}$/.test(name) ? 'recording' : undefined,
+}
+
+/** All that is encrypted under slots, that too which no entry came to speak of. A pipe, or a folder in the place of a file, holds none. */
+async function* sealed(directory: string): AsyncGenerator<Sealed> {
+  for (const [root, whatIs] of Object.entries(sealedIn)) {
+    const found = await fs.lstat(join(directory, root)).catch(unlessAbsent)
+    if (found?.isDirectory() === false) yield { path: root, what: 'folder', isStrange: true }
+    else if (found !== undefined) yield* sealedBelow(directory, root, whatIs)
   }
-  return { own, strange }
+}
+
+async function* sealedBelow(
+  directory: string,
+  folder: string,
+  whatIs: (name: string) => What | undefined,
+): AsyncGenerator<Sealed> {
+  for (const one of await fs.readdir(join(directory, folder), { withFileTypes: true })) {
+    const what = whatIs(one.name)
+    if (what === undefined) continue
+    const path = `${folder}/${one.name}`
+    if (what === 'folder' && one.isDirectory()) yield* sealedBelow(directory, path, whatIs)
+    else if (what === 'folder' || one.isSymbolicLink()) yield { path, what, isStrange: true }
+    else if (one.isFile()) yield { path, what, isStrange: false }
+  }
 }
 
 function unlessAbsent(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error
 }
 
-const inTheWay = (path: string, then: string) =>
+const inTheWay = ({ path, what }: Sealed, then: string) =>
   new LedgerError(
     'ERR_LEDGER_CORRUPT',
-    `${path} in the ledger's directory is no folder of its own, and stands where recordings are: take it away, and bring the folder back where there ` +
-      `was one; ${then}`,
+    `${path} in the ledger's directory is no ${what === 'folder' ? 'folder' : 'file'} of its own, and stands where ` +
+      `${path.startsWith('vault/entries') ? 'what is disclosed lies' : 'recordings are'}, encrypted: take it away, and bring back what was there, ` +
+      `where anything was; ${then}`,
     { file: path },
   )
 
@@ -118,16 +148,20 @@ async function overwriteSlots(directory: string, slots: ReadonlySet<number>): Pr
   }
 }
 
-/** Every one there is, those too that no entry came to speak of. A file that is no attachment (planted, or torn) is under no slot. */
-async function* attachments(directory: string, folders: readonly string[]) {
-  for (const folder of folders) {
-    requireOwnFolder(directory, folder)
-    for (const name of await namesIn(join(directory, folder))) {
-      const path = join(directory, folder, name)
-      const slot = await slotOfAttachment(path).catch(unlessOurs)
-      if (slot !== undefined) yield { path, slot }
-    }
-  }
+/** A file that is no recording (planted, or torn) is under no slot. */
+async function deleteRecording(path: string, slots: ReadonlySet<number>): Promise<void> {
+  const slot = await slotOfAttachment(path).catch(unlessOurs)
+  if (slot === undefined || !slots.has(slot)) return
+  await fs.unlink(path)
+  await syncFolder(dirname(path))
+}
+
+/** Superseded ones too, that a kill left. A file that is no bundle holds nothing: those that the tree has were all read before it was said. */
+async function deleteCiphertexts(directory: string, path: string, slots: ReadonlySet<number>): Promise<void> {
+  const bytes = await readOwn(join(directory, path))
+    .then(found => withoutCiphertext(found, slots))
+    .catch(unlessOurs)
+  if (bytes !== undefined) await replaceFiles(directory, [[path, bytes]], 'closed')
 }
 
 function unlessOurs(error: unknown): undefined {
@@ -148,18 +182,5 @@ export async function slotOfAttachment(path: string): Promise<number | undefined
     throw (error as NodeJS.ErrnoException).code === 'EISDIR' ? irregular(path) : error
   } finally {
     await file?.close()
-  }
-}
-
-async function deleteCiphertexts(directory: string, folder: string, slots: ReadonlySet<number>): Promise<void> {
-  const found = await fs.readdir(join(directory, folder), { withFileTypes: true }).catch(() => [])
-  for (const one of found) {
-    const path = `${folder}/${one.name}`
-    if (one.isDirectory()) await deleteCiphertexts(directory, path, slots)
-    else if (/^\d{1,3}$/.test(one.name)) {
-      const found = await readRegular(join(directory, path)).catch(unlessOurs)
-      const bytes = found === undefined ? undefined : withoutCiphertext(found, slots)
-      if (bytes !== undefined) await replaceFiles(directory, [[path, bytes]], 'closed')
-    }
   }
 }

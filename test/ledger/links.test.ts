@@ -13,12 +13,21 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseCheckpoint } from '../../lib/format/checkpoint.ts'
-import { attachingFolder, attachmentFile, segmentFile, slotsInFile } from '../../lib/format/layout.ts'
+import {
+  attachingFolder,
+  attachmentFile,
+  segmentFile,
+  slotsInFile,
+  tileWidth,
+  vaultBundle,
+} from '../../lib/format/layout.ts'
+import { decodeSealed } from '../../lib/format/vault.ts'
 import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
 import { destroy } from '../../lib/ledger/erasure.ts'
 import { createAnew, replaceFiles } from '../../lib/ledger/files.ts'
 import type { DirectoryOptions } from '../../lib/ledger/options.ts'
 import { openNewest } from '../../lib/ledger/rollover.ts'
+import { splitSealed } from '../../lib/ledger/stored-tiles.ts'
 import { attachedOf, shownPart } from '../support/cut-recording.ts'
 import {
   allEntries,
@@ -29,7 +38,7 @@ import {
   settled,
   temporaryDirectory,
 } from '../support/directory-ledger.ts'
-import { counsel, erasableLedger, erasure, session } from '../support/erasable-ledger.ts'
+import { counsel, erasableLedger, erased, erasure, session, verified } from '../support/erasable-ledger.ts'
 
 /** Closed in order. */
 async function closed(): Promise<DirectoryOptions> {
@@ -159,15 +168,20 @@ it('a file that is created anew is nobody else’s, and replaces what is there o
   expectUntouched()
 })
 
-describe('in the place of a folder of recordings', () => {
+describe('in the place of what is to be erased', () => {
   const inTheWay = (name: string) => ({
     code: 'ERR_LEDGER_CORRUPT',
-    message: expect.stringContaining(`${name} in the ledger's directory is no folder of its own`),
+    message: expect.stringMatching(`^${name} in the ledger's directory is no (folder|file) of its own`),
+    data: { file: name },
   })
   const recordingsOf = (directory: string) =>
     readdirSync(join(directory, 'vault/attachments'), { recursive: true, withFileTypes: true }).filter(one =>
       one.isFile(),
     )
+  const ciphertextsOf = (directory: string) => {
+    const bundle = readFileSync(join(directory, vaultBundle(0)))
+    return splitSealed(bundle, tileWidth).flatMap(one => decodeSealed(one).sealed.filter(({ box }) => box.length > 0))
+  }
 
   it.each(['a link', 'a file'])('%s has an erasure refused before it is said; without it, it goes on', async what => {
     const at = await erasableLedger()
@@ -190,14 +204,52 @@ describe('in the place of a folder of recordings', () => {
     expect(recordingsOf(directory).map(one => one.name)).toEqual(['.directory'])
   })
 
-  it('something that comes once an erasure was said has all else destroyed, and is named', async () => {
-    const { options } = await erasableLedger()
-    const { directory } = options
-    const used = recordingsOf(directory).map(one => basename(one.parentPath))
-    const name = `vault/attachments/${used[0] === '00' ? '01' : '00'}`
-    lay(directory, name, temporaryDirectory())
-    const all = new Set(Array.from({ length: slotsInFile }, (_, i) => i))
-    await expect(destroy(directory, all)).rejects.toMatchObject(inTheWay(name))
-    expect(recordingsOf(directory)).toEqual([])
+  // biome-ignore format: a table
+  it.each([
+    ['vault/entries/900',          '/nowhere'],
+    ['vault/entries/900',          '900'],
+    ['vault/entries/900',          '/etc/hostname'],
+    ['vault/entries/x001',         '/'],
+    ['vault/entries/900.p',        '900.p'],
+    [attachmentFile('0190b0a0-0000-7000-8000-00000000bbbb'), '/nowhere'],
+    [attachmentFile('0190b0a0-0000-7000-8000-00000000bbbb'), '0190b0a0-0000-7000-8000-00000000bbbb'],
+  ])('the link %s to %s has it refused too, and nothing else', async (name, target) => {
+    const at = await erasableLedger()
+    const { directory } = at.options
+    lay(directory, name, target)
+    const ledger = await openDirectoryLedger(at.options)
+    await expect(ledger.erase!(erasure())).rejects.toMatchObject(inTheWay(name))
+    await ledger.append([settled()])
+    rmSync(join(directory, name))
+    await ledger.erase!(erasure())
+    await ledger.close()
+    expect((await verified(at)).verdict).toBe('OK')
   })
+
+  it('a file that is none of the ledger’s keeps nothing from being erased', async () => {
+    const at = await erasableLedger()
+    const { directory } = at.options
+    writeFileSync(join(directory, 'vault/entries/900'), 'garbage')
+    mkdirSync(join(directory, 'vault/attachments/00'), { recursive: true })
+    symlinkSync('x', join(directory, 'vault/attachments/00/x'))
+    await erased(at, erasure())
+    await (await openDirectoryLedger(at.options)).close()
+    expect((await verified(at)).verdict).toBe('OK')
+  })
+
+  it.each(['vault/attachments/FREE', 'vault/entries/000.p', 'vault/entries/900'])(
+    '%s, a link that comes once an erasure was said, has all else destroyed, and is named',
+    async place => {
+      const { options } = await erasableLedger()
+      const { directory } = options
+      const used = recordingsOf(directory).map(one => basename(one.parentPath))
+      const name = place.replace('FREE', used[0] === '00' ? '01' : '00')
+      lay(directory, name, temporaryDirectory())
+      expect(ciphertextsOf(directory)).not.toEqual([])
+      const all = new Set(Array.from({ length: slotsInFile }, (_, i) => i))
+      await expect(destroy(directory, all)).rejects.toMatchObject(inTheWay(name))
+      expect(recordingsOf(directory)).toEqual([])
+      expect(ciphertextsOf(directory)).toEqual([])
+    },
+  )
 })

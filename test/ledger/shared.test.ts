@@ -20,7 +20,8 @@ import { Leader } from '../../lib/ledger/shared/leader.ts'
 import { dial, serverOf } from '../../lib/ledger/shared/local.ts'
 import { decodeEntries, encodeEntries, protocolVersion } from '../../lib/ledger/shared/messages.ts'
 import { openSharedLedger, type SharedOptions } from '../../lib/ledger/shared/open.ts'
-import { lineKey } from '../../lib/ledger/shared/reach.ts'
+import { asLeader, lineKey, throughLeader } from '../../lib/ledger/shared/reach.ts'
+import { SharedLedger } from '../../lib/ledger/shared/shared-ledger.ts'
 import {
   allEntries,
   crashImage,
@@ -261,6 +262,38 @@ describe('a shared ledger', () => {
     isSilent = false
     const two = await vi.waitFor(() => shared({ ...options, writer: 'two' }), { timeout: 20_000 })
     await two.append([settled()])
+  })
+
+  it('has put away what it came to lead too late, before it says that it is not open', async () => {
+    const options = { ...ledgerOptions(), writer: 'two' }
+    const one = await shared({ ...options, writer: 'one' })
+    const { origin, software, placement } = options
+    const takeoverMs = 300
+    const onEvent = () => undefined
+    let [attempts, led] = [0, false]
+    const opening = SharedLedger.open({
+      ...{ self: { origin, writer: 'two', software, placement, heartbeatMs: 60_000 } },
+      ...{ takeoverMs, onEvent, mayErase: true },
+      reach: async (self, events, onNext) => {
+        attempts += 1
+        if (attempts === 1) {
+          const socket = await raw(options)
+          const reached = await throughLeader(async () => socket, self, events, onNext)
+          setImmediate(() => socket.destroy())
+          // Not all there is will be told by that leader.
+          return { ...reached!, size: reached!.size + 100 }
+        }
+        // Begun later than what the opening waits by, and longer: it ends later.
+        await one.close()
+        await setTimeout(2 * takeoverMs)
+        const reached = await asLeader({ options, self, graceMs: 100, onEvent, events, onNext })
+        led ||= reached !== undefined
+        return reached
+      },
+    })
+    await expect(opening).rejects.toMatchObject({ name: 'Fault', code: 'ERR_LEDGER_UNAVAILABLE' })
+    expect(led).toBe(true)
+    await (await openDirectoryLedger(options)).close()
   })
 
   it('refuses a second process of one name, the leading one included', async () => {

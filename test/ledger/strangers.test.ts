@@ -407,6 +407,24 @@ describe.skipIf(without('openssl'))('what another host says (with openssl)', () 
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
   })
 
+  it('is of a program whose owner it says, in the same append or right behind it, and of no other owner', async () => {
+    const { host } = await leads()
+    const [web, other] = [await hosts.remote(host.url, 'web-1'), await hosts.remote(host.url, 'web-2')]
+    const robot = (digit: string, owner: string) =>
+      ({ ...principal(digit.repeat(22)), type: 'agent', owner }) as Draft & { readonly subject: string }
+    const acts = ({ subject }: { readonly subject: string }, owner: string) =>
+      by(exchangeId(), { subject, owner } as Partial<Draft>)
+    const [one, two] = [robot('1', officer), robot('2', officer)]
+    await web.append([one, acts(one, officer)])
+    await Promise.all([web.append([two]), web.append([acts(two, officer)])])
+    await Promise.all([web.append([{ ...two, owner: counsel } as Draft]), web.append([acts(two, counsel)])])
+    await expect(web.append([acts(one, officer), robot('1', counsel), acts(two, customer)])).rejects.toThrow(/program/)
+    // What said so was declined.
+    for (const each of [web, other]) {
+      await expect(each.append([acts(one, counsel)])).rejects.toMatchObject(denial)
+    }
+  })
+
   it('is no name for who was erased in an earlier ledger of the series', async () => {
     const at = await erased(await erasableLedger(), erasure())
     for (const number of [1, 2]) await rollOver(at.options, number)

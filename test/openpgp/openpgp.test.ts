@@ -196,6 +196,28 @@ describe('openpgp', () => {
     })
   })
 
+  // biome-ignore format: a table
+  test.each<[string, (key: openpgp.PrivateKey) => unknown]>([
+    ['is only to certify',                          key => { key.users[0]!.selfCertifications[0]!.keyFlags = Uint8Array.of(openpgp.enums.keyFlags.certifyKeys) }],
+    ['is kept elsewhere',                           key => { (key.keyPacket as openpgp.SecretKeyPacket).makeDummy() }],
+    ['is kept elsewhere, the subkey being revoked', async key => {
+      key.subkeys[0] = await key.subkeys[0]!.revoke(key.keyPacket as openpgp.SecretKeyPacket)
+      ;(key.keyPacket as openpgp.SecretKeyPacket).makeDummy()
+    }],
+  ])('a key of which the primary key %s signs nothing, and says what to do', async (what, bend) => {
+    const { privateKey } = await openpgp.generateKey({
+      ...{ type: 'ecc', curve: 'ed25519Legacy', userIDs: [{ name: 'Parted' }], format: 'object' },
+      subkeys: what.includes('subkey') ? [{ sign: true }] : [],
+    })
+    const parted = await readPrivateKey(privateKey.armor())
+    await signDetached(parted, data)
+    await bend(parted.key)
+    await expect(signDetached(parted, data)).rejects.toMatchObject({
+      ...{ name: 'Misuse', code: 'ERR_OPTION_INVALID' },
+      message: expect.stringContaining(`gpg --quick-add-key ${parted.fingerprint} ed25519 sign 2y`),
+    })
+  })
+
   test('a revocation certificate of another key is refused', async () => {
     const [one, two] = [await make(), await make()]
     await expect(revoke(one.files.certificate, two.files.revocation)).rejects.toThrow(LedgerError)

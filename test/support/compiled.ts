@@ -62,10 +62,11 @@ function compile(): string {
   }
   copyFileSync(join(root, 'package.json'), join(making, 'package.json'))
   place(making, folder)
-  // Of states of before, an hour old: nothing runs from them any more.
+  // Of states of before, an hour old: nothing runs from them any more. Another file of tests may be removing them too.
   for (const name of readdirSync(cache)) {
     const path = join(cache, name)
-    if (path !== folder && statSync(path).mtimeMs < Date.now() - 3_600_000)
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (path !== folder && found !== undefined && found.mtimeMs < Date.now() - 3_600_000)
       rmSync(path, { recursive: true, force: true })
   }
   return folder

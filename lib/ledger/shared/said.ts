@@ -31,8 +31,10 @@ export class Said {
   #erasedBefore: Promise<ReadonlySet<string>> | undefined
   /** By pseudonym. */
   readonly #names = new Map<string, Coming>()
-  /** Of agents and services by pseudonym: who is accountable, as `principal` entries say. */
+  /** Of agents and services by pseudonym: who is accountable, as `principal` entries say. Of those before this leader led, the newest of each. */
   readonly #owners = new Map<string, Set<string>>()
+  /** The same of entries that are on their way: how many say so. */
+  readonly #ownersComing = new Map<string, number>()
   /** Of grants and approvals. */
   readonly #asked = new Set<string>()
 
@@ -56,9 +58,23 @@ export class Said {
    * @returns to be called once it is durable, or will not be
    * @throws Refusal ERR_ACCESS_DENIED
    */
-  async name({ subject, type, owner, disclose }: DraftOf<'principal'>): Promise<() => void> {
-    const { living } = this.#ledger
+  async name(draft: DraftOf<'principal'>): Promise<() => void> {
+    const { subject, type, owner } = draft
     if (type === 'person' && owner !== undefined) throw anothers()
+    const named = await this.#name(draft)
+    if (owner === undefined) return named
+    const key = ownedBy(subject, owner)
+    this.#ownersComing.set(key, (this.#ownersComing.get(key) ?? 0) + 1)
+    return () => {
+      const left = this.#ownersComing.get(key)! - 1
+      if (left > 0) this.#ownersComing.set(key, left)
+      else this.#ownersComing.delete(key)
+      named()
+    }
+  }
+
+  async #name({ subject, type, disclose }: DraftOf<'principal'>): Promise<() => void> {
+    const { living } = this.#ledger
     const name = disclose?.name
     const isNew = living.principal(subject) === undefined && !this.#names.has(subject)
     const wasErased = isNew && (await this.#before()).has(subject)
@@ -103,8 +119,12 @@ export class Said {
     // Of who is erased by now nothing is left to be erased.
     if (type === undefined && living.wasErased(subject)) return
     if (type !== 'agent' && type !== 'service') throw anothers()
-    if (owner !== undefined && this.#owners.get(subject)?.has(owner) !== true) throw anothers()
+    if (owner !== undefined && !this.#isOwner(subject, owner)) throw anothers()
     if (principal !== undefined && type !== 'agent') throw anothers()
+  }
+
+  #isOwner(subject: string, owner: string): boolean {
+    return this.#owners.get(subject)?.has(owner) === true || this.#ownersComing.has(ownedBy(subject, owner))
   }
 
   #see(entry: Entry): void {
@@ -130,6 +150,9 @@ export class Said {
     }
   }
 }
+
+/** Neither has been looked at yet. */
+const ownedBy = (subject: string, owner: string): string => JSON.stringify([subject, owner])
 
 const anothers = () =>
   denied(
