@@ -170,6 +170,7 @@ export function conclude(x: Examination, steps: readonly Step[]): Verification {
         : (followedBy(x.options.member) ??
             notCompared(x) ??
             notHeld(x, broken) ??
+            firstPin(x, findings) ??
             undetectable(pin, x.anchors.last, x.pinnedBefore)) +
           inOtherHands(trust) +
           passedOver(x.after),
@@ -189,6 +190,18 @@ function notCompared({ options, trust, pin, pinnedBefore, checkpoint }: Examinat
   return (
     'The checkpoint held elsewhere was compared with nothing: whoever operates this ledger and holds its keys could have rewritten all of it, ' +
     'or have cut its end, undetected.'
+  )
+}
+
+/** The first time there is nothing to compare with, and what is kept for the next time is only being made. */
+function firstPin(x: Examination, findings: readonly Finding[]): string | undefined {
+  const { pin, first, renew } = x.options
+  if (pin === undefined || first !== true || renew === false || findings.length > 0) return undefined
+  if ((x.pin ?? x.pinnedBefore ?? x.anchors.last) !== undefined) return undefined
+  return (
+    'There was no earlier checkpoint to compare with, and no anchor counts by keys from outside: whoever operates this ledger and holds its keys ' +
+    'could have rewritten all of it before now, or have cut its end, undetected. This run makes the first one, the pin: kept where they cannot write, ' +
+    'it shows from the next run on what is rewritten or cut off of what is there now.'
   )
 }
 

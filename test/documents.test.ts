@@ -1,4 +1,5 @@
 /** What is written is checked: every sample of README.md is run as it stands, every file, subpath, command and code it names exists. */
+import { execSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, normalize } from 'node:path'
@@ -79,6 +80,14 @@ describe('the samples of the README', () => {
     expect(named).toEqual(['ci', 'demo', 'ci', 'test'])
     for (const script of named.filter(name => name !== 'ci')) expect(manifest.scripts).toHaveProperty(script)
     expect(existsSync(join(root, 'package-lock.json'))).toBe(true)
+  })
+
+  it('say before they build that they do: the compiler is silent for as long as it takes', () => {
+    const [told, build] = manifest.scripts.demo!.split(' && ')
+    expect(build).toBe('npm run --silent build')
+    expect(execSync(told!, { encoding: 'utf8' })).toMatch(/^building first\b.*\n$/)
+    // To cmd.exe and to sh alike: `echo` prints quotes in the one, and what is special to the other must not be in it.
+    expect(told).toMatch(/^echo [a-z, ]+$/)
   })
 
   it('have a picture that fits a terminal', () => {

@@ -137,6 +137,9 @@ export function printBundle(
     `${result.exceptions} / ${result.population}`,
   ])
   out.table(rows.length === 0 ? [['  no control was tested']] : [heading, ...rows])
+  for (const [why, tests] of untested(results)) {
+    out.wrapped(painted`  ${colour.yellow('unable to test')} ${some(tests)}: ${why}`, 4)
+  }
   for (const { name, word, bypasses } of reconciliations) {
     const came = `${counted(bypasses.length, 'statement')} that came by another way`
     out.wrapped(painted`  reconciled with ${name}: ${paint(word)}, ${came}`, 4)
@@ -145,8 +148,25 @@ export function printBundle(
   if (begins !== undefined) out.wrapped(painted`  ${colour.yellow(begins)}`, 4)
   const { principals, entries } = manifest.withheld
   if (principals.length > 0) {
-    const more = entries.length === 0 ? '' : `, and what names them in ${counted(entries.length, 'other entry')}`
+    const numbers = some(entries.map(index => `#${index}`))
+    const other = `${counted(entries.length, 'other entry')} (${numbers})`
+    const more = entries.length === 0 ? '' : `, and what names them in ${other}`
     out.wrapped(`  withheld: what is disclosed of ${counted(principals.length, 'principal')}${more}`, 4)
   }
   out.line(`${count} files in ${directory}; begin with README.html, verify as VERIFY.txt says`)
 }
+
+/** By why, the tests of controls that could not be made: a gap in the log is one reason for many. */
+function untested(results: BundleResult['results']): ReadonlyMap<string, readonly string[]> {
+  const byWhy = new Map<string, string[]>()
+  for (const { word, control, test, why, unable } of results) {
+    if (word !== 'unable-to-test') continue
+    const [first, ...others] = why === undefined ? unable.map(interval => interval.why) : [why]
+    const reason = `${first}${others.length === 0 ? '' : `, and ${others.length} more (results/${control}.json)`}`
+    byWhy.set(reason, [...(byWhy.get(reason) ?? []), `${control} ${test}`])
+  }
+  return byWhy
+}
+
+const some = (all: readonly string[]) =>
+  all.length <= 4 ? all.join(', ') : `${all.slice(0, 3).join(', ')} and ${all.length - 3} more`

@@ -8,6 +8,7 @@ import { ledgersOf } from '../ledgers.ts'
 import { namesOf } from '../names.ts'
 import { colour, type Output, output, painted } from '../output.ts'
 import { readingKey } from '../reading-key.ts'
+import { resultOf, type SameExchange, sameExchange } from '../same-exchange.ts'
 
 export function show(program: Command): void {
   program
@@ -21,13 +22,19 @@ export function show(program: Command): void {
       const config = await loadConfig(options.config, { evidence: true })
       const { records, found } = await lookedUp(config, id.replace(/^urn:uuid:/, ''))
       const names = namesOf(records)
+      // Who asks by an id has the rest of the exchange among what was found.
+      const same = found.map(record => (isNumber(id) ? sameExchange(record, records) : undefined))
       out.result(
-        found.map(({ index, entry, opened }) => ({
-          ...{ index, entry, disclosed: opened.values },
-          ...(opened.erased === undefined ? {} : { erased: opened.erased }),
+        found.map((record, i) => ({
+          ...{ index: record.index, entry: record.entry, disclosed: record.opened.values },
+          ...(record.opened.erased === undefined ? {} : { erased: record.opened.erased }),
+          ...(same[i] === undefined ? {} : { sameExchange: same[i].others }),
         })),
         () => {
-          for (const record of found) print(out, record, names)
+          for (const [i, record] of found.entries()) {
+            print(out, record, names)
+            if (same[i] !== undefined) printSame(out, same[i])
+          }
         },
       )
     })
@@ -57,9 +64,11 @@ async function lookedUp(config: Config, id: string) {
   throw new Misuse('ERR_OPTION_INVALID', `nothing under ${JSON.stringify(id)} in ${looked} published entries`)
 }
 
+const isNumber = (id: string) => /^\d+$/.test(id)
+
 /** An entry is concerned where its number, or any id in it, is the one asked for. */
 function concerns({ index, entry }: LedgerRecord, id: string): boolean {
-  if (/^\d+$/.test(id)) return index === Number(id)
+  if (isNumber(id)) return index === Number(id)
   return Object.values(entry).some(value => value === id || (Array.isArray(value) && value.includes(id)))
 }
 
@@ -76,6 +85,14 @@ function print(out: Output, { index, entry, opened }: LedgerRecord, names: Reado
     const { count, by } = opened.erased
     out.line(painted`    ${colour.yellow(`${count} ${count === 1 ? 'disclosure' : 'disclosures'} erased (by #${by})`)}`)
   }
+}
+
+function printSame(out: Output, { exchange, others, open }: SameExchange): void {
+  if (others.length === 0 && !open) return
+  out.line(painted`  of its exchange (all: ${colour.bold(`counterfoil show ${exchange}`)}):`)
+  for (const { index, entry } of others)
+    out.line(painted`    ${colour.bold(`#${index}`)}  ${entry.time}  ${colour.bold(entry.kind)}: ${resultOf(entry)}`)
+  if (open) out.line('    no outcome is published: it is under way, or was cut off')
 }
 
 function text(value: Json, names: ReadonlyMap<string, string>): string {

@@ -11,23 +11,24 @@ export interface Layout {
   readonly paint: Paint
 }
 
-/** From as many columns on, everything is told in full where it fits. */
+/** From as many columns on, names are told in full where they fit. */
 const roomy = 110
+/** From as many on there is room for the day in every line: below, it would be there instead of the exchange's id. */
+const dated = 140
 /** Below so many, who it was has no more room than what it was. */
 const tight = 60
 
 /** Whether a line has its whole time in it. */
-export const hasDay = ({ columns }: Layout): boolean => columns >= roomy
+export const hasDay = ({ columns }: Layout): boolean => columns >= dated
 
 /** @param who as it is to be shown. @param more what is disclosed, last of all */
 export function lineOf(event: Event, who: string, more: string | undefined, layout: Layout): string {
   const { columns, paint } = layout
   const { told, word, tone } = event
-  const isRoomy = hasDay(layout)
   const { time } = told.entry
   // All of it UTC; a narrow terminal has no room for the day, which stands above instead.
-  const at = isRoomy ? time : time.slice(11, 19)
-  const named = isRoomy ? 28 : columns < tight ? 8 : 16
+  const at = hasDay(layout) ? time : time.slice(11, 19)
+  const named = columns >= roomy ? 28 : columns < tight ? 8 : 16
   const name = Number.isFinite(columns) ? shortened(visible(who), named) : visible(who)
   const shownWord = padEnd(visible(word), 7)
   // However narrow the terminal: by its number `show` finds the entry, and in that the ids that had no room here.
@@ -37,10 +38,12 @@ export function lineOf(event: Event, who: string, more: string | undefined, layo
   return `${before}${paint(shownWord, tone)}  ${text}`.trimEnd()
 }
 
+const uuid = /[0-9a-f]{8}-[0-9a-f-]{27}/g
+
 function fitted(event: Event, more: string | undefined, room: number): string {
   const [lead, what] = [visible(event.lead), visible(event.what)]
   let kept = [...event.details.map(([rank, text]) => ({ rank, text: visible(text) }))].sort((a, b) => a.rank - b.rank)
-  const told = (shown: string) => [lead + shown, ...kept.map(({ text }) => text)].join('  ')
+  const told = (about: string) => [lead + about, ...kept.map(({ text }) => text)].join('  ')
   if (more !== undefined) {
     const text = `${told(what)}  ${more}`
     return widthOf(text) <= room ? text : shortened(text, room)
@@ -50,7 +53,8 @@ function fitted(event: Event, more: string | undefined, room: number): string {
   const over = widthOf(told(what)) - room
   if (over <= 0) return told(what)
   const left = widthOf(what) - over
-  if (left >= 8) return told(shortenedWithin(what, left))
+  const shown = what.replaceAll(uuid, '…')
+  if (left >= 8) return told(shortenedWithin(shown, left))
   const withoutWhere = [lead.replace(/: $/, ''), ...kept.map(({ text }) => text)].join('  ')
-  return lead !== '' && widthOf(withoutWhere) <= room ? withoutWhere : shortened(told(what), room)
+  return lead !== '' && widthOf(withoutWhere) <= room ? withoutWhere : shortened(told(shown), room)
 }

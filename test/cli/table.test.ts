@@ -75,6 +75,30 @@ describe('sentences that are set in', () => {
   })
 })
 
+it('a bundle says why a control could not be tested, once for all that could not for one reason, and where something is withheld', () => {
+  const silent = 'nothing is recorded'
+  const result = (control: string, test: string, ...whys: readonly string[]) => ({
+    ...{ control, test, population: 1, exceptions: 0, word: whys.length === 0 ? 'not-occurring' : 'unable-to-test' },
+    unable: whys.map(why => ({ from: '', to: '', why })),
+  })
+  const results = [
+    result('AC-01', 'tested'),
+    result('AC-07', 'approval-by-another', 'the rules in force are withheld'),
+    { ...result('AC-08', 'none', silent), unable: [], why: 'it asks for nothing' },
+    ...['a', 'b', 'c', 'd', 'e'].map(test => result('LG-01', test, silent)),
+    result('LG-02', 'f', silent, 'a later one', 'a third'),
+  ]
+  const manifest = { stamps: [], withheld: { principals: ['p'], entries: [1, 12, 30, 31, 32] } }
+  const bundle = { directory: 'b', count: 3, results, reconciliations: [], manifest } as unknown as BundleResult
+  expect(printedBy(out => printBundle(out, bundle)).slice(results.length + 1, -1)).toEqual([
+    '  unable to test AC-07 approval-by-another: the rules in force are withheld',
+    '  unable to test AC-08 none: it asks for nothing',
+    '  unable to test LG-01 a, LG-01 b, LG-01 c and 2 more: nothing is recorded',
+    '  unable to test LG-02 f: nothing is recorded, and 2 more (results/LG-02.json)',
+    '  withheld: what is disclosed of 1 principal, and what names them in 5 other entries (#1, #12, #30 and 2 more)',
+  ])
+})
+
 describe('what others wrote, in what is printed', () => {
   it('begins no line of its own, in a finding or in a step', () => {
     const text = 'x\n::stop-commands::abc\nOK  all is well'

@@ -6,9 +6,13 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventsOf } from '../../cli/tail/event.ts'
 import { type Layout, lineOf } from '../../cli/tail/line.ts'
+import { Teller } from '../../cli/tail/teller.ts'
 import { Memory, type Told } from '../../cli/tail/told.ts'
 import { widthOf } from '../../cli/width.ts'
+import { Follower } from '../../evidence/index.ts'
 import { type Entry, kindNames } from '../../lib/format/entry.ts'
+import { openDirectoryLedger } from '../../lib/ledger/directory.ts'
+import { ledgerOptions } from '../support/directory-ledger.ts'
 import { postgres } from '../support/postgres.ts'
 import { freePort, install, type Running, read, shell, start } from '../support/samples.ts'
 
@@ -84,6 +88,24 @@ describe('lines', () => {
     }
     const [asked] = lines([entries.find(({ kind }) => kind === 'approval-requested')!], 80)
     expect(asked).toMatch(/ ask +a-[0-9a-z]+: \S.*…/)
+  })
+
+  it('tell the day above them where a terminal has no room for it in each, once until it changes', async () => {
+    const options = ledgerOptions()
+    await (await openDirectoryLedger(options)).close()
+    const follower = await Follower.open(options.directory, undefined)
+    const of = (time: string, index: number) => ({ index, entry: { ...entries[0]!, time } as Entry, sealed: [] })
+    const batch = ['2026-01-01T23:59:59.000Z', '2026-01-02T00:00:00.000Z', '2026-01-02T00:00:01.000Z'].map(of)
+    const told = async (columns: number) => {
+      const filter = { denied: false, all: true } as const
+      const layout = () => ({ columns, paint })
+      const teller = new Teller(follower!, { json: false, filter, wrapping: undefined, layout })
+      return (await teller.lines(batch)).flatMap(({ text }) => text.split('\n')).map(line => line.split('  ')[0])
+    }
+    for (const columns of [60, 80, 110, 139])
+      expect(await told(columns)).toEqual(['2026-01-01 (UTC)', '23:59:59', '2026-01-02 (UTC)', '00:00:00', '00:00:01'])
+    for (const columns of [140, Number.POSITIVE_INFINITY])
+      expect(await told(columns)).toEqual(batch.map(({ entry }) => entry.time))
   })
 
   it('show what a name or a message would do to a terminal, and do not do it', () => {

@@ -196,6 +196,24 @@ describe('rewrite everything', () => {
     expect(codes(monitor)).toEqual(['FORK'])
   })
 
+  it('the first pin is told as what it is: nothing was compared yet, and from the next run on it shows what is rewritten', async () => {
+    const [directory, pin] = [path('first'), path('first-pin')]
+    const builder = await story()
+    await builder.write(directory)
+    const first = await verify(directory, { pin, first: true })
+    expect(first.undetectable).toMatch(
+      /no earlier checkpoint to compare with.* all of it before now.* This run makes the first/,
+    )
+    expect(first.undetectable).not.toContain('was given')
+    // Where none is made, or there is one to compare with, it is not promised.
+    expect((await verify(directory, { pin, first: true })).undetectable).toMatch(/after the \d+ entries pinned/)
+    for (const more of [{}, { pin: path('none'), first: true, renew: false }])
+      expect((await verify(directory, more)).undetectable).toMatch(/^No checkpoint held elsewhere was given/)
+    builder.replace(8, edited(builder.entries[8]!))
+    await builder.write(directory)
+    expect(codes(await verify(directory, { pin }))).toEqual(['FORK'])
+  })
+
   it('after the pin is undetected as well, and told: nothing is shown of what is newer than it', async () => {
     const { alone, monitor } = await withKeys(builder => builder.replace(8, edited(builder.entries[8]!)))
     expect([alone.verdict, monitor.verdict]).toEqual(['OK', 'OK'])
