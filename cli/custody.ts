@@ -1,4 +1,6 @@
-/** Opens the ledger of a configuration for those who erase, hold and release: identified each by a key of their own, and closes it again. */
+/**
+ * Opens the ledger of a configuration for those who erase, hold and release: identified each by a key of their own, and closes it again.
+ */
 import type { Command } from 'commander'
 import { type Config, loadConfig } from '../lib/config/config.ts'
 import type { Custodian } from '../lib/custody/custodian.ts'
@@ -34,7 +36,10 @@ export async function withCustody(
   }
 }
 
-/** Beside the process that the configuration is of, which may be at work under its own name: of those that share a ledger each has another. */
+/**
+ * Beside the process that the configuration is of, which may be at work under its own name:
+ * of those that share a ledger each has another.
+ */
 const ownName = ({ ledger: { shared, writer } }: Config) =>
   shared ? { writer: `${writer.slice(0, longestName - operator.length)}${operator}` } : {}
 

@@ -15,7 +15,10 @@ export async function keyThatExpiresSoon({ ledger }: Config): Promise<string | u
   return expiresSoon((await configuredSealer(ledger.sealKey)).certificate)
 }
 
-/** As the newest ledger of the series is published. @returns what does not fit, and what to do about it; nothing where no ledger is there yet */
+/**
+ * As the newest ledger of the series is published. @returns what does not fit, and what to do
+ * about it; nothing where no ledger is there yet
+ */
 export async function keysThatDoNotFit(config: Config): Promise<readonly string[]> {
   if ((await membersIn(config.ledger.directory)).length === 0) return []
   const { name: origin, ledger } = await newestOf(config)

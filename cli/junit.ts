@@ -1,4 +1,6 @@
-/** Verifications as JUnit XML, which CI systems show: a suite for each ledger or bundle, a case for each step. Hostile text stays text. */
+/**
+ * Verifications as JUnit XML, which CI systems show: a suite for each ledger or bundle, a case for each step. Hostile text stays text.
+ */
 import { writeFile } from 'node:fs/promises'
 import type { Finding, Step, Verdict, VerifiedBundle, VerifiedMember } from '../evidence/index.ts'
 import { Misuse } from '../lib/errors.ts'

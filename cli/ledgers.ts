@@ -24,7 +24,10 @@ export async function ledgersOf(config: Config): Promise<readonly [...Config[], 
   return [...(await earlierIn(directory)).map(at), at(await newestIn(directory))]
 }
 
-/** A directory that was mistyped is no empty ledger. What is wrong with one that is there, its reader says. @throws LedgerError ERR_LEDGER_MISSING */
+/**
+ * A directory that was mistyped is no empty ledger. What is wrong with one that is there, its reader says. @throws
+ * LedgerError ERR_LEDGER_MISSING
+ */
 export function requireLedger(directory: string): void {
   let names: readonly string[] = []
   try {
@@ -55,7 +58,10 @@ export async function sayIfGoesOn(directory: string): Promise<void> {
     say(`this ledger was concluded, and goes on in ${newest}: name that to see what came after`)
 }
 
-/** Before anything is begun that is done to each of them: half done is a state that the next command trips over. @throws LedgerError ERR_LEDGER_LOCKED */
+/**
+ * Before anything is begun that is done to each of them: half done is a state that the next command
+ * trips over. @throws LedgerError ERR_LEDGER_LOCKED
+ */
 export function requireClosed(ledgers: readonly Config[]): void {
   for (const { ledger } of ledgers) {
     if (!existsSync(ledger.directory)) continue

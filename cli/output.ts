@@ -84,7 +84,9 @@ export function output(json: boolean): Output {
   }
 }
 
-/** What is told beside the result, on standard error: a program that reads the result does not see it. @param text several are a line each */
+/**
+ * What is told beside the result, on standard error: a program that reads the result does not see it. @param text several are a line each
+ */
 export const say = (text: string | readonly string[], paint = colour.yellow): void => {
   const said = [text].flat().map(visible).join('\n')
   const lines = wrapped(`${paint('counterfoil:').text} ${said}`, columnsOf(process.stderr), 'counterfoil: '.length)
@@ -100,8 +102,8 @@ const plain = (text: string) => text.replaceAll(new RegExp(sgr, 'g'), '')
 const printed = (text: Text): string => (text instanceof Painted ? text.text : visible(text))
 
 /**
- * Statements and names of files are anybody's: what a terminal obeys is shown, not obeyed, line feeds and colours too, so that none of it is a
- * line of its own. `##[` and `##vso[` are commands to CI systems wherever they stand in a line.
+ * Statements and names of files are anybody's: what a terminal obeys is shown, not obeyed, line feeds and colours too,
+ * so that none of it is a line of its own. `##[` and `##vso[` are commands to CI systems wherever they stand in a line.
  */
 export const visible = (text: string): string =>
   text.replaceAll(
@@ -109,7 +111,10 @@ export const visible = (text: string): string =>
     of => `\\u{${of.codePointAt(0)!.toString(16).padStart(4, '0')}}`,
   )
 
-/** JSON in which what a terminal or a CI system could obey is escaped, as JSON allows: names are anybody's. The line ends are those of the indent. */
+/**
+ * JSON in which what a terminal or a CI system could obey is escaped, as JSON allows: names are
+ * anybody's. The line ends are those of the indent.
+ */
 export const ascii = (value: unknown, indent?: number): string =>
   (JSON.stringify(value, null, indent) ?? 'null').replaceAll(
     /(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]|(?<=#)#(?=\w*\[)/gu,

@@ -1,4 +1,7 @@
-/** Of an entry that was asked for by its number: what else the ledger tells of its exchange, the decision, its outcome and what became of that, a line each. */
+/**
+ * Of an entry that was asked for by its number: what else the ledger tells of its exchange, the decision, its outcome
+ * and what became of that, a line each.
+ */
 import type { LedgerRecord } from '../evidence/index.ts'
 import type { Entry } from '../lib/format/entry.ts'
 import { counted } from '../lib/format/words.ts'
@@ -24,7 +27,10 @@ export function sameExchange(of: LedgerRecord, records: readonly LedgerRecord[])
   }
 }
 
-/** What is recorded of it, an application's events and what it waited for are left out: they may be many, and the exchange's id finds them all. */
+/**
+ * What is recorded of it, an application's events and what it waited for are left out: they may
+ * be many, and the exchange's id finds them all.
+ */
 function isTurnOf(entry: Entry, exchange: string): boolean {
   if (entry.kind === 'settled') return entry.exchanges.includes(exchange)
   return (entry.kind === 'decision' || entry.kind === 'outcome') && entry.exchange === exchange

@@ -1,4 +1,7 @@
-/** The commands in the order of the help, and where each is: what nobody asked for is not loaded, since all of them take a second of processor time. */
+/**
+ * The commands in the order of the help, and where each is: what nobody asked for is not loaded,
+ * since all of them take a second of processor time.
+ */
 import type { Command } from 'commander'
 
 type Register = (program: Command) => void

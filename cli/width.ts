@@ -73,8 +73,8 @@ export const sgr = '\u001b\\[[0-9;]*m'
 const colours = new RegExp(sgr, 'g')
 
 /**
- * The text in lines of at most so many columns, broken between words, all but the first behind so many spaces. A word that is longer than a line
- * (a root, a key) stands whole on one of its own: what is copied is not cut.
+ * The text in lines of at most so many columns, broken between words, all but the first behind so many spaces. A word
+ * that is longer than a line (a root, a key) stands whole on one of its own: what is copied is not cut.
  */
 export function wrapped(text: string, columns: number, indent: number): string[] {
   const lines: string[] = []

@@ -1,6 +1,7 @@
 /**
- * What others say of a ledger, as it is kept in files, held against it: each is what its name and its entry commit to, of this very history, and
- * forks nothing. That is examined without keys from outside too; by whose word it counts, these say.
+ * What others say of a ledger, as it is kept in files, held against it: each is what its name and its
+ * entry commit to, of this very history, and forks nothing. That is examined without keys from
+ * outside too; by whose word it counts, these say.
  */
 import { hash } from 'node:crypto'
 import { basename } from 'node:path/posix'
@@ -109,7 +110,10 @@ async function examineListed({ files, recorded }: Given, examiner: Examiner): Pr
   return { files: there.size, unpublished: 0 }
 }
 
-/** At an address: by the names that entries tell. Whoever publishes tiles alone has published a whole ledger: an anchor less is no finding. */
+/**
+ * At an address: by the names that entries tell. Whoever publishes tiles alone has published
+ * a whole ledger: an anchor less is no finding.
+ */
 async function examineNamed({ files, recorded }: Given, examiner: Examiner): Promise<Looked> {
   const sizes = new Map(recorded.map(({ file, size }) => [file, size]))
   let unpublished = 0

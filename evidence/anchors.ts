@@ -16,8 +16,9 @@ export interface AnchorOptions {
   /** A git repository outside, in which checkpoints were tagged. */
   readonly git?: string
   /**
-   * Milliseconds: a quorum of the witnesses must have cosigned this ledger within so long before now, and every entry that is older. Who shows
-   * somebody else a history of its own has the beginning of it cosigned too, anew if they ask for it, and nothing newer.
+   * Milliseconds: a quorum of the witnesses must have cosigned this ledger within so long before now, and
+   * every entry that is older. Who shows somebody else a history of its own has the beginning of it cosigned
+   * too, anew if they ask for it, and nothing newer.
    */
   readonly cosignedWithinMs?: number
 }
@@ -96,7 +97,8 @@ export class Anchors {
 
   /**
    * Since when a quorum of witnesses, each by its own clock, is known to have cosigned, whatever the size.
-   * @param until RFC 3339: what is later says nothing, so that one whose clock was ahead once does not outweigh the others, or itself, since
+   * @param until RFC 3339: what is later says nothing, so that one whose clock was ahead once
+   * does not outweigh the others, or itself, since
    * @returns RFC 3339; undefined where there is no such quorum
    */
   cosignedAt(until?: string): string | undefined {
@@ -106,8 +108,8 @@ export class Anchors {
   }
 
   /**
-   * How many entries a quorum of witnesses has cosigned from a time on, each by its own clock. Whoever has an old checkpoint cosigned again
-   * has had no more entries cosigned.
+   * How many entries a quorum of witnesses has cosigned from a time on, each by its own clock. Whoever has an old
+   * checkpoint cosigned again has had no more entries cosigned.
    * @param from RFC 3339. @param until as of cosignedAt. @returns 0 where there is no such quorum
    */
   cosignedSince(from: string, until?: string): number {

@@ -133,7 +133,10 @@ export async function examineAttachment(
   return mismatch('is not what its entry commits to')
 }
 
-/** What a crash left of one: held against the entry of the opening that found it so. @returns as examineAttachment; or by which entry it was erased */
+/**
+ * What a crash left of one: held against the entry of the opening that found it so. @returns as
+ * examineAttachment; or by which entry it was erased
+ */
 export async function examineCut(
   files: LedgerFiles,
   vault: Vault,

@@ -23,8 +23,8 @@ interface Said {
 }
 
 /**
- * Armor has bytes that no signature covers: each certificate must be, to the byte, the one that the writer published last. The current one's
- * file may lag behind an entry that has just named another: a rotation is sealed first.
+ * Armor has bytes that no signature covers: each certificate must be, to the byte, the one that the writer published
+ * last. The current one's file may lag behind an entry that has just named another: a rotation is sealed first.
  * @param first the OpenPGP key that entry 0 names
  */
 export async function examineCertificates(

@@ -1,4 +1,7 @@
-/** The bundles of a ledger under examination, in order: by several threads where there are many, and a second time where a step needs that. */
+/**
+ * The bundles of a ledger under examination, in order: by several threads where there are
+ * many, and a second time where a step needs that.
+ */
 import { availableParallelism } from 'node:os'
 import { type Entry, type Kind, parseEntry } from '../lib/format/entry.ts'
 import { tileWidth } from '../lib/format/layout.ts'

@@ -1,6 +1,7 @@
 /**
- * Which of a ledger's checkpoints witnesses have cosigned, by its own entries: each says so within the tree that is published, and names the note
- * that was kept. What else lies among the anchors, anybody may have put there, with lines of anybody's: that chooses nothing.
+ * Which of a ledger's checkpoints witnesses have cosigned, by its own entries: each says so within the tree that is
+ * published, and names the note that was kept. What else lies among the anchors, anybody may have put there, with lines
+ * of anybody's: that chooses nothing.
  */
 import { isOurs } from '../lib/errors.ts'
 import { anchorFile } from '../lib/format/anchor.ts'

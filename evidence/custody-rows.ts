@@ -1,4 +1,7 @@
-/** What was erased, held back, and refused to whoever tried: the rows of these views, with the names that are disclosed, or by which entry one was erased. */
+/**
+ * What was erased, held back, and refused to whoever tried: the rows of these views, with the names that are disclosed,
+ * or by which entry one was erased.
+ */
 import type { Json } from '../lib/format/canonical.ts'
 import { erasedBy, type Facts } from './facts.ts'
 import type { Row } from './view-columns.ts'

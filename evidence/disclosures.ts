@@ -141,7 +141,9 @@ export class Vault {
     return { values, encoded, ...(count === 0 ? {} : { erased: { count, by: alibis[0]! } }) }
   }
 
-  /** What an entry says was erased must be: a key that still opens is no erased one, nor is an erasure that was begun and not finished. */
+  /**
+   * What an entry says was erased must be: a key that still opens is no erased one, nor is an erasure that was begun and not finished.
+   */
   async examineErasures(): Promise<void> {
     if (await isStalled(() => this.#files.erasing())) {
       const what = 'an erasure was begun and is not finished: opening the ledger for writing finishes it'

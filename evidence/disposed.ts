@@ -1,4 +1,7 @@
-/** Which ledgers of its series a ledger says were disposed of, and at which checkpoint, as its files have it: nothing of it is believed yet. */
+/**
+ * Which ledgers of its series a ledger says were disposed of, and at which checkpoint, as its
+ * files have it: nothing of it is believed yet.
+ */
 import { isOurs } from '../lib/errors.ts'
 import type { Checkpoint } from '../lib/format/checkpoint.ts'
 import { type EntryOf, parseEntry } from '../lib/format/entry.ts'

@@ -1,7 +1,8 @@
 /**
- * What entries say was erased, and whether that was theirs to do: asked for by one person and approved by another, neither of them whom it
- * is about, on whose behalf that acted or who is accountable for it, under no hold, and not by who released one. It needs no key: all of that
- * stands in clear. With the vault's key, an erasure is an alibi for the disclosures that are gone of its own scope and slots, and for no others.
+ * What entries say was erased, and whether that was theirs to do: asked for by one person and approved by another,
+ * neither of them whom it is about, on whose behalf that acted or who is accountable for it, under no hold, and not by
+ * who released one. It needs no key: all of that stands in clear. With the vault's key, an erasure is an alibi for the
+ * disclosures that are gone of its own scope and slots, and for no others.
  */
 import { actorsOf, Comings, concernIn, coveredBy, holdOn } from '../lib/format/concerned.ts'
 import type { Entry, EntryOf, Kind } from '../lib/format/entry.ts'
@@ -40,7 +41,10 @@ const meanwhileMs = 60_000
 const mostOfSlot = 16
 const mostOfScope = 16
 
-/** The kinds that say something of erasures. Decisions and sessions are many: they are told of for the sake of the erasures that there are. */
+/**
+ * The kinds that say something of erasures. Decisions and sessions are many: they are told
+ * of for the sake of the erasures that there are.
+ */
 export const toldOf: ReadonlySet<Kind> = new Set<Kind>([
   ...(['principal', 'session-opened', 'hold-placed', 'hold-released', 'erasure'] as const),
   ...(['decision', 'approval-requested', 'grant-requested', 'continued', 'concluded', 'disposed'] as const),
@@ -101,7 +105,8 @@ export class Erasures {
 
   /**
    * What an erasure needs of decisions and sessions is known after a first time through the entries; a second tells it.
-   * @param wanted sessions that were erased. @param erased what was erased: needed for alibis, and for whom a principal's erasure concerns
+   * @param wanted sessions that were erased. @param erased what was erased: needed for
+   * alibis, and for whom a principal's erasure concerns
    */
   constructor(wanted: ReadonlySet<string> = new Set(), erased: ReadonlySet<ScopeName> = new Set()) {
     this.#wanted = wanted
@@ -254,7 +259,10 @@ export class Erasures {
     }
   }
 
-  /** To be asked after a second time through the entries. @returns the index of the entry that says that what this one disclosed under that slot was erased */
+  /**
+   * To be asked after a second time through the entries. @returns the index of the entry that says that what this one
+   * disclosed under that slot was erased
+   */
   by(index: number, entry: Entry, slot: number): number | undefined {
     const of = this.#bySlot.get(slot) ?? []
     return of.find(erased => erased.index > index && this.#scopes.mayBe(entry, scopeName(erased.entry)))?.index
@@ -286,7 +294,8 @@ export class Erasures {
 
   /**
    * Judges what was erased in an earlier ledger of the series, by the holds that stood here when it was.
-   * @param late what the one before gives on. @returns what is to be given on to the next: what was erased once this ledger was concluded too
+   * @param late what the one before gives on. @returns what is to be given on to the next: what
+   * was erased once this ledger was concluded too
    */
   judge(late: readonly LateErasure[]): readonly LateErasure[] {
     const end = this.#concluded ?? Number.POSITIVE_INFINITY
@@ -310,8 +319,9 @@ export class Erasures {
   }
 
   /**
-   * Who was erased is named no more under that pseudonym: what they did would be another's. What was on its way may come behind the erasure, and
-   * behind a conclusion it is not told: an erasure of before may not have come to all ledgers by then.
+   * Who was erased is named no more under that pseudonym: what they did would be another's. What was
+   * on its way may come behind the erasure, and behind a conclusion it is not told: an erasure of
+   * before may not have come to all ledgers by then.
    * @param before of the ledgers before it in its series
    */
   *namedAgain(before: readonly GonePrincipal[]): Generator<Finding> {

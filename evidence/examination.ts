@@ -98,8 +98,8 @@ export class Examination {
   /** What this verifier knows of this very ledger, read ahead of the step that holds the ledger against it. */
   held: Pin | undefined
   /**
-   * The ledger as it is by now, where that has so many entries: established by a verification of its own, which begins with what is verified
-   * here. Undefined where it has not, or does not hold: whoever shows it may show anything.
+   * The ledger as it is by now, where that has so many entries: established by a verification of its own, which begins
+   * with what is verified here. Undefined where it has not, or does not hold: whoever shows it may show anything.
    */
   later: (size: number) => Promise<Examination | undefined> = async () => undefined
   /** The pin, where it is of an earlier ledger of the series, against which it was held. */
@@ -193,7 +193,10 @@ export class Examination {
     this.taken = all.filter(each => each === newest || isLast(each))
   }
 
-  /** What shows from outside that so many entries were there: anchors, as far as they are established, or this verifier's own pin. RFC 3339, the earliest. */
+  /**
+   * What shows from outside that so many entries were there: anchors, as far as they are established, or this
+   * verifier's own pin. RFC 3339, the earliest.
+   */
   existedBy(size: number): string | undefined {
     const { held } = this
     const pinned = held !== undefined && held.size >= size ? (held.since ?? held.time) : undefined

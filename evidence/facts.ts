@@ -1,4 +1,6 @@
-/** Folds verified entries, in order, into facts: each operation with its outcome, each grant, approval and session with what became of it. */
+/**
+ * Folds verified entries, in order, into facts: each operation with its outcome, each grant, approval and session with what became of it.
+ */
 import type { Entry, EntryOf } from '../lib/format/entry.ts'
 import type { Disclosed } from './views.ts'
 

@@ -1,4 +1,7 @@
-/** Findings in their order: of each code the first hundred, and how many more there were, since what is verified may be made to have no end of them. */
+/**
+ * Findings in their order: of each code the first hundred, and how many more there were, since what
+ * is verified may be made to have no end of them.
+ */
 
 const mostTold = 100
 

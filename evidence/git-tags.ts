@@ -1,4 +1,7 @@
-/** Reads the annotated tags of a ledger's checkpoints out of a git repository, through git itself. Nothing in it is run, fetched or checked out. */
+/**
+ * Reads the annotated tags of a ledger's checkpoints out of a git repository, through git itself.
+ * Nothing in it is run, fetched or checked out.
+ */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { describe, Misuse } from '../lib/errors.ts'

@@ -1,6 +1,7 @@
 /**
- * Which keys spoke for a ledger when: entry 0 and every rotation after it, each link held up by the signatures in its entry. The fingerprint
- * that is pinned from outside is the root: an older one leads on to the keys that it endorsed, a newer one back to those that it claims.
+ * Which keys spoke for a ledger when: entry 0 and every rotation after it, each link held up by the signatures in its
+ * entry. The fingerprint that is pinned from outside is the root: an older one leads on to the keys that it endorsed, a
+ * newer one back to those that it claims.
  */
 import { isOurs, LedgerError } from '../lib/errors.ts'
 import type { EntryOf } from '../lib/format/entry.ts'
@@ -195,8 +196,9 @@ class Chain {
   }
 
   /**
-   * A certificate may say that its key is revoked where no entry does: the owner's own word, wherever it comes from. Beside an entry it counts
-   * where it says worse: whoever stole the key can have that entry made, by a successor of his own, and call it retired.
+   * A certificate may say that its key is revoked where no entry does: the owner's own word, wherever it
+   * comes from. Beside an entry it counts where it says worse: whoever stole the key can have that entry
+   * made, by a successor of his own, and call it retired.
    */
   async #readRevocation(fingerprint: string): Promise<void> {
     const { certificate } = await this.#certificateOf(fingerprint)

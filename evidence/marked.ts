@@ -1,4 +1,7 @@
-/** Entries of a kind, found without parsing those of others: RFC 8785 writes it so and no other way; where it stands in a text, parsing tells. */
+/**
+ * Entries of a kind, found without parsing those of others: RFC 8785 writes it so and no other
+ * way; where it stands in a text, parsing tells.
+ */
 import type { Kind } from '../lib/format/entry.ts'
 
 /** @param kind or `key-r`, with which the kinds of entries about keys begin */

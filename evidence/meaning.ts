@@ -163,7 +163,10 @@ export class Meaning {
     return { count: this.#ahead, writers: [...this.#aheadOf] }
   }
 
-  /** @returns for the doubts that were not kept: to be given all entries again, by the time these are looked up; undefined where there are none, or too many */
+  /**
+   * @returns for the doubts that were not kept: to be given all entries again, by the time these are looked up;
+   * undefined where there are none, or too many
+   */
   next(): Meaning | undefined {
     if (this.#doubtsUntold === 0 || this.#round + 1 >= this.#most.rounds) return undefined
     const settled = this.#seen - this.#doubtsUntold

@@ -1,4 +1,6 @@
-/** That nobody has two names: whoever gave a pseudonym a second one made acts of one person look like another's. It needs the vault's key. */
+/**
+ * That nobody has two names: whoever gave a pseudonym a second one made acts of one person look like another's. It needs the vault's key.
+ */
 import { createHash } from 'node:crypto'
 import type { Json } from '../lib/format/canonical.ts'
 import type { Entry } from '../lib/format/entry.ts'

@@ -1,6 +1,6 @@
 /**
- * Which notes a ledger signed itself: by the note key of its entry 0, or by one that its entries say it was rotated to. Nothing of that is
- * pinned, and proves nothing; but what none of them signed was put there by somebody else.
+ * Which notes a ledger signed itself: by the note key of its entry 0, or by one that its entries say it was rotated to.
+ * Nothing of that is pinned, and proves nothing; but what none of them signed was put there by somebody else.
  */
 import type { SignedCheckpoint } from '../lib/format/checkpoint.ts'
 import { parseEntry } from '../lib/format/entry.ts'

@@ -55,7 +55,9 @@ export type PinState = TypeOf<typeof state>
 const earlier = record({ origin: 'word', size: 'count', root: 'word', since: optional('time') })
 export type PinnedEarlier = TypeOf<typeof earlier>
 
-/** @returns when a pin was first kept that is of just this checkpoint, RFC 3339; undefined where the given one is of none, or of another */
+/**
+ * @returns when a pin was first kept that is of just this checkpoint, RFC 3339; undefined where the given one is of none, or of another
+ */
 export function heldSince(pin: Pin | undefined, { origin, size, root }: Checkpoint): string | undefined {
   const own = pin === undefined ? [] : [{ ...pin, root: Buffer.from(pin.root).toString('base64') }]
   const all: readonly PinnedEarlier[] = [...own, ...(pin?.earlier ?? [])]

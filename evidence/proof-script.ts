@@ -1,6 +1,6 @@
 /**
- * The check of one entry's proof as a script that is shipped beside it, for whoever has nothing of ours: POSIX sh over coreutils (GNU's basenc,
- * or xxd) for the inclusion, and openssl for the signature of the log, where its key is given.
+ * The check of one entry's proof as a script that is shipped beside it, for whoever has nothing of ours: POSIX sh over
+ * coreutils (GNU's basenc, or xxd) for the inclusion, and openssl for the signature of the log, where its key is given.
  */
 export const proofScript = `#!/bin/sh
 # usage: sh SCRIPT PROOF ENTRY [KEY]

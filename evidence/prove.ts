@@ -1,4 +1,7 @@
-/** The proof of one entry: that it stands at its place in a tree that the ledger signed. Written from tiles, checked from nothing but itself. */
+/**
+ * The proof of one entry: that it stands at its place in a tree that the ledger signed.
+ * Written from tiles, checked from nothing but itself.
+ */
 import { hash } from 'node:crypto'
 import { basename } from 'node:path'
 import { isOurs, LedgerError, Misuse } from '../lib/errors.ts'
@@ -28,8 +31,9 @@ export interface ProveOptions {
   /** Its index in the tree, or its id. */
   readonly entry: number | string
   /**
-   * Of a checkpoint that the ledger holds: the published one, a seal, or one that others vouch for. Default: the newest over the entry that most
-   * witnesses have cosigned, as the ledger's own entries say; the published one where none has.
+   * Of a checkpoint that the ledger holds: the published one, a seal, or one that others vouch for.
+   * Default: the newest over the entry that most witnesses have cosigned, as the ledger's own
+   * entries say; the published one where none has.
    */
   readonly size?: number
   /** Whether the proof carries the entry's bytes too. */
@@ -49,10 +53,12 @@ export interface Proved {
 }
 
 /**
- * What is published and sealed is taken as it lies; what others vouch for counts only where the ledger's own note keys, as its entries have them,
- * signed it. That the entry's bytes lead to the checkpoint's root is verified, so that no false proof is written.
+ * What is published and sealed is taken as it lies; what others vouch for counts only where the ledger's
+ * own note keys, as its entries have them, signed it. That the entry's bytes lead to the checkpoint's root
+ * is verified, so that no false proof is written.
  * @throws LedgerError ERR_LEDGER_MISSING, ERR_LEDGER_CORRUPT, ERR_PROOF_INVALID where entry and tiles do not lead to the root
- * @throws Misuse ERR_OPTION_INVALID: no such entry, no checkpoint of that size. Fault ERR_LEDGER_UNAVAILABLE: an address that does not answer
+ * @throws Misuse ERR_OPTION_INVALID: no such entry, no checkpoint of that size. Fault
+ * ERR_LEDGER_UNAVAILABLE: an address that does not answer
  */
 export async function proveEntry({ directory, ca, ...asked }: ProveOptions): Promise<Proved> {
   const files = await LedgerFiles.open(directory, ca)
@@ -125,7 +131,10 @@ async function heldOf(held: Held, size: number): Promise<SignedCheckpoint> {
   throw new Misuse('ERR_OPTION_INVALID', `the ledger holds no checkpoint of ${size} entries; ${some}`)
 }
 
-/** A checkpoint of that size which others vouch for: the first that there is. @param files the notes that are looked at. Default: all that are kept */
+/**
+ * A checkpoint of that size which others vouch for: the first that there is. @param files the notes
+ * that are looked at. Default: all that are kept
+ */
 async function vouchedFor(held: Held, size: number, files?: readonly string[]): Promise<SignedCheckpoint | undefined> {
   for await (const vouched of notesOf(held, size, files)) return vouched
   return undefined
@@ -156,7 +165,10 @@ const mostLineBytes = 500_000
 /** Of one checkpoint a few are kept; of more than this the later ones are not looked at. */
 const mostNotes = 256
 
-/** One at a time: whoever can put a file there can put many. What is no note of the ledger's own, or not the one that its name says, is for verify to tell. */
+/**
+ * One at a time: whoever can put a file there can put many. What is no note of the ledger's own, or not the one that
+ * its name says, is for verify to tell.
+ */
 async function* notesOf(held: Held, size: number, given?: readonly string[]): AsyncGenerator<SignedCheckpoint> {
   const { files, own } = held
   for (const file of (given ?? (await keptNotes(held, size))).slice(0, mostNotes)) {

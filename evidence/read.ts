@@ -32,7 +32,9 @@ export interface DirectoryReader {
   size(path: string): Promise<number | undefined>
   /** A file's bytes, a piece at a time: each is read only once the one before it has been taken. @throws as `read` */
   pieces(path: string): AsyncGenerator<Buffer>
-  /** What stands in a file from `at` on, up to `most` bytes: of one that is still being written. Undefined where there is no such file. */
+  /**
+   * What stands in a file from `at` on, up to `most` bytes: of one that is still being written. Undefined where there is no such file.
+   */
   from(path: string, at: number, most: number): Promise<Buffer | undefined>
   /** Digest of a file read a piece at a time, so that its length costs no memory. @throws as `read` */
   digest(path: string, most: number): Promise<Digest>

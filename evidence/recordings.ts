@@ -36,7 +36,8 @@ export interface Recorded {
 
 /**
  * Without the key of the vault only what is encrypted to others can be read, by them.
- * @param open the message in the head of what is encrypted to others. @param id of an exchange, a session or an attachment. @returns them in the order of the ledger
+ * @param open the message in the head of what is encrypted to others. @param id of an exchange, a session or an
+ * attachment. @returns them in the order of the ledger
  * @throws LedgerError ERR_LEDGER_INCONSISTENT where the ledger is not whole: nothing of it is shown
  */
 export async function recordings(options: VerifyOptions, id: string, open?: OpenMessage): Promise<Recorded> {

@@ -1,6 +1,7 @@
 /**
- * What a key's revocation leaves of what it signed. A thief can date a signature as he likes: of a key that was compromised only that counts
- * which something outside the ledger shows to be older. Of one that was superseded or retired, what says that it is older.
+ * What a key's revocation leaves of what it signed. A thief can date a signature as he likes: of a key that was
+ * compromised only that counts which something outside the ledger shows to be older. Of one that was superseded or
+ * retired, what says that it is older.
  */
 import type { Reason } from '../lib/format/key-text.ts'
 

@@ -1,6 +1,7 @@
 /**
- * Verifies a series of ledgers, oldest first: each by itself, and each held to what the one after it says of it. One key and one pin are given for
- * all: a rotation leads on from one ledger to the next, and the pin is of whichever was the newest when it was kept.
+ * Verifies a series of ledgers, oldest first: each by itself, and each held to what the one after it says of
+ * it. One key and one pin are given for all: a rotation leads on from one ledger to the next, and the pin is
+ * of whichever was the newest when it was kept.
  */
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -85,8 +86,9 @@ const missing: ReadonlySet<string> = new Set<FindingCode>([
 ])
 
 /**
- * Those before the newest of which nothing is wrong but that something is missing, and that it says were disposed of: their removal was cut
- * off, or is under way. That it says so rightly is judged where it is verified, with these as gone as they are to be.
+ * Those before the newest of which nothing is wrong but that something is missing, and that it says were
+ * disposed of: their removal was cut off, or is under way. That it says so rightly is judged where it is
+ * verified, with these as gone as they are to be.
  */
 async function beingRemoved(
   { ca }: VerifyOptions,
@@ -186,8 +188,8 @@ export interface Period {
 }
 
 /**
- * Which ledgers of a series a period lies in, and which part of it in each. By their first entries as they are found: whoever goes on with one
- * of them verifies it. What was before the oldest is asked of that one.
+ * Which ledgers of a series a period lies in, and which part of it in each. By their first entries as they are found:
+ * whoever goes on with one of them verifies it. What was before the oldest is asked of that one.
  * @param period RFC 3339 or a date; `to` excluded
  */
 export async function periodsIn(

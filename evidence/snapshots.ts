@@ -1,6 +1,7 @@
 /**
- * The snapshots of a ledger (lib/format/snapshot.ts), from which its writer takes up what is known: each derived again from the entries, and
- * held against what it says. A cache is worth what it says: one that lets somebody in whom the entries do not is how a ledger would lie.
+ * The snapshots of a ledger (lib/format/snapshot.ts), from which its writer takes up what is known: each derived again
+ * from the entries, and held against what it says. A cache is worth what it says: one that lets somebody in whom the
+ * entries do not is how a ledger would lie.
  */
 import { createHash } from 'node:crypto'
 import { isOurs } from '../lib/errors.ts'

@@ -1,7 +1,7 @@
 /**
- * Who may say how an exchange ended: the writer that permitted it. Where that one was gone, it is given up: by whoever takes the ledger up
- * in its name, or by who opens the ledger alone under its own name, with no more than that nobody knows, right behind `recovered`.
- * An end by anybody else is what another writer says of what it did not do.
+ * Who may say how an exchange ended: the writer that permitted it. Where that one was gone, it is given up: by whoever
+ * takes the ledger up in its name, or by who opens the ledger alone under its own name, with no more than that nobody
+ * knows, right behind `recovered`. An end by anybody else is what another writer says of what it did not do.
  */
 import type { EntrySummary } from '../lib/format/entry.ts'
 import type { Finding } from './finding.ts'

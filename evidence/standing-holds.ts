@@ -1,4 +1,6 @@
-/** Which legal holds stand on what, as they are placed and released: whoever wrote the ledger may have placed as many as it has entries. */
+/**
+ * Which legal holds stand on what, as they are placed and released: whoever wrote the ledger may have placed as many as it has entries.
+ */
 import type { Moment } from '../lib/format/concerned.ts'
 import type { ScopeName } from '../lib/format/scope.ts'
 

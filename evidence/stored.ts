@@ -1,6 +1,7 @@
 /**
- * What a ledger's bundles and leaf tiles hold, a bundle at a time: leaves hashed and compared with the tile, entries checked and summed up.
- * Says nothing that the bundle alone cannot tell, so that bundles can be examined in any order, and by several threads.
+ * What a ledger's bundles and leaf tiles hold, a bundle at a time: leaves hashed and compared with the tile,
+ * entries checked and summed up. Says nothing that the bundle alone cannot tell, so that bundles can be
+ * examined in any order, and by several threads.
  */
 import { setImmediate } from 'node:timers/promises'
 import { isOurs } from '../lib/errors.ts'
@@ -58,7 +59,10 @@ const readAhead = 8
 /** After so many bundles whoever else has something to do is let to it. */
 const breath = 16
 
-/** In order. Of a directory each is read when it is come to, which costs a fraction of reading ahead; at an address some are asked for ahead. */
+/**
+ * In order. Of a directory each is read when it is come to, which costs a fraction of reading
+ * ahead; at an address some are asked for ahead.
+ */
 export async function* storedIn(files: LedgerFiles, task: Task): AsyncGenerator<Stored> {
   const { from, to, size } = task
   const ahead: Promise<readonly [Read, Read]>[] = []

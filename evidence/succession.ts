@@ -1,6 +1,7 @@
 /**
- * What a ledger says of its place in a series: which one it follows and what it says again of that, where it was concluded, and which were
- * disposed of. Each ledger of a series is verified by itself; here is what holds between them.
+ * What a ledger says of its place in a series: which one it follows and what it says again of
+ * that, where it was concluded, and which were disposed of. Each ledger of a series is
+ * verified by itself; here is what holds between them.
  */
 import { CarriedDigest, isCarried } from '../lib/format/carried.ts'
 import type { Entry, EntryOf, EntrySummary, Kind } from '../lib/format/entry.ts'
@@ -10,7 +11,10 @@ import { Findings } from './findings.ts'
 /** Where what is carried begins. */
 const first = 2
 
-/** What may follow in a ledger that was concluded: what concerns its keys, its vault and who vouches for it, and that it was opened for that. */
+/**
+ * What may follow in a ledger that was concluded: what concerns its keys, its vault and who
+ * vouches for it, and that it was opened for that.
+ */
 const custody: ReadonlySet<Kind> = new Set<Kind>([
   ...(['started', 'heartbeat', 'stopped', 'recovered', 'attachment-cut'] as const),
   ...(['principal', 'erasure', 'vault-rewrapped', 'key-rotated', 'key-revoked', 'anchored'] as const),

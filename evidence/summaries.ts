@@ -1,4 +1,6 @@
-/** What the entries of one bundle say in short, in columns: as objects they would take longer to hand over to another thread than to make. */
+/**
+ * What the entries of one bundle say in short, in columns: as objects they would take longer to hand over to another thread than to make.
+ */
 import {
   countAt,
   type EntrySummary,

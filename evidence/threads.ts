@@ -42,8 +42,8 @@ class ThreadFailed extends Error {
 }
 
 /**
- * This thread takes the answers in order, and its own part of the work while the next one is not there: a thread more would have all its code
- * to compile, and what it finds to hand over.
+ * This thread takes the answers in order, and its own part of the work while the next one is not there: a thread more
+ * would have all its code to compile, and what it finds to hand over.
  * @param threads with this one: 2 or more
  * @throws ThreadFailed where one ends before it has answered
  */

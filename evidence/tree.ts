@@ -1,6 +1,7 @@
 /**
- * Recomputes the tree from the stored entries, and compares every hash tile with it: what differs is named by file and index, and it
- * is told from the signed root which of the two was altered. Bundle by bundle: nothing is kept but the edge of the tree, and a hash for each bundle.
+ * Recomputes the tree from the stored entries, and compares every hash tile with it: what differs is named by file and
+ * index, and it is told from the signed root which of the two was altered. Bundle by bundle: nothing is kept but the
+ * edge of the tree, and a hash for each bundle.
  */
 import type { Checkpoint } from '../lib/format/checkpoint.ts'
 import { tileFill, tileWidth } from '../lib/format/layout.ts'
@@ -84,7 +85,9 @@ function advance({ frontier, uppers }: Course, level: number, subtree: Hash): vo
   })
 }
 
-/** The tree of the first `end` entries of `size`, whole bundles, from the hashes in tiles. @throws LedgerError where these are not there */
+/**
+ * The tree of the first `end` entries of `size`, whole bundles, from the hashes in tiles. @throws LedgerError where these are not there
+ */
 export async function treeOf(files: LedgerFiles, end: number, size: number): Promise<Frontier> {
   const frontier = new Frontier()
   const hashes = files.hashReader(size)

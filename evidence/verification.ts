@@ -28,8 +28,8 @@ export interface VerifyOptions {
   /** Goes on from the pin: entries before it are not read again, but proven to be what they were. */
   readonly incremental?: boolean
   /**
-   * At an address, how many entries are looked through for a rotation that leads to who signed, where the keys before that did not: whoever
-   * serves it can serve for ever. 2^24 unless said otherwise.
+   * At an address, how many entries are looked through for a rotation that leads to who signed, where the keys before
+   * that did not: whoever serves it can serve for ever. 2^24 unless said otherwise.
    */
   readonly search?: number
   /** Told how many entries have been examined, of how many. */
@@ -62,8 +62,8 @@ export interface Member {
   /** The OpenPGP key that spoke for the one before where it was followed: it is the one to begin with. */
   readonly begunBy?: string
   /**
-   * Where nothing that is there leads from the pinned key to one of this ledger: whether those before it are said to have been disposed of, in
-   * which that may have been told.
+   * Where nothing that is there leads from the pinned key to one of this ledger: whether those before it are said to
+   * have been disposed of, in which that may have been told.
    */
   readonly keyGone?: () => Promise<boolean>
   /** What was erased in those before once they were concluded, and is to be held against the holds of this one. */

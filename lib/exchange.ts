@@ -106,7 +106,10 @@ export class Exchange {
     this.defer(() => outside.removeEventListener('abort', cut))
   }
 
-  /** Told by the adapter as it passes input on; whoever records follows it. Waits for who hears it: what cannot be recorded does not go on. */
+  /**
+   * Told by the adapter as it passes input on; whoever records follows it. Waits for who
+   * hears it: what cannot be recorded does not go on.
+   */
   async heard(input: Input): Promise<void> {
     for (const listener of this.#listeners) await listener(input)
   }

@@ -67,7 +67,8 @@ export async function buildGuard(parts: GuardParts): Promise<Guard> {
     grants.fold(stored)
     approvals.fold(stored)
   }
-  // Where the ledger is shared, others append meanwhile: what comes while its past is read is folded after it, but for what that had of it.
+  // Where the ledger is shared, others append meanwhile: what comes while its past is read is
+  // folded after it, but for what that had of it.
   let later: Stored[] | undefined = []
   let last = -1
   const live = (stored: Stored) => {

@@ -1,4 +1,7 @@
-/** The contents of OpenPGP packets (RFC 9580, 4.2), whose headers may be in the old format or the new: byte for byte, unlike a parsed packet. */
+/**
+ * The contents of OpenPGP packets (RFC 9580, 4.2), whose headers may be in the old format or
+ * the new: byte for byte, unlike a parsed packet.
+ */
 /** @throws RangeError where they are cut short, or of no stated length */
 export function packetBodies(packets: Uint8Array): Buffer[] {
   const bytes = Buffer.from(packets.buffer, packets.byteOffset, packets.byteLength)

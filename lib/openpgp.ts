@@ -41,7 +41,10 @@ export interface Certificate {
   readonly fingerprint: string
   readonly userIds: readonly string[]
   readonly created: Date
-  /** When nothing signs for it any more, as it stands now: when it ends itself, or the subkey that signs for it does before. Undefined: it does not expire. */
+  /**
+   * When nothing signs for it any more, as it stands now: when it ends itself, or the subkey that signs for it does
+   * before. Undefined: it does not expire.
+   */
   readonly expires: Date | undefined
   /** The fingerprint of that subkey, where it is the one that ends. */
   readonly subkey: string | undefined
@@ -67,12 +70,15 @@ export interface DetachedSignature {
   /** Pinned: 40 hex digits, from outside the thing that is verified. */
   readonly fingerprint: string
   /**
-   * The key must have been valid at this time; now, where absent. `signed`: when the signature says that it was made. By what its certificate says
-   * of it then; where all that it says is newer, as gpg leaves it when a lifetime is extended, by that: it stands for the time before it too, back
-   * to when the key was made. So is a subkey that signed, by what is said of that.
+   * The key must have been valid at this time; now, where absent. `signed`: when the signature says that it
+   * was made. By what its certificate says of it then; where all that it says is newer, as gpg leaves it when
+   * a lifetime is extended, by that: it stands for the time before it too, back to when the key was made. So
+   * is a subkey that signed, by what is said of that.
    */
   readonly at?: Date | 'signed'
-  /** Whoever asks judges the key's revocation, by what else it knows. Default: a key that is revoked, whenever it was, has signed nothing. */
+  /**
+   * Whoever asks judges the key's revocation, by what else it knows. Default: a key that is revoked, whenever it was, has signed nothing.
+   */
   readonly revoked?: 'refused' | 'judged elsewhere'
 }
 
@@ -189,14 +195,20 @@ const howToExtend = ({ fingerprint, subkey }: Pick<Certificate, 'fingerprint' | 
 
 const soonMs = 30 * 86_400_000
 
-/** @returns what to say of a certificate of which nothing signs in a month, as it stands; undefined where something does. @throws as readCertificate */
+/**
+ * @returns what to say of a certificate of which nothing signs in a month, as it stands; undefined where something
+ * does. @throws as readCertificate
+ */
 export async function expiresSoon(certificate: string, now = new Date()): Promise<string | undefined> {
   const key = await readCertificate(certificate, now)
   if (key.expires === undefined || key.expires.getTime() - now.getTime() > soonMs) return undefined
   return `${named(key)} expires at ${key.expires.toISOString()}, and seals nothing from then on: ${howToExtend(key)}`
 }
 
-/** @returns the binary packets of a signature over exactly these bytes (signature type 0x00). @throws Misuse ERR_OPTION_INVALID where the key expired, or nothing signs for it */
+/**
+ * @returns the binary packets of a signature over exactly these bytes (signature type 0x00). @throws Misuse
+ * ERR_OPTION_INVALID where the key expired, or nothing signs for it
+ */
 export async function signDetached(
   { key, fingerprint }: SigningKey,
   data: Uint8Array,
@@ -242,8 +254,8 @@ export async function readCertificate(armored: string, now = new Date()): Promis
 }
 
 /**
- * Of the subkey that signs at a time, where one does: that the key itself could go on in its stead, its certificate does not tell, since that may be
- * offline. Where nothing signs any more, of the subkey that did so last.
+ * Of the subkey that signs at a time, where one does: that the key itself could go on in its stead, its certificate
+ * does not tell, since that may be offline. Where nothing signs any more, of the subkey that did so last.
  */
 async function endOf(key: openpgp.Key, now: Date): Promise<Ending> {
   const own = dateIn(await key.getExpirationTime())
@@ -342,8 +354,8 @@ export class DetachedVerifier {
   }
 
   /**
-   * @returns since when the key has been past its lifetime, at that time; undefined where it is not. What it signed before is of no less worth,
-   * but for whoever has taken it since, and dates back.
+   * @returns since when the key has been past its lifetime, at that time; undefined where it is not. What it signed
+   * before is of no less worth, but for whoever has taken it since, and dates back.
    */
   async expiredBy(now: Date): Promise<Date | undefined> {
     const expires = await this.#key.getExpirationTime()
@@ -382,8 +394,9 @@ export class DetachedVerifier {
   }
 
   /**
-   * openpgp.js judges a subkey and its key as of one time. Each has its own here: when the signature was made, or where all that the certificate says
-   * of it is newer, the newest of that. A key that was extended since says nothing new of a subkey that ended, or was retired, in between.
+   * openpgp.js judges a subkey and its key as of one time. Each has its own here: when the signature was made, or where
+   * all that the certificate says of it is newer, the newest of that. A key that was extended since says nothing new of
+   * a subkey that ended, or was retired, in between.
    */
   #judging(): openpgp.Key {
     const [key, newest] = [this.#key, this.#newest]

@@ -75,7 +75,10 @@ export interface Column {
   readonly field?: string
   /** The resources that this field may be masked under: the table and its ancestors. Empty where the origin is unknown. */
   readonly resources: readonly string[]
-  /** For a view's column: the tables that it may show data of. Redacted if one is under a mask, unless a rule that covers none of them was written for the view's own column. */
+  /**
+   * For a view's column: the tables that it may show data of. Redacted if one is under a mask, unless a rule that
+   * covers none of them was written for the view's own column.
+   */
   readonly through?: readonly string[]
   /** Unknown origin, and yet proved to show no data of a masked field, as `count(*)`. */
   readonly harmless?: boolean

@@ -17,7 +17,9 @@ interface Book {
   get(id: string): unknown
 }
 
-/** Makes requests, no more than may wait: those on their way to the ledger count too, so that many at once are no more than one by one. */
+/**
+ * Makes requests, no more than may wait: those on their way to the ledger count too, so that many at once are no more than one by one.
+ */
 export class Requests {
   readonly #book: Book
   readonly #onTheirWay = new Map<string, Set<string>>()

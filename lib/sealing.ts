@@ -35,7 +35,10 @@ export async function heldKey(settings: Exclude<SealKeySettings, { gpg: unknown 
   return readPrivateKey(settings.armored.reveal(), settings.passphrase?.reveal())
 }
 
-/** @param certificates armored, one for each. @throws Misuse ERR_OPTION_INVALID: one that is revoked or expired, or that nothing can be encrypted to */
+/**
+ * @param certificates armored, one for each. @throws Misuse ERR_OPTION_INVALID: one that is revoked
+ * or expired, or that nothing can be encrypted to
+ */
 export async function readersOf(certificates: readonly string[]): Promise<Readers> {
   const recipients = await Promise.all(certificates.map(armored => readRecipient(armored)))
   return {

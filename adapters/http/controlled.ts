@@ -19,7 +19,9 @@ import { problemOf } from './problem.ts'
 export interface ControlledOptions<R> {
   /** First segment of every resource: `api` makes `/customers/7` the resource `api/customers/7`. Default: the gate's name. */
   readonly target?: string
-  /** A subject that the application has verified itself; without one, the bearer token is. Never read it from a header anyone can send. */
+  /**
+   * A subject that the application has verified itself; without one, the bearer token is. Never read it from a header anyone can send.
+   */
   readonly subject?: (request: R) => Subject | undefined
   /** Declares routes of high risk. Default: none. */
   readonly risk?: (request: R) => 'low' | 'high'

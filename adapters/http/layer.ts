@@ -7,7 +7,10 @@ import type { Capture } from './capture.ts'
 
 type Any = (this: unknown, ...given: unknown[]) => unknown
 
-/** What is put in front, by how it is answered. Own members: express gives a response another prototype in each application that it mounts. */
+/**
+ * What is put in front, by how it is answered. Own members: express gives a response another
+ * prototype in each application that it mounts.
+ */
 const told = ['write', 'end', 'destroy', 'writeHead', 'flushHeaders', 'addTrailers'] as const
 const heads = ['setHeader', 'appendHeader', 'removeHeader', 'setHeaders'] as const
 const listening = ['on', 'addListener', 'prependListener', 'off', 'removeListener'] as const
@@ -29,7 +32,10 @@ export class Real {
     this.outer = outer
   }
 
-  /** What is heard meanwhile is of middleware in front of the guard (compressors, sessions), as the head leaves: the handlers' turn is over. */
+  /**
+   * What is heard meanwhile is of middleware in front of the guard (compressors, sessions),
+   * as the head leaves: the handlers' turn is over.
+   */
   get leaving(): boolean {
     return this.#calls > 0
   }
@@ -122,8 +128,9 @@ export function putInFront(response: ServerResponse, capture: Capture): Real {
 const [first, last] = [Symbol('first'), Symbol('last')]
 
 /**
- * Express has given the response another prototype, and from then on V8 makes a hidden class anew for every member that is added: 5 us for
- * each of twenty. As a dictionary the response takes them all in 5 us. A member that is deleted, and was not the last, makes it one.
+ * Express has given the response another prototype, and from then on V8 makes a hidden class anew for every member that
+ * is added: 5 us for each of twenty. As a dictionary the response takes them all in 5 us. A member that is deleted, and
+ * was not the last, makes it one.
  */
 function makeDictionary(on: Record<symbol | string, unknown>): void {
   on[first] = on[last] = undefined

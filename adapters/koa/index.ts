@@ -6,8 +6,9 @@ import { type ControlledOptions, handleRequest } from '../http/controlled.ts'
 export type { ControlledOptions }
 
 /**
- * Put it before what it guards, and after body parsers, so that an approval can bind the body. The onion closes before the body leaves, as
- * koa's always does: what is awaited here is the handlers, and the outcome is sealed when the last byte has been offered.
+ * Put it before what it guards, and after body parsers, so that an approval can bind the body. The onion
+ * closes before the body leaves, as koa's always does: what is awaited here is the handlers, and the outcome
+ * is sealed when the last byte has been offered.
  */
 export function controlled(gate: Gate, options: ControlledOptions<Context> = {}): Middleware {
   return (context, next) =>

@@ -1,4 +1,7 @@
-/** The parts of ALTER TABLE, and the columns and constraints in it and in CREATE TABLE: which of them bring data from one column to another. */
+/**
+ * The parts of ALTER TABLE, and the columns and constraints in it and in CREATE TABLE: which
+ * of them bring data from one column to another.
+ */
 import { family } from './covered.ts'
 import type { Reading } from './reading.ts'
 import { columnName, contains, isNode, listAt, type Node, nodeAt, stringAt, strings, type Tree } from './tree.ts'

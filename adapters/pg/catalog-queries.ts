@@ -26,7 +26,10 @@ const relied = `exists (select 1 from pg_depend d where d.refclassid = 'pg_proc'
     and d.classid <> 'pg_rewrite'::regclass)
   or exists (select 1 from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')`
 
-/** Whether a function (p) is of those that are named one by one, as its extension made it: in C, which runs no SQL unless it is written to. */
+/**
+ * Whether a function (p) is of those that are named one by one, as its extension made it: in
+ * C, which runs no SQL unless it is written to.
+ */
 const listed = `(p.prolang = (select oid from pg_language where lanname = 'c') and exists (
   select 1 from pg_depend d join pg_extension e on e.oid = d.refobjid
   where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.refclassid = 'pg_extension'::regclass

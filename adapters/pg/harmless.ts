@@ -1,4 +1,6 @@
-/** Which columns of a SELECT are proved, from its text alone, to show no stored value: counts, constants, harmless facts of the server. */
+/**
+ * Which columns of a SELECT are proved, from its text alone, to show no stored value: counts, constants, harmless facts of the server.
+ */
 import type { Names } from './names.ts'
 import { isNode, listAt, type Node, nodeAt, qualified, strings, type Tree } from './tree.ts'
 

@@ -58,7 +58,8 @@ export function serveChannel(session: Session, live: Live): void {
     reject?.()
   })
 
-  // Accepted before it is judged: ssh2 forgets the request when the client's EOF comes first, and only what runs can say why it is refused.
+  // Accepted before it is judged: ssh2 forgets the request when the client's EOF comes first,
+  // and only what runs can say why it is refused.
   async function start(channel: ServerChannel | undefined, command: string | undefined): Promise<void> {
     if (channel === undefined) return
     begun = true

@@ -1,4 +1,6 @@
-/** The connection to a host: made when the first thing permitted needs it, shared by all channels of one client, and made anew if lost. */
+/**
+ * The connection to a host: made when the first thing permitted needs it, shared by all channels of one client, and made anew if lost.
+ */
 import { connect, type Socket } from 'node:net'
 import type { Client, ClientChannel, ConnectConfig } from 'ssh2'
 import ssh2 from 'ssh2'

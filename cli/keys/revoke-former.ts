@@ -1,4 +1,7 @@
-/** Revokes a key that was rotated away already: an entry by the key in force, and for an OpenPGP key its certificate, which says so for gpg. */
+/**
+ * Revokes a key that was rotated away already: an entry by the key in force, and for an
+ * OpenPGP key its certificate, which says so for gpg.
+ */
 import { dirname, join } from 'node:path'
 import type { Config } from '../../lib/config/config.ts'
 import { Misuse } from '../../lib/errors.ts'
@@ -81,7 +84,10 @@ const isNamed = (key: 'note' | 'seal', one: string, former: string): boolean =>
     : one.includes('+') &&
       (one === former || Buffer.from(parseVerifierKey(one).keyId).toString('hex') === former.toLowerCase())
 
-/** By the revocation certificate that is given, or that was made with the key, or by the key itself where it was kept; undefined where none is there. */
+/**
+ * By the revocation certificate that is given, or that was made with the key, or by the key itself where it was kept;
+ * undefined where none is there.
+ */
 async function revokedCertificate(
   { ledger: { directory, keyFiles, sealKey } }: Config,
   fingerprint: string,

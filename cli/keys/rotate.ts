@@ -1,6 +1,7 @@
 /**
- * A rotation, with or without a revocation of the key that is replaced, as steps. The new key is durable before the ledger names it, and takes
- * the old one's place after: a kill between any two steps leaves a ledger that opens with one of the two, and a second run finishes it.
+ * A rotation, with or without a revocation of the key that is replaced, as steps. The new key is durable before the
+ * ledger names it, and takes the old one's place after: a kill between any two steps leaves a ledger that opens with
+ * one of the two, and a second run finishes it.
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { dirname, join } from 'node:path'

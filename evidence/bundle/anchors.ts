@@ -1,7 +1,7 @@
 /**
- * The words of others that a bundle carries: those of its ledger's anchors that vouch for a tree within the bundle, and the next that vouch for
- * one beyond it, with the proof that it goes on from there. Each file is as it lies in the ledger; a git tag is only named, since it
- * counts where it was pushed to.
+ * The words of others that a bundle carries: those of its ledger's anchors that vouch for a tree within the bundle, and
+ * the next that vouch for one beyond it, with the proof that it goes on from there. Each file is as it lies in the
+ * ledger; a git tag is only named, since it counts where it was pushed to.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -163,8 +163,9 @@ type Content = (path: string) => Promise<Uint8Array>
 export const anchorColumns = ['index', 'time', 'anchor', 'by', 'size', 'at', 'location', 'stamps'] as const
 
 /**
- * Every word of others that an entry here tells of, or that is here: `index` and `time` are its entry's, `at` is by the clock of whoever vouches,
- * `stamps` the note that a time stamp is for. By their own word: whether it is theirs, their keys tell.
+ * Every word of others that an entry here tells of, or that is here: `index` and `time` are its
+ * entry's, `at` is by the clock of whoever vouches, `stamps` the note that a time stamp is for. By
+ * their own word: whether it is theirs, their keys tell.
  */
 export function anchorRows({ files }: AnchorMaterial, entries: readonly Disclosed[]): Row[] {
   const here = new Map(files.map(file => [file.path, file]))

@@ -1,4 +1,6 @@
-/** A bundle as one file with the same bytes everywhere: ustar sorted by path, fixed times, owners and modes; gzip without name and time. */
+/**
+ * A bundle as one file with the same bytes everywhere: ustar sorted by path, fixed times, owners and modes; gzip without name and time.
+ */
 import { gzipSync } from 'node:zlib'
 import { Misuse } from '../../lib/errors.ts'
 

@@ -240,7 +240,9 @@ function writeTests(
   return drawn
 }
 
-/** Entries whose proofs are written: those that samples and exceptions cite, however many, and those of the rows that the report shows. */
+/**
+ * Entries whose proofs are written: those that samples and exceptions cite, however many, and those of the rows that the report shows.
+ */
 function proved(
   runs: readonly TestRun[],
   drawn: ReadonlyMap<string, Drawn>,

@@ -24,7 +24,10 @@ const shape = record({
   software: 'text',
   identities: oneOf('identified', 'pseudonyms'),
   actions: oneOf('none', 'approved', 'all'),
-  /** Of whom nothing is disclosed, and of which entries something is not for another reason than what such a bundle discloses: see withheld.ts. */
+  /**
+   * Of whom nothing is disclosed, and of which entries something is not for another reason than
+   * what such a bundle discloses: see withheld.ts.
+   */
   withheld: record({
     principals: list('pseudonym', 4096),
     entries: list('count', 1_000_000),

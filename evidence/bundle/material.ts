@@ -82,7 +82,10 @@ export interface Material {
 export interface KeyMaterial {
   /** Armored, by fingerprint, of every OpenPGP key that sealed. */
   readonly certificates: Readonly<Record<string, string>>
-  /** Entries about keys from after the closing checkpoint. They stand by their own signatures; that they are in the ledger is not shown here. */
+  /**
+   * Entries about keys from after the closing checkpoint. They stand by their own signatures;
+   * that they are in the ledger is not shown here.
+   */
   readonly later: readonly Envelope[]
 }
 
@@ -107,7 +110,10 @@ export const paths = {
 
 export const primaryPaths: ReadonlySet<string> = new Set<string>(Object.values(paths))
 
-/** Those that this material has: an opening checkpoint, imports, several keys and trees beyond it are not in every bundle. Anchors are beside them. */
+/**
+ * Those that this material has: an opening checkpoint, imports, several keys and trees beyond it are not in every
+ * bundle. Anchors are beside them.
+ */
 export const primaryPathsOf = ({ opening, imports, keys, anchors }: Material): string[] => {
   const has: Partial<Record<string, boolean>> = {
     [paths.opening]: opening !== undefined,

@@ -1,4 +1,6 @@
-/** Which OpenPGP key signs a bundle: the pinned one, or one that it leads to, or that leads to it, by the rotations that the bundle holds. */
+/**
+ * Which OpenPGP key signs a bundle: the pinned one, or one that it leads to, or that leads to it, by the rotations that the bundle holds.
+ */
 import { isOurs, LedgerError } from '../../lib/errors.ts'
 import { readCertificate, verifyDetached } from '../../lib/openpgp.ts'
 import { followKeys, KeyError } from '../key-chain.ts'
@@ -37,8 +39,8 @@ export async function trustOf(x: BundleExamination, { state, envelopes, openingS
 }
 
 /**
- * @returns the fingerprint of the key that signed SHA256SUMS, where it is the one whose certificate is in the bundle, and not the pinned one:
- * whatever that proves, it is told from a signature that is none
+ * @returns the fingerprint of the key that signed SHA256SUMS, where it is the one whose certificate is in the bundle,
+ * and not the pinned one: whatever that proves, it is told from a signature that is none
  */
 export async function otherSigner(
   x: BundleExamination,

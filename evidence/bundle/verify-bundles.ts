@@ -1,6 +1,7 @@
 /**
- * Verifies what `bundle` wrote of a period: one bundle, or of several ledgers of a series one each, in folders by their numbers. Nobody signs the
- * folder around these, so that each is held to be of the ledger that its place says, and to be continued by the next one.
+ * Verifies what `bundle` wrote of a period: one bundle, or of several ledgers of a series one each, in folders
+ * by their numbers. Nobody signs the folder around these, so that each is held to be of the ledger that its
+ * place says, and to be continued by the next one.
  */
 import { join } from 'node:path'
 import { isOurs } from '../../lib/errors.ts'
@@ -116,7 +117,10 @@ type Examined = Awaited<ReturnType<typeof examineBundle>> & {
 }
 type Numbered = VerifiedBundle & Omit<Examined, 'material'> & { readonly number: number }
 
-/** Against the pinned key; where that does not speak for it, against the one that the bundle before it leads to, where that was found to be what it was. */
+/**
+ * Against the pinned key; where that does not speak for it, against the one that the bundle before it leads to, where
+ * that was found to be what it was.
+ */
 async function examineNext(
   options: VerifyBundleOptions,
   directory: string,

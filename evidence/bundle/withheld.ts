@@ -1,6 +1,6 @@
 /**
- * Principals of whom nothing is disclosed in a copy of a bundle: which entries are theirs, and which others name them. What is withheld is said,
- * so that whoever verifies the copy can tell it from what is missing.
+ * Principals of whom nothing is disclosed in a copy of a bundle: which entries are theirs, and which others name them.
+ * What is withheld is said, so that whoever verifies the copy can tell it from what is missing.
  */
 import { Misuse } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'

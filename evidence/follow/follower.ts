@@ -1,7 +1,7 @@
 /**
- * Follows a ledger that another process may be writing: what is published from its tiles, what is not yet from its write-ahead log, as one
- * sequence. It reads only, takes no lock, and verifies nothing: what is torn or missing for a moment is waited for. Who shows it vouches for
- * none of it.
+ * Follows a ledger that another process may be writing: what is published from its tiles, what is not yet from its
+ * write-ahead log, as one sequence. It reads only, takes no lock, and verifies nothing: what is torn or missing for a
+ * moment is waited for. Who shows it vouches for none of it.
  */
 import { stat } from 'node:fs/promises'
 import { isOurs, LedgerError } from '../../lib/errors.ts'

@@ -1,6 +1,7 @@
 /**
- * Reads the write-ahead log while it is being written: whole frames, in order; what is torn or not there yet is waited for. What stands there
- * is signed by nobody yet. Who has the key of the vault is told of frames that were not made with it; without it none is judged.
+ * Reads the write-ahead log while it is being written: whole frames, in order; what is torn or not there yet is waited
+ * for. What stands there is signed by nobody yet. Who has the key of the vault is told of frames that were not made
+ * with it; without it none is judged.
  */
 import { LedgerError } from '../../lib/errors.ts'
 import { announcedLength, decodeFrame, type Frame, isAuthentic, longestFrame } from '../../lib/format/frame.ts'
@@ -43,7 +44,8 @@ export class LogReader {
   }
 
   /**
-   * @param from index of the first entry wanted. @param origin undefined where it is not known yet: then none is judged. @returns frames that hold it and what comes after, some at a time: none where it is
+   * @param from index of the first entry wanted. @param origin undefined where it is not known yet: then none is
+   * judged. @returns frames that hold it and what comes after, some at a time: none where it is
    *   not in the log, or not yet
    * @throws LedgerError ERR_LEDGER_CORRUPT where a whole frame does not follow the one before it
    */

@@ -23,7 +23,10 @@ export class Opener {
     this.#wrapping = wrapping
   }
 
-  /** What an entry discloses under a name; undefined where it does not, or it does not open: nothing here is verified but that it is the entry's. */
+  /**
+   * What an entry discloses under a name; undefined where it does not, or it does not open:
+   * nothing here is verified but that it is the entry's.
+   */
   async value({ entry, sealed }: LiveEntry, wanted: string): Promise<Json | undefined> {
     const { origin } = this.#follower
     if (entry === undefined || origin === undefined) return undefined

@@ -1,4 +1,6 @@
-/** A section for each control: what it promises, which criteria it claims and how strongly this product can show them, each test of it. */
+/**
+ * A section for each control: what it promises, which criteria it claims and how strongly this product can show them, each test of it.
+ */
 import type { Control } from '../../lib/control.ts'
 import type { TestRun } from '../control-test.ts'
 import { criteria } from '../criteria.ts'

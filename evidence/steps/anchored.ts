@@ -85,7 +85,10 @@ export function sayOthers({ newest }: Anchors, last: Anchor): string {
 const allowedAheadMs = 5 * 60_000
 const tolerated = (now: number): string => new Date(now + allowedAheadMs).toISOString()
 
-/** Whether the newest cosignatures are older than was asked for. That there is no quorum of them at all is told already, but where they cannot be listed. */
+/**
+ * Whether the newest cosignatures are older than was asked for. That there is no quorum of them at all is told already,
+ * but where they cannot be listed.
+ */
 function staleness({ anchors, anchorKeys, now, after, files }: Examination): Finding | undefined {
   const { cosignedWithinMs: most, quorum } = anchorKeys
   if (most === undefined) return undefined
@@ -105,8 +108,9 @@ function staleness({ anchors, anchorKeys, now, after, files }: Examination): Fin
 }
 
 /**
- * Whether what was cosigned so short a time ago leaves out entries that are older than that. Of a split view the half that the witness does not
- * know can have the beginning cosigned again and again, as any checkpoint of the size that the witness knows.
+ * Whether what was cosigned so short a time ago leaves out entries that are older than that. Of a split
+ * view the half that the witness does not know can have the beginning cosigned again and again, as any
+ * checkpoint of the size that the witness knows.
  */
 async function leftBehind(x: Examination): Promise<Finding | undefined> {
   const { anchors, anchorKeys, now } = x
@@ -139,8 +143,8 @@ async function timeOf(x: Examination, index: number): Promise<string | undefined
 }
 
 /**
- * Ahead of their own step, which says what is wrong with them: where it matters when a key's signature was made, before the entries are read.
- * At an address only entries tell what anchors there are, so that none are known yet.
+ * Ahead of their own step, which says what is wrong with them: where it matters when a key's signature was made, before
+ * the entries are read. At an address only entries tell what anchors there are, so that none are known yet.
  * @param trust for the note key of the checkpoints that they are of; who vouches is known from outside alone
  * @returns whether anybody vouches
  */
@@ -193,8 +197,8 @@ function unseen({ after, files, anchored }: Examination, unpublished: number): s
 }
 
 /**
- * Roots by size: of the entries that were read. Of a size within what was passed over, or that was not known when they were read, it is the
- * root that the tiles prove to be of the signed tree.
+ * Roots by size: of the entries that were read. Of a size within what was passed over, or that was not known when they
+ * were read, it is the root that the tiles prove to be of the signed tree.
  */
 function rootsOf(x: Examination): (size: number) => Promise<Hash | undefined> {
   const prove = remembered(size => provenRoot(x, size, finding => x.fail(finding)))

@@ -77,7 +77,9 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   return `${whole}; ${what(erased.disclosures, erased.attachments)} ${isOne(erased.disclosures, erased.attachments) ? 'is' : 'are'} ERASED (by ${by})`
 }
 
-/** @returns what is to be told where the vault is under another key than this one, or is being brought under another: by no one alteration */
+/**
+ * @returns what is to be told where the vault is under another key than this one, or is being brought under another: by no one alteration
+ */
 async function otherKey(
   x: Examination,
   files: LedgerFiles,
@@ -124,8 +126,8 @@ async function allIds(files: LedgerFiles): Promise<(string | undefined)[]> {
 }
 
 /**
- * Ids of the keys between which the vault is being changed, as a note says that was made with the key that is given. Where an entry says that this is
- * done, it is an old one, put back.
+ * Ids of the keys between which the vault is being changed, as a note says that was made with the key that is given.
+ * Where an entry says that this is done, it is an old one, put back.
  */
 async function rotatingNow(
   x: Examination,

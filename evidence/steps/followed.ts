@@ -108,7 +108,9 @@ async function checkGone(x: Examination): Promise<void> {
   }
 }
 
-/** The origin of the ledger with that number in the same series: known where a key is trusted, which the ledger's own origin comes from. */
+/**
+ * The origin of the ledger with that number in the same series: known where a key is trusted, which the ledger's own origin comes from.
+ */
 function originIn({ options: { member }, trust }: Examination, number: number): string {
   const own = trust?.origin ?? ''
   return originOf(member === undefined || member.number === 1 ? own : own.slice(0, -`/${member.number}`.length), number)

@@ -1,6 +1,7 @@
 /**
- * What was added while a ledger was being verified, behind the checkpoint that is verified: believed only as far as a verification of its own
- * establishes it, of the ledger as it is now, which must begin with the one that is verified here.
+ * What was added while a ledger was being verified, behind the checkpoint that is verified:
+ * believed only as far as a verification of its own establishes it, of the ledger as it is now,
+ * which must begin with the one that is verified here.
  */
 import type { AnyError } from '../../lib/errors.ts'
 import { sameHash } from '../../lib/format/merkle.ts'

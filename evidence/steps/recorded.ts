@@ -183,7 +183,8 @@ export async function checkErasures(x: Examination): Promise<string> {
     x.findings.addAll([...x.erasures.namedAgain(gone)])
     return 'none since the pin'
   }
-  // What an erasure is judged by may be of long ago, or of a kind that is too frequent to keep: it is read for the erasures that there are.
+  // What an erasure is judged by may be of long ago, or of a kind that is too frequent to
+  // keep: it is read for the erasures that there are.
   const isLong = begin > 0 || x.erasures.names.size > 0 || x.depth === 'all'
   if (isLong && (x.erasures.isAny || before.length > 0)) {
     const again = new Erasures(x.erasures.ofSessions, x.erasures.names)
@@ -241,7 +242,10 @@ export async function checkContinuity(x: Examination): Promise<string> {
   return x.cut.length === 0 ? told : `${told}; recordings that a crash cut: ${sayCut(x)}`
 }
 
-/** No finding: whoever led the ledger then said in clear that the writer was gone (`recovered`), and it starts anew before it says anything else. */
+/**
+ * No finding: whoever led the ledger then said in clear that the writer was gone (`recovered`),
+ * and it starts anew before it says anything else.
+ */
 function sayCrashes({ continuity: { crashes, gaps } }: Examination): string {
   const told = gaps.filter(({ kind }) => kind === 'crash').slice(0, 5)
   const more = crashes > told.length ? `, and ${crashes - told.length} more` : ''

@@ -1,4 +1,6 @@
-/** The steps up to something signed: the ledger's checkpoint, the key pinned from outside that speaks for it, and the note's signatures. */
+/**
+ * The steps up to something signed: the ledger's checkpoint, the key pinned from outside that speaks for it, and the note's signatures.
+ */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -46,7 +48,9 @@ function within(directory: string): string {
   return !isAddress(directory) && existsSync(join(ledger, checkpointFile)) ? `; there is a ledger in ${ledger}` : ''
 }
 
-/** Seals are listed before the checkpoint is read: one of more than it has may be of a copy that is still being made, and is waited for. */
+/**
+ * Seals are listed before the checkpoint is read: one of more than it has may be of a copy that is still being made, and is waited for.
+ */
 async function settledCheckpoint(files: LedgerFiles): Promise<SignedCheckpoint> {
   for (let left = 10; ; left -= 1) {
     // Seals that cannot be listed are named by their own step.
@@ -105,7 +109,10 @@ export async function establishTrust(x: Examination): Promise<string> {
   return expired === undefined ? sayTrust(x.trust, x.fingerprint) : x.fail(expired)
 }
 
-/** What it signed before it expired stays. That it is its owner's still, nobody says; of a ledger that another follows, that one's key is asked. */
+/**
+ * What it signed before it expired stays. That it is its owner's still, nobody says; of a ledger
+ * that another follows, that one's key is asked.
+ */
 async function expiredKey({ options, now }: Examination, { seal }: Trust): Promise<Finding | undefined> {
   if (options.member?.followed !== undefined) return undefined
   const expired = await seal.verifier.expiredBy(new Date(now))
@@ -125,7 +132,10 @@ async function heldOf({ options: { pin: file, member } }: Examination, { origin 
   return pin?.origin === origin ? pin : undefined
 }
 
-/** That another key speaks than the pinned one is no substitution where what led from one to the other may have been disposed of: nothing tells. */
+/**
+ * That another key speaks than the pinned one is no substitution where what led from one to the
+ * other may have been disposed of: nothing tells.
+ */
 async function wasDisposedOf({ options }: Examination, finding: Finding): Promise<Finding | undefined> {
   const { code, actual } = finding
   if (code !== 'KEY_SUBSTITUTED' || actual === undefined || (await options.member?.keyGone?.()) !== true)
@@ -136,7 +146,10 @@ async function wasDisposedOf({ options }: Examination, finding: Finding): Promis
   return { ...finding, code: 'KEY_UNPROVEN', what }
 }
 
-/** Of an incremental verification, as they were pinned. @returns from where on others are to be found: from the start, where these are not known */
+/**
+ * Of an incremental verification, as they were pinned. @returns from where on others are to be
+ * found: from the start, where these are not known
+ */
 async function pinnedKeyEntries(x: Examination): Promise<number> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
   const { held: pin } = x

@@ -1,4 +1,6 @@
-/** Running named steps: each says what it established, fails with findings, or could not be made for want of what an earlier one gives. */
+/**
+ * Running named steps: each says what it established, fails with findings, or could not be made for want of what an earlier one gives.
+ */
 import { type AnyError, isOurs } from '../../lib/errors.ts'
 import type { Step } from '../finding.ts'
 import type { Findings } from '../findings.ts'

@@ -1,6 +1,7 @@
 /**
- * The task beside an open ledger that has its checkpoints vouched for: at an interval, and once more after the closing seal, each witness
- * is given the published checkpoint; what it answers is kept and recorded. A witness that is down harms nothing: it is told, and asked again.
+ * The task beside an open ledger that has its checkpoints vouched for: at an interval, and once more after the closing
+ * seal, each witness is given the published checkpoint; what it answers is kept and recorded. A witness that is down
+ * harms nothing: it is told, and asked again.
  */
 import type { SignedCheckpoint } from '../format/checkpoint.ts'
 import type { Cosigner } from '../format/cosignature.ts'

@@ -1,7 +1,8 @@
 /**
- * Keeps the words of others for this ledger, and has each become an entry. Keeping needs no open ledger: whoever obtains one puts it
- * down, with a note of what its entry will say, and the ledger's writer appends that when it next looks. Whoever writes into the directory
- * and has no key has none of theirs recorded: a note has a MAC (../format/mac.ts), and what it is of is proved to be of this history.
+ * Keeps the words of others for this ledger, and has each become an entry. Keeping needs no open ledger: whoever
+ * obtains one puts it down, with a note of what its entry will say, and the ledger's writer appends that when it next
+ * looks. Whoever writes into the directory and has no key has none of theirs recorded: a note has a MAC
+ * (../format/mac.ts), and what it is of is proved to be of this history.
  */
 import { hash } from 'node:crypto'
 import { promises as fs } from 'node:fs'
@@ -64,7 +65,8 @@ export const keepAnchorFile = (directory: string, file: string, bytes: Uint8Arra
 
 /**
  * Appends an entry for each that has none. Killed in between it appends one twice, which says nothing false.
- * @returns how many. @throws what is wrong with the first that is not the ledger's own, of another history, or cannot be read: nothing is said of that, and it is left
+ * @returns how many. @throws what is wrong with the first that is not the ledger's own, of another history, or cannot
+ * be read: nothing is said of that, and it is left
  */
 export async function recordAnchors(at: AnchorPlace, ledger: Pick<Ledger, 'append'>): Promise<number> {
   const folder = join(at.directory, unrecordedFolder)
@@ -94,7 +96,10 @@ export async function recordAnchors(at: AnchorPlace, ledger: Pick<Ledger, 'appen
 
 const fileOf = ({ anchor, size, file }: Clear<'anchored'>) => anchorFile(anchor, size, file)
 
-/** Proved to be the beginning of what is published. @returns false where so much is not published yet. @throws LedgerError ERR_CHECKPOINT_FORK */
+/**
+ * Proved to be the beginning of what is published. @returns false where so much is not published yet. @throws
+ * LedgerError ERR_CHECKPOINT_FORK
+ */
 async function isOfThisHistory(at: AnchorPlace, { size, root, file }: Clear<'anchored'>): Promise<boolean> {
   const published = await publishedIn(at)
   if (published === undefined || size > published.checkpoint.size) return false

@@ -108,8 +108,8 @@ export async function stampBy(place: AnchorPlace, url: string, authorities: read
 const refused = (what: string) => new LedgerError('ERR_CHECKPOINT_SIGNATURE', `the time stamp: ${what}`)
 
 /**
- * Makes an annotated tag `counterfoil/ORIGIN/SIZE` in a repository, over the published note, which is its message. Pushing it to where the
- * ledger's operators cannot rewrite it is what makes it an anchor, and is the user's.
+ * Makes an annotated tag `counterfoil/ORIGIN/SIZE` in a repository, over the published note, which is its message.
+ * Pushing it to where the ledger's operators cannot rewrite it is what makes it an anchor, and is the user's.
  * @throws Misuse ERR_OPTION_INVALID: no repository, or git is not installed
  */
 export async function tagIn(place: AnchorPlace, repository: string): Promise<Got> {

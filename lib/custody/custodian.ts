@@ -328,8 +328,8 @@ export class Custodian {
 }
 
 /**
- * By the holds that cover what is to be done: one that stands, or that who asks has released; or one of them may be somebody whom it concerns,
- * or who released one, and who was erased since.
+ * By the holds that cover what is to be done: one that stands, or that who asks has released; or one of them may be
+ * somebody whom it concerns, or who released one, and who was erased since.
  */
 function barredBy(
   covering: readonly Hold[],

@@ -1,9 +1,10 @@
 /**
- * The bytes of an attachment: a head, then chunks, each sealed (AES-256-GCM) under one key for this ledger, this attachment and its place
- * in it. After a crash it is valid up to its last whole chunk; cut between two chunks, it shows by the count that its entry commits to.
- * Version 1: the key is that of the slot which the head names. Version 2: the key is in none of the vault's slots, but in an OpenPGP message in
- * the head, to those who may read it; each chunk has a MAC behind it under a key that the slot's gives, so that who wrote it can tell where the last
- * whole one ends, and that it is its own, without the key that opens it. Pure.
+ * The bytes of an attachment: a head, then chunks, each sealed (AES-256-GCM) under one key for this ledger, this
+ * attachment and its place in it. After a crash it is valid up to its last whole chunk; cut between two chunks, it
+ * shows by the count that its entry commits to. Version 1: the key is that of the slot which the head names. Version 2:
+ * the key is in none of the vault's slots, but in an OpenPGP message in the head, to those who may read it; each chunk
+ * has a MAC behind it under a key that the slot's gives, so that who wrote it can tell where the last whole one ends,
+ * and that it is its own, without the key that opens it. Pure.
  */
 import { createHash } from 'node:crypto'
 import { LedgerError } from '../errors.ts'
@@ -97,7 +98,8 @@ export interface SealedChunk {
 
 /**
  * Reads a file's head, and then its chunks, none of which is opened.
- * @throws LedgerError ERR_LEDGER_CORRUPT where the head is none; by `chunks`, behind the last whole one, where there is more than whole ones
+ * @throws LedgerError ERR_LEDGER_CORRUPT where the head is none; by `chunks`, behind the last
+ * whole one, where there is more than whole ones
  */
 export async function readAttachment(
   pieces: AsyncIterable<Uint8Array>,

@@ -1,7 +1,8 @@
 /**
- * What a ledger carries over to the one that follows it in its series: who everybody is, legal holds, grants that are asked for or in force,
- * and which ledgers were disposed of. These are said again there, with other ids and times and by whoever begins it, all else alike: the digests of what they disclose too.
- * What waits for an approval asks again. Pure, so that whoever verifies both can derive it from the first and find it in the second.
+ * What a ledger carries over to the one that follows it in its series: who everybody is, legal holds, grants that are
+ * asked for or in force, and which ledgers were disposed of. These are said again there, with other ids and times and
+ * by whoever begins it, all else alike: the digests of what they disclose too. What waits for an approval asks again.
+ * Pure, so that whoever verifies both can derive it from the first and find it in the second.
  */
 import { createHash } from 'node:crypto'
 import { canonical, type Json } from './canonical.ts'
@@ -28,7 +29,8 @@ export function carriedOf(living: Living): readonly CarriedEntry[] {
     if (entry.kind === 'grant-requested' && Date.parse(entry.time) + patienceMs <= living.latest) over.add(entry.grant)
     if (entry.kind === 'grant-decided' && isInForce(entry, living.latest)) over.delete(entry.grant)
     else if (entry.kind === 'grant-decided' || entry.kind === 'grant-revoked') over.add(entry.grant)
-    // Nobody can use what was granted to somebody who was erased: whoever comes back is another, and so is who is given that pseudonym again.
+    // Nobody can use what was granted to somebody who was erased: whoever comes back is
+    // another, and so is who is given that pseudonym again.
     if (entry.kind === 'grant-requested') {
       const own = asked.get(entry.subject) ?? []
       asked.set(entry.subject, own)

@@ -1,4 +1,7 @@
-/** Whom it concerns that what is of a pseudonym is erased, as the entries in clear tell it: on whose behalf it acted, and who is accountable for it. Pure. */
+/**
+ * Whom it concerns that what is of a pseudonym is erased, as the entries in clear tell it: on whose behalf it acted,
+ * and who is accountable for it. Pure.
+ */
 import type { Entry, EntryOf } from './entry.ts'
 import { type ScopeName, scopeName } from './scope.ts'
 
@@ -28,7 +31,10 @@ function concern(subject: string | undefined, all: readonly (string | undefined)
   return subject === undefined || people.length === 0 ? undefined : { subject, people }
 }
 
-/** Who acts in a session, by what opened it, or by the first that was decided in it where nothing did: whatever else is said of it adds nobody. */
+/**
+ * Who acts in a session, by what opened it, or by the first that was decided in it where nothing
+ * did: whatever else is said of it adds nobody.
+ */
 export const actorsOf = ({
   subject,
   principal,
@@ -36,7 +42,10 @@ export const actorsOf = ({
 }: Pick<EntryOf<'decision'>, 'subject' | 'principal' | 'owner'>): readonly string[] =>
   [subject, principal, owner].filter(one => one !== undefined)
 
-/** Whom it concerns that one principal or session is erased, as far as the entries tell that were learned: in whatever order, ledger by ledger. */
+/**
+ * Whom it concerns that one principal or session is erased, as far as the entries tell that were
+ * learned: in whatever order, ledger by ledger.
+ */
 export class Concerned {
   readonly #scope: Pick<EntryOf<'erasure'>, 'scope' | 'of'>
   readonly #decisions: boolean
@@ -85,7 +94,10 @@ export interface Moment {
   readonly time: number
 }
 
-/** When each entry came, of ledgers that follow one another: clocks step back, and what comes behind something else came later all the same. */
+/**
+ * When each entry came, of ledgers that follow one another: clocks step back, and what comes
+ * behind something else came later all the same.
+ */
 export class Moments {
   #latest = Number.NEGATIVE_INFINITY
   /** Of the one that follows. */
@@ -104,7 +116,10 @@ export class Moments {
 const isBefore = (one: Moment, other: Moment): boolean =>
   one.time === other.time ? one.index < other.index : one.time < other.time
 
-/** When pseudonyms were named first, and when erased: who was erased comes back under another, so that whoever was named since may be they. */
+/**
+ * When pseudonyms were named first, and when erased: who was erased comes back under
+ * another, so that whoever was named since may be they.
+ */
 export class Comings {
   readonly #named = new Map<string, Moment>()
   readonly #erased = new Map<string, Moment>()
@@ -122,7 +137,10 @@ export class Comings {
     })
   }
 
-  /** @param people pseudonyms of who does something. @param others pseudonyms. @returns whether one of these people may be one of the others, come back */
+  /**
+   * @param people pseudonyms of who does something. @param others pseudonyms. @returns whether one of these people may
+   * be one of the others, come back
+   */
   mayHaveReturned(people: readonly string[], others: Iterable<string>): boolean {
     let first: Moment | undefined
     for (const one of others) {

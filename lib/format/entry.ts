@@ -121,7 +121,10 @@ export const kinds = {
   erasure: {
     scope: oneOf('principal', 'session'), of: 'word', ground: 'word', by: 'pseudonym', approvers: list('pseudonym', 16), slots: list('count', 4096),
   },
-  /** Of the vault, an attempt that was refused. `of`: a pseudonym, a session's or a hold's id, `ledger`, or an origin. `hold`: the one in the way. */
+  /**
+   * Of the vault, an attempt that was refused. `of`: a pseudonym, a session's or a hold's id,
+   * `ledger`, or an origin. `hold`: the one in the way.
+   */
   'custody-refused': {
     verb: oneOf('erase', 'place', 'release', 'dispose'), of: 'word', by: 'pseudonym', approvers: list('pseudonym', 16), code: 'word', why: 'word',
     hold: optional('word'),
@@ -133,10 +136,11 @@ export const kinds = {
   /** Every slot is wrapped under another key now. `from`, `to`: ids of the two; `slots`: how many there are, `erased` among them. */
   'vault-rewrapped': { from: 'word', to: 'word', slots: 'count', erased: 'count' },
   /**
-   * From here on another key speaks. `turn`: this rotation's number in the ledger, from 1. Keys are a verifier key (note) or a fingerprint
-   * (seal). All sign one text, which names the origin, the turn, and both keys before and after: `signature` by the note key before,
-   * base64; `certification` by the OpenPGP key after, armored; `endorsement` by the OpenPGP key before, where it is the one that is
-   * replaced and can still be trusted. `certificate`: SHA-256 of keys/seal.pub.asc as written then, of a seal key.
+   * From here on another key speaks. `turn`: this rotation's number in the ledger, from 1. Keys are a verifier key
+   * (note) or a fingerprint (seal). All sign one text, which names the origin, the turn, and both keys before and
+   * after: `signature` by the note key before, base64; `certification` by the OpenPGP key after, armored; `endorsement`
+   * by the OpenPGP key before, where it is the one that is replaced and can still be trusted. `certificate`: SHA-256 of
+   * keys/seal.pub.asc as written then, of a seal key.
    */
   'key-rotated': {
     key: oneOf('note', 'seal'), turn: 'count', old: 'word', new: 'word', signature: 'word', certification: 'text', endorsement: optional('text'),
@@ -151,13 +155,15 @@ export const kinds = {
     certificate: optional('digest'),
   },
   /**
-   * Somebody else's word for the tree of `size` entries, kept under anchors/: `file` is its SHA-256. `by`: the witness's name, the SHA-256
-   * of the authority's certificate in hex, or the tag's name; `at`: by the clock of whoever that is.
+   * Somebody else's word for the tree of `size` entries, kept under anchors/: `file` is its
+   * SHA-256. `by`: the witness's name, the SHA-256 of the authority's certificate in hex, or the
+   * tag's name; `at`: by the clock of whoever that is.
    */
   anchored: { anchor: oneOf('witness', 'timestamp', 'git'), by: 'word', size: 'count', root: 'digest', file: 'digest', at: 'time' },
   /**
-   * What is there of an attachment whose end was never written, as the next opening of the ledger found it: `bytes` in its `chunks` whole
-   * chunks. `file`: SHA-256 of them as they lie encrypted, head and all; `under`: the slot under which it is erased. Both are absent where nothing is left.
+   * What is there of an attachment whose end was never written, as the next opening of the ledger found it: `bytes` in
+   * its `chunks` whole chunks. `file`: SHA-256 of them as they lie encrypted, head and all; `under`: the slot under
+   * which it is erased. Both are absent where nothing is left.
    */
   'attachment-cut': {
     attachment: 'uuid', exchange: 'uuid', session: optional('uuid'), part: oneOf('request', 'response', 'terminal'), type: 'word', bytes: 'count',
@@ -166,8 +172,9 @@ export const kinds = {
   /** The series goes on in another ledger, of the origin `next`: behind this there is only what concerns the keys and the vault. */
   concluded: { next: 'word' },
   /**
-   * Entry 1 of a ledger that follows another in its series: `of` that origin, at `size` entries with that root. The next `carried` entries
-   * say again what was still in force there (carried.ts), and `state` is the digest of what they say.
+   * Entry 1 of a ledger that follows another in its series: `of` that origin, at `size` entries
+   * with that root. The next `carried` entries say again what was still in force there
+   * (carried.ts), and `state` is the digest of what they say.
    */
   continued: { of: 'word', size: 'count', root: 'digest', carried: 'count', state: 'digest' },
   /**

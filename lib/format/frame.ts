@@ -8,9 +8,10 @@
  *     68  entry bundle (tile.ts), sealed disclosures of each entry in turn (vault.ts), HMAC-SHA-256 of all before it (mac.ts), crc32 of
  *         all before it
  *
- * The checksum tells what was torn from what was written whole, and anybody can make it. The MAC tells who wrote it: it binds every byte, so
- * the place, and through the root all entries before; that of another ledger, or of another past of this one, is nowhere in place. What is
- * read here without the key is vouched for by nobody, until a checkpoint covers it.
+ * The checksum tells what was torn from what was written whole, and anybody can make it. The MAC tells who
+ * wrote it: it binds every byte, so the place, and through the root all entries before; that of another
+ * ledger, or of another past of this one, is nowhere in place. What is read here without the key is
+ * vouched for by nobody, until a checkpoint covers it.
  */
 import { crc32 } from 'node:zlib'
 import { LedgerError } from '../errors.ts'
@@ -83,7 +84,8 @@ export const isAuthentic = ({ covered, mac }: Frame, keys: readonly MacKey[]): b
 
 /**
  * @param bytes frames from the first byte on, then anything
- * @returns the same with every frame under `to`, as long; undefined where all were. @throws LedgerError ERR_LEDGER_CORRUPT: one under neither
+ * @returns the same with every frame under `to`, as long; undefined where all were. @throws LedgerError
+ * ERR_LEDGER_CORRUPT: one under neither
  */
 export function reauthenticate(bytes: Buffer, from: MacKey, to: MacKey): Buffer | undefined {
   let changed: Buffer | undefined
@@ -105,7 +107,9 @@ export const forged = (first: number): LedgerError =>
     first,
   })
 
-/** Reads the frame at `at`; who made it is not judged. @returns it and where it ends, or undefined where no whole valid frame lies there */
+/**
+ * Reads the frame at `at`; who made it is not judged. @returns it and where it ends, or undefined where no whole valid frame lies there
+ */
 export function decodeFrame(bytes: Buffer, at: number): { readonly frame: Frame; readonly end: number } | undefined {
   if (at + headBytes + tailBytes > bytes.length || bytes.readUInt32BE(at) !== magic) return undefined
   const length = bytes.readUInt32BE(at + 4)

@@ -1,4 +1,7 @@
-/** What keys sign about keys: which one speaks from now on, and which is no longer to be trusted. Plain text, so that others' tools can check it. */
+/**
+ * What keys sign about keys: which one speaks from now on, and which is no longer to be trusted.
+ * Plain text, so that others' tools can check it.
+ */
 
 /** The keys that speak for a ledger: a note key as a verifier key, an OpenPGP key as 40 upper-case hex digits. */
 export interface KeyPair {

@@ -65,7 +65,10 @@ export class Living {
     return this.#erased.has(pseudonym)
   }
 
-  /** Whether a grant or an approval was asked for under that id. Whether it has been tidied away by now or not, what is long over is forgotten. */
+  /**
+   * Whether a grant or an approval was asked for under that id. Whether it has been tidied away
+   * by now or not, what is long over is forgotten.
+   */
   isKnown(matter: string): boolean {
     const known = this.#matters.get(matter)
     return known !== undefined && known.forgotten > this.#latest

@@ -1,8 +1,9 @@
 /**
- * What an opening acts on though nothing of it is signed yet (frames of the write-ahead log, notes of attachments, of anchors and of a change of
- * the vault's key, chunks that it cannot open) is authenticated, and so is who shares a ledger: HMAC-SHA-256 (RFC 2104) under a key that HKDF-SHA-256 (RFC 5869)
- * derives from the key of the vault, for a chunk from that of its slot, with the ledger's origin as its salt where there is one, one for
- * each use. Whoever can write into the directory, and has no key, makes none of it. Pure.
+ * What an opening acts on though nothing of it is signed yet (frames of the write-ahead log, notes of attachments, of
+ * anchors and of a change of the vault's key, chunks that it cannot open) is authenticated, and so is who shares a
+ * ledger: HMAC-SHA-256 (RFC 2104) under a key that HKDF-SHA-256 (RFC 5869) derives from the key of the vault, for a
+ * chunk from that of its slot, with the ledger's origin as its salt where there is one, one for each use. Whoever can
+ * write into the directory, and has no key, makes none of it. Pure.
  */
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
 

@@ -1,6 +1,6 @@
 /**
- * The note of a change of the vault's key that is under way: from which key to which, and how many entries there were. It has a MAC by each of the
- * two, so that whoever has either can tell it from one that was planted. Pure.
+ * The note of a change of the vault's key that is under way: from which key to which, and how many entries there were.
+ * It has a MAC by each of the two, so that whoever has either can tell it from one that was planted. Pure.
  */
 import { isOurs } from '../errors.ts'
 import { parseJson } from './canonical.ts'

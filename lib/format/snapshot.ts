@@ -75,7 +75,10 @@ export const noteOfSnapshot = (bytes: Buffer): Note => parseNote(split(bytes).pa
 /** Whether a snapshot was made by other rules than this version has: nothing can be said of it then. */
 export const isOfOtherRules = ({ text }: Note): boolean => anyTitle.test(text) && !text.startsWith(`${title}\n`)
 
-/** The signature is not verified here: see requireSignature. @throws LedgerError ERR_LEDGER_CORRUPT, ERR_CHECKPOINT_SIGNATURE, ERR_ENTRY_MALFORMED */
+/**
+ * The signature is not verified here: see requireSignature. @throws LedgerError ERR_LEDGER_CORRUPT,
+ * ERR_CHECKPOINT_SIGNATURE, ERR_ENTRY_MALFORMED
+ */
 export function parseSnapshot(bytes: Buffer): Snapshot {
   const { part, rest: body } = split(bytes)
   const note = parseNote(part)

@@ -1,6 +1,6 @@
 /**
- * Where each writer of a ledger stands: its counter, whether it is at work, and what it has in flight. Folded forwards from summaries. Pure,
- * so that whoever verifies can do it again. What is kept is part of the format, as in living.ts.
+ * Where each writer of a ledger stands: its counter, whether it is at work, and what it has in flight. Folded forwards
+ * from summaries. Pure, so that whoever verifies can do it again. What is kept is part of the format, as in living.ts.
  */
 import type { Json } from './canonical.ts'
 import type { EntrySummary } from './entry.ts'

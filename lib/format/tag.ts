@@ -5,9 +5,9 @@ import { parseCheckpoint, type SignedCheckpoint } from './checkpoint.ts'
 export const tagName = (origin: string, size: number): string => `counterfoil/${origin}/${size}`
 
 /**
- * For git in a repository that was handed over: its config is its maker's, and names programs. What is not there is not fetched (an object of a
- * partial clone would be, when it is asked for; older versions of git know of no other way to forbid that than to allow no protocol), nothing
- * stands in for anything else, and no hook or monitor runs.
+ * For git in a repository that was handed over: its config is its maker's, and names programs. What is not there is not
+ * fetched (an object of a partial clone would be, when it is asked for; older versions of git know of no other way to
+ * forbid that than to allow no protocol), nothing stands in for anything else, and no hook or monitor runs.
  */
 export const gitAlone = {
   env: {

@@ -1,6 +1,6 @@
 /**
- * Time stamps after RFC 3161, with RFC 5816's digests: what is asked of an authority, and what its answer proves, offline. Certificates are
- * node's; whether one was revoked is not looked up.
+ * Time stamps after RFC 3161, with RFC 5816's digests: what is asked of an authority, and what its answer proves,
+ * offline. Certificates are node's; whether one was revoked is not looked up.
  */
 import { createHash, hash, verify, X509Certificate } from 'node:crypto'
 import { LedgerError } from '../errors.ts'

@@ -1,4 +1,7 @@
-/** Drafts to durable entries: each takes its place in the order in which it was asked for, goes with others in a frame, and is told of once that is durable. */
+/**
+ * Drafts to durable entries: each takes its place in the order in which it was asked for, goes with others in a frame,
+ * and is told of once that is durable.
+ */
 import { setImmediate } from 'node:timers/promises'
 import type { Fault } from '../errors.ts'
 import type { Checkpoint } from '../format/checkpoint.ts'

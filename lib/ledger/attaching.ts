@@ -1,8 +1,9 @@
 /**
- * Attachments that are being written: each is noted before its first bytes are on the disk, and no longer once an entry speaks of it. What
- * is still noted when the ledger is opened again was cut: its whole chunks are kept, and an entry says how many there are. A note is
- * authenticated: an entry says nothing that somebody without the key noted. It has the digest of the file's head, and each chunk proves
- * itself: nor does an entry commit to a file that somebody else put in the place of it.
+ * Attachments that are being written: each is noted before its first bytes are on the disk, and no longer once
+ * an entry speaks of it. What is still noted when the ledger is opened again was cut: its whole chunks are kept,
+ * and an entry says how many there are. A note is authenticated: an entry says nothing that somebody without the
+ * key noted. It has the digest of the file's head, and each chunk proves itself: nor does an entry commit to a
+ * file that somebody else put in the place of it.
  */
 import { createHash } from 'node:crypto'
 import { constants, promises as fs } from 'node:fs'
@@ -84,7 +85,9 @@ export class Attaching {
     )
   }
 
-  /** To be told of every entry that becomes durable. A note that is left behind for want of time is looked at when the ledger is opened. */
+  /**
+   * To be told of every entry that becomes durable. A note that is left behind for want of time is looked at when the ledger is opened.
+   */
   see(entry: Entry): void {
     if (entry.kind !== 'attachment' && entry.kind !== 'attachment-cut') return
     if (this.#noted.delete(entry.attachment)) this.#remove(entry.attachment)
@@ -213,7 +216,9 @@ async function leave(cut: Cut, key: (slot: number) => Promise<Uint8Array | undef
   }
 }
 
-/** @returns undefined where the head is not that which was noted. Its digest is of what was judged, whatever lies there a moment later. */
+/**
+ * @returns undefined where the head is not that which was noted. Its digest is of what was judged, whatever lies there a moment later.
+ */
 async function wholeChunks(
   file: fs.FileHandle,
   cut: Cut,
@@ -245,7 +250,10 @@ async function wholeChunks(
   return under === undefined ? undefined : { ...found, file: digest.digest('base64url'), under }
 }
 
-/** @returns whether a chunk is what this ledger wrote there: it opens under the slot's key or, where that is with its readers, has a MAC by it */
+/**
+ * @returns whether a chunk is what this ledger wrote there: it opens under the slot's key or,
+ * where that is with its readers, has a MAC by it
+ */
 function proverOf(cut: Cut, slotKey: Uint8Array, { message }: AttachmentHead) {
   const prover = macKey(slotKey, cut.origin, 'chunk')
   return (index: number, chunk: SealedChunk): boolean =>

@@ -6,7 +6,9 @@ import { attachmentFile } from '../format/layout.ts'
 import type { AttachmentMedium } from './attachment.ts'
 import { makeFolder, openRegular, requireOwnFolder, syncFolder, unreadable } from './files.ts'
 
-/** Made new: an id is never written twice. @throws Fault ERR_LEDGER_UNAVAILABLE: what was to be recorded may not go on, the ledger does */
+/**
+ * Made new: an id is never written twice. @throws Fault ERR_LEDGER_UNAVAILABLE: what was to be recorded may not go on, the ledger does
+ */
 export async function createAttachmentFile(directory: string, id: string): Promise<AttachmentMedium> {
   const path = join(directory, attachmentFile(id))
   const file = await openNew(directory, attachmentFile(id)).catch(error => {

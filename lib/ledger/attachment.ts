@@ -1,4 +1,7 @@
-/** Writes an attachment: chunks sealed as they fill, over whatever holds the bytes; under the vault's key, or one that only its readers know. */
+/**
+ * Writes an attachment: chunks sealed as they fill, over whatever holds the bytes; under the
+ * vault's key, or one that only its readers know.
+ */
 import { createHash, randomBytes } from 'node:crypto'
 import { Fault } from '../errors.ts'
 import {
@@ -14,7 +17,10 @@ import type { Attached, AttachmentWriter, Readers } from './ledger.ts'
 
 /** Where the bytes go: a file, or memory. */
 export interface AttachmentMedium {
-  /** Before the first bytes. @param isWhole whether the end comes with them: else they may be all that a crash leaves. @param head what they begin with */
+  /**
+   * Before the first bytes. @param isWhole whether the end comes with them: else they may be all that a crash leaves.
+   * @param head what they begin with
+   */
   begin?(isWhole: boolean, head: Uint8Array): Promise<void>
   append(bytes: Uint8Array): Promise<void>
   /** Makes all of it durable, and ends it. */

@@ -1,6 +1,6 @@
 /**
- * Attachments of an open directory ledger: written under a key of the vault or to readers, noted where a crash would cut them, and kept from
- * erasures until an entry speaks of them.
+ * Attachments of an open directory ledger: written under a key of the vault or to readers, noted where a crash would
+ * cut them, and kept from erasures until an entry speaks of them.
  */
 import { Fault, LedgerError } from '../errors.ts'
 import { type Entry, uuidv7 } from '../format/entry.ts'
@@ -137,8 +137,8 @@ export class Attachments {
   }
 
   /**
-   * What was closed a minute ago or longer, and no entry came to speak of, keeps nothing from being erased: it is told as cut, and no entry may
-   * speak of it any more.
+   * What was closed a minute ago or longer, and no entry came to speak of, keeps nothing from being erased: it is told
+   * as cut, and no entry may speak of it any more.
    */
   async giveUpUnspoken(): Promise<void> {
     const { attaching, now, requireHeld } = this.#parts
@@ -184,7 +184,10 @@ export class Attachments {
     return told
   }
 
-  /** What is being written ends here. Resolves when none of their files is touched any more. What was not told by then, the next opening tells. */
+  /**
+   * What is being written ends here. Resolves when none of their files is touched any more. What
+   * was not told by then, the next opening tells.
+   */
   async close(): Promise<void> {
     this.#closed = true
     await Promise.allSettled(this.#beginning)

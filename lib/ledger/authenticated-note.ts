@@ -35,7 +35,9 @@ export interface Notes {
   readonly nameOf: (file: string) => string | undefined
 }
 
-/** Where the key of the vault is changed: every note under the new one. @throws LedgerError ERR_LEDGER_CORRUPT where one is under neither */
+/**
+ * Where the key of the vault is changed: every note under the new one. @throws LedgerError ERR_LEDGER_CORRUPT where one is under neither
+ */
 export async function reauthenticateNotes(change: NotesChange, { folder, use, nameOf }: Notes): Promise<void> {
   const { directory, origin, wrappingKey, formerWrappingKey } = change
   const [to, from] = [macKey(wrappingKey, origin, use), macKey(formerWrappingKey, origin, use)]

@@ -1,6 +1,6 @@
 /**
- * That an earlier ledger of a series is no less than the one that follows says it was: rolled back to one of its own seals it looks whole, and
- * whoever appended to it then would sign another history.
+ * That an earlier ledger of a series is no less than the one that follows says it was: rolled back to one of its own
+ * seals it looks whole, and whoever appended to it then would sign another history.
  */
 import { LedgerError } from '../errors.ts'
 import { readable } from './files.ts'

@@ -35,7 +35,10 @@ export type Started = Pick<DirectoryOptions, 'software' | 'placement' | 'heartbe
 
 const defaultHeartbeatMs = 60_000
 const defaultSegmentBytes = 2 * 1024 * 1024
-/** The log may grow to so many times a snapshot before the next is taken: of a ledger with much in flight, that is most of what is written. */
+/**
+ * The log may grow to so many times a snapshot before the next is taken: of a ledger with
+ * much in flight, that is most of what is written.
+ */
 const logPerSnapshot = 8
 
 /** How many are in flight is said when it takes its place among the entries. */
@@ -260,7 +263,10 @@ export class DirectoryLedger implements Ledger {
     await this.#levels.reach(size, level)
   }
 
-  /** Closes the past of a writer that went without a word, or left something in flight. The first since a takeover is whose writing was torn, if it was. */
+  /**
+   * Closes the past of a writer that went without a word, or left something in flight. The first since a takeover is
+   * whose writing was torn, if it was.
+   */
   async giveUp(writer: string): Promise<void> {
     const story = this.story(writer)
     if (!isUnfinished(story)) return

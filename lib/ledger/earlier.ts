@@ -1,6 +1,6 @@
 /**
- * The ledgers of a series before the one that is appended to. What is erased is erased there too, and an entry of theirs says so, so that each
- * is verified by itself; and each is disposed of as a whole, but for its last checkpoint.
+ * The ledgers of a series before the one that is appended to. What is erased is erased there too, and an entry of
+ * theirs says so, so that each is verified by itself; and each is disposed of as a whole, but for its last checkpoint.
  */
 import { promises as fs } from 'node:fs'
 import { join } from 'node:path'

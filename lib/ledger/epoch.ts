@@ -23,8 +23,8 @@ const manyOpenings = 1_000_000
 const unsaid = 1_000
 
 /**
- * The file is not authenticated, so that it can be mended by hand; and a number that frames were written under is there for good. One that
- * is larger than ledgers have is held against what the last opening said.
+ * The file is not authenticated, so that it can be mended by hand; and a number that frames were written under is there
+ * for good. One that is larger than ledgers have is held against what the last opening said.
  * @throws LedgerError ERR_LEDGER_CORRUPT
  */
 export async function requireOpenings(epoch: number, lastSaid: () => Promise<number>): Promise<void> {

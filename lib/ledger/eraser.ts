@@ -108,7 +108,9 @@ export class Eraser {
     return erased
   }
 
-  /** What is being looked for is erased no more; what was said to be erased is, first. Resolves when nothing is touched by it any more. */
+  /**
+   * What is being looked for is erased no more; what was said to be erased is, first. Resolves when nothing is touched by it any more.
+   */
   async close(): Promise<void> {
     this.#closed = true
     await this.#turn
@@ -155,7 +157,8 @@ export class Eraser {
     }
     requireStill()
     await guarded(() => noteErasure(directory, begun))
-    // From here to the append nothing is awaited: a hold, or a recording under one of these keys, stands before these entries, or comes too late.
+    // From here to the append nothing is awaited: a hold, or a recording under one of these keys,
+    // stands before these entries, or comes too late.
     try {
       requireStill()
     } catch (error) {
@@ -194,8 +197,9 @@ export class Eraser {
     this.#requireNone(name)
     const latest = vault.names.forget(name)
     const search = this.#searchOf(name)
-    // What is sealed under keys of before, and is still on its way, is found once it is durable; what comes from now on has a key of its own,
-    // but for what other hosts say, which has keys of its own: of that all is looked through but the little that comes during the last look.
+    // What is sealed under keys of before, and is still on its way, is found once it is durable; what comes from now on
+    // has a key of its own, but for what other hosts say, which has keys of its own: of that all is looked through but
+    // the little that comes during the last look.
     let end = 0
     for (let from = 0, looks = 0; looks === 0 || (end - from > fewEntries && looks < mostLooks); looks += 1) {
       from = end
@@ -257,8 +261,8 @@ export class Eraser {
   }
 
   /**
-   * That no recording of it is being written. Whose one is outside of sessions, the decision of its exchange says; where none came yet, all
-   * that will tell stands behind what says that this was erased.
+   * That no recording of it is being written. Whose one is outside of sessions, the decision of its exchange says;
+   * where none came yet, all that will tell stands behind what says that this was erased.
    * @throws LedgerError ERR_LEDGER_MISSING
    */
   #requireNone(name: ScopeName, search?: SlotSearch): void {

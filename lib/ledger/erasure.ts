@@ -46,8 +46,8 @@ export async function notedErasure(directory: string): Promise<BegunErasure | un
 }
 
 /**
- * Overwrites the keys first: from then on nothing opens, whatever is left of it. Where something lies in the place of what may hold more of it, all
- * else is done, and it is tried again when the ledger is next opened.
+ * Overwrites the keys first: from then on nothing opens, whatever is left of it. Where something lies in the place of
+ * what may hold more of it, all else is done, and it is tried again when the ledger is next opened.
  * @throws LedgerError ERR_LEDGER_CORRUPT, that being named
  */
 export async function destroy(directory: string, slots: ReadonlySet<number>): Promise<void> {
@@ -88,7 +88,9 @@ const sealedIn: Readonly<Record<string, (name: string) => What | undefined>> = {
     /^[0-9a-f]{2}$/.test(name) ? 'folder' : /^[0-9a-f-]{36}$/.test(name) ? 'recording' : undefined,
 }
 
-/** All that is encrypted under slots, that too which no entry came to speak of. A pipe, or a folder in the place of a file, holds none. */
+/**
+ * All that is encrypted under slots, that too which no entry came to speak of. A pipe, or a folder in the place of a file, holds none.
+ */
 async function* sealed(directory: string): AsyncGenerator<Sealed> {
   for (const [root, whatIs] of Object.entries(sealedIn)) {
     const found = await fs.lstat(join(directory, root)).catch(unlessAbsent)
@@ -156,7 +158,10 @@ async function deleteRecording(path: string, slots: ReadonlySet<number>): Promis
   await syncFolder(dirname(path))
 }
 
-/** Superseded ones too, that a kill left. A file that is no bundle holds nothing: those that the tree has were all read before it was said. */
+/**
+ * Superseded ones too, that a kill left. A file that is no bundle holds nothing: those that
+ * the tree has were all read before it was said.
+ */
 async function deleteCiphertexts(directory: string, path: string, slots: ReadonlySet<number>): Promise<void> {
   const bytes = await readOwn(join(directory, path))
     .then(found => withoutCiphertext(found, slots))

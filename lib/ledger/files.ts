@@ -1,7 +1,8 @@
 /**
- * Files that are whole or absent: written aside, synced, renamed, and the folder synced (a rename is durable only then). Nothing is written
- * through a symbolic link: whoever can lay one into the directory would choose which file of the ledger's user is written over. Nor is anything
- * read that is no file: a named pipe in its place would hold the ledger for ever.
+ * Files that are whole or absent: written aside, synced, renamed, and the folder synced (a rename is
+ * durable only then). Nothing is written through a symbolic link: whoever can lay one into the directory
+ * would choose which file of the ledger's user is written over. Nor is anything read that is no file: a
+ * named pipe in its place would hold the ledger for ever.
  */
 import { constants, promises as fs, lstatSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -31,8 +32,8 @@ export async function makeFolder(path: string, access: Access = 'open'): Promise
 }
 
 /**
- * That neither a folder below `root`, nor one on the way to it, is a link or a file. One that is absent is none. `root` itself may be reached
- * by a link: it is the operator who names it. @throws LedgerError ERR_LEDGER_CORRUPT
+ * That neither a folder below `root`, nor one on the way to it, is a link or a file. One that is absent is none. `root`
+ * itself may be reached by a link: it is the operator who names it. @throws LedgerError ERR_LEDGER_CORRUPT
  */
 export function requireOwnFolder(root: string, path: string): void {
   let folder = root
@@ -45,7 +46,8 @@ export function requireOwnFolder(root: string, path: string): void {
 }
 
 /**
- * Never waits: a named pipe laid in a file's place would hold who opens it for ever, and so would a device. A folder is opened, and reading it fails.
+ * Never waits: a named pipe laid in a file's place would hold who opens it for ever, and so would a
+ * device. A folder is opened, and reading it fails.
  * @throws LedgerError ERR_LEDGER_CORRUPT where the name is of a pipe, a socket or a device
  */
 export async function openRegular(path: string, flags: number = constants.O_RDONLY): Promise<fs.FileHandle> {
@@ -142,8 +144,8 @@ export async function replaceFiles(
 }
 
 /**
- * Syncs that run together end together: the file system commits once for them. Fewer than the threads that Node has for files, so that a write of
- * the log never waits behind them.
+ * Syncs that run together end together: the file system commits once for them. Fewer than the threads that Node has for
+ * files, so that a write of the log never waits behind them.
  */
 const together = 3
 
@@ -190,7 +192,10 @@ export async function keepFile(
   await syncFolder(folder)
 }
 
-/** What the system refuses to read is no word about the ledger: whoever asks is told that it is unavailable. @throws Fault ERR_LEDGER_UNAVAILABLE */
+/**
+ * What the system refuses to read is no word about the ledger: whoever asks is told that it is
+ * unavailable. @throws Fault ERR_LEDGER_UNAVAILABLE
+ */
 export async function readable<T>(work: () => Promise<T>): Promise<T> {
   return work().catch(error => {
     throw unreadable(error)

@@ -1,6 +1,6 @@
 /**
- * Seals with a key that gpg holds: in its agent, or on a smartcard. gpg's exit status is no verdict: what it says on its status channel is
- * read, and what it signed is verified before it is used.
+ * Seals with a key that gpg holds: in its agent, or on a smartcard. gpg's exit status is no verdict: what it says on
+ * its status channel is read, and what it signed is verified before it is used.
  */
 import { spawn } from 'node:child_process'
 import { Fault } from '../errors.ts'

@@ -20,7 +20,10 @@ export function endingDrafts(open: Iterable<string>, epoch: number, torn: number
   ]
 }
 
-/** For who has the ledger alone: whoever was at work before it is gone, and what it had in flight, though the last to write stopped in order. */
+/**
+ * For who has the ledger alone: whoever was at work before it is gone, and what it had in
+ * flight, though the last to write stopped in order.
+ */
 export function recoveryDrafts({ stories, stopped }: Standing, epoch: number, torn: number): Draft[] {
   const open = [...stories.values()].flatMap(({ open }) => [...open])
   return stopped && torn === 0 && open.length === 0 ? [] : endingDrafts(open, epoch, torn)
@@ -34,7 +37,10 @@ export function returnDrafts(story: Story | undefined, epoch: number, torn: numb
 /** So many of these are well within a frame, however long their words are. */
 const together = 4096
 
-/** What an opening, or the giving up of a writer, owes may be more than one append takes. What a crash leaves unsaid of it, the next opening says. */
+/**
+ * What an opening, or the giving up of a writer, owes may be more than one append takes. What a
+ * crash leaves unsaid of it, the next opening says.
+ */
 export function* inTurns(drafts: readonly Draft[]): Generator<readonly Draft[]> {
   for (let at = 0; at < drafts.length; at += together) yield drafts.slice(at, at + together)
 }

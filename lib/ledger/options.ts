@@ -13,7 +13,9 @@ export interface DirectoryOptions {
   readonly directory: string
   /** Names the ledger in every checkpoint: no white space, no plus. `crm.example/counterfoil` */
   readonly origin: string
-  /** The name of the series that it belongs to, where that is not its origin (format/series.ts): what writers of other hosts know it by. */
+  /**
+   * The name of the series that it belongs to, where that is not its origin (format/series.ts): what writers of other hosts know it by.
+   */
   readonly series?: string
   /** Names who appends: each writer has a gap-free counter of its own. */
   readonly writer: string
@@ -36,7 +38,10 @@ export interface DirectoryOptions {
   readonly publishMs?: number
   /** Milliseconds after which what was published is sealed too, and its write-ahead log given up. 3,600,000 unless said otherwise. */
   readonly sealMs?: number
-  /** A segment of the write-ahead log is followed by another at this size, and sealed: an opening after a crash reads what is not. 2 MiB unless said otherwise. */
+  /**
+   * A segment of the write-ahead log is followed by another at this size, and sealed: an opening after a crash reads
+   * what is not. 2 MiB unless said otherwise.
+   */
   readonly segmentBytes?: number
   readonly clock?: Clock
   /** Space on the ledger's file system. Not watched unless given. */

@@ -17,7 +17,10 @@ export interface Published {
   readonly note: Buffer
 }
 
-/** @returns undefined where there is none; its signatures are not verified yet. @throws LedgerError ERR_CHECKPOINT_SIGNATURE where it is malformed */
+/**
+ * @returns undefined where there is none; its signatures are not verified yet. @throws LedgerError
+ * ERR_CHECKPOINT_SIGNATURE where it is malformed
+ */
 export async function checkpointIn(directory: string): Promise<SignedCheckpoint | undefined> {
   return (await read(directory))?.checkpoint
 }

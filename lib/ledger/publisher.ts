@@ -115,8 +115,8 @@ export class Publisher {
   }
 
   /**
-   * Each size is signed by the keys that speak at it. One that ends with a rotation, by those before it too: whoever knows only the old key
-   * sees the ledger up to there.
+   * Each size is signed by the keys that speak at it. One that ends with a rotation, by those before it too: whoever
+   * knows only the old key sees the ledger up to there.
    */
   #signersAt(size: number): readonly Signers[] {
     const succession = this.#succession

@@ -141,8 +141,9 @@ const notOurs =
   'to be removed'
 
 /**
- * How many entries there were when it was begun; undefined where it was not, and `unproven` where its note was made with neither key, as they were
- * before notes had MACs: then what the slots and the entries say counts, and nothing that it says.
+ * How many entries there were when it was begun; undefined where it was not, and `unproven` where its
+ * note was made with neither key, as they were before notes had MACs: then what the slots and the
+ * entries say counts, and nothing that it says.
  * @throws LedgerError ERR_LEDGER_INCONSISTENT where a change to yet another key is not finished
  */
 async function noted({ directory, origin, wrappingKey, formerWrappingKey }: Change) {

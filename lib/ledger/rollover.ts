@@ -1,6 +1,7 @@
 /**
- * Rollover: a ledger is concluded and sealed, and the next of its series begins by citing it and saying again what is still in force. Done at
- * an opening, while nobody appends. The next one is made aside and put in place whole; what a kill leaves undone, the next opening does.
+ * Rollover: a ledger is concluded and sealed, and the next of its series begins by citing it and saying again what is
+ * still in force. Done at an opening, while nobody appends. The next one is made aside and put in place whole; what a
+ * kill leaves undone, the next opening does.
  */
 import { randomBytes } from 'node:crypto'
 import { promises as fs } from 'node:fs'
@@ -32,7 +33,9 @@ export interface Bounds {
 
 /** So many of them together are within a frame, however long they are, with what they disclose. */
 const together = 24
-/** Milliseconds after a ledger's conclusion within which an opening begins the next, if that is not there: a kill may have come between. */
+/**
+ * Milliseconds after a ledger's conclusion within which an opening begins the next, if that is not there: a kill may have come between.
+ */
 const unfinishedMs = 3_600_000
 /** How often somebody else may have changed what is being rolled over. */
 const attempts = 3
@@ -111,7 +114,8 @@ async function rollOverIfIdle(options: DirectoryOptions, number: number): Promis
  * Concludes the newest ledger, unless it is, and begins the next, unless that is there. @param options of the series
  * @param number of the newest. @param idle whether it is refused where another writer may be at work, though nobody has it open now
  * @returns the origin of the next
- * @throws LedgerError ERR_LEDGER_LOCKED; ERR_LEDGER_CORRUPT where what is in force cannot be said again: it is not concluded then; as openDirectoryLedger
+ * @throws LedgerError ERR_LEDGER_LOCKED; ERR_LEDGER_CORRUPT where what is in force cannot be said again: it is not
+ * concluded then; as openDirectoryLedger
  */
 export async function rollOver(
   options: DirectoryOptions,
@@ -202,8 +206,8 @@ async function write(
 }
 
 /**
- * What is disclosed of it that is gone or altered stays so, and whoever verifies is told of it in both ledgers. Who somebody is must be there:
- * a name that got lost would make two of whoever comes back under it.
+ * What is disclosed of it that is gone or altered stays so, and whoever verifies is told of it in both ledgers. Who
+ * somebody is must be there: a name that got lost would make two of whoever comes back under it.
  * @throws LedgerError ERR_LEDGER_CORRUPT
  */
 async function restated({ index, entry }: CarriedEntry, ledger: DirectoryLedger): Promise<Restated> {

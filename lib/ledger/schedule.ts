@@ -35,8 +35,8 @@ export class Schedule {
   }
 
   /**
-   * One publication at a time, however long it takes: what becomes durable meanwhile is the next one's. Where the log has grown enough, it is
-   * sealed at once: what is not sealed is replayed after a crash.
+   * One publication at a time, however long it takes: what becomes durable meanwhile is the next one's. Where the log
+   * has grown enough, it is sealed at once: what is not sealed is replayed after a crash.
    */
   soon(): void {
     const { publishMs = 1000, isBehind, isOver } = this.#parts

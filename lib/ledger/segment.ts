@@ -1,6 +1,7 @@
 /**
- * One file of the write-ahead log. Zeros are laid down ahead and synced, so that a small write through O_DSYNC touches data only; a large one
- * lets the file grow by itself: beside its own bytes the file's length is little, and zeros as many bytes again.
+ * One file of the write-ahead log. Zeros are laid down ahead and synced, so that a small write through
+ * O_DSYNC touches data only; a large one lets the file grow by itself: beside its own bytes the file's
+ * length is little, and zeros as many bytes again.
  */
 import { close, constants, fdatasync, open, write } from 'node:fs'
 import { promisify } from 'node:util'

@@ -1,6 +1,7 @@
 /**
- * Under which slots anything of a scope is sealed, in whatever opening of the ledger. What the vault says of that is no word of the ledger's: a
- * slot counts where its key opens what the entry commits to, and each disclosure is to have one.
+ * Under which slots anything of a scope is sealed, in whatever opening of the ledger. What the
+ * vault says of that is no word of the ledger's: a slot counts where its key opens what the entry
+ * commits to, and each disclosure is to have one.
  */
 import { isOurs, LedgerError } from '../errors.ts'
 import type { Json } from '../format/canonical.ts'
@@ -24,7 +25,10 @@ export interface SearchParts {
   readonly open: (entry: Entry, place: SealedDisclosure) => Promise<string | undefined>
   /** The slot of an attachment; undefined where its file is gone. */
   readonly attached: (id: string) => Promise<number | undefined>
-  /** Whether an attachment opens under the key of a slot, or that is gone. @param sealed digest of the whole file, where its key is with its readers */
+  /**
+   * Whether an attachment opens under the key of a slot, or that is gone. @param sealed digest of the
+   * whole file, where its key is with its readers
+   */
   readonly isUnder: (id: string, slot: number, sealed: string | undefined) => Promise<boolean>
   /** Whether a slot is the one that another name has now: it is that name's alone, whatever its entries leave open. */
   readonly isInUse: (slot: number) => boolean

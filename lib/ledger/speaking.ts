@@ -1,7 +1,7 @@
 /**
- * That a ledger is opened with the keys that speak for it now: those of entry 0, or of the last rotation. Found without reading the
- * whole ledger: what came after the newest seal stands in the write-ahead log, and what came before, the seal's signatures tell. Where they do
- * not, as of a key that is to be refused, what is known from a snapshot does.
+ * That a ledger is opened with the keys that speak for it now: those of entry 0, or of the last rotation. Found without
+ * reading the whole ledger: what came after the newest seal stands in the write-ahead log, and what came before, the
+ * seal's signatures tell. Where they do not, as of a key that is to be refused, what is known from a snapshot does.
  */
 import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'

@@ -57,7 +57,9 @@ export async function readVaultBundle(directory: string, n: number, width: numbe
   return splitSealed(found.bytes, width)
 }
 
-/** Full bundles of an open ledger. Of the tree no more is held than its edge: the hashes that authenticate a bundle are read, downwards. */
+/**
+ * Full bundles of an open ledger. Of the tree no more is held than its edge: the hashes that authenticate a bundle are read, downwards.
+ */
 export class StoredBundles {
   readonly #directory: string
   readonly #tree: Tree

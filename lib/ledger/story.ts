@@ -1,4 +1,7 @@
-/** What a writer has said, as far as whoever takes up the ledger must know: its counter, whether it is at work, and its exchanges in flight. */
+/**
+ * What a writer has said, as far as whoever takes up the ledger must know: its counter,
+ * whether it is at work, and its exchanges in flight.
+ */
 import type { Standing, WriterStanding } from '../format/standing.ts'
 
 export interface Story {

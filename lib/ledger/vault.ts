@@ -102,7 +102,10 @@ export class Vault {
     return openSlot(wrappingKey, origin, slot, file.subarray(at, at + slotBytes))
   }
 
-  /** No slot is given out from then on: who opens the ledger next begins a batch where this one would. Waits for a batch that is being written. */
+  /**
+   * No slot is given out from then on: who opens the ledger next begins a batch where this one
+   * would. Waits for a batch that is being written.
+   */
   async close(): Promise<void> {
     this.#closed = true
     await this.#ahead

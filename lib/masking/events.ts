@@ -1,7 +1,8 @@
 /**
- * Masks server-sent events (WHATWG HTML, 9.2) as they stream, each as soon as its empty line is there. What leaves is written anew, in the one
- * spelling that all readers read alike: LF ends a line, a field stands once, and what readers ignore is left out. A comment leaves
- * at once, as a bare colon: it keeps the connection alive, and what it says is for nobody.
+ * Masks server-sent events (WHATWG HTML, 9.2) as they stream, each as soon as its empty line is there. What
+ * leaves is written anew, in the one spelling that all readers read alike: LF ends a line, a field stands
+ * once, and what readers ignore is left out. A comment leaves at once, as a bare colon: it keeps the
+ * connection alive, and what it says is for nobody.
  */
 import type { MaskRule } from '../control.ts'
 import { Fault, isOurs } from '../errors.ts'
@@ -53,7 +54,9 @@ export class EventMasker implements RecordMasker {
     return this.#read(this.#lines.push(bytes))
   }
 
-  /** Readers discard an event that the stream ends in; who reads lines does not: it is masked as any, and stays without its empty line. */
+  /**
+   * Readers discard an event that the stream ends in; who reads lines does not: it is masked as any, and stays without its empty line.
+   */
   end(): MaskedRecords {
     const { bytes, records } = this.#read(this.#lines.end())
     const last = this.#written()

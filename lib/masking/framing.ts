@@ -1,4 +1,7 @@
-/** Where one record of a stream ends and the next begins, in pieces that break anywhere. A record is held until it is whole, and no longer. */
+/**
+ * Where one record of a stream ends and the next begins, in pieces that break anywhere. A
+ * record is held until it is whole, and no longer.
+ */
 import { Fault } from '../errors.ts'
 
 /** As of a document: a record is masked whole, so it is held in memory. */

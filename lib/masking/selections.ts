@@ -1,4 +1,6 @@
-/** The masks in force, as one reply is read: which of them mean a value, what is shown in its place, and what was done with each so far. */
+/**
+ * The masks in force, as one reply is read: which of them mean a value, what is shown in its place, and what was done with each so far.
+ */
 import type { MaskRule, Strategy } from '../control.ts'
 import { Fault } from '../errors.ts'
 import { cellMaskFor } from './cell.ts'

@@ -34,8 +34,8 @@ export const strategyNames: readonly Strategy[] = strategies.map(([name]) => nam
 const masks: ReadonlyMap<Strategy, (tools: MaskTools) => CellMask> = new Map(strategies)
 
 /**
- * What a mask has made of a value stays as it is: a query's rows and the route that answers with them may both be under it. Of a value that
- * was written so, no more is shown than would be.
+ * What a mask has made of a value stays as it is: a query's rows and the route that answers with them may both be under
+ * it. Of a value that was written so, no more is shown than would be.
  */
 const shown4 = /^\*{4}[\p{L}\p{N}]{4}$/u
 const shown2 = /^[\p{L}\p{N}]\*{4}[\p{L}\p{N}]$/u

@@ -55,7 +55,9 @@ export function grantTerms(
   return uniteGrants(found.filter(({ accesses: covered }) => covered.length > 0))
 }
 
-/** Actions that controls name for which a grant is needed, on a resource or what a glob of them could mean, in order. Patterns name none. */
+/**
+ * Actions that controls name for which a grant is needed, on a resource or what a glob of them could mean, in order. Patterns name none.
+ */
 export function grantActions(controls: readonly Control[], resource: string, now: number): readonly string[] {
   const asking = controls.filter(
     one => one.require?.grant !== undefined && isEffective(one, now) && overlaps(one.covers.resource, resource),

@@ -1,6 +1,7 @@
 /**
- * What of the input a recording keeps: as it came where no mask is in force; masked as text that streams where the masks can be kept in such;
- * else nothing but how much it was. What goes on to the host is another matter: it goes at once, as it came.
+ * What of the input a recording keeps: as it came where no mask is in force; masked as text that
+ * streams where the masks can be kept in such; else nothing but how much it was. What goes on to the
+ * host is another matter: it goes at once, as it came.
  */
 import type { MaskRule } from '../control.ts'
 import { detectorsFor } from '../masking/cell.ts'

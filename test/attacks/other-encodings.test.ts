@@ -1,4 +1,7 @@
-/** Text in an encoding in which ASCII is not written as ASCII, of which the head says nothing: the byte order mark does, to whoever reads it. */
+/**
+ * Text in an encoding in which ASCII is not written as ASCII, of which the head says nothing:
+ * the byte order mark does, to whoever reads it.
+ */
 import type { OutgoingHttpHeaders } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import express from 'express'

@@ -1,4 +1,7 @@
-/** Ways past what captures a response, and around it: what wraps it, another guard about it, what is no body of it, and whose its events are. */
+/**
+ * Ways past what captures a response, and around it: what wraps it, another guard about it,
+ * what is no body of it, and whose its events are.
+ */
 import { once } from 'node:events'
 import http, { type ServerResponse } from 'node:http'
 import { connect } from 'node:net'

@@ -1,4 +1,6 @@
-/** A port that a host listens on for a client is a way in: nothing is listened on that is not listed, however it is spelt, nor for longer. */
+/**
+ * A port that a host listens on for a client is a way in: nothing is listened on that is not listed, however it is spelt, nor for longer.
+ */
 import { connect } from 'node:net'
 import type { Client, ClientChannel } from 'ssh2'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'

@@ -1,6 +1,6 @@
 /**
- * What a ledger in a directory costs: appending, against raw synced writes to the same kind of file on the same disk; bytes written and kept;
- * opening it again; and verifying it (verify.ts). All in one run.
+ * What a ledger in a directory costs: appending, against raw synced writes to the same kind of file on the same disk;
+ * bytes written and kept; opening it again; and verifying it (verify.ts). All in one run.
  */
 import { generateKeyPairSync, hash } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
@@ -93,7 +93,10 @@ async function keeping(directory: string): Promise<Row[]> {
   ]
 }
 
-/** How long it takes to open it again: after a stop in order, and after a kill: at the end of a burst, and at the moderate pace that follows. */
+/**
+ * How long it takes to open it again: after a stop in order, and after a kill: at the end of a
+ * burst, and at the moderate pace that follows.
+ */
 async function reopening(directory: string): Promise<Row[]> {
   const [closed, burst, killed] = ['closed', 'burst', 'killed'].map(name => join(directory, name)) as [
     string,

@@ -1,6 +1,6 @@
 /**
- * How fast a ledger is verified: whole, against SHA-256 over the same bytes; from a pin; and proofs. Processor time of all threads wherever
- * that can tell, since others use the machine too. The code is compiled, as it is shipped.
+ * How fast a ledger is verified: whole, against SHA-256 over the same bytes; from a pin; and proofs. Processor time of
+ * all threads wherever that can tell, since others use the machine too. The code is compiled, as it is shipped.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -1,4 +1,7 @@
-/** The commands about evidence, as a person at a terminal has them: a ledger that a gateway left behind, its bundle, and a reader who goes away. */
+/**
+ * The commands about evidence, as a person at a terminal has them: a ledger that a gateway left
+ * behind, its bundle, and a reader who goes away.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

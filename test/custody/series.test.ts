@@ -199,7 +199,8 @@ describe('an erasure', () => {
     expect(await verdicts(options)).toEqual([`${first} OK`, `${first}/2 OK`, `${first}/3 OK`])
   })
 
-  // Each: what is done in the second ledger, and in the third where there is one; how often the series was rolled over before it was erased in the first.
+  // Each: what is done in the second ledger, and in the third where there is one; how often the series was rolled over
+  // before it was erased in the first.
   // biome-ignore format: a table
   const held: readonly (readonly [string, number, (at: Fixture) => Promise<unknown>, RegExp])[] = [
     ['a hold of the next ledger',             1, at => at.guard.custodian.place(counsel, { scope: 'ledger' }, 'a suit'),           /2 TAMPERED ERASURE_UNAUTHORISED entry \d+ of \S+ erases principal \S+, under the hold h-/],

@@ -26,7 +26,9 @@ interface First {
   readonly later?: string
 }
 
-/** A ledger that another follows at `size`, opened once more since, as for its keys. `sealed`: how much of it was, before what may differ. */
+/**
+ * A ledger that another follows at `size`, opened once more since, as for its keys. `sealed`: how much of it was, before what may differ.
+ */
 async function first({ code = 'ERR_GRANT_REQUIRED', isConcluded = true, later }: First) {
   const story = await Story.begin({ keys })
   const { builder } = story

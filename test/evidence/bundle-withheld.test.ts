@@ -1,4 +1,7 @@
-/** Copies of a bundle from which what is disclosed of somebody is withheld: it is nowhere in them, they say so, and what is missing is told from it. */
+/**
+ * Copies of a bundle from which what is disclosed of somebody is withheld: it is nowhere in them,
+ * they say so, and what is missing is told from it.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,7 @@
-/** A ledger followed while it is written: what is durable shows before it is published, and what is torn, released or replaced harms nobody. */
+/**
+ * A ledger followed while it is written: what is durable shows before it is published, and
+ * what is torn, released or replaced harms nobody.
+ */
 import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'

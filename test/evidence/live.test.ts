@@ -14,7 +14,10 @@ import { generateKey, readPrivateKey, revokeOwn } from '../../lib/openpgp.ts'
 import { settled } from '../support/directory-ledger.ts'
 import { copyOf, customer, type Erasable, erasableLedger, erasure } from '../support/erasable-ledger.ts'
 
-/** One life of the ledger: opened, written, a principal erased, a key rotated (each third: revoked too), closed. @returns with its keys of then */
+/**
+ * One life of the ledger: opened, written, a principal erased, a key rotated (each third: revoked too), closed.
+ * @returns with its keys of then
+ */
 async function live(at: Erasable, turn: number): Promise<Erasable> {
   const { options } = at
   const { directory, origin } = options

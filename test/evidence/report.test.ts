@@ -1,4 +1,7 @@
-/** The report as a reader uses it: each number leads to as many rows, each row to its entry, each entry to its proof; and it can be read by all. */
+/**
+ * The report as a reader uses it: each number leads to as many rows, each row to its entry, each
+ * entry to its proof; and it can be read by all.
+ */
 import { posix } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BundleResult, buildBundle } from '../../evidence/bundle/build.ts'

@@ -1,4 +1,7 @@
-/** Who may say how an exchange ended: nobody is accused who took up what a crash had left, and everybody who speaks for a writer that is there. */
+/**
+ * Who may say how an exchange ended: nobody is accused who took up what a crash had left, and
+ * everybody who speaks for a writer that is there.
+ */
 import { describe, expect, it } from 'vitest'
 import { Speakers } from '../../evidence/speakers.ts'
 import { verifyLedger } from '../../evidence/verify.ts'

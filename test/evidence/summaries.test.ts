@@ -1,4 +1,7 @@
-/** The short way through a bundle: entries summed up where they lie, files read without waiting. Neither lets anything by that the long way stops. */
+/**
+ * The short way through a bundle: entries summed up where they lie, files read without waiting.
+ * Neither lets anything by that the long way stops.
+ */
 import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** A write-ahead log cut at every offset, with and without zeros behind the cut: what a disk could leave of it that took only some of its blocks. */
+/**
+ * A write-ahead log cut at every offset, with and without zeros behind the cut: what a disk could
+ * leave of it that took only some of its blocks.
+ */
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { verifyLedger } from '../../evidence/verify.ts'

@@ -10,8 +10,9 @@ import type { Asked, Limit, ScriptName } from './settings.ts'
 import { type Injection, injectOn, watch } from './strace.ts'
 
 /**
- * What of each call can fail, and whether it changes anything, so that a kill in front of it leaves something else than a kill in front of
- * the last one that did. `close` is not among them: whatever it answers the descriptor is gone, and strace would leave it open.
+ * What of each call can fail, and whether it changes anything, so that a kill in front of it leaves something
+ * else than a kill in front of the last one that did. `close` is not among them: whatever it answers the
+ * descriptor is gone, and strace would leave it open.
  */
 // biome-ignore format: a table
 export const everyCall: readonly { readonly call: string; readonly faults: readonly string[] }[] = [

@@ -1,4 +1,6 @@
-/** One writer that is asked for one ledger after the other, and is started again only where a fault ended it: rounds for a second each. */
+/**
+ * One writer that is asked for one ledger after the other, and is started again only where a fault ended it: rounds for a second each.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'

@@ -1,10 +1,10 @@
 /**
- * `npm run faults -- [--rounds N] [--kill N] [--seconds N] [--seed S]`: N rounds of a fault injected into a system call, and N writers killed at
- * random moments. Prints how many there were of each; ends with status 1 at the first round that lost an entry, signed a fork or told an untruth,
- * and says which seed repeats it.
+ * `npm run faults -- [--rounds N] [--kill N] [--seconds N] [--seed S]`: N rounds of a fault injected into a system
+ * call, and N writers killed at random moments. Prints how many there were of each; ends with status 1 at the first
+ * round that lost an entry, signed a fork or told an untruth, and says which seed repeats it.
  *
- * `npm run faults -- --every [--only CALL[:FAULT[:N]]]`: each fault at each call of a brief script. `--cuts`: the write-ahead log cut at each offset.
- * These go on to the end, and name each round that does not hold.
+ * `npm run faults -- --every [--only CALL[:FAULT[:N]]]`: each fault at each call of a brief script. `--cuts`: the
+ * write-ahead log cut at each offset. These go on to the end, and name each round that does not hold.
  */
 import { parseArgs } from 'node:util'
 import { findTool } from '../support/interop.ts'

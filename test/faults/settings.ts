@@ -6,7 +6,9 @@ export interface WriterSettings {
   readonly noteKey: string
   /** Armored, without a passphrase. */
   readonly sealKey: string
-  /** `once`: the long script twice; `forever`: again and again, until it is killed; `asked`: the brief script for each line that comes. */
+  /**
+   * `once`: the long script twice; `forever`: again and again, until it is killed; `asked`: the brief script for each line that comes.
+   */
   readonly mode: 'once' | 'forever' | 'asked'
 }
 

@@ -26,8 +26,9 @@ export const describeInjection = ({ call, fault, when, every }: Injection): stri
   `${call} ${fault} when=${when}${every === undefined ? '' : `+${every}`}`
 
 /**
- * Every call that the ledger makes on its files, what of it can fail, and how many of it a thread makes in the script. An interrupted one is
- * tried again by the runtime. `read` is not among them: threads wake each other by reading, and a runtime that cannot ends at once.
+ * Every call that the ledger makes on its files, what of it can fail, and how many of it a thread makes in the script.
+ * An interrupted one is tried again by the runtime. `read` is not among them: threads wake each other by reading, and a
+ * runtime that cannot ends at once.
  */
 // biome-ignore format: a table
 export const faults: readonly { readonly call: string; readonly errors: readonly string[]; readonly most: number }[] = [

@@ -1,6 +1,7 @@
 /**
- * What writers said of a ledger, and whether it still holds: every acknowledged entry in its place, every checkpoint that was ever signed a
- * prefix of what is there now, nothing that cannot be opened, and a verifier that finds it whole.
+ * What writers said of a ledger, and whether it still holds: every acknowledged entry in its
+ * place, every checkpoint that was ever signed a prefix of what is there now, nothing that cannot
+ * be opened, and a verifier that finds it whole.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

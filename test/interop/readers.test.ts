@@ -1,4 +1,7 @@
-/** A recording that is encrypted to others: gpg opens the message in its head, and what it says opens the rest with nothing but AES-256-GCM. */
+/**
+ * A recording that is encrypted to others: gpg opens the message in its head, and what it
+ * says opens the rest with nothing but AES-256-GCM.
+ */
 import { spawnSync } from 'node:child_process'
 import { createDecipheriv } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'

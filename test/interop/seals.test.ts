@@ -1,4 +1,7 @@
-/** A seal of a ledger, taken apart by nobody's code but this test's, verifies with OpenPGP programs of others' making; by status, never by exit code. */
+/**
+ * A seal of a ledger, taken apart by nobody's code but this test's, verifies with OpenPGP programs of others' making;
+ * by status, never by exit code.
+ */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +17,10 @@ import { interop } from '../support/interop.ts'
 
 const newKey = async (name: string) => readPrivateKey((await generateKey({ name })).privateKey)
 
-/** A folder with the body of a seal, its detached signature, and the certificate. @param rotated with a second OpenPGP key, before the seal */
+/**
+ * A folder with the body of a seal, its detached signature, and the certificate. @param
+ * rotated with a second OpenPGP key, before the seal
+ */
 async function taken(rotated: boolean) {
   const first = await newKey('Ledger')
   const options = ledgerOptions({ sealer: openpgpSealer(first) })

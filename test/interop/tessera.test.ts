@@ -1,6 +1,7 @@
 /**
- * Tessera's `fsck` reads a ledger as any tlog-tiles log, and recomputes all of its tree. It is no package of a distribution, and takes a minute
- * to build, with Go 1.24 or newer: `go install github.com/transparency-dev/tessera/cmd/fsck@v1.0.4`. COUNTERFOIL_FSCK says where it is.
+ * Tessera's `fsck` reads a ledger as any tlog-tiles log, and recomputes all of its tree. It is no package of a
+ * distribution, and takes a minute to build, with Go 1.24 or newer: `go install
+ * github.com/transparency-dev/tessera/cmd/fsck@v1.0.4`. COUNTERFOIL_FSCK says where it is.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'

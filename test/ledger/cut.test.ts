@@ -1,4 +1,7 @@
-/** A recording whose writer is killed: what is left of it is told, and committed to; of one whose end is committed to nothing may be missing. */
+/**
+ * A recording whose writer is killed: what is left of it is told, and committed to; of one
+ * whose end is committed to nothing may be missing.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {

@@ -1,4 +1,7 @@
-/** Appending from other hosts: real TLS on loopback, certificates of openssl; who is let in, who is not, and what becomes of it when a leader dies. */
+/**
+ * Appending from other hosts: real TLS on loopback, certificates of openssl; who is let in, who is not, and what
+ * becomes of it when a leader dies.
+ */
 import { once } from 'node:events'
 import { connect as connectPlain, createServer, type Socket } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'

@@ -1,4 +1,6 @@
-/** Symbolic links in a ledger's directory, laid by who writes there and has no key: what they lead to is never written, cut or removed. */
+/**
+ * Symbolic links in a ledger's directory, laid by who writes there and has no key: what they lead to is never written, cut or removed.
+ */
 import {
   existsSync,
   lstatSync,

@@ -1,4 +1,7 @@
-/** A leader that is lost in the midst of an erasure that another process has asked for. `COUNTERFOIL_KILLS=all` kills it at each call that changes a file. */
+/**
+ * A leader that is lost in the midst of an erasure that another process has asked for. `COUNTERFOIL_KILLS=all` kills it
+ * at each call that changes a file.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'

@@ -1,4 +1,7 @@
-/** Any interleaving of what can happen to a ledger, against a plain list of what must be in it then. `COUNTERFOIL_RUNS=1000` draws so many. */
+/**
+ * Any interleaving of what can happen to a ledger, against a plain list of what must be in it then.
+ * `COUNTERFOIL_RUNS=1000` draws so many.
+ */
 import fc from 'fast-check'
 import { beforeAll, describe, it } from 'vitest'
 import { openpgpSealer } from '../../lib/ledger/sealer.ts'

@@ -1,4 +1,6 @@
-/** Who writes into a ledger's directory, and has no key: nothing of theirs is taken for the ledger's, and so none of it is ever signed. */
+/**
+ * Who writes into a ledger's directory, and has no key: nothing of theirs is taken for the ledger's, and so none of it is ever signed.
+ */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'

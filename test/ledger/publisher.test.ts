@@ -24,7 +24,9 @@ async function readAsStranger(directory: string): Promise<number> {
   return size
 }
 
-/** A reader that was overtaken starts again, as often as it is: each time there is a newer checkpoint, or its tiles are missing indeed. */
+/**
+ * A reader that was overtaken starts again, as often as it is: each time there is a newer checkpoint, or its tiles are missing indeed.
+ */
 async function readUntilNotOvertaken(directory: string): Promise<number> {
   for (;;) {
     const before = read(directory, 'checkpoint')

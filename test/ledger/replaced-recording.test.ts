@@ -1,4 +1,7 @@
-/** A recording that a crash cut, and that somebody without any key replaced before the ledger was opened again: nothing of theirs is signed. */
+/**
+ * A recording that a crash cut, and that somebody without any key replaced before the ledger
+ * was opened again: nothing of theirs is signed.
+ */
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -63,7 +63,9 @@ const hello = (options: SharedOptions, writer: string) => ({
   },
 })
 
-/** In the leader's place, between it and who comes first: that one is let in, told of nothing, and cut off. Who comes later is passed on. */
+/**
+ * In the leader's place, between it and who comes first: that one is let in, told of nothing, and cut off. Who comes later is passed on.
+ */
 async function cutAfterWelcome(options: SharedOptions): Promise<void> {
   const [address, real] = ['socket', 'real'].map(name => join(options.directory, 'leader', name))
   renameSync(address!, real!)

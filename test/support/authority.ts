@@ -19,7 +19,10 @@ export interface Authority {
 
 const made = new Map<string, Authority>()
 
-/** @param name of one that is made once for a file of tests. @param usage of the extension extendedKeyUsage. @param key as `openssl req -newkey` names it */
+/**
+ * @param name of one that is made once for a file of tests. @param usage of the extension extendedKeyUsage. @param key
+ * as `openssl req -newkey` names it
+ */
 export function authority(
   openssl: string,
   name: string,

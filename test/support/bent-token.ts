@@ -1,4 +1,7 @@
-/** Answers of an authority after RFC 3161 that hold a certificate as it is given, and a signature by nobody: what only its bytes can refuse. */
+/**
+ * Answers of an authority after RFC 3161 that hold a certificate as it is given, and a
+ * signature by nobody: what only its bytes can refuse.
+ */
 import { createHash } from 'node:crypto'
 
 function der(tag: number, ...parts: Buffer[]): Buffer {

@@ -1,7 +1,7 @@
 /**
- * The product as plain JavaScript, for tests that start it as a command, and with it the scripts that tests start: a process that compiles its own
- * sources takes longer to start than what it is to do. Compiled once for each state of the sources, without a look at types, and kept within
- * node_modules, where packages are found from.
+ * The product as plain JavaScript, for tests that start it as a command, and with it the scripts that tests start: a
+ * process that compiles its own sources takes longer to start than what it is to do. Compiled once for each state of
+ * the sources, without a look at types, and kept within node_modules, where packages are found from.
  */
 import { createHash } from 'node:crypto'
 import {

@@ -1,6 +1,7 @@
 /**
- * What a kill in the midst of something would leave: the folder as it lies just before the n-th of the calls that change files, without ending
- * the process. Of the write-ahead log, which is written past these calls, it has whatever of a write has come so far.
+ * What a kill in the midst of something would leave: the folder as it lies just before the n-th of the
+ * calls that change files, without ending the process. Of the write-ahead log, which is written past these
+ * calls, it has whatever of a write has come so far.
  */
 import {
   appendFileSync,

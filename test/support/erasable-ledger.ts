@@ -1,4 +1,7 @@
-/** A ledger with two people, a session and a recording, over several openings and full bundles, that can be verified: for tests of erasing. */
+/**
+ * A ledger with two people, a session and a recording, over several openings and full
+ * bundles, that can be verified: for tests of erasing.
+ */
 import { cpSync } from 'node:fs'
 import { type Verification, verifyLedger } from '../../evidence/index.ts'
 import type { Entry } from '../../lib/format/entry.ts'

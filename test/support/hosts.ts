@@ -1,4 +1,6 @@
-/** Hosts that share one ledger: a leader that listens, and writers that come to it, by real TLS on loopback with certificates of openssl. */
+/**
+ * Hosts that share one ledger: a leader that listens, and writers that come to it, by real TLS on loopback with certificates of openssl.
+ */
 import { once } from 'node:events'
 import { connect as connectPlain, createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'

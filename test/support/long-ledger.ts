@@ -1,6 +1,7 @@
 /**
- * Ledgers of millions of entries, written as they are made: a read is decided and ends, again and again. Ids and digests are random, so that
- * nothing about them is easier than it would be. Sparse ones have all entries alike but for the first and the last, and of those only their tree.
+ * Ledgers of millions of entries, written as they are made: a read is decided and ends, again and again. Ids and
+ * digests are random, so that nothing about them is easier than it would be. Sparse ones have all entries alike but for
+ * the first and the last, and of those only their tree.
  */
 import { createPublicKey, randomFillSync } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'

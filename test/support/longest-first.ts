@@ -1,6 +1,6 @@
 /**
- * The order of the files of tests: what takes long comes first, so that the workers end together; what shares its worker comes last and in a row,
- * since a worker is handed on to the next file only where that shares it too.
+ * The order of the files of tests: what takes long comes first, so that the workers end together; what shares its
+ * worker comes last and in a row, since a worker is handed on to the next file only where that shares it too.
  */
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 

@@ -1,4 +1,6 @@
-/** A file that somebody edits: replaced at once, since between the truncation of one and its writing it is empty, to whoever looks then. */
+/**
+ * A file that somebody edits: replaced at once, since between the truncation of one and its writing it is empty, to whoever looks then.
+ */
 import { rename, writeFile } from 'node:fs/promises'
 
 export async function replaced(path: string, text: string): Promise<void> {

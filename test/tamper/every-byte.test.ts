@@ -1,6 +1,6 @@
 /**
- * One changed byte anywhere in a ledger or a bundle is named by its file. Of the ledger as the store writes it, of a larger one with tiles
- * upon tiles, and of a bundle with every kind of file that there is.
+ * One changed byte anywhere in a ledger or a bundle is named by its file. Of the ledger as the store writes it, of a
+ * larger one with tiles upon tiles, and of a bundle with every kind of file that there is.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -25,7 +25,9 @@ type Verify = (directory: string) => Promise<{
   findings: readonly { readonly file?: string }[]
 }>
 
-/** Changes a byte at so many places in each file, and puts it back. @returns the places where that was not named, and how many there were */
+/**
+ * Changes a byte at so many places in each file, and puts it back. @returns the places where that was not named, and how many there were
+ */
 async function flipEach(directory: string, verify: Verify, places: number, except: readonly string[] = []) {
   const unnamed: string[] = []
   const kinds = new Set<string>()

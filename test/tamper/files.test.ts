@@ -1,6 +1,6 @@
 /**
- * Files of a ledger cut, swapped, put back from earlier, added and replaced by what is no file. Whatever is done is named, never crashes the
- * verifier, and is never called OK but where the tables here say so, and why.
+ * Files of a ledger cut, swapped, put back from earlier, added and replaced by what is no file. Whatever is done is
+ * named, never crashes the verifier, and is never called OK but where the tables here say so, and why.
  */
 import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'

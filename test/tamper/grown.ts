@@ -1,4 +1,6 @@
-/** A ledger as the store writes it, with a copy of it at each step of its growth: what somebody who copied it now and then could put back. */
+/**
+ * A ledger as the store writes it, with a copy of it at each step of its growth: what somebody who copied it now and then could put back.
+ */
 import { generateKeyPairSync } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,6 @@
 /**
- * The rows of the ledger's threats that somebody or something outside answers, named after them: a witness, an anchor, the holder of a bundle, and
- * whoever reads all that an erasure left. `threats.test.ts` has the others.
+ * The rows of the ledger's threats that somebody or something outside answers, named after them: a witness, an anchor,
+ * the holder of a bundle, and whoever reads all that an erasure left. `threats.test.ts` has the others.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'

@@ -1,9 +1,10 @@
 /**
- * One test for each row of the ledger's threats, named after it: what is detected of somebody without the keys, of somebody with the log's
- * own keys, and what cannot be. What is undetected is asserted to be, and to be told in `undetectable`.
+ * One test for each row of the ledger's threats, named after it: what is detected of somebody
+ * without the keys, of somebody with the log's own keys, and what cannot be. What is undetected is
+ * asserted to be, and to be told in `undetectable`.
  *
- * `outside.test.ts` has what somebody else answers: one honest witness against a split view; an anchor against a rewritten whole; the holder
- * of a bundle; the salt of what was erased.
+ * `outside.test.ts` has what somebody else answers: one honest witness against a split view; an anchor against a
+ * rewritten whole; the holder of a bundle; the salt of what was erased.
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

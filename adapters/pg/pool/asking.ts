@@ -1,4 +1,7 @@
-/** Who asks a query: whoever the exchange in flight is of, or a subject that the application gives. Decided when it is asked, not when it is sent. */
+/**
+ * Who asks a query: whoever the exchange in flight is of, or a subject that the application gives.
+ * Decided when it is asked, not when it is sent.
+ */
 import { setMaxListeners } from 'node:events'
 import { currentExchange } from '../../../lib/current.ts'
 import { Misuse } from '../../../lib/errors.ts'

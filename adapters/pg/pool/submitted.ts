@@ -1,4 +1,7 @@
-/** Ties what is submitted to a connection (pg's own queries, cursors, streams, anything with `submit`) to who asked it, and to where they did. */
+/**
+ * Ties what is submitted to a connection (pg's own queries, cursors, streams, anything with
+ * `submit`) to who asked it, and to where they did.
+ */
 import { AsyncResource } from 'node:async_hooks'
 import type pg from 'pg'
 

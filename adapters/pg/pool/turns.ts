@@ -1,6 +1,6 @@
 /**
- * Whose turn it is on a connection that many share. Who asks is said in the stream itself, before what they ask, so that it is in order with
- * it however queries are queued or pipelined; and by a word that nobody else knows.
+ * Whose turn it is on a connection that many share. Who asks is said in the stream itself, before what they ask, so
+ * that it is in order with it however queries are queued or pipelined; and by a word that nobody else knows.
  */
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'

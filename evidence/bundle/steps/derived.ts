@@ -1,4 +1,7 @@
-/** The steps over what follows from the log: each disclosure from its entry, the mapping from the policies, every other file from all of it. */
+/**
+ * The steps over what follows from the log: each disclosure from its entry, the mapping from
+ * the policies, every other file from all of it.
+ */
 import type { Control } from '../../../lib/control.ts'
 import { isOurs } from '../../../lib/errors.ts'
 import { canonical, type Json } from '../../../lib/format/canonical.ts'
@@ -37,8 +40,9 @@ export async function checkDisclosures(x: BundleExamination): Promise<string> {
 }
 
 /**
- * What is not in the bundle was erased by an entry that is, or withheld: from everybody, of its kind, or of the principals whom the manifest
- * says. What is neither is missing. Whether something is missing from the vault, the ledger's own verification says.
+ * What is not in the bundle was erased by an entry that is, or withheld: from everybody, of its kind, or of the
+ * principals whom the manifest says. What is neither is missing. Whether something is missing from the vault, the
+ * ledger's own verification says.
  */
 function notHere(x: BundleExamination, material: Material): string {
   const { identities, actions, withheld } = material.scope

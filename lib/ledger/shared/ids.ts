@@ -1,6 +1,7 @@
 /**
- * The ids that processes of other hosts give: to their entries, by which they know them again, and to sessions that they open. Each is given once,
- * and is of about now: a verifier remembers the newest ids alone, and goes by their time. What stands in the ledger twice can never be taken back.
+ * The ids that processes of other hosts give: to their entries, by which they know them again, and to sessions that
+ * they open. Each is given once, and is of about now: a verifier remembers the newest ids alone, and goes by their
+ * time. What stands in the ledger twice can never be taken back.
  */
 import type { Clock } from '../../clock.ts'
 import { Fault } from '../../errors.ts'
@@ -12,7 +13,9 @@ import { sparingly } from './sparingly.ts'
 
 /** Milliseconds by which another host's clock may be ahead of this one's. */
 const aheadMs = 60_000
-/** Milliseconds after which an id is too old: by as much may its clock be behind, and an append may have waited for a leader meanwhile. */
+/**
+ * Milliseconds after which an id is too old: by as much may its clock be behind, and an append may have waited for a leader meanwhile.
+ */
 const behindMs = 5 * aheadMs
 /** An id that is of about now stands among the entries of so many milliseconds, if it does. */
 const windowMs = aheadMs + behindMs

@@ -1,6 +1,6 @@
 /**
- * Joining a leader: one at a time of each name. Who was at work comes back to where it stood; who is new waits until that one has, or is given up
- * since it did not.
+ * Joining a leader: one at a time of each name. Who was at work comes back to where it stood; who is new waits until
+ * that one has, or is given up since it did not.
  */
 import { describe, Fault, LedgerError } from '../../errors.ts'
 import type { DirectoryLedger, Started } from '../directory-ledger.ts'
@@ -59,7 +59,10 @@ export class Joining {
     this.#awaited.clear()
   }
 
-  /** Who is new waits for whoever went under that name, until that one has come back or is given up: out of turn, so that it can come back. */
+  /**
+   * Who is new waits for whoever went under that name, until that one has come back or is
+   * given up: out of turn, so that it can come back.
+   */
   async vacant(writer: string): Promise<void> {
     if (this.#peers.has(writer)) throw taken(writer)
     await this.#leaving.get(writer)

@@ -1,6 +1,6 @@
 /**
- * What a process appends through the leader, judged before it takes its place: by what it may say at all and, of another host's, by what that
- * said and began before.
+ * What a process appends through the leader, judged before it takes its place: by what it may say at all and, of
+ * another host's, by what that said and began before.
  */
 import { Fault, LedgerError } from '../../errors.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'

@@ -1,6 +1,6 @@
 /**
- * What processes of other hosts say of who somebody is, and ask for under ids of theirs: of a pseudonym one name alone, under an id once. What
- * is on its way is judged by as if it were durable, through whichever connection it came.
+ * What processes of other hosts say of who somebody is, and ask for under ids of theirs: of a pseudonym one name alone,
+ * under an id once. What is on its way is judged by as if it were durable, through whichever connection it came.
  */
 import type { Clock } from '../../clock.ts'
 import type { Json } from '../../format/canonical.ts'
@@ -31,7 +31,10 @@ export class Said {
   #erasedBefore: Promise<ReadonlySet<string>> | undefined
   /** By pseudonym. */
   readonly #names = new Map<string, Coming>()
-  /** Of agents and services by pseudonym: who is accountable, as `principal` entries say. Of those before this leader led, the newest of each. */
+  /**
+   * Of agents and services by pseudonym: who is accountable, as `principal` entries say. Of
+   * those before this leader led, the newest of each.
+   */
   readonly #owners = new Map<string, Set<string>>()
   /** The same of entries that are on their way: how many say so. */
   readonly #ownersComing = new Map<string, number>()
@@ -104,8 +107,9 @@ export class Said {
   }
 
   /**
-   * Whom it concerns that somebody is erased follows from whom they acted for, and who is accountable for them: of a person that is nobody
-   * else, and of an agent or a service who a `principal` entry says it is. A host that may name any others could have nobody erased.
+   * Whom it concerns that somebody is erased follows from whom they acted for, and who is accountable for them: of a
+   * person that is nobody else, and of an agent or a service who a `principal` entry says it is. A host that may name
+   * any others could have nobody erased.
    * @throws Refusal ERR_ACCESS_DENIED
    */
   requireConcerned(draft: Draft): void {

@@ -1,6 +1,6 @@
 /**
- * What a process has of a shared ledger, whoever leads: looked for until there is a leader, or this process leads, and again where that is lost. It
- * knows how far it has been told, and that it may go on from there.
+ * What a process has of a shared ledger, whoever leads: looked for until there is a leader, or this process leads, and
+ * again where that is lost. It knows how far it has been told, and that it may go on from there.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, Fault, isOurs, LedgerError, Refusal } from '../../errors.ts'

@@ -1,6 +1,7 @@
 /**
- * Which sessions a process of another host opened since it started: it speaks of no others, and records nothing in them. Those of before this
- * leader led are read for when they are asked for, back to where that process started, and no entry twice.
+ * Which sessions a process of another host opened since it started: it speaks of no others, and
+ * records nothing in them. Those of before this leader led are read for when they are asked for, back
+ * to where that process started, and no entry twice.
  */
 import type { Entry } from '../../format/entry.ts'
 import type { DirectoryLedger } from '../directory-ledger.ts'

@@ -5,8 +5,9 @@ import { ownSlot } from '../attaching.ts'
 import type { Draft } from '../ledger.ts'
 
 /**
- * What is of somebody by an exchange alone goes under a key of that exchange and writer, and an attachment under one of its own: whatever comes to be
- * said of the exchange, no key is shared by what is to be erased apart, and nobody can be made impossible to erase.
+ * What is of somebody by an exchange alone goes under a key of that exchange and writer, and an attachment
+ * under one of its own: whatever comes to be said of the exchange, no key is shared by what is to be erased
+ * apart, and nobody can be made impossible to erase.
  * @returns the draft, sealed under what follows from it
  */
 export function underItsOwn({ slot: _, ...draft }: Draft, writer: string): Draft {

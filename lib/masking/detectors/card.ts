@@ -72,9 +72,9 @@ function lastGroup(text: string, groups: readonly Group[], first: number): numbe
   return last
 }
 
-// First digits of the networks and lengths, as they publish them; ranges of six, of which the first digits of eight are one too (ISO/IEC
-// 7812-1:2017). Those that no network issues make three of four random numbers no card. Not here: Maestro's of 12 digits and UATP's, which
-// begin with 1: too much else looks so.
+// First digits of the networks and lengths, as they publish them; ranges of six, of which the first digits of eight are
+// one too (ISO/IEC 7812-1:2017). Those that no network issues make three of four random numbers no card. Not here:
+// Maestro's of 12 digits and UATP's, which begin with 1: too much else looks so.
 // biome-ignore format: a table
 const ranges: readonly (readonly [from: number, to: number, lengths: readonly number[]])[] = [
   [220000, 220499, [16, 17, 18, 19]],              // Mir

@@ -1,6 +1,6 @@
 /**
- * A process of its own with one pg pool, bare or guarded, that asks it itself: in process there is no wire between. Told by messages what to
- * do; answers with `{ queries }` or `{ held }`.
+ * A process of its own with one pg pool, bare or guarded, that asks it itself: in process there is no wire between.
+ * Told by messages what to do; answers with `{ queries }` or `{ held }`.
  */
 import pg from 'pg'
 import { to } from 'pg-copy-streams'

@@ -1,6 +1,6 @@
 /**
- * A process of its own that is one door, bare or guarded, so that its processor time and its memory are its own. Started with what it is as
- * JSON; says `{ port }`, and answers `usage` with the
+ * A process of its own that is one door, bare or guarded, so that its processor time and its memory are its own.
+ * Started with what it is as JSON; says `{ port }`, and answers `usage` with the
  * most memory that it has held since it was last asked, and its processor time so far.
  */
 import type { AddressInfo } from 'node:net'

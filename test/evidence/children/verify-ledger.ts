@@ -1,4 +1,7 @@
-/** Verifies ledgers one after the other, and prints as JSON what was found of each, or its error's name. Reads a JSON of all their options. */
+/**
+ * Verifies ledgers one after the other, and prints as JSON what was found of each, or its
+ * error's name. Reads a JSON of all their options.
+ */
 import { type VerifyOptions, verifyLedger } from '../../../evidence/verify.ts'
 
 const told: unknown[] = []

@@ -1,7 +1,8 @@
 /**
- * Writes ledgers by a fixed script, and says on its standard output what came of each step. Where a step fails it must fail with a typed
- * error, and the ledger must refuse from then on; it is opened again, as a supervisor would, and the script goes on. Each line begins with
- * the place of its ledger among the settings' and ends with a semicolon: one that was cut off by a kill was not said.
+ * Writes ledgers by a fixed script, and says on its standard output what came of each step. Where a step fails it must
+ * fail with a typed error, and the ledger must refuse from then on; it is opened again, as a supervisor would, and the
+ * script goes on. Each line begins with the place of its ledger among the settings' and ends with a semicolon: one that
+ * was cut off by a kill was not said.
  *
  *   ready                     everything is loaded; the script begins when a byte arrives on standard input, or a line that asks
  *   N + INDEX ID ...          acknowledged

@@ -1,6 +1,6 @@
 /**
- * Leads a shared ledger, and kills itself just before one of the calls that change files: the N-th from when a line with N has come on its
- * standard input. Says `ready`, and `counting` when it counts. Reads JSON of settings.
+ * Leads a shared ledger, and kills itself just before one of the calls that change files: the N-th from when a line
+ * with N has come on its standard input. Says `ready`, and `counting` when it counts. Reads JSON of settings.
  */
 import { createPrivateKey } from 'node:crypto'
 import { writeSync } from 'node:fs'

@@ -1,6 +1,7 @@
 /**
- * What must be in a ledger, told by what was done to it alone: a plain list of entries, from which all else follows. It shares no code with the
- * ledger: what is disclosed, what was erased, which holds stand, what is in flight and what the state rests on is found by looking through the list.
+ * What must be in a ledger, told by what was done to it alone: a plain list of entries, from which all else follows. It
+ * shares no code with the ledger: what is disclosed, what was erased, which holds stand, what is in flight and what the
+ * state rests on is found by looking through the list.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Json } from '../../../lib/format/canonical.ts'

@@ -242,7 +242,9 @@ export interface Rotating {
   readonly revoke: boolean
 }
 
-/** A key is replaced, and perhaps revoked: as the command does it. @param pool OpenPGP keys, of which it takes one that was not used yet */
+/**
+ * A key is replaced, and perhaps revoked: as the command does it. @param pool OpenPGP keys, of which it takes one that was not used yet
+ */
 export async function rotating(
   world: World,
   { key, revoke }: Rotating,
