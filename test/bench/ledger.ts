@@ -161,7 +161,7 @@ const ended = (i: number): Draft => ({
 
 /** Each exchange is decided, and ends soon afterwards: as in a ledger at work. The two have the bytes of two of the above. */
 const decidedAndEnded = (i: number): Draft =>
-  i % 2 === 0 ? draft(i, ['customers', 'orders', 'invoices', 'payments']) : ended(i - 1)
+  i % 2 === 0 ? draft(i, ['customers', 'orders', 'invoices', 'payments', 'refunds', 'addresses']) : ended(i - 1)
 
 /** Bytes of the frame that one such append makes. */
 async function frameOf(ledger: Ledger, directory: string): Promise<Uint8Array> {
