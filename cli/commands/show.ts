@@ -91,8 +91,11 @@ function printSame(out: Output, { exchange, others, open }: SameExchange): void 
   if (others.length === 0 && !open) return
   out.line(painted`  of its exchange (all: ${colour.bold(`counterfoil show ${exchange}`)}):`)
   for (const { index, entry } of others)
-    out.line(painted`    ${colour.bold(`#${index}`)}  ${entry.time}  ${colour.bold(entry.kind)}: ${resultOf(entry)}`)
-  if (open) out.line('    no outcome is published: it is under way, or was cut off')
+    out.wrapped(
+      painted`    ${colour.bold(`#${index}`)}  ${entry.time}  ${colour.bold(entry.kind)}: ${resultOf(entry)}`,
+      6,
+    )
+  if (open) out.wrapped('    no outcome is published: it is under way, or was cut off', 6)
 }
 
 function text(value: Json, names: ReadonlyMap<string, string>): string {
