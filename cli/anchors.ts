@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import type { AnchorOptions } from '../evidence/index.ts'
 import { Misuse } from '../lib/errors.ts'
 import { witnessKeys } from './given-keys.ts'
-import { collect, count } from './values.ts'
+import { count, repeatable } from './values.ts'
 
 export interface AnchorChoice {
   readonly witness: readonly string[]
@@ -15,7 +15,7 @@ export interface AnchorChoice {
 
 export const withAnchors = (command: Command): Command =>
   command
-    .option('--witness <vkey>', "a witness's verifier key, from outside; repeatable", collect, [])
+    .addOption(repeatable('--witness <vkey>', "a witness's verifier key, from outside"))
     .option('--quorum <n>', 'how many of the witnesses must have cosigned (default: one)', count('--quorum'))
     .option('--tsa <file>', 'certificates (PEM) of timestamping authorities that you trust')
     .option('--git <folder>', 'a repository outside, in which checkpoints were tagged')

@@ -1,9 +1,13 @@
 /** How values of options are read: what is written wrongly is refused with the option's name. */
+import { Option } from 'commander'
 import { duration, durationPattern } from '../lib/duration.ts'
 import { Misuse } from '../lib/errors.ts'
 
-/** For an option that may be given several times. */
-export const collect = (value: string, before: readonly string[]): string[] => [...before, value]
+/** An option that may be given several times. Its value is a list. */
+export const repeatable = (flags: string, description: string): Option =>
+  new Option(flags, `${description}; repeatable`)
+    .argParser((value: string, before: readonly string[]) => [...before, value])
+    .default([], 'none')
 
 /** @returns a reader of whole numbers. It throws Misuse ERR_OPTION_INVALID */
 export const count =

@@ -9,7 +9,7 @@ import { type AnchorChoice, anchorsOf, withAnchors } from '../anchors.ts'
 import { bundlesOf } from '../evidence.ts'
 import { exit } from '../exit.ts'
 import { colour, type Output, output, painted } from '../output.ts'
-import { collect } from '../values.ts'
+import { repeatable } from '../values.ts'
 
 interface Options extends AnchorChoice {
   readonly config: string
@@ -39,19 +39,11 @@ export function bundle(program: Command): void {
     .option('--organisation <name>', "whose evidence it is (default: the configuration's name)")
     .option('--as-of <time>', 'RFC 3339: makes the bundle reproducible (default: now)')
     .option('--pin <file>', 'a checkpoint held elsewhere, with which the ledger must agree; never written')
-    .option(
-      '--csvlog <target=file>',
-      "reconcile with PostgreSQL's csvlog of that listener's database; repeatable",
-      collect,
-      [],
-    )
+    .addOption(repeatable('--csvlog <target=file>', "reconcile with PostgreSQL's csvlog of that listener's database"))
     .option('--user <name>', 'the database user as whom the gateway connects, for --csvlog')
     .option('--pseudonyms', 'leave the names of people out')
-    .option(
-      '--withhold <who>',
-      'a principal, by name or pseudonym, of whom nothing is disclosed in this copy; repeatable',
-      collect,
-      [],
+    .addOption(
+      repeatable('--withhold <who>', 'a principal, by name or pseudonym, of whom nothing is disclosed in this copy'),
     )
     .option('--actions <which>', 'which exact actions are disclosed: none, approved, all', 'approved')
     .option('--recordings', 'put the recordings in, as they were shown; without it they are listed')

@@ -7,7 +7,7 @@ import { counted } from '../../lib/format/words.ts'
 import { logKey, witnessKeys } from '../given-keys.ts'
 import { sayIfGoesOn } from '../ledgers.ts'
 import { colour, output, painted, say } from '../output.ts'
-import { collect, count } from '../values.ts'
+import { count, repeatable } from '../values.ts'
 
 interface Options {
   readonly size?: number
@@ -44,7 +44,7 @@ export function prove(program: Command): void {
     .option('--check <file>', 'check this proof')
     .option('--entry <file>', "with --check: the entry's file, where the proof does not carry it")
     .option('--key <vkey>', "with --check: the ledger's verifier key, from outside")
-    .option('--witness <vkey>', "with --check: a witness's verifier key, from outside; repeatable", collect, [])
+    .addOption(repeatable('--witness <vkey>', "with --check: a witness's verifier key, from outside"))
     .option(
       '--quorum <n>',
       'with --check: how many of the witnesses must have cosigned (default: all)',

@@ -17,7 +17,7 @@ import { junit, ledgerSuite, writeReport } from '../junit.ts'
 import { type Output, output, visible } from '../output.ts'
 import { progressOn } from '../progress.ts'
 import { printFindings, printSteps, printVerdict, trusted, verdictStatus } from '../trust.ts'
-import { collect, count, period } from '../values.ts'
+import { count, period, repeatable } from '../values.ts'
 
 interface Options extends AnchorChoice {
   readonly key?: string
@@ -43,11 +43,11 @@ export function verify(program: Command): void {
       "a ledger's directory, or the https address where it is published, with all that follow it; several of the same key",
     )
     .option('--key <where>', 'the OpenPGP fingerprint, or the file of the certificate, as given to you from outside')
-    .option(
-      '--pin <file>',
-      "this verifier's own checkpoint, kept where the ledger's operators cannot write; renewed on success. One for each ledger",
-      collect,
-      [],
+    .addOption(
+      repeatable(
+        '--pin <file>',
+        "this verifier's own checkpoint, kept where the ledger's operators cannot write; renewed on success. One for each ledger",
+      ),
     )
     .option('--first', 'there is no pin yet: write the first')
     .option('--incremental', 'go on from the pin: entries before it are proven, and not read again')

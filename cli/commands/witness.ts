@@ -16,7 +16,7 @@ import { formatVerifierKey, isName, type NoteVerifier } from '../../lib/format/n
 import { lockDirectory } from '../../lib/ledger/lock.ts'
 import { logKey, witnessKeys } from '../given-keys.ts'
 import { output } from '../output.ts'
-import { collect } from '../values.ts'
+import { repeatable } from '../values.ts'
 
 export function witness(program: Command): void {
   const group = program
@@ -41,7 +41,7 @@ export function witness(program: Command): void {
     .requiredOption('--key <file>', 'its private key, as "witness key" wrote it')
     .requiredOption('--state <folder>', 'its memory: what it cosigned last of each log')
     .option('--first', 'it has no memory yet: begin with an empty one')
-    .option('--origin <origin=vkey>', 'a log, and its verifier key; repeatable', collect, [])
+    .addOption(repeatable('--origin <origin=vkey>', 'a log, and its verifier key'))
     .option('--address <host:port>', 'where it listens', '127.0.0.1:8440')
     .exitOverride()
     .action(serve)
