@@ -43,6 +43,28 @@ const mostAnew = 2
  * @throws as verifyLedger
  */
 export async function verifySeries(options: VerifyOptions): Promise<readonly VerifiedMember[]> {
+  try {
+    return await verifySettled(options)
+  } catch (error) {
+    if (!isOurs(error) || !isUnreachable(error)) throw error
+    return [{ ledger: options.directory, verification: await unreached(options, error.message) }]
+  }
+}
+
+/** What can be told of a series whose address does not answer, or no more: of that ledger by itself, never that it is whole. */
+async function unreached(options: VerifyOptions, what: string): Promise<Verification> {
+  const verification = await verifyLedger({ ...options, renew: false })
+  const { findings, verdict } = verification
+  if (findings.some(({ code }) => code === 'LEDGER_UNREACHABLE')) return verification
+  const integrity = { verdict: 'undetermined', detail: what } as const
+  return {
+    ...verification,
+    findings: [...findings, { code: 'LEDGER_UNREACHABLE', what }],
+    ...(verdict === 'TAMPERED' ? {} : { verdict: 'INCOMPLETE', integrity }),
+  }
+}
+
+async function verifySettled(options: VerifyOptions): Promise<readonly VerifiedMember[]> {
   for (let left = mostAnew; ; left -= 1) {
     const all = await look(options)
     const first = await verifyAll(options, all)

@@ -1,5 +1,7 @@
 /** `counterfoil verify` for programs: several ledgers, JUnit, annotations; and the text of strangers in each of them. */
+import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { Command } from 'commander'
@@ -36,7 +38,9 @@ async function verify(
   try {
     const program = new Command().exitOverride()
     register(program)
-    const paths = ledgers.map(name => resolve(fixtures, 'ledgers', name, isAbsolute(name) ? '' : 'ledger'))
+    const paths = ledgers.map(name =>
+      name.startsWith('http:') ? name : resolve(fixtures, 'ledgers', name, isAbsolute(name) ? '' : 'ledger'),
+    )
     const key = join(keys, 'test-only.seal.pub.asc')
     await program.parseAsync(['verify', ...paths, '--key', key, ...rest], { from: 'user' })
     return { status: process.exitCode, text: written.join('') }
@@ -71,6 +75,28 @@ describe('several ledgers', () => {
     expect(JSON.parse(again.text).map(({ verdict }: Verification) => verdict)).toEqual(['OK', 'INCOMPLETE'])
     const went = await verify(['whole'], ['--pin', a, '--incremental'])
     expect(went).toEqual({ status: exit.good, text: expect.stringContaining('were not read') })
+  })
+
+  it('are told of all the same where an address does not answer, in every form', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    const [dead, xml] = [`http://127.0.0.1:${port}/`, join(where, 'dead.xml')]
+    for (const ledgers of [
+      ['altered', dead],
+      [dead, 'altered'],
+    ]) {
+      const { status, text } = await verify(ledgers, ['--junit', xml])
+      expect(status, text).toBe(exit.broken)
+      expect(text).toContain('LEDGER_UNREACHABLE')
+      expect(readFileSync(xml, 'utf8').match(/<testsuite /g)).toHaveLength(2)
+    }
+    const alone = await verify([dead], ['--json', '--junit', xml])
+    expect(alone.status).toBe(exit.incomplete)
+    expect(JSON.parse(alone.text)).toMatchObject({ verdict: 'INCOMPLETE', findings: [{ code: 'LEDGER_UNREACHABLE' }] })
+    expect(readFileSync(xml, 'utf8')).toContain('LEDGER_UNREACHABLE')
   })
 
   it('have options that make sense together, or are not verified', async () => {
