@@ -96,25 +96,36 @@ export interface SealedChunk {
   readonly bytes: number
 }
 
+export interface SealedAttachment {
+  readonly head: AttachmentHead
+  readonly chunks: AsyncGenerator<SealedChunk>
+  /** Lets go of the pieces: for who does not take the chunks to their end, or begins with none. */
+  readonly close: () => Promise<void>
+}
+
 /**
  * Reads a file's head, and then its chunks, none of which is opened.
  * @throws LedgerError ERR_LEDGER_CORRUPT where the head is none; by `chunks`, behind the last
  * whole one, where there is more than whole ones
  */
-export async function readAttachment(
-  pieces: AsyncIterable<Uint8Array>,
-): Promise<{ readonly head: AttachmentHead; readonly chunks: AsyncGenerator<SealedChunk> }> {
+export async function readAttachment(pieces: AsyncIterable<Uint8Array>): Promise<SealedAttachment> {
   const source = new Source(pieces)
+  try {
+    const head = await readHead(source)
+    return { head, chunks: chunksOf(source, head), close: () => source.close() }
+  } catch (error) {
+    await source.close()
+    throw error
+  }
+}
+
+async function readHead(source: Source): Promise<AttachmentHead> {
   const start = await source.take(attachmentHeadBytes)
   const slot = decodeAttachmentHead(start)
-  if (versionOf(start) === 'slot') {
-    const head = { slot, message: undefined, length: attachmentHeadBytes }
-    return { head, chunks: chunksOf(source, head) }
-  }
+  if (versionOf(start) === 'slot') return { slot, message: undefined, length: attachmentHeadBytes }
   const length = (await source.take(4)).readUInt32BE(0)
   if (length > longestMessage) throw corrupt('the head of an attachment has no valid length')
-  const head = { slot, message: await source.take(length), length: attachmentHeadBytes + 4 + length }
-  return { head, chunks: chunksOf(source, head) }
+  return { slot, message: await source.take(length), length: attachmentHeadBytes + 4 + length }
 }
 
 async function* chunksOf(source: Source, { message, length }: AttachmentHead): AsyncGenerator<SealedChunk> {
@@ -139,6 +150,10 @@ class Source {
 
   constructor(pieces: AsyncIterable<Uint8Array>) {
     this.#pieces = pieces[Symbol.asyncIterator]()
+  }
+
+  async close(): Promise<void> {
+    await this.#pieces.return?.()
   }
 
   /** Whether there is more. */
@@ -177,12 +192,16 @@ export async function* openAttachment(
   pieces: AsyncIterable<Uint8Array>,
   key: (head: AttachmentHead) => Promise<Uint8Array>,
 ): AsyncGenerator<Buffer> {
-  const { head, chunks } = await readAttachment(pieces)
-  const context = { ...place, key: await key(head) }
-  let index = 0
-  for await (const { box } of chunks) {
-    yield openChunk(context, index, box)
-    index += 1
+  const { head, chunks, close } = await readAttachment(pieces)
+  try {
+    const context = { ...place, key: await key(head) }
+    let index = 0
+    for await (const { box } of chunks) {
+      yield openChunk(context, index, box)
+      index += 1
+    }
+  } finally {
+    await close()
   }
 }
 

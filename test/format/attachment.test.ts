@@ -59,6 +59,28 @@ it('opens in no other order, under no other id, ledger or key', async () => {
   }
 })
 
+// A file that nobody lets go of stays open until the process ends.
+it.each<[string, Uint8Array, () => Promise<Uint8Array>]>([
+  ['is broken off', Buffer.concat([encodeAttachmentHead(7), ...chunks]), async () => context.key],
+  ['has another key', Buffer.concat([encodeAttachmentHead(7), ...chunks]), async () => randomBytes(32)],
+  ['has a head that is none', Buffer.from('something else that is long enough'), async () => context.key],
+  ['has no key', Buffer.concat([encodeAttachmentHead(7), ...chunks]), () => Promise.reject(new Error('no key'))],
+])('lets go of what it is read from, where it %s', async (_, bytes, key) => {
+  let isOpen = true
+  async function* pieces() {
+    try {
+      yield* piecesOf(bytes)
+    } finally {
+      isOpen = false
+    }
+  }
+  const first = async () => {
+    for await (const chunk of openAttachment(context, pieces(), key)) return chunk
+  }
+  await first().catch(() => undefined)
+  expect(isOpen).toBe(false)
+})
+
 describe('with a message in its head', () => {
   const head = encodeAttachmentHead(9, Buffer.from('to somebody'))
   const prover = macKey(randomBytes(32), context.origin, 'chunk')
