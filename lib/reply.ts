@@ -9,6 +9,8 @@ export interface Head {
   readonly type: 'head'
   /** What the data is made of, and so how it can be masked. */
   readonly form: Form
+  /** The upstream answers with an error of its own. Absent where that is not known before the end. */
+  readonly failed?: true
   /** The head as it goes on the wire, where the protocol has one. */
   readonly bytes?: Uint8Array
 }

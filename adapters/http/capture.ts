@@ -103,7 +103,7 @@ export class Capture {
         if (part.done !== undefined) onBehalfOf(exchange, part.done)
         if (full && this.#queued < highWater) onBehalfOf(exchange, () => this.#room.emit('drain'))
       } else if (this.#ended) {
-        yield { type: 'end', result: this.head.status < 500 ? 'completed' : 'failed', settled: 'nothing' }
+        yield { type: 'end', result: this.#hasFailed ? 'failed' : 'completed', settled: 'nothing' }
         return
       } else {
         await this.#change(exchange)
@@ -118,9 +118,14 @@ export class Capture {
   /** Written out only for a recording. */
   #headFrame(exchange: Exchange): Frame {
     const obligations = exchange.perhaps('obligations')
-    if (obligations?.record.response !== 'masked') return { type: 'head', form: this.#form() }
+    const head: Frame = { type: 'head', form: this.#form(), ...(this.#hasFailed ? { failed: true } : {}) }
+    if (obligations?.record.response !== 'masked') return head
     const without = obligations.masks.length > 0 ? untrueOnceMasked : []
-    return { type: 'head', form: this.#form(), bytes: shownHead(this.#response, this.head, without) }
+    return { ...head, bytes: shownHead(this.#response, this.head, without) }
+  }
+
+  get #hasFailed(): boolean {
+    return this.head.status >= 500
   }
 
   #form(): Form {

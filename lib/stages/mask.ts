@@ -86,7 +86,17 @@ const headless: Transform = {
   flush: () => [],
 }
 
-function transformFor({ form }: Head, work: Work): Transform {
+/** @throws Refusal ERR_OBLIGATION_UNMET @throws Fault ERR_UPSTREAM where what cannot be masked tells of an error: no other way of asking mends that */
+function transformFor(head: Head, work: Work): Transform {
+  try {
+    return transformOf(head, work)
+  } catch (error) {
+    if (head.failed !== true || !(error instanceof Refusal)) throw error
+    throw new Fault('ERR_UPSTREAM', 'the upstream failed, and how it says so cannot be masked', {}, error)
+  }
+}
+
+function transformOf({ form }: Head, work: Work): Transform {
   const { rules, applied, tools } = work
   switch (form.kind) {
     case 'empty':

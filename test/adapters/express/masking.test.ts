@@ -50,6 +50,8 @@ function routes(app: Express): void {
   app.get('/fails', () => {
     throw new Error(`no customer with ssn 900-12-3456`)
   })
+  app.get('/fails-in-text', (_, response) => void response.status(500).type('text').send(`ssn 900-12-3456`))
+  app.get('/fails-in-json', (_, response) => void response.status(503).json(customer))
   app.get('/nothing', (_, response) => void response.sendStatus(204))
   app.get('/unchanged', (_, response) => void response.set('etag', '"x"').status(304).end())
   app.get('/trailers', (_, response) => {
@@ -154,7 +156,7 @@ describe('a reply without a body passes under a mask', () => {
 })
 
 describe('what cannot be masked is refused, and no byte of it leaves', () => {
-  it.each(['/text', '/html', '/untyped', '/jsonp?callback=x', '/gzip', '/part', '/fails'])('%s', async path => {
+  it.each(['/text', '/html', '/untyped', '/jsonp?callback=x', '/gzip', '/part'])('%s', async path => {
     const { status, text, headers } = await masked.ask(path)
     expect(status).toBe(403)
     expect(JSON.parse(text)).toMatchObject({ code: 'ERR_OBLIGATION_UNMET' })
@@ -175,6 +177,21 @@ describe('what cannot be masked is refused, and no byte of it leaves', () => {
     const { status, text } = await masked.ask(path)
     expect(status).toBe(502)
     expect(JSON.parse(text)).toMatchObject({ code: 'ERR_MASK_FAILED' })
+    expect(text).not.toMatch(secret)
+  })
+
+  it.each(['/fails', '/fails-in-text'])('%s: a failure of the application is told as one', async path => {
+    const { status, text } = await masked.ask(path)
+    expect(status).toBe(502)
+    expect(JSON.parse(text)).toMatchObject({ code: 'ERR_UPSTREAM' })
+    expect(text).not.toMatch(secret)
+    expect((await at.of('outcome')).at(-1)).toMatchObject({ result: 'failed', code: 'ERR_UPSTREAM', bytes: 0 })
+  })
+
+  it('a failure that is told in JSON is masked, and leaves as it is', async () => {
+    const { status, text } = await masked.ask('/fails-in-json')
+    expect(status).toBe(503)
+    expect(JSON.parse(text)).toMatchObject({ name: customer.name })
     expect(text).not.toMatch(secret)
   })
 
