@@ -9,44 +9,66 @@ import { unlessUnreachable } from './finding.ts'
 import { findKeyEntries } from './key-entries.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 
+interface OwnKey extends NoteVerifier {
+  /** The verifier key, as it is handed out. */
+  readonly text: string
+}
+
+const ownKey = (text: string): OwnKey => ({ text, ...parseVerifierKey(text) })
+
 export class OwnNotes {
   readonly #files: LedgerFiles
   readonly #published: SignedCheckpoint
-  #first: Promise<readonly NoteVerifier[]> | undefined
-  #later: Promise<readonly NoteVerifier[]> | undefined
+  #first: Promise<readonly OwnKey[]> | undefined
+  #later: Promise<readonly OwnKey[]> | undefined
 
   constructor(files: LedgerFiles, published: SignedCheckpoint) {
     this.#files = files
     this.#published = published
   }
 
-  /** For later keys all entries are read, once, and only where the first key did not sign. @throws Fault ERR_LEDGER_UNAVAILABLE */
   async has(note: Note): Promise<boolean> {
-    this.#first ??= this.#opening()
-    if (isBy(note, await this.#first)) return true
-    this.#later ??= this.#rotated()
-    return isBy(note, await this.#later)
+    return (await this.keyOf(note)) !== undefined
   }
 
-  async #opening(): Promise<readonly NoteVerifier[]> {
+  /**
+   * For later keys all entries are read, once, and only where the first key did not sign.
+   * @returns the verifier key; undefined where none of the ledger's own signed it. @throws Fault ERR_LEDGER_UNAVAILABLE
+   */
+  async keyOf(note: Note): Promise<string | undefined> {
+    this.#first ??= this.#opening()
+    const first = signerOf(note, await this.#first)
+    if (first !== undefined) return first
+    this.#later ??= this.#rotated()
+    return signerOf(note, await this.#later)
+  }
+
+  /** Whether it has a line of the key that signed what is published: the one that speaks now. */
+  isByKeyInForce({ signatures }: Note): boolean {
+    const { origin, note } = this.#published
+    const own = (lines: Note['signatures']) => lines.filter(({ name }) => name === origin)
+    return own(note.signatures).some(now => own(signatures).some(({ keyId }) => Buffer.compare(keyId, now.keyId) === 0))
+  }
+
+  async #opening(): Promise<readonly OwnKey[]> {
     const [first] = (await this.#files.entriesOf(0, this.#published.size).catch(unlessUnreachable)) ?? []
     const opened = first === undefined ? undefined : parseEntry(first)
-    return opened?.kind === 'opened' ? [parseVerifierKey(opened.noteKey)] : []
+    return opened?.kind === 'opened' ? [ownKey(opened.noteKey)] : []
   }
 
-  async #rotated(): Promise<readonly NoteVerifier[]> {
+  async #rotated(): Promise<readonly OwnKey[]> {
     const entries = await findKeyEntries(this.#files, this.#published)
     return entries.flatMap(({ entry }) =>
-      entry.kind === 'key-rotated' && entry.key === 'note' ? [parseVerifierKey(entry.new)] : [],
+      entry.kind === 'key-rotated' && entry.key === 'note' ? [ownKey(entry.new)] : [],
     )
   }
 }
 
 /** A false line under the same key beside the true one is refused by whoever checks the note, and so it is here. */
-function isBy({ text, signatures }: Note, keys: readonly NoteVerifier[]): boolean {
+function signerOf({ text, signatures }: Note, keys: readonly OwnKey[]): string | undefined {
   const own = signatures.flatMap(({ name, keyId, signature }) => {
     const key = keys.find(one => one.name === name && Buffer.compare(one.keyId, keyId) === 0)
-    return key === undefined ? [] : [key.verify(text, signature)]
+    return key === undefined ? [] : [{ key, isTrue: key.verify(text, signature) }]
   })
-  return own.length > 0 && own.every(Boolean)
+  return own.every(({ isTrue }) => isTrue) ? own[0]?.key.text : undefined
 }

@@ -18,7 +18,7 @@ import { parseEntry } from '../lib/format/entry.ts'
 import { tileWidth } from '../lib/format/layout.ts'
 import { inclusionProof, leafHash, verifyInclusion } from '../lib/format/merkle.ts'
 import { formatNote, type Note, type NoteSignature, parseVerifierKey, requireSignature } from '../lib/format/note.ts'
-import { cosignedSizes, namedNotes } from './cosigned-sizes.ts'
+import { type CosignedSize, cosignedSizes, namedNotes } from './cosigned-sizes.ts'
 import { isUnreachable, unlessUnreachable } from './finding.ts'
 import { LedgerFiles } from './ledger-files.ts'
 import { OwnNotes } from './own-notes.ts'
@@ -32,8 +32,8 @@ export interface ProveOptions {
   readonly entry: number | string
   /**
    * Of a checkpoint that the ledger holds: the published one, a seal, or one that others vouch for.
-   * Default: the newest over the entry that most witnesses have cosigned, as the ledger's own
-   * entries say; the published one where none has.
+   * Default: the newest over the entry that most witnesses have cosigned, as the ledger's own entries say, of
+   * those that the note key in force signed; a former key's where there is no other; the published one where none is cosigned.
    */
   readonly size?: number
   /** Whether the proof carries the entry's bytes too. */
@@ -48,6 +48,8 @@ export interface Proved {
   readonly hashes: number
   /** How many lines of witnesses the checkpoint carries, whoever they are; undefined where nobody vouches for this ledger. */
   readonly cosigned: number | undefined
+  /** The verifier key that checks it, as the ledger's entries have it, where that speaks no longer. */
+  readonly formerKey: string | undefined
   /** C2SP tlog-proof. */
   readonly proof: string
 }
@@ -101,18 +103,33 @@ async function proveFrom(
   }
   const isAny = files.directory === undefined || (await files.anchorSizes()).sizes.length > 0
   const sizes = isAny ? await cosignedSizes(files, published, index) : []
-  let found: Awaited<ReturnType<typeof at>> | undefined
-  for (const one of size === undefined ? sizes.filter(known => known.size > index) : []) {
-    const vouched = await vouchedFor(held, one.size, one.files)
-    found = vouched === undefined ? undefined : await at(vouched).catch(unproven)
-    if (found !== undefined) break
-  }
-  const { checkpoint, hashes, note, lines } = found ?? (await at(given))
+  const made = (size === undefined ? await overEntry(held, sizes, index, at) : undefined) ?? (await at(given))
+  const { checkpoint, hashes, note, lines } = made
   const extra = inside ? { extra: bytes } : {}
   const proof = formatTlogProof({ index, hashes, checkpoint: formatNote(note), ...extra })
   const isNone = files.directory === undefined ? sizes.length === 0 : !isAny
   const count = isNone ? undefined : lines
-  return { index, entry: bytes, checkpoint, hashes: hashes.length, cosigned: count, proof }
+  const formerKey = held.own.isByKeyInForce(note) ? undefined : await held.own.keyOf(note)
+  return { index, entry: bytes, checkpoint, hashes: hashes.length, cosigned: count, formerKey, proof }
+}
+
+/** What a former key signed asks of whoever checks it a key that nobody hands out any more: it is the last resort. */
+async function overEntry<T>(
+  held: Held,
+  sizes: readonly CosignedSize[],
+  index: number,
+  prove: (checkpoint: SignedCheckpoint) => Promise<T>,
+): Promise<T | undefined> {
+  let former: T | undefined
+  for (const one of sizes.filter(known => known.size > index)) {
+    const vouched = await vouchedFor(held, one.size, one.files)
+    const isInForce = vouched !== undefined && held.own.isByKeyInForce(vouched.note)
+    if (vouched === undefined || (!isInForce && former !== undefined)) continue
+    const made = await prove(vouched).catch(unproven)
+    if (isInForce && made !== undefined) return made
+    former ??= made
+  }
+  return former
 }
 
 /** What is wrong with what others vouch for is for a verification to say: no proof rests on it. */

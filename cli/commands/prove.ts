@@ -31,7 +31,7 @@ export function prove(program: Command): void {
     .argument('[entry]', "the entry's number, or its id")
     .option(
       '--size <n>',
-      'against the checkpoint of that size (default: the newest over the entry that most witnesses cosigned)',
+      'against the checkpoint of that size (default: the newest over the entry that most witnesses cosigned, by the note key in force)',
       count('--size'),
     )
     .option(
@@ -74,11 +74,13 @@ async function write(directory: string, given: string, options: Options): Promis
     ...(ca === undefined ? {} : { ca: await readFile(ca, 'utf8').catch(unreadable('--ca', ca)) }),
     ...(size === undefined ? {} : { size }),
   })
-  const { index, checkpoint, hashes, proof, entry, cosigned } = made
+  const { index, checkpoint, hashes, proof, entry, cosigned, formerKey } = made
   if (cosigned === 0)
     say(
       `no witness has cosigned ${size === undefined ? 'a checkpoint over this entry yet' : 'that checkpoint'}: whoever asks for witnesses refuses this proof`,
     )
+  if (formerKey !== undefined)
+    say(`a former note key signed that checkpoint: whoever checks the proof needs ${formerKey}`)
   const beside = inside || file === undefined ? undefined : `${file}.entry`
   if (file !== undefined) await writeFile(file, proof)
   if (beside !== undefined) await writeFile(beside, entry)
@@ -87,7 +89,15 @@ async function write(directory: string, given: string, options: Options): Promis
   const { origin, size: of, root } = checkpoint
   const tree = { origin, size: of, root: Buffer.from(root).toString('base64') }
   out.result(
-    { index, ...tree, hashes, ...(file === undefined ? { proof } : { file }), entry: beside, script: checker },
+    {
+      index,
+      ...tree,
+      hashes,
+      formerKey,
+      ...(file === undefined ? { proof } : { file }),
+      entry: beside,
+      script: checker,
+    },
     () => {
       if (file === undefined) process.stdout.write(proof)
       else
@@ -96,7 +106,8 @@ async function write(directory: string, given: string, options: Options): Promis
         )
       if (checker !== undefined) {
         out.line(`without anything of ours: sh ${checker} ${file} ${beside} "$LOG_KEY"`)
-        out.line(`LOG_KEY, from outside: counterfoil keys show ${directory} --note`)
+        const whence = formerKey === undefined ? ' --note' : ', the former key'
+        out.line(`LOG_KEY, from outside: counterfoil keys show ${directory}${whence}`)
       }
     },
   )

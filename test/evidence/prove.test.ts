@@ -239,6 +239,17 @@ describe('the proof of an entry', () => {
     put(5, old!, ...lines)
     const before = await proveEntry({ directory, entry: 3 })
     expect(checkProof({ ...before, key: former, witnesses })).toMatchObject({ checkpoint: { size: 5 } })
+    expect(before.formerKey).toBe(former)
+    // A later one that the key in force signed comes first, though fewer have cosigned it.
+    const newer = (await builder.checkpoint(20)).note
+    const one = [...newer.signatures, lineFor(newer)]
+    builder.add('anchored', anchoredBy('w.example', builder, 20, digestOf(newer, ...one)))
+    await builder.write(directory, { vault: false })
+    put(5, old!, ...lines)
+    put(20, newer, ...one)
+    const now = await proveEntry({ directory, entry: 3 })
+    expect(checkProof({ ...now, key, witnesses })).toMatchObject({ checkpoint: { size: 20 } })
+    expect(now).toMatchObject({ cosigned: 1, formerKey: undefined })
   })
 
   it('is against what the ledger itself says that witnesses have cosigned, whatever strangers put beside it', async () => {
