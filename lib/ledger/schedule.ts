@@ -25,7 +25,7 @@ export class Schedule {
   #sealedAt: number
   #timer: NodeJS.Timeout | undefined
   #atWork = false
-  /** The last seal that was due failed: it is tried again with the next publication, and no sooner. */
+  /** A seal that was due failed, and none has succeeded since: it is tried again with the next publication, and no sooner. */
   #failed = false
 
   constructor(parts: ScheduleParts) {
@@ -47,6 +47,7 @@ export class Schedule {
 
   sealed(): void {
     this.#sealedAt = this.#clock.now()
+    this.#failed = false
   }
 
   stop(): void {
@@ -70,7 +71,6 @@ export class Schedule {
     if (!isBehind() && this.#clock.now() - this.#sealedAt < sealMs) return void (await publish())
     try {
       await seal()
-      this.#failed = false
     } catch (error) {
       this.#failed = true
       if (!(error instanceof Fault) || isOver()) throw error
