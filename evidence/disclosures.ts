@@ -16,7 +16,7 @@ import {
   type SealedDisclosure,
   slotBytes,
 } from '../lib/format/vault.ts'
-import type { Erasures } from './erasures.ts'
+import type { Alibis } from './alibis.ts'
 import { type Finding, unreadable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 
@@ -54,7 +54,7 @@ export class Vault {
   readonly #wrapping: Uint8Array
   readonly #origin: string
   readonly #size: number
-  readonly #erasures: Erasures | undefined
+  readonly #alibis: Alibis | undefined
   readonly #keys = new Map<number, Promise<Uint8Array | undefined>>()
   /** Slots found to be erased. */
   readonly #erased = new Set<number>()
@@ -62,9 +62,9 @@ export class Vault {
   readonly #undone: { readonly slot: number; readonly finding: Finding }[] = []
   #bundle: { n: number; bundle: Promise<Bundle> } | undefined
 
-  /** @param wrapping 32 bytes, from configuration. @param size of the ledger. @param erasures that have learnt of all of its entries */
-  constructor(files: LedgerFiles, wrapping: Uint8Array, origin: string, size: number, erasures?: Erasures) {
-    this.#erasures = erasures
+  /** @param wrapping 32 bytes, from configuration. @param size of the ledger. @param alibis that have learnt of all of its entries */
+  constructor(files: LedgerFiles, wrapping: Uint8Array, origin: string, size: number, alibis?: Alibis) {
+    this.#alibis = alibis
     this.#files = files
     this.#wrapping = wrapping
     this.#origin = origin
@@ -76,7 +76,7 @@ export class Vault {
   }
 
   /** Takes back what erasures explain that came while the vault was read. @param later of the ledger as it is now, verified */
-  settle(later: Erasures): void {
+  settle(later: Alibis): void {
     const explained = new Set<Finding>()
     const places = new Map<number, number>()
     for (const { finding, index, entry, slots } of this.#doubts) {
@@ -121,7 +121,7 @@ export class Vault {
         }
         define(values, name, value)
         define(encoded, name, text)
-        const by = this.#erasures?.undone(index, entry)
+        const by = this.#alibis?.undone(index, entry)
         if (by === undefined) continue
         const what = `entry ${by} says that all of it was erased, and a disclosure of entry ${index} still opens`
         this.#undone.push({ slot: one.slot, finding: { code: 'ERASURE_UNDONE', what, index, file } })
@@ -151,13 +151,13 @@ export class Vault {
     }
     for (const { slot, finding } of this.#undone) {
       // Told below, as that slot's.
-      if (this.#erasures?.isErased(slot) === true) continue
+      if (this.#alibis?.isErased(slot) === true) continue
       const { bytes } = await this.#files.slot(slot)
       if (bytes !== undefined && !isErased(bytes)) this.#findings.push(finding)
     }
     let read = -1
     let batch: Awaited<ReturnType<LedgerFiles['slots']>> | undefined
-    for (const [slot, index] of this.#erasures?.slots() ?? []) {
+    for (const [slot, index] of this.#alibis?.slots() ?? []) {
       const n = Math.floor(slot / slotsInFile)
       if (batch === undefined || n !== read) batch = await this.#files.slots(slot)
       read = n
@@ -191,7 +191,7 @@ export class Vault {
 
   /** @returns the index of the entry that says that what this one attached under that slot was erased; undefined where it was not */
   erasedBy(index: number, entry: Entry, slot: number): number | undefined {
-    return this.#erased.has(slot) ? this.#erasures?.by(index, entry, slot) : undefined
+    return this.#erased.has(slot) ? this.#alibis?.by(index, entry, slot) : undefined
   }
 
   /** The key of a slot; undefined where it was erased. */

@@ -85,7 +85,7 @@ function erasedIn(records: readonly LedgerRecord[], opened: boolean) {
   const erasures = erasuresIn(records)
   return ({ index, entry, opened: { erased } }: LedgerRecord): ErasedBy | undefined => {
     const discloses = entry.sd !== undefined || entry.kind === 'attachment-cut'
-    const by = opened ? erased?.by : discloses ? erasures.byScope(index, entry) : undefined
+    const by = opened ? erased?.by : discloses ? erasures.alibis.byScope(index, entry) : undefined
     const found = erasures.all.find(erasure => erasure.index === by)
     return found === undefined ? undefined : { by: found.index, ground: found.entry.ground }
   }

@@ -4,10 +4,11 @@ import type { EntryOf } from '../lib/format/entry.ts'
 import type { Hash } from '../lib/format/merkle.ts'
 import type { Anchor, AnchorOptions } from './anchors.ts'
 import type { Gap } from './continuity.ts'
-import type { GonePrincipal, LateErasure } from './erasures.ts'
+import type { LateErasure } from './custody-rights.ts'
 import type { Examination } from './examination.ts'
 import { type Completeness, type Finding, familyOf, type Integrity, type Step, type Verdict } from './finding.ts'
 import type { Pin, PinnedEarlier } from './pin.ts'
+import type { GonePrincipal } from './returns.ts'
 import { type FollowedKey, sealKeyAt, type Trust } from './trust.ts'
 
 export interface VerifyOptions {

@@ -210,7 +210,7 @@ class Rows {
   #recording({ index, entry, values, here, recovered }: RecordingFacts): Row {
     const { time, attachment, exchange, session, part, type, bytes, chunks } = entry
     const cut = entry.kind === 'attachment-cut'
-    const erased = this.#erasures.byScope(index, entry)
+    const erased = this.#erasures.alibis.byScope(index, entry)
     const kept = erased === undefined ? `ledger: ${attachmentFile(attachment)}` : `ERASED (by #${erased})`
     const location = !cut && values.contentSalt !== undefined ? recordingFile(entry) : kept
     const in_period = here && this.#within(time)

@@ -11,7 +11,7 @@ import type { Examination } from '../examination.ts'
 import { type Finding, unlessUnreachable } from '../finding.ts'
 import type { LedgerFiles } from '../ledger-files.ts'
 import { Names } from '../names.ts'
-import { laterErasures } from './later.ts'
+import { laterAlibis } from './later.ts'
 import { need, skip } from './step.ts'
 
 export async function checkDisclosures(x: Examination): Promise<string> {
@@ -20,7 +20,7 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   if (x.depth === 'envelopes' || key === undefined) return skip('not examined: that needs the key of the vault')
   const other = await otherKey(x, files, trust.origin, key)
   if (other !== undefined) return x.fail(other)
-  const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures)
+  const vault = new Vault(files, key, trust.origin, checkpoint.size, x.erasures.alibis)
   const names = new Names()
   let opened = 0
   let attachments = 0
@@ -62,7 +62,7 @@ export async function checkDisclosures(x: Examination): Promise<string> {
   const changed = vault.findings.length + gone.length === 0 ? undefined : await otherKey(x, files, trust.origin, key)
   if (changed !== undefined) return x.fail(changed)
   // The vault is read after the checkpoint: what was erased in between, entries behind the checkpoint say.
-  const later = vault.findings.length + gone.length === 0 ? undefined : await laterErasures(x)
+  const later = vault.findings.length + gone.length === 0 ? undefined : await laterAlibis(x)
   if (later !== undefined) vault.settle(later)
   x.findings.addAll(vault.findings)
   for (const { finding, index, entry } of gone) {

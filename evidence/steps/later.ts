@@ -5,6 +5,7 @@
  */
 import type { AnyError } from '../../lib/errors.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
+import type { Alibis } from '../alibis.ts'
 import { entriesAgain } from '../bundles.ts'
 import { Erasures, toldOf } from '../erasures.ts'
 import { Examination } from '../examination.ts'
@@ -32,14 +33,14 @@ export function laterOf(x: Examination): Examination['later'] {
 }
 
 /** @returns undefined where nothing was published since, or what was does not hold */
-export async function laterErasures(x: Examination): Promise<Erasures | undefined> {
+export async function laterAlibis(x: Examination): Promise<Alibis | undefined> {
   const { checkpoint, files } = x
   if (checkpoint === undefined || (await files?.checkpointIfThere())?.size === checkpoint.size) return undefined
   const now = await establishLater(x, [checkErasures], true)
   if (now === undefined) return undefined
   const erasures = new Erasures(now.erasures.ofSessions, now.erasures.names)
   for await (const { index, entry } of entriesAgain(now, toldOf)) erasures.add(index, entry)
-  return erasures
+  return erasures.alibis
 }
 
 type Run = (x: Examination) => Promise<string>

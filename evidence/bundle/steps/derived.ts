@@ -57,14 +57,14 @@ function notHere(x: BundleExamination, material: Material): string {
   for (const { index, entry } of entries) {
     const gone = (entry.sd?.length ?? 0) - (here.get(index)?.length ?? 0)
     if (gone === 0) continue
-    const erasure = erasures.byScope(index, entry)
+    const erasure = erasures.alibis.byScope(index, entry)
     const isTheirs = theirs.has(entry) || naming.has(index)
     if (erasure !== undefined) {
       counts.erased += gone
       by.add(erasure)
     } else if (isTheirs) counts.theirs += gone
     else if (later.has(index)) counts.later += gone
-    else if (isWhole(entry, { identities, actions, recordings: false }) && !erasures.mayBeErased(index, entry)) {
+    else if (isWhole(entry, { identities, actions, recordings: false }) && !erasures.alibis.mayBeErased(index, entry)) {
       const what = `${gone} of what entry ${index} discloses is missing: it was not erased, and the bundle does not say that it is withheld`
       x.fail({ code: 'DISCLOSURE', what, index, file: paths.disclosures })
     } else counts.withheld += gone
