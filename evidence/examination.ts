@@ -140,6 +140,11 @@ export class Examination {
     }
   }
 
+  /** Whether not one entry of what it says to hold could be read. */
+  get isUnread(): boolean {
+    return this.after === undefined && this.strict === 0 && (this.checkpoint?.size ?? 0) > 0
+  }
+
   /** Begins behind the pin, with what the verifier kept then. */
   goOn(pin: Pin, { greatest, open, writers, taken }: PinState): void {
     this.after = pin

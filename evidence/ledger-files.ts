@@ -18,6 +18,7 @@ import {
   snapshotFile,
   snapshotFolder,
   tileFill,
+  tileFolder,
   tileWidth,
   vaultBundle,
 } from '../lib/format/layout.ts'
@@ -144,7 +145,7 @@ export class LedgerFiles {
   async #sealsAmong(known: readonly number[]): Promise<number[]> {
     const sizes: number[] = []
     for (const size of [...new Set(known)].sort((a, b) => a - b)) {
-      if ((await this.#source.readIfThere(sealFile(size), mostCheckpoint)) !== undefined) sizes.push(size)
+      if (await this.hasSeal(size)) sizes.push(size)
     }
     return sizes
   }
@@ -177,6 +178,10 @@ export class LedgerFiles {
 
   async seal(size: number): Promise<SignedCheckpoint> {
     return parseCheckpoint(await this.#source.read(sealFile(size), mostCheckpoint))
+  }
+
+  async hasSeal(size: number): Promise<boolean> {
+    return (await this.#source.readIfThere(sealFile(size), mostCheckpoint)) !== undefined
   }
 
   /** Sizes of which there are snapshots, ascending, and the names among them that are no sizes. */
@@ -218,6 +223,12 @@ export class LedgerFiles {
       if (bytes !== undefined) return { file, bytes }
     }
     throw new LedgerError('ERR_LEDGER_MISSING', `${full} is missing`, { file: full })
+  }
+
+  /** Whether there are any, whatever they hold. @param size at an address, where they cannot be listed */
+  async hasTiles(size: number | undefined): Promise<boolean> {
+    if (this.#opened !== undefined) return (await this.#opened.list(tileFolder)).length > 0
+    return size !== undefined && (await this.hashes(0, 0, size).catch(unlessUnreachable)) !== undefined
   }
 
   hashes(level: number, n: number, size: number): Promise<FoundFile> {

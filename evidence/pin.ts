@@ -17,6 +17,8 @@ export interface Pin extends Checkpoint {
   readonly since?: string | undefined
   /** RFC 3339, when every entry up to `size` or an earlier pin's was last read. Absent in pins of before. */
   readonly whole?: string | undefined
+  /** Of the newest seal that was found; absent where there was none, and in pins of before. */
+  readonly sealed?: number | undefined
   /** Of the ledgers before it in its series, as they were verified with it. */
   readonly earlier?: readonly PinnedEarlier[] | undefined
   /** Where the verification left off, for one that goes on from here. */
@@ -71,6 +73,7 @@ const shape = record({
   ...({ origin: 'word', size: 'count', root: 'word', fingerprint: 'word', time: 'time' } as const),
   since: optional('time'),
   whole: optional('time'),
+  sealed: optional('count'),
   earlier: optional(list(earlier, 10_000)),
   state: optional(state),
 })

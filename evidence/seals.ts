@@ -1,8 +1,9 @@
 /** The seals that a ledger kept: each signed by the note key and the pinned OpenPGP key, over what the entries gave at its size. */
 import { isOurs, LedgerError } from '../lib/errors.ts'
 import type { Checkpoint, SignedCheckpoint } from '../lib/format/checkpoint.ts'
+import { sealFile } from '../lib/format/layout.ts'
 import { type Hash, sameHash } from '../lib/format/merkle.ts'
-import { type Finding, isUnreachable } from './finding.ts'
+import { type Finding, isUnreachable, unlessUnreachable } from './finding.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import { type ExistedBy, type RevokedKey, sayRevoked, voids } from './revoked-keys.ts'
 import { requireNoteSignature, requireSealSignature, type SealedBy, type Trust } from './trust.ts'
@@ -71,6 +72,21 @@ export async function examineSeals(
       })
   }
   return { seals, worthless, findings }
+}
+
+/** @param known sizes at which the ledger was sealed, each with what else tells of that */
+export async function missingSeals(
+  files: LedgerFiles,
+  known: ReadonlyMap<number, string>,
+): Promise<readonly Finding[]> {
+  const missing: Finding[] = []
+  for (const [size, by] of known) {
+    const file = sealFile(size)
+    // What stands there and is no seal is named already.
+    const isThere = await files.hasSeal(size).catch(error => unlessUnreachable(error) ?? true)
+    if (!isThere) missing.push({ code: 'FILE_MISSING', what: `the seal ${file} is missing: ${by}`, file })
+  }
+  return missing
 }
 
 /** What costs least first: an OpenPGP signature takes a thousand times what a name does. @throws LedgerError */

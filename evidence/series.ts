@@ -31,6 +31,8 @@ interface Seen {
   readonly checkpoint: SignedCheckpoint | undefined
   readonly opened: EntryOf<'opened'> | undefined
   readonly continued: EntryOf<'continued'> | undefined
+  /** Whether there are tiles: of one that was disposed of none are left. */
+  readonly hasTiles: boolean
 }
 
 const mostMembers = 10_000
@@ -117,9 +119,11 @@ async function beingRemoved(
   all: readonly Seen[],
   verified: readonly VerifiedMember[],
 ): Promise<ReadonlySet<Seen>> {
-  const lacking = verified.slice(0, -1).filter(({ verification: { findings, integrity } }) => {
+  const lacking = verified.slice(0, -1).filter(({ ledger, verification: { findings, integrity } }) => {
     const found = findings.filter(({ code }) => familyOf(code) === 'integrity')
-    return integrity.verdict === 'broken' && found.every(({ code }) => missing.has(code))
+    // Without its first entry nothing of it is held against any key.
+    const isHeadless = all.some(one => one.ledger === ledger && one.opened === undefined)
+    return integrity.verdict === 'broken' && (isHeadless || found.every(({ code }) => missing.has(code)))
   })
   if (lacking.length === 0) return new Set()
   const disposed = await disposedIn(all.at(-1)!.ledger, ca)
@@ -141,20 +145,24 @@ async function verifyAll(
   if (first === undefined || (all.length === 1 && first.continued !== undefined)) {
     return [{ ledger: options.directory, verification: await verifyLedger(options) }]
   }
-  const gone = all.slice(0, -1).filter(one => one.opened === undefined || going.has(one))
-  const left = all.slice(0, -1).filter(({ opened }) => opened !== undefined)
-  const there = all.filter(one => !gone.includes(one))
+  const before = all.slice(0, -1)
+  // What is damaged is verified by itself too, so that it is told what of it is missing.
+  const gone = before.filter(one => isGone(one) || going.has(one))
+  const left = before.filter(one => !isGone(one))
+  const there = all.filter(one => !gone.includes(one) || (one.hasTiles && !going.has(one)))
   const pin = options.pin === undefined ? undefined : await readPin(options.pin).catch(() => undefined)
-  const pinned = there.find(({ opened }) => opened !== undefined && opened.origin === pin?.origin)
+  const pinned = there.find(one => pin !== undefined && originIn(one) === pin.origin)
   const verified: VerifiedMember[] = []
   let { fingerprint } = options
   for (const [i, one] of there.entries()) {
     const next = there[i + 1]
     const last = verified.at(-1)
-    const before = next === undefined && pinned !== undefined && pinned !== one ? pin?.origin : undefined
+    const pinnedBefore = next === undefined && pinned !== undefined && pinned !== one ? pin?.origin : undefined
     const seen = next === undefined ? undefined : seenOf(pin, one)
     const given =
-      next === undefined ? forNewest(options, before !== undefined, verified) : forEarlier(options, one === pinned)
+      next === undefined
+        ? forNewest(options, pinnedBefore !== undefined, verified)
+        : forEarlier(options, one === pinned)
     const member: Member = {
       number: one.number,
       ...(next?.continued === undefined ? {} : { followed: next.continued }),
@@ -167,7 +175,7 @@ async function verifyAll(
         ? {}
         : { keyGone: () => areDisposed(gone, all.at(-1)!, options.ca) }),
       ...(next === undefined ? { gone, left, earlier: earlierOf(verified, pin) } : {}),
-      ...(before === undefined ? {} : { pinnedBefore: before }),
+      ...(pinnedBefore === undefined ? {} : { pinnedBefore }),
     }
     const { certificate, ...rest } = given
     fingerprint = keyFor(options, last, fingerprint)
@@ -178,6 +186,12 @@ async function verifyAll(
   return verified
 }
 
+/** What a disposal leaves is a checkpoint. Without one nothing says what it was, whatever else is there. */
+const isGone = ({ opened, checkpoint, hasTiles }: Seen): boolean =>
+  checkpoint === undefined || (opened === undefined && !hasTiles)
+
+const originIn = ({ opened, checkpoint }: Seen): string | undefined => opened?.origin ?? checkpoint?.origin
+
 const isWhole = ({ verification }: VerifiedMember): boolean => verification.integrity.verdict === 'whole'
 
 async function areDisposed(gone: readonly Seen[], { ledger }: Seen, ca: string | undefined): Promise<boolean> {
@@ -186,8 +200,8 @@ async function areDisposed(gone: readonly Seen[], { ledger }: Seen, ca: string |
 }
 
 /** As it was when the pin was kept: what was appended since it was concluded must still be there too. */
-function seenOf(pin: Pin | undefined, { opened }: Seen): Pin | undefined {
-  const found = pin?.earlier?.find(({ origin }) => origin === opened?.origin)
+function seenOf(pin: Pin | undefined, seen: Seen): Pin | undefined {
+  const found = pin?.earlier?.find(({ origin }) => origin === originIn(seen))
   if (pin === undefined || found === undefined) return undefined
   const { fingerprint } = pin
   const time = found.since ?? pin.time
@@ -265,7 +279,7 @@ async function look({ directory, ca }: Pick<VerifyOptions, 'directory' | 'ca'>):
     const found = await peek(ledger, ca)
     if (number > 1 && found === undefined) break
     const one = { number, ledger, ...(found ?? unread) }
-    const origin = one.opened?.origin ?? one.checkpoint?.origin
+    const origin = originIn(one)
     if (number === 1) series = origin
     else if (series !== undefined && origin !== undefined && origin !== originOf(series, number)) break
     seen.push(one)
@@ -280,7 +294,7 @@ const placeOf = (directory: string, number: number): string => {
     : join(directory, memberFolder(number))
 }
 
-const unread: Omit<Seen, 'number' | 'ledger'> = { checkpoint: undefined, opened: undefined, continued: undefined }
+const unread = { checkpoint: undefined, opened: undefined, continued: undefined, hasTiles: false } as const
 
 /** @returns undefined where nothing is. What cannot be read is left out: verifying it says why. @throws Fault ERR_LEDGER_UNAVAILABLE */
 async function peek(place: string, ca: string | undefined): Promise<Omit<Seen, 'number' | 'ledger'> | undefined> {
@@ -289,17 +303,18 @@ async function peek(place: string, ca: string | undefined): Promise<Omit<Seen, '
     return error
   }
   const found = await within(place, ca, async files => {
-    const checkpoint = await files.checkpointIfThere()
-    if (checkpoint === undefined) return undefined
+    const checkpoint = await files.checkpointIfThere().catch(error => void unless(error))
+    const hasTiles = await files.hasTiles(checkpoint?.size)
+    if (checkpoint === undefined) return hasTiles ? { ...unread, hasTiles } : undefined
     const entries = await files.entriesOf(0, checkpoint.size).catch(error => void unless(error))
-    return { checkpoint, entries }
-  }).catch(error => (unless(error).code === 'ERR_LEDGER_MISSING' ? undefined : 'unreadable'))
-  if (found === undefined) return undefined
-  if (found === 'unreadable') return unread
-  const { checkpoint, entries = [] } = found
+    return { checkpoint, entries, hasTiles }
+  }).catch(error => (unless(error).code === 'ERR_LEDGER_MISSING' ? undefined : unread))
+  if (found === undefined || found.checkpoint === undefined) return found
+  const { checkpoint, entries = [], hasTiles } = found
   const [opened, continued] = entries.slice(0, 2).map(read)
   return {
     checkpoint,
+    hasTiles,
     opened: opened?.kind === 'opened' ? opened : undefined,
     continued: continued?.kind === 'continued' ? continued : undefined,
   }

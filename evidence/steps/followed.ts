@@ -11,32 +11,33 @@ import { isAsDisposed } from '../disposed.ts'
 import type { Examination } from '../examination.ts'
 import { isUnreachable } from '../finding.ts'
 import { base64 } from '../verification.ts'
-import { need } from './step.ts'
+import { need, needRead, skip } from './step.ts'
 
 export async function checkSeries(x: Examination): Promise<string> {
   need(x.checkpoint)
   const { succession, options } = x
-  const { continued, concluded } = succession
+  const { concluded } = succession
   // Behind a pin nothing is told of what was carried.
   if (x.after === undefined) succession.conclude()
   x.findings.merge(succession.findings)
   await checkFollows(x)
-  await checkGone(x)
+  const gone = await checkGone(x)
   if (options.member?.followed !== undefined) return checkFollowed(x, options.member.followed)
+  needRead(x)
   if (concluded !== undefined && options.member !== undefined) {
-    const what = `concluded by entry ${concluded.index}: ${concluded.entry.next}, as which it goes on, is not there`
+    const what = `concluded by entry ${concluded.index}: ${concluded.entry.next}, as which it goes on, is not there, or cannot be read`
     return x.fail({ code: 'SUCCESSOR_MISSING', what, index: concluded.index })
   }
+  const continued = succession.continued ?? options.member?.follows
   const before = continued === undefined ? [] : [`continues ${continued.of} at ${counted(continued.size, 'entry')}`]
   const after = concluded === undefined ? [] : [`goes on as ${concluded.entry.next}`]
   const alone = options.member === undefined && before.length + after.length > 0 ? ['which is not looked at here'] : []
-  const gone = (options.member?.gone ?? []).flatMap(({ checkpoint }) =>
-    checkpoint === undefined
-      ? []
-      : `${checkpoint.origin} was disposed of: its last checkpoint, of ${checkpoint.size} entries, is left`,
-  )
   const told = [...before, ...after, ...alone, ...gone]
-  return told.length === 0 ? 'it follows no other ledger, and none follows it' : told.join(', ')
+  if (told.length > 0) return told.join(', ')
+  // What it begins with was not read.
+  return x.after === undefined
+    ? 'it follows no other ledger, and none follows it'
+    : 'none follows it; what it says of one before it stands before the pin'
 }
 
 /** What the one before was held against, before this one was verified, is what stands here. */
@@ -55,6 +56,8 @@ async function checkFollows(x: Examination): Promise<void> {
   if (x.after !== undefined) {
     if (member.follows !== undefined && !(await standsFirst(x, member.follows))) wrong(other)
   } else if (continued === undefined) {
+    // Of a tree that is not whole it is named already what is missing of it.
+    if (x.rootAt.size === 0) return
     wrong(`the ledger has number ${member.number} in its series, and does not say which one it follows`)
   } else if (x.trust !== undefined && continued.of !== originIn(x, member.number - 1)) {
     wrong(`the ledger has number ${member.number} in its series, and follows ${continued.of}`)
@@ -75,8 +78,9 @@ async function standsFirst(x: Examination, entry: EntryOf<'continued'>): Promise
   }
 }
 
-/** Of what was disposed of there is an entry, and no more is gone than that says. */
-async function checkGone(x: Examination): Promise<void> {
+/** Of what was disposed of there is an entry, and no more is gone than that says. @returns what was disposed of, and how much of it is left */
+async function checkGone(x: Examination): Promise<readonly string[]> {
+  const left: string[] = []
   const gone = x.trust === undefined ? [] : (x.options.member?.gone ?? [])
   const disposed = new Map(x.succession.disposed.map(entry => [entry.of, entry]))
   if (x.after !== undefined && gone.some(({ number }) => !disposed.has(originIn(x, number)))) {
@@ -92,10 +96,14 @@ async function checkGone(x: Examination): Promise<void> {
       checkpoint === undefined
         ? 'none'
         : `${checkpoint.origin} ${checkpoint.size} ${Buffer.from(checkpoint.root).toString('base64url')}`
-    if (expected === actual) continue
+    if (expected === actual) {
+      left.push(`${origin} was disposed of: its last checkpoint, of ${counted(said!.size, 'entry')}, is left`)
+      continue
+    }
+    const missing = checkpoint === undefined ? `${origin} has no checkpoint any more` : `${origin} is gone`
     const what =
       expected === undefined
-        ? `${origin} is gone, and no entry says that it was disposed of`
+        ? `${missing}, and no entry says that it was disposed of`
         : `of ${origin}, which was disposed of, another checkpoint is left than its last, or none`
     x.findings.add({ code: 'FILE_MISSING', what, ...(expected === undefined ? {} : { expected, actual }) })
   }
@@ -106,6 +114,7 @@ async function checkGone(x: Examination): Promise<void> {
     const what = `${origin} was disposed of, and not all of it is removed yet: opening the ledger for writing finishes it`
     x.findings.add({ code: 'ERASURE_UNDONE', what })
   }
+  return left
 }
 
 /**
@@ -123,6 +132,8 @@ function checkFollowed(x: Examination, { size, root, carried, state }: EntryOf<'
     const what = `the ledger has ${checkpoint.size} entries, and had ${size} when it was followed`
     return x.fail({ code: 'ROLLBACK', what, expected: String(size), actual: String(checkpoint.size) })
   }
+  // Of a tree that is not whole it is named already what is missing of it.
+  if (concluded === undefined && x.rootAt.size === 0) skip('the entry that concludes it could not be read')
   if (concluded === undefined || concluded.index >= size)
     return x.fail({ code: 'SUCCESSION_INVALID', what: 'it is followed, and was not concluded before that' })
   const found = x.rootAt.get(size)

@@ -86,9 +86,11 @@ export async function keepPin(x: Examination): Promise<string> {
   const whole = x.after === undefined ? time : x.after.whole
   const earlier = x.options.member?.earlier ?? []
   const since = heldSince(x.held, checkpoint)
+  const sealed = Math.max(x.seals.at(-1)?.size ?? 0, x.held?.sealed ?? 0)
   const pin = {
     ...{ origin, size, root, fingerprint, time, whole, state: stateOf(x) },
     ...(since === undefined ? {} : { since }),
+    ...(sealed === 0 ? {} : { sealed }),
     ...(earlier.length === 0 ? {} : { earlier }),
   }
   try {

@@ -1,5 +1,6 @@
 /** The steps over everything recorded: the tree recomputed, the seals held against it, what entries say, and what they disclose. */
 
+import type { SignedCheckpoint } from '../../lib/format/checkpoint.ts'
 import { parseEntry } from '../../lib/format/entry.ts'
 import { tileWidth } from '../../lib/format/layout.ts'
 import { sameHash } from '../../lib/format/merkle.ts'
@@ -15,12 +16,13 @@ import { readTags, type Tag } from '../git-tags.ts'
 import type { FoundKeyEntry } from '../key-entries.ts'
 import type { Meaning } from '../meaning.ts'
 import { sayRevoked } from '../revoked-keys.ts'
-import { examineSeals } from '../seals.ts'
+import { examineSeals, missingSeals } from '../seals.ts'
 import { findSnapshots, Refold } from '../snapshots.ts'
 import { type Stored, summariesOf } from '../stored.ts'
 import { examineTree, treeOf } from '../tree.ts'
+import { isSealed, type Trust } from '../trust.ts'
 import { base64 } from '../verification.ts'
-import { need, skip } from './step.ts'
+import { need, needRead, skip } from './step.ts'
 
 /** What nobody who is trusted has signed is read so far, to say what is wrong with it: its size is anybody's word. */
 const mostUnsigned = 2 ** 24
@@ -106,13 +108,32 @@ export async function checkSeals(x: Examination): Promise<string> {
   )
   x.seals.push(...seals)
   x.findings.addAll(findings)
+  x.findings.addAll(await missingSeals(files, sealsKnownOf(x)))
   const newest = x.seals.at(-1)
   const unlisted = files.directory === undefined ? '; others than the newest cannot be listed at an address' : ''
   const since = x.after === undefined ? '' : ' since the pin'
-  if (newest === undefined) return `none${x.after === undefined ? ' yet' : since}${unlisted}`
+  if (newest === undefined) return `${sayNoSeal(x, checkpoint, trust)}${unlisted}`
   const [of] = worthless
   const also = of === undefined ? '' : `; ${worthless.length} more are not counted: their key is ${sayRevoked(of)}`
   return `${x.seals.length}${since}, the newest over ${counted(newest.size, 'entry')}${also}${unlisted}`
+}
+
+/** Sizes at which the ledger was sealed, by what else tells of that, and what that is. */
+function sealsKnownOf({ options, held, snapshots, checkpoint }: Examination): ReadonlyMap<number, string> {
+  const known = new Map<number, string>()
+  if (held?.sealed !== undefined) known.set(held.sealed, 'it stood there when the ledger was pinned')
+  for (const { checkpoint: of, file } of snapshots?.snapshots ?? []) {
+    known.set(of.size, `${file} is there, which is written behind it`)
+  }
+  const followed = options.member?.followed?.size
+  if (followed !== undefined) known.set(followed, 'a ledger that another follows is sealed before that')
+  return new Map([...known].filter(([size]) => size <= (checkpoint?.size ?? 0)))
+}
+
+function sayNoSeal({ after }: Examination, checkpoint: SignedCheckpoint, trust: Trust): string {
+  if (after !== undefined) return 'none since the pin'
+  if (isSealed(checkpoint, trust)) return 'none but the checkpoint itself: the next opening keeps it'
+  return 'none: the ledger was not sealed yet, or they were taken away'
 }
 
 export async function checkSnapshots(x: Examination): Promise<string> {
@@ -131,6 +152,7 @@ export async function checkSnapshots(x: Examination): Promise<string> {
 
 export async function checkEntries(x: Examination): Promise<string> {
   const [files, checkpoint] = need(x.files, x.checkpoint)
+  needRead(x)
   const besides = async () => {
     for (const finding of strayKeyEntries(x)) x.findings.add(finding)
     const certificates = await examineCertificates(files, x.taken, x.keyEntriesInTree, x.sealKey)
@@ -177,6 +199,7 @@ function sayAhead({ meaning: { ahead } }: Examination): string {
 /** By what stands in clear: that what was erased was erased by who may, needs no key; that nothing else is gone does. */
 export async function checkErasures(x: Examination): Promise<string> {
   need(x.checkpoint)
+  needRead(x)
   const begin = x.after?.size ?? 0
   const before = x.options.member?.erasedBefore ?? []
   const gone = x.options.member?.goneBefore ?? []
@@ -235,6 +258,7 @@ function* strayKeyEntries({ keyEntries, keyEntriesInTree }: Examination): Genera
 
 export async function checkContinuity(x: Examination): Promise<string> {
   need(x.checkpoint)
+  needRead(x)
   x.findings.merge(x.continuity.findings)
   x.findings.merge(x.speakers.findings)
   const { crashes, latest } = x.continuity

@@ -25,6 +25,11 @@ export function need<T extends readonly unknown[]>(...values: T): { [I in keyof 
   return values as { [I in keyof T]: Exclude<T[I], undefined> }
 }
 
+/** What is said of no entry at all is no word on the ledger: the step over the tree has named what could not be read. */
+export function needRead({ isUnread }: { readonly isUnread: boolean }): void {
+  if (isUnread) skip('no entry could be read')
+}
+
 export interface StepsTaken {
   readonly steps: readonly Step[]
   /** Whether one was not made that the whole needs. */
@@ -56,7 +61,9 @@ export async function takeSteps<F extends { readonly code: string; readonly what
     } catch (error) {
       if (error instanceof NotExamined) {
         skipped ||= error.needed
-        steps.push({ name, status: 'not-examined', detail: error.message })
+        const found = findings.takeFirst()
+        const status = found === undefined ? 'not-examined' : 'failed'
+        steps.push({ name, status, detail: found?.what ?? error.message })
         continue
       }
       if (!isOurs(error) || error.name === 'Misuse') throw error

@@ -19,8 +19,10 @@ export function tileNumber(n: number): string {
 const tiled = (folder: string, n: number, width: number) =>
   `${folder}/${tileNumber(n)}${width === tileWidth ? '' : `.p/${width}`}`
 
-export const hashTile = (level: number, n: number, width = tileWidth): string => tiled(`tile/${level}`, n, width)
-export const entryBundle = (n: number, width = tileWidth): string => tiled('tile/entries', n, width)
+export const tileFolder = 'tile'
+export const hashTile = (level: number, n: number, width = tileWidth): string =>
+  tiled(`${tileFolder}/${level}`, n, width)
+export const entryBundle = (n: number, width = tileWidth): string => tiled(`${tileFolder}/entries`, n, width)
 export const vaultBundle = (n: number, width = tileWidth): string => tiled('vault/entries', n, width)
 
 /** Slots lie 64 in a file, so that one small synced write makes a batch of them. */

@@ -218,14 +218,13 @@ describe('a series of which the key was compromised', () => {
     await pinned()
     await roll(options)
     await append(options, settled())
-    // The note key alone has signed: there is no seal to be judged.
-    for (const { directory } of [1, 2].map(number => memberOf(options, number))) {
-      rmSync(join(directory, 'checkpoint.d'), { recursive: true })
-      const { note } = parseCheckpoint(readFileSync(join(directory, 'checkpoint')))
-      const signatures = note.signatures.filter(({ signature }) => signature.length === 64)
-      writeFileSync(join(directory, 'checkpoint'), formatNote({ ...note, signatures }))
-    }
-    expect(await verify()).toEqual(['OK', expect.stringContaining('KEY_REVOKED')])
+    // The note key alone has signed the second: there is no seal to be judged.
+    const { directory } = memberOf(options, 2)
+    for (const folder of ['checkpoint.d', 'snapshot']) rmSync(join(directory, folder), { recursive: true })
+    const { note } = parseCheckpoint(readFileSync(join(directory, 'checkpoint')))
+    const signatures = note.signatures.filter(({ signature }) => signature.length === 64)
+    writeFileSync(join(directory, 'checkpoint'), formatNote({ ...note, signatures }))
+    expect(await verify()).toEqual([1, 2].map(() => expect.stringContaining('KEY_REVOKED')))
   })
 })
 
@@ -309,7 +308,7 @@ describe('between two ledgers', () => {
     await roll(other)
     rmSync(join(other.directory, 'series'), { recursive: true })
     cpSync(join(options.directory, 'series'), join(other.directory, 'series'), { recursive: true })
-    expect((await told(other))[0]).toMatch(/^TAMPERED (FORK|ROLLBACK|SUCCESSION_INVALID)/)
+    expect((await told(other))[0]).toMatch(/^TAMPERED (FILE_MISSING )?(FORK|ROLLBACK|SUCCESSION_INVALID)/)
   })
 
   it('is told, where something is recorded in a ledger that was concluded', async () => {
@@ -333,6 +332,99 @@ describe('between two ledgers', () => {
     const options = await two()
     await begunAs(options, begin)
     expect(await told(options)).toEqual(expect.arrayContaining([...expected]))
+  })
+})
+
+describe('of a series', () => {
+  const steps = async (options: DirectoryOptions, more: Partial<VerifyOptions> = {}) =>
+    (await verifySeries({ directory: options.directory, fingerprint, ...more })).map(({ verification }) => ({
+      verdict: verification.verdict,
+      files: verification.findings.map(({ file }) => file),
+      ...Object.fromEntries(verification.steps.map(({ name, status, detail }) => [name, `${status}: ${detail}`])),
+    }))
+
+  it('the file that an earlier ledger lacks is named, and no step is content with what could not be read', async () => {
+    const options = await two()
+    rmSync(join(options.directory, 'tile/entries'), { recursive: true })
+    const [first, second, ...none] = await steps(options)
+    expect(none).toEqual([])
+    expect(second!.verdict).toBe('OK')
+    expect(first).toMatchObject({
+      verdict: 'TAMPERED',
+      files: expect.arrayContaining([expect.stringMatching(/^tile\/entries\/000\.p\/\d+$/)]),
+      entries: 'not-examined: no entry could be read',
+      erasures: 'not-examined: no entry could be read',
+      continuity: 'not-examined: no entry could be read',
+      series: 'not-examined: the entry that concludes it could not be read',
+    })
+  })
+
+  it('nothing is said to be disposed of, where only a key leads nowhere', async () => {
+    const options = ledgerOptions({ sealer })
+    await append(options, names, settled())
+    const next = await newKey()
+    await rotate(options, next)
+    await roll({ ...options, sealer: next })
+    rmSync(join(options.directory, 'tile/entries'), { recursive: true })
+    expect(JSON.stringify(await steps(options))).not.toContain('disposed')
+    expect((await steps(options)).map(({ verdict }) => verdict)).toEqual(['TAMPERED', 'TAMPERED'])
+  })
+
+  it('a ledger without its checkpoint is missed, and so is one without its tiles', async () => {
+    const [headless, emptied] = [await two(), await two()]
+    rmSync(join(headless.directory, 'checkpoint'))
+    expect(await told(headless)).toEqual(['INCOMPLETE LEDGER_MISSING', 'TAMPERED FILE_MISSING'])
+    expect((await steps(headless))[1]).toMatchObject({ series: expect.stringContaining('has no checkpoint any more') })
+    rmSync(join(memberOf(emptied, 2).directory, 'tile'), { recursive: true })
+    const [first, second] = await steps(emptied)
+    expect(first).toMatchObject({ series: expect.stringContaining('is not there, or cannot be read') })
+    expect(second).toMatchObject({ verdict: 'TAMPERED', series: 'not-examined: no entry could be read' })
+    expect(await told(emptied)).toEqual(['INCOMPLETE SUCCESSOR_MISSING', 'TAMPERED CERTIFICATION_INVALID FILE_MISSING'])
+  })
+})
+
+describe('seals that are taken away', () => {
+  const sealsIn = ({ directory }: Pick<DirectoryOptions, 'directory'>) =>
+    readdirSync(join(directory, 'checkpoint.d')).map(Number)
+  const takeSeals = ({ directory }: Pick<DirectoryOptions, 'directory'>, ...folders: readonly string[]) => {
+    for (const folder of ['checkpoint.d', ...folders]) rmSync(join(directory, folder), { recursive: true })
+  }
+  const filesOf = async (options: DirectoryOptions, more: Partial<VerifyOptions> = {}) =>
+    (await verifySeries({ directory: options.directory, fingerprint, ...more })).map(({ verification: { findings } }) =>
+      findings.map(({ code, file }) => `${code} ${file}`),
+    )
+
+  it('are missed by the snapshots that are written behind them, by the ledger that follows, and by a pin', async () => {
+    const options = await two()
+    const second = memberOf(options, 2)
+    const [pin, newest, last] = [
+      join(temporaryDirectory(), 'pin'),
+      Math.max(...sealsIn(second)),
+      Math.max(...sealsIn(options)),
+    ]
+    expect(await told(options, { pin, first: true })).toEqual(['OK', 'OK'])
+    takeSeals(options, 'snapshot')
+    const bySnapshot = sealsIn(second).map(size => `FILE_MISSING checkpoint.d/${size}`)
+    takeSeals(second)
+    expect(await filesOf(options)).toEqual([[`FILE_MISSING checkpoint.d/${last}`], bySnapshot])
+    rmSync(join(second.directory, 'snapshot'), { recursive: true })
+    expect(await filesOf(options)).toEqual([[`FILE_MISSING checkpoint.d/${last}`], []])
+    expect((await filesOf(options, { pin }))[1]).toEqual([`FILE_MISSING checkpoint.d/${newest}`])
+  })
+
+  it('are not said to be none yet, where nothing tells whether there were any', async () => {
+    const options = ledgerOptions({ sealer })
+    await append(options, settled())
+    takeSeals(options, 'snapshot')
+    const seals = async () => {
+      const [{ verification } = expect.fail()] = await verifySeries({ directory: options.directory, fingerprint })
+      return verification.steps.find(({ name }) => name === 'seals')
+    }
+    expect(await seals()).toMatchObject({ status: 'ok', detail: expect.stringMatching(/^none but the checkpoint/) })
+    const { note } = parseCheckpoint(readFileSync(join(options.directory, 'checkpoint')))
+    const signatures = note.signatures.filter(({ signature }) => signature.length === 64)
+    writeFileSync(join(options.directory, 'checkpoint'), formatNote({ ...note, signatures }))
+    expect(await seals()).toMatchObject({ status: 'ok', detail: expect.stringContaining('or they were taken away') })
   })
 })
 

@@ -62,7 +62,7 @@ const saltOf = (text: string): string => digestOf(`salt ${text}`).slice(0, 22)
 export interface WriteOptions {
   /** How many of the entries the ledger has. */
   size?: number
-  /** Sizes at which it was sealed. */
+  /** Sizes at which it was sealed: at this one and at those it was written with before, where none are given. */
   seals?: number[]
   /** Whether the disclosures are written too. */
   vault?: boolean
@@ -82,6 +82,7 @@ export class LedgerBuilder {
   readonly #seqs = new Map<string, number>()
   /** Keys that were rotated to, and the first size that they sign. */
   readonly #successions: { readonly since: number; readonly keys: BuilderKeys }[] = []
+  readonly #sealed = new Set<number>()
   writer: string
   /** Unix milliseconds of the next entry. */
   now: number
@@ -226,7 +227,9 @@ export class LedgerBuilder {
   }
 
   /** Writes everything anew: the ledger as it stands at `size`, with seals at the sizes given. */
-  async write(directory: string, { size = this.entries.length, seals = [size], vault = true }: WriteOptions = {}) {
+  async write(directory: string, { size = this.entries.length, seals, vault = true }: WriteOptions = {}) {
+    for (const sealed of seals ?? [size]) this.#sealed.add(sealed)
+    const kept = seals ?? [...this.#sealed].filter(sealed => sealed <= size)
     await rm(directory, { recursive: true, force: true })
     const put = async (path: string, bytes: string | Uint8Array) => {
       const file = join(directory, path)
@@ -252,8 +255,8 @@ export class LedgerBuilder {
         await put(hashTile(level, n, width), Buffer.concat(hashes.slice(n * tileWidth, n * tileWidth + width)))
       }
     }
-    for (const sealed of seals) await put(sealFile(sealed), formatCheckpoint(await this.checkpoint(sealed, true)))
-    await put(checkpointFile, formatCheckpoint(await this.checkpoint(size, seals.includes(size))))
+    for (const sealed of kept) await put(sealFile(sealed), formatCheckpoint(await this.checkpoint(sealed, true)))
+    await put(checkpointFile, formatCheckpoint(await this.checkpoint(size, kept.includes(size))))
     await put(certificateFile, this.keysAt(size).seal.certificate)
     const rotated = this.#successions.length === 0 ? [] : [this.keys, ...this.#successions.map(({ keys }) => keys)]
     for (const { seal } of rotated) await put(certificateOf(seal.fingerprint), seal.certificate)
