@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
 import { loadConfig } from '../../lib/config/config.ts'
 import { openGuard } from '../../lib/open.ts'
-import { aside, placeOfTwo, run } from '../support/commands.ts'
+import { aside, placeOfTwo, printed, run } from '../support/commands.ts'
 
 const verdicts = (text: string) => text.match(/^(OK|TAMPERED|INCOMPLETE) {2}\S+/gm)?.map(line => line.replace(/,$/, ''))
 
@@ -88,6 +88,7 @@ it('is rolled over, verified with one pin, rotated, bundled and disposed of', as
   await vi.waitFor(() => expect(aside.join('')).toContain(`goes on in ${join(at('ledger'), 'series/3')}`), {
     timeout: 20_000,
   })
+  await vi.waitFor(() => expect(printed.join('')).toContain(' begins: crm/3'), { timeout: 20_000 })
   process.stdout.emit('error', new Error('whoever reads has seen enough'))
   expect(await tailing).toMatch(/concluded: it goes on as crm\/3[\s\S]* begins: crm\/3/)
   const period = ['--from', new Date().toISOString().slice(0, 10), '--to', '2099-01-01']

@@ -24,6 +24,8 @@ import { temporaryDirectory } from './directory-ledger.ts'
 
 /** What commands said on standard error. */
 export const aside: string[] = []
+/** What they printed, one that still runs too. */
+export const printed: string[] = []
 
 const all = [
   ...[anchor, bundle, check, dispose, erase, hold, keys, prove, replay, rollover, show, tail, vault, verify],
@@ -36,14 +38,14 @@ export async function run(...args: string[]): Promise<string> {
   for (const register of all) register(program)
   const lines: string[] = []
   const take =
-    (into: string[]) =>
+    (...into: string[][]) =>
     (text: string | Uint8Array, ...rest: unknown[]) => {
-      into.push(String(text))
+      for (const one of into) one.push(String(text))
       const done = rest.at(-1)
       if (typeof done === 'function') done()
       return true
     }
-  const print = vi.spyOn(process.stdout, 'write').mockImplementation(take(lines))
+  const print = vi.spyOn(process.stdout, 'write').mockImplementation(take(lines, printed))
   const say = vi.spyOn(process.stderr, 'write').mockImplementation(take(aside))
   try {
     await program.parseAsync(args, { from: 'user' })
