@@ -1,5 +1,5 @@
 /**
- * What was erased, held back, and refused to whoever tried: the rows of these views, with the names that are disclosed,
+ * What was erased, disposed of, held back, and refused to whoever tried: the rows of these views, with the names that are disclosed,
  * or by which entry one was erased.
  */
 import type { Json } from '../lib/format/canonical.ts'
@@ -14,7 +14,7 @@ export function custodyRows(
   facts: Facts,
   { from, to }: Period,
   shown: Shown,
-): Pick<Views, 'attempts' | 'erasures' | 'holds'> {
+): Pick<Views, 'attempts' | 'erasures' | 'disposals' | 'holds'> {
   const within = (time: string) => time >= from && time < to
   const nameOf = (pseudonym: string | undefined): string | null => {
     if (pseudonym === undefined) return null
@@ -41,17 +41,32 @@ export function custodyRows(
       ...{ approvers, approver_names: approvers.map(one => nameOf(one) ?? one), slots: slots.length },
     }
   })
+  const disposals = facts.disposals.map(({ here, ...found }): Row => {
+    const { index, entry, values } = found
+    const { time, of, size, root, ground, by, approvers } = entry
+    const again = facts.isSaidAgain(found)
+    return {
+      ...{ index, time, said_again: again, in_period: here && !again && within(time), ledger: of, size, root, ground },
+      ...{ basis: shown(values.basis), disposed_by: by, disposed_by_name: nameOf(by) },
+      ...{ approvers, approver_names: approvers.map(one => nameOf(one) ?? one) },
+    }
+  })
   const holds = [...facts.holds.values()].map(({ placed, released }): Row => {
     const { hold, scope, of, by, time } = placed.entry
     const end = released?.entry
     return {
       ...{ hold, in_period: time < to && (end === undefined || end.time >= from), scope, of_id: of ?? null },
       ...{ of_name: scope === 'principal' ? nameOf(of) : null },
-      ...{ placed_index: placed.index, placed_at: time, placed_by: by, placed_by_name: nameOf(by) },
+      ...{ placed_index: placed.index, placed_at: time, placed_again: facts.isSaidAgain(placed) },
+      ...{ placed_by: by, placed_by_name: nameOf(by) },
       ...{ reason: shown(placed.values.reason), released_index: released?.index ?? null },
-      ...{ released_at: end?.time ?? null, released_by: end?.by ?? null, released_by_name: nameOf(end?.by) },
+      ...{
+        released_at: end?.time ?? null,
+        released_again: released === undefined ? null : facts.isSaidAgain(released),
+      },
+      ...{ released_by: end?.by ?? null, released_by_name: nameOf(end?.by) },
       released_reason: shown(released?.values.reason),
     }
   })
-  return { attempts, erasures, holds }
+  return { attempts, erasures, disposals, holds }
 }

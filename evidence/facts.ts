@@ -62,6 +62,8 @@ export class Facts {
   readonly policies: Found<'policy'>[] = []
   readonly attempts: ((Found<'attempt-refused'> | Found<'custody-refused'>) & { readonly here: boolean })[] = []
   readonly erasures: (Found<'erasure'> & { readonly here: boolean })[] = []
+  /** Of earlier ledgers of the series. */
+  readonly disposals: (Found<'disposed'> & { readonly here: boolean })[] = []
   /** By id. */
   readonly holds = new Map<string, HoldFacts>()
   readonly attachments: RecordingFacts[] = []
@@ -69,10 +71,17 @@ export class Facts {
   readonly lifeSigns: LifeSign[] = []
   /** Time of the newest entry; empty where there is none. */
   latest = ''
+  /** Behind what a rollover says again. */
+  #saidAgain = 0
   /** What an opening finds cut stands between this and its start. */
   #recovered: number | undefined
   /** By writer. */
   readonly #placements = new Map<string, string>()
+
+  /** Whether a rollover says it again: it was said before that, in an earlier ledger of the series. */
+  isSaidAgain({ index }: Pick<Disclosed, 'index'>): boolean {
+    return index < this.#saidAgain
+  }
 
   /** @param here whether it lies between the two checkpoints */
   add(found: Disclosed, here: boolean): void {
@@ -137,6 +146,12 @@ export class Facts {
         return
       case 'erasure':
         this.erasures.push({ ...as<'erasure'>(), here })
+        return
+      case 'continued':
+        this.#saidAgain = found.index + 1 + entry.carried
+        return
+      case 'disposed':
+        this.disposals.push({ ...as<'disposed'>(), here })
         return
       case 'hold-placed':
         keepFirst(this.holds, entry.hold, { placed: as<'hold-placed'>() })

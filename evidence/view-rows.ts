@@ -102,12 +102,15 @@ class Rows {
 
   #grant({ request, decided, revoked }: GrantFacts): Row {
     const { entry, index, values } = request
+    const again = this.#facts.isSaidAgain(request)
+    const decidedAgain = decided !== undefined && this.#facts.isSaidAgain(decided)
     const over = this.#overAt({ request, ...(decided && { decided }), ...(revoked && { revoked }) })
     return {
       grant_id: entry.grant,
       requested_index: index,
       requested_at: entry.time,
-      in_period: this.#within(entry.time),
+      said_again: again,
+      in_period: !again && this.#within(entry.time),
       ...this.#actors(entry),
       resource: entry.resource,
       resource_pattern: globPattern(entry.resource),
@@ -120,7 +123,7 @@ class Rows {
       reason_given: (entry.sd?.length ?? 0) > 0,
       verdict: decided?.entry.verdict ?? null,
       ...this.#decider(decided),
-      decided_in_period: decided !== undefined && this.#within(decided.entry.time),
+      decided_in_period: decided !== undefined && !decidedAgain && this.#within(decided.entry.time),
       starts_at: decided?.entry.from ?? null,
       ends_at: decided?.entry.until ?? null,
       revoked_index: revoked?.index ?? null,

@@ -5,6 +5,7 @@
 import { formatTlogProof, parseCheckpoint } from '../../lib/format/checkpoint.ts'
 import type { Entry, EntryOf } from '../../lib/format/entry.ts'
 import { inclusionProof } from '../../lib/format/merkle.ts'
+import { counted } from '../../lib/format/words.ts'
 import { runControlTests, type TestRun } from '../control-test.ts'
 import { criteria } from '../criteria.ts'
 import { toCsv } from '../csv.ts'
@@ -29,7 +30,7 @@ export interface Derived {
   readonly runs: readonly TestRun[]
   readonly reconciliations: readonly Reconciliation[]
   readonly views: Views
-  /** That the ledger is younger than the period, in words; undefined where it is not. */
+  /** That the ledger is younger than the period, and what it follows, in words; undefined where it is not. */
   readonly begins: string | undefined
 }
 
@@ -55,15 +56,14 @@ export async function derive(material: Material, disclosed = disclose(material))
   files.set('anchors/index.csv', toCsv(anchorColumns, anchors))
   files.set('log/operations.csv', csvOf('operations', operationsOf(views)))
   files.set('log/refused.csv', csvOf('operations', refusedOf(views)))
-  const { erasures, holds, attempts } = custodyOf(views)
+  const { erasures, disposals, holds, attempts } = custodyOf(views)
   files.set('log/erasures.csv', csvOf('erasures', erasures))
+  files.set('log/disposals.csv', csvOf('disposals', disposals))
   files.set('log/holds.csv', csvOf('holds', holds))
   files.set('log/attempts.csv', csvOf('attempts', attempts))
   files.set('log/heartbeats.csv', csvOf('heartbeats', views.heartbeats))
   files.set('log/gaps.csv', csvOf('gaps', views.gaps))
-  const opened = [...before, ...entries].find(one => one.entry.kind === 'opened')?.entry as
-    | EntryOf<'opened'>
-    | undefined
+  const opened = firstOf('opened', before, entries)
   const [noteKey, fingerprint] = keysAt(opened, before, entries, material.keys?.later ?? [])
   if (noteKey !== undefined) files.set('log/note.key', `${noteKey}\n`)
   const drawn = writeTests(files, material, runs)
@@ -75,6 +75,7 @@ export async function derive(material: Material, disclosed = disclose(material))
   files.set('mapping/criteria.csv', toCsv(['id', 'paraphrase', 'strength', 'evidence'], criteriaRows))
   const times = entries.map(one => one.entry.time).sort()
   const begins = opened === undefined ? undefined : beginsLate(opened.time, scope.period)
+  const follows = followsIn(firstOf('continued', before, entries), views)
   const provisional = scope.period.to > scope.asOf
   const shown = {
     material,
@@ -86,7 +87,7 @@ export async function derive(material: Material, disclosed = disclose(material))
     fingerprint: fingerprint ?? '',
     stamps: stampsOf(material),
     anchors,
-    coverage: { first: times[0] ?? '-', last: times.at(-1) ?? '-', provisional, begins },
+    coverage: { first: times[0] ?? '-', last: times.at(-1) ?? '-', provisional, begins, follows },
   }
   for (const [path, text] of statements(shown)) files.set(path, text)
   for (const [path, text] of reportFiles(shown, disclosed)) files.set(path, text)
@@ -102,8 +103,12 @@ export async function derive(material: Material, disclosed = disclose(material))
       ...material.anchors.files.map(({ path }) => path),
     ]),
   )
-  return { files, runs, reconciliations, views, begins }
+  const young = begins === undefined || follows === undefined ? begins : `${begins}; ${follows}`
+  return { files, runs, reconciliations, views, begins: young }
 }
+
+const firstOf = <K extends Entry['kind']>(kind: K, ...all: readonly (readonly Disclosed[])[]) =>
+  all.flat().find(({ entry }) => entry.kind === kind)?.entry as EntryOf<K> | undefined
 
 /** The note key that signs the closing checkpoint, and the OpenPGP key that signs the bundle: the one that speaks when it is made. */
 function keysAt(
@@ -122,6 +127,15 @@ function keysAt(
 function firstProved(files: ReadonlyMap<string, string>): number | undefined {
   const indices = [...files.keys()].flatMap(path => /^proofs\/(\d+)\./.exec(path)?.[1] ?? []).map(Number)
   return indices.length === 0 ? undefined : indices.reduce((a, b) => Math.min(a, b))
+}
+
+/** What the ledger says of the one that it follows, in words, and of those that are gone; undefined where it follows none. */
+function followsIn(continued: EntryOf<'continued'> | undefined, { disposals }: Views): string | undefined {
+  if (continued === undefined) return undefined
+  const gone = disposals.find(row => row.ledger === continued.of)
+  const what = `the ledger follows ${continued.of}, at ${counted(continued.size, 'entry')}`
+  if (gone === undefined) return `${what}: what that recorded is not here, but what was still in force`
+  return `${what}, which was disposed of (entry ${gone.index}): what that recorded is gone, but what was still in force, and its last checkpoint`
 }
 
 function beginsLate(began: string, { from, to }: Period): string | undefined {

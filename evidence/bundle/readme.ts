@@ -37,6 +37,7 @@ const contents: readonly [path: string, what: string][] = [
   ['log/verification.json',          "how the whole ledger was verified when this was made: its producer's word"],
   ['log/operations.csv',             'what was decided in the period; log/refused.csv: what of it was denied'],
   ['log/erasures.csv',               'what was erased in the period, why, and on whose word'],
+  ['log/disposals.csv',              'which earlier ledgers were disposed of in the period, why, and on whose word'],
   ['log/holds.csv',                  'what was held back from erasure in the period'],
   ['log/attempts.csv',               'what was tried in the period, of approvals, grants and the vault, and refused'],
   ['log/heartbeats.csv',             "the writers' signs of life"],
@@ -72,7 +73,8 @@ export function readme(shown: Shown, paths: Iterable<string>): string {
     const count = path.endsWith('/') ? ` (${found.length} file${found.length === 1 ? '' : 's'})` : ''
     return [html`<tr><td><a href="${path}">${path}</a></td><td>${what}${count}</td></tr>\n`]
   })
-  const remarks: Html[] = coverage.begins === undefined ? [] : [html`<p>${sentence(coverage.begins)}</p>\n`]
+  const said = [coverage.begins, coverage.follows].filter(text => text !== undefined)
+  const remarks: Html[] = said.map(text => html`<p>${sentence(text)}</p>\n`)
   return html`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${organisation}: evidence of controls, ${from} to ${to}</title>
 <style>${style}</style>

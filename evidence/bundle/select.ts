@@ -69,6 +69,7 @@ export function openingState(records: readonly LedgerRecord[], opening: number):
 /** What holds until another entry says otherwise, and how the ledger ended. */
 const lasting: ReadonlySet<Entry['kind']> = new Set([
   ...(['opened', 'principal', 'policy', 'key-rotated', 'key-revoked'] as const),
+  ...(['continued', 'disposed'] as const),
   ...(['erasure', 'hold-placed', 'hold-released', 'concluded'] as const),
 ])
 

@@ -94,7 +94,7 @@ these entries appended, gives the closing root: none is left out, none is put in
 
 Period: ${scope.period.from} to ${scope.period.to}. The entries here lie between ${coverage.first} and ${coverage.last}.
 Of the time before the first and after the last of them, this bundle says nothing.${coverage.begins === undefined ? '' : ` ${sentence(coverage.begins)}`}
-
+${coverage.follows === undefined ? '' : `\nSeries: ${coverage.follows}.\n`}
 Recording: ${gaps.length === 0 ? "no gap in the writers' counters and heartbeats" : `${gaps.length} gaps: log/gaps.csv`}. What a writer never appended shows only in a second source.
 
 Second sources: ${compared.length === 0 ? 'none was given; the completeness of the recording rests on the representation of management.' : `\n${compared.join('')}`}
@@ -147,6 +147,7 @@ export function limitations(shown: Shown): string[] {
     ...(scope.demo ? ['DEMO: made by a demonstration with invented data.'] : []),
     ...recordingLimits(views),
     ...erasureLimits(views),
+    ...disposalLimits(views),
     'Not produced by this version: OSCAL documents (oscal/), the report as PDF, waivers.',
     'Samples are a parameter of this bundle, for running a test again; no size is prescribed by anybody.',
   ]
@@ -185,6 +186,14 @@ function erasureLimits({ erasures }: Shown['views']): string[] {
   if (erasures.length === 0) return []
   return [
     `${erasures.length} erasure${erasures.length === 1 ? ' has' : 's have'} destroyed names, statements or recordings that entries here commit to: views/erasures.jsonl says on whose word. What they said, nobody can tell any more.`,
+  ]
+}
+
+function disposalLimits({ disposals }: Shown['views']): string[] {
+  if (disposals.length === 0) return []
+  const one = disposals.length === 1
+  return [
+    `${disposals.length} earlier ledger${one ? '' : 's'} of the series ${one ? 'was' : 'were'} disposed of: views/disposals.jsonl says which, and on whose word. What ${one ? 'it' : 'they'} recorded is in bundles alone that were made before that.`,
   ]
 }
 

@@ -96,6 +96,7 @@ const disclosable: Partial<Record<Entry['kind'], readonly string[]>> = {
   'grant-revoked':      ['reason'],
   'approval-requested': ['action', 'actionSalt'],
   'erasure':            ['basis'],
+  'disposed':           ['basis'],
   'hold-placed':        ['reason'],
   'hold-released':      ['reason'],
 }

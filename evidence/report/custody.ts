@@ -1,4 +1,4 @@
-/** The section on what was erased, held back from it, and refused to whoever tried. */
+/** The section on what was erased and disposed of, held back from it, and refused to whoever tried. */
 import type { Row } from '../view-columns.ts'
 import type { Views } from '../views.ts'
 import { type Html, html } from './html.ts'
@@ -21,9 +21,13 @@ const text =
   row =>
     folded(members.map(member => textOf(row[member])).find(found => found !== '') ?? '')
 const time =
-  (member: string): Tell =>
-  row =>
-    row[member] === null ? html`–` : moment(textOf(row[member]))
+  (member: string, again?: string): Tell =>
+  row => {
+    if (row[member] === null) return html`–`
+    const at = moment(textOf(row[member]))
+    // It was so before that: in an earlier ledger, when exactly.
+    return again !== undefined && row[again] === true ? html`before ${at}` : at
+  }
 const entry =
   (member: string): Tell =>
   (row, has) =>
@@ -36,7 +40,7 @@ const about: Tell = row => {
 
 // Table: what is shown of each.
 // biome-ignore format: a table
-const parts: Readonly<Record<'erasures' | 'holds' | 'attempts', Part>> = {
+const parts: Readonly<Record<'erasures' | 'disposals' | 'holds' | 'attempts', Part>> = {
   erasures: {
     label: 'Erasures', file: 'log/erasures.csv', none: 'Nothing was erased.',
     columns: [
@@ -44,11 +48,18 @@ const parts: Readonly<Record<'erasures' | 'holds' | 'attempts', Part>> = {
       ['Asked for by', text('erased_by_name', 'erased_by')], ['Approved by', text('approver_names')], ['Keys destroyed', text('slots'), true],
     ],
   },
+  disposals: {
+    label: 'Disposals', file: 'log/disposals.csv', none: 'No earlier ledger was disposed of.',
+    columns: [
+      ['Entry', entry('index'), true], ['Time', time('time')], ['Ledger', text('ledger')], ['Entries', text('size'), true],
+      ['Ground', text('ground')], ['Basis', text('basis')], ['Asked for by', text('disposed_by_name', 'disposed_by')], ['Approved by', text('approver_names')],
+    ],
+  },
   holds: {
     label: 'Holds', file: 'log/holds.csv', none: 'Nothing was held back from erasure.',
     columns: [
-      ['Entry', entry('placed_index'), true], ['Placed', time('placed_at')], ['Of', about], ['By', text('placed_by_name', 'placed_by')],
-      ['Reason', text('reason')], ['Released', time('released_at')], ['By', text('released_by_name', 'released_by')],
+      ['Entry', entry('placed_index'), true], ['Placed', time('placed_at', 'placed_again')], ['Of', about], ['By', text('placed_by_name', 'placed_by')],
+      ['Reason', text('reason')], ['Released', time('released_at', 'released_again')], ['By', text('released_by_name', 'released_by')],
       ['Reason', text('released_reason')], ['Entry', entry('released_index'), true],
     ],
   },
@@ -64,7 +75,9 @@ const parts: Readonly<Record<'erasures' | 'holds' | 'attempts', Part>> = {
 /** @param has whether an entry has a page */
 export function custody(views: Views, has: Has): Html {
   const found = custodyOf(views)
-  const shown = (['erasures', 'holds', 'attempts'] as const).map(name => part(parts[name], found[name], has))
+  const shown = (['erasures', 'disposals', 'holds', 'attempts'] as const).map(name =>
+    part(parts[name], found[name], has),
+  )
   return html`${shown}<p><small>Of the period. A name that was erased stands as ERASED, with the number of the entry that says so.</small></p>`
 }
 

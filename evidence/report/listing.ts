@@ -39,9 +39,10 @@ export const operationsOf = ({ operations }: Views): readonly Row[] => operation
 
 export const refusedOf = (views: Views): readonly Row[] => operationsOf(views).filter(row => row.verdict === 'deny')
 
-/** Of the period: what was erased, what was held back from it, and what was refused to whoever tried. */
-export const custodyOf = ({ erasures, holds, attempts }: Views) => ({
+/** Of the period: what was erased and disposed of, what was held back from it, and what was refused to whoever tried. */
+export const custodyOf = ({ erasures, disposals, holds, attempts }: Views) => ({
   erasures: erasures.filter(row => row.in_period),
+  disposals: disposals.filter(row => row.in_period),
   holds: holds.filter(row => row.in_period),
   attempts: attempts.filter(row => row.in_period),
 })
@@ -51,9 +52,9 @@ export const mostCustody = 50
 
 /** Entries of those that are shown. */
 export function custodyEntries(views: Views): readonly number[] {
-  const { erasures, holds, attempts } = custodyOf(views)
+  const { erasures, disposals, holds, attempts } = custodyOf(views)
   const cells = [
-    ...[...erasures.slice(0, mostCustody), ...attempts.slice(0, mostCustody)].map(row => row.index),
+    ...[erasures, disposals, attempts].flatMap(rows => rows.slice(0, mostCustody)).map(row => row.index),
     ...holds.slice(0, mostCustody).flatMap(row => [row.placed_index, row.released_index]),
   ]
   return cells.filter(cell => typeof cell === 'number')

@@ -43,6 +43,8 @@ export interface Coverage {
   readonly provisional: boolean
   /** That the ledger is younger than the period, in words; undefined where it is not. */
   readonly begins: string | undefined
+  /** Which ledger of the series it follows, and that this one is gone, in words; undefined where it follows none. */
+  readonly follows: string | undefined
 }
 
 const mostShown = 25
@@ -57,7 +59,7 @@ const contents: readonly [id: string, name: string][] = [
   ['exceptions', 'Exceptions'],
   ['controls',   'Controls'],
   ['second',     'Second sources'],
-  ['custody',    'Erasures, holds and refused attempts'],
+  ['custody',    'Erasures, disposals, holds and refused attempts'],
   ['integrity',  'Integrity and completeness'],
   ['limits',     'Limitations'],
   ['criteria',   'Criteria'],
@@ -72,7 +74,7 @@ export function renderReport(shown: Shown, timeline: Timeline, has: (index: numb
     html`<header>${shown.stamps.map(stamp => html`<p class="stamp">${stamp}</p>\n`)}<h1>${scope.organisation}</h1>
 <p class="lead">Tests of controls over the period ${moment(scope.period.from)} to ${moment(scope.period.to)}, as of ${moment(scope.asOf)}. This page states what was
 tested and what came out. It draws no conclusion.</p>
-${shown.coverage.begins === undefined ? '' : html`<p class="plain">${sentence(shown.coverage.begins)}</p>\n`}</header>
+${[shown.coverage.begins, shown.coverage.follows].flatMap(text => (text === undefined ? [] : [html`<p class="plain">${sentence(text)}</p>\n`]))}</header>
 <nav aria-label="Contents"><ul>${contents.map(([id, name]) => html`<li>${link(`#${id}`, name)}</li>\n`)}</ul></nav>
 ${summary(shown)}
 ${section('timeline', timelineFigure(timeline))}

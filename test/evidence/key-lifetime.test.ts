@@ -35,7 +35,7 @@ async function extended({ key }: SigningKey, lifetime: number): Promise<SigningK
   return readPrivateKey(made.privateKey)
 }
 
-/** A gpg of its own, by the clock of this process. */
+/** A gpg of its own, by the clock of this process, which goes on by as long as it takes: it refuses keys of the future. */
 function gpgAt(gpg: string) {
   const home = mkdtempSync(join(tmpdir(), 'cf-gpg-'))
   chmodSync(home, 0o700)
@@ -46,11 +46,11 @@ function gpgAt(gpg: string) {
   const fixed = ['--homedir', home, '--batch', '--pinentry-mode', 'loopback', '--passphrase', '']
   return (args: readonly string[], input = '') => {
     const now = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '')
-    return execFileSync(gpg, [...fixed, '--faked-system-time', now, ...args], {
-      input,
-      encoding: 'utf8',
-      stdio: 'pipe',
-    })
+    const begun = performance.now()
+    const as = { input, encoding: 'utf8', stdio: 'pipe' } as const
+    const said = execFileSync(gpg, [...fixed, '--faked-system-time', now, ...args], as)
+    vi.setSystemTime(Date.now() + performance.now() - begun + 1000)
+    return said
   }
 }
 
