@@ -111,6 +111,7 @@ it('is rolled over, verified with one pin, rotated, bundled and disposed of', as
   )
   expect(readdirSync(at('ledger')).sort()).toEqual(['checkpoint', 'checkpoint.d', 'keys', 'series'])
   expect(verdicts(await run(...check, at('keys/next.key')))).toEqual(['OK  crm/2', 'OK  crm/3'])
+  await bundledAgain(at, [...period, ...config], held!)
 
   // In this one the key was rotated that the next begins with.
   aside.length = 0
@@ -119,6 +120,28 @@ it('is rolled over, verified with one pin, rotated, bundled and disposed of', as
     /whoever pinned the OpenPGP key [0-9A-F]{40} must be given the new fingerprint, [0-9A-F]{40}: what leads to it goes with crm\/2/,
   )
 })
+
+/** What is left, once the first is gone. @param at a path in the folder of the ledger. @param held the hold that was placed in the second */
+async function bundledAgain(at: (name: string) => string, options: readonly string[], held: string): Promise<void> {
+  await run('bundle', ...options, '--out', at('left'))
+  expect(readdirSync(at('left'))).toEqual(['2', '3'])
+  const text = (number: number, file: string) => readFileSync(at(`left/${number}/${file}`), 'utf8')
+  const lines = (number: number, file: string) => text(number, file).trim().split('\n').slice(1)
+  // It was carried out in the third; what the second says of it, no more than that it follows the first.
+  expect(lines(2, 'log/disposals.csv')).toEqual([])
+  expect(lines(3, 'log/disposals.csv')).toEqual([expect.stringMatching(/,crm,\d+,.*kept for long enough/)])
+  expect(text(3, 'report/report.html')).toMatch(/<h3>Disposals<\/h3>[\s\S]*kept for long enough/)
+  expect(text(3, 'statements/limitations.txt')).toContain('1 earlier ledger of the series was disposed of')
+  for (const file of ['README.html', 'report/report.html', 'statements/completeness.txt'])
+    expect(text(2, file).replace(/\s+/g, ' '), file).toMatch(/[Tt]he ledger follows crm, at \d+ entries/)
+  // Placed and released in the second: in the third a rollover says both again.
+  expect(lines(2, 'views/holds.jsonl').concat(text(2, 'views/holds.jsonl')).join('')).toContain('"placed_again":false')
+  const again = JSON.parse(text(3, 'views/holds.jsonl')) as Record<string, unknown>
+  expect(again).toMatchObject({ hold: held, placed_again: true, released_again: true })
+  expect(text(3, 'report/report.html')).toMatch(/<td>before [^<]*<\/td>[\s\S]*<td>before /)
+  const check = ['verify-bundle', at('left'), '--key', at('keys/ledger.pub.asc')] as const
+  expect(await run(...check)).toMatch(/^OK {2}2 bundles/m)
+}
 
 /** The bundles of a series, in one folder; and what is done to it. @param at a path in the folder of the ledger */
 async function verifiedTogether(at: (name: string) => string): Promise<void> {
