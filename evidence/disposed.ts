@@ -29,6 +29,11 @@ export async function disposedIn(place: string, ca: string | undefined): Promise
   return said
 }
 
+/** Where another key speaks than the pinned one, and the ledger before says that it was disposed of: nothing is known to be altered. */
+export const rotationGone =
+  'another OpenPGP key speaks here than the pinned one: if it was rotated to, that was in a ledger that was disposed of. Ask the owner of this ' +
+  'one, and not whoever gave it to you, for the fingerprint'
+
 /** Whether that is the checkpoint at which it was disposed of: only then was it this one. */
 export const isAsDisposed = ({ size, root }: Disposed, left: Checkpoint | undefined): boolean =>
   left?.size === size && Buffer.from(left.root).toString('base64url') === root

@@ -9,7 +9,7 @@ import { type KeyPair, revocationText, rotationText } from '../lib/format/key-te
 import { certificateFile } from '../lib/format/layout.ts'
 import { type NoteVerifier, parseVerifierKey } from '../lib/format/note.ts'
 import { DetachedVerifier, readCertificate } from '../lib/openpgp.ts'
-import type { Finding, FindingCode } from './finding.ts'
+import { type Finding, type FindingCode, familyOf } from './finding.ts'
 import type { KeyEntry } from './key-entries.ts'
 import { type ExistedBy, type RevokedKey, sayRevoked, voids } from './revoked-keys.ts'
 import { certifiedText, type SealKey } from './trust.ts'
@@ -48,7 +48,7 @@ export class KeyError extends LedgerError {
   readonly finding: Finding
 
   constructor(code: FindingCode, what: string, at: Partial<Finding> = {}) {
-    super('ERR_CHECKPOINT_SIGNATURE', what)
+    super('ERR_CHECKPOINT_SIGNATURE', what, familyOf(code) === 'untold' ? { untold: true } : {})
     this.finding = { code, what, ...at }
   }
 }

@@ -3,6 +3,7 @@ import { isOurs, LedgerError } from '../lib/errors.ts'
 import type { Checkpoint } from '../lib/format/checkpoint.ts'
 import { parseEntry } from '../lib/format/entry.ts'
 import { counted } from '../lib/format/words.ts'
+import { disposedIn, rotationGone } from './disposed.ts'
 import { followKeys, KeyError } from './key-chain.ts'
 import { findKeyEntries } from './key-entries.ts'
 import { LedgerFiles } from './ledger-files.ts'
@@ -55,7 +56,7 @@ export async function ledgerKeys(
     isGiven: pinned?.certificate !== undefined,
     existedBy: () => undefined,
   }).catch(async error => {
-    throw isOther(error) ? await rotatedBefore(files, checkpoint, error) : error
+    throw isOther(error) ? await rotatedBefore(directory, files, checkpoint, error) : error
   })
   const keys: LedgerKey[] = []
   for (const key of ['note', 'seal'] as const) {
@@ -86,10 +87,18 @@ const isOther = (error: unknown): error is KeyError =>
   error instanceof KeyError && error.finding.code === 'KEY_SUBSTITUTED' && error.finding.actual !== undefined
 
 /** A key that spoke in the ledger before this one alone: what leads from it to those of this one stands there. */
-async function rotatedBefore(files: LedgerFiles, { size }: Checkpoint, error: KeyError): Promise<LedgerError> {
+async function rotatedBefore(
+  place: string,
+  files: LedgerFiles,
+  { size }: Checkpoint,
+  error: KeyError,
+): Promise<LedgerError> {
   const [, second] = await files.entriesOf(0, size)
   const continued = second === undefined ? undefined : parseEntry(second)
   if (continued?.kind !== 'continued') return error
+  const { expected, actual } = error.finding
+  if ((await disposedIn(place, undefined)).has(continued.of) && expected !== undefined && actual !== undefined)
+    return new KeyError('KEY_UNPROVEN', rotationGone, { expected, actual })
   const what = `${error.message}; it continues ${continued.of}: if the key was rotated before that, the keys of that ledger say so`
   return new LedgerError('ERR_CHECKPOINT_SIGNATURE', what, {}, error)
 }

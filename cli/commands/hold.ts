@@ -89,8 +89,10 @@ export function hold(program: Command): void {
 }
 
 interface Said {
-  /** RFC 3339. */
+  /** RFC 3339: in the first ledger of the series, or of what is left of it, that says so. */
   readonly at: string
+  /** That this was in a ledger that was disposed of, before that time: the next one says it again. */
+  readonly carried?: true
   /** A pseudonym. */
   readonly by: string
   /** Of who said it, where it can be opened. */
@@ -104,29 +106,32 @@ interface Listed {
   readonly on: string
   /** Of that principal, where it can be opened. */
   readonly name?: string
-  /** RFC 3339: in the first ledger of the series, or of what is left of it, that says so. */
-  readonly placed: string
-  /** That this was in a ledger that was disposed of: the time is that of the one after it. */
-  readonly carried?: true
   readonly said: Said
   released?: Said
 }
 
 /** For programs. */
-const plain = ({ said: { by, name, reason }, released, ...hold }: Listed) => ({
+const plain = ({ said: { at, by, name, reason, carried }, released, ...hold }: Listed) => ({
   ...hold,
-  ...{ by: name ?? by, reason },
+  ...{ placed: at, ...(carried === undefined ? {} : { carried }), by: name ?? by, reason },
   ...(released === undefined
     ? {}
-    : { released: released.at, releasedBy: released.name ?? released.by, releasedReason: released.reason }),
+    : {
+        released: released.at,
+        ...(released.carried === undefined ? {} : { releasedCarried: true }),
+        ...{ releasedBy: released.name ?? released.by, releasedReason: released.reason },
+      }),
 })
 
-function print(out: Output, { hold, on, name, carried, said, released }: Listed): void {
-  const words = (verb: string, { at, by, name: who = by, reason }: Said) =>
-    out.wrapped(`  ${verb} ${at} by ${who}${reason === undefined ? '' : `: ${reason}`}`, 4)
+function print(out: Output, { hold, on, name, said, released }: Listed): void {
+  const words = (verb: string, { at, carried, by, name: who = by, reason }: Said) =>
+    out.wrapped(
+      `  ${verb} ${carried === true ? 'before ' : ''}${at} by ${who}${reason === undefined ? '' : `: ${reason}`}`,
+      4,
+    )
   const what = name === undefined ? on : `principal ${name}`
   out.wrapped(painted`${colour.bold(hold)}  ${what}  ${released === undefined ? 'stands' : 'released'}`, 2)
-  words(carried === true ? 'placed before' : 'placed', said)
+  words('placed', said)
   if (released !== undefined) words('released', released)
 }
 
@@ -138,15 +143,15 @@ async function listed(config: string): Promise<Listed[]> {
   for (const { ledger } of ledgers) {
     const records = await recordsOf(ledger, key)
     const names = namesOf(records)
-    const saidIn = ({ entry, opened }: LedgerRecord, by: string): Said => {
+    const carriedTo = lastCarried(records)
+    const saidIn = ({ index, entry, opened }: LedgerRecord, by: string): Said => {
       const { reason } = opened.values
       const name = names.get(by)
       const told = { ...(name === undefined ? {} : { name }), ...(typeof reason === 'string' ? { reason } : {}) }
-      return { at: entry.time, by, ...told }
+      return { at: entry.time, ...(index <= carriedTo ? { carried: true } : {}), by, ...told }
     }
-    const carriedTo = lastCarried(records)
     for (const record of records) {
-      const { entry, index } = record
+      const { entry } = record
       const known = 'hold' in entry && entry.hold !== undefined ? holds.get(entry.hold) : undefined
       if (entry.kind === 'hold-released' && known !== undefined) known.released ??= saidIn(record, entry.by)
       if (entry.kind !== 'hold-placed' || known !== undefined) continue
@@ -155,8 +160,6 @@ async function listed(config: string): Promise<Listed[]> {
         hold: entry.hold,
         on: [entry.scope, entry.of].filter(part => part !== undefined).join(' '),
         ...(name === undefined ? {} : { name }),
-        placed: entry.time,
-        ...(index <= carriedTo ? { carried: true } : {}),
         said: saidIn(record, entry.by),
       })
     }

@@ -60,6 +60,11 @@ export class BundleFiles {
     return new BundleFiles(await openDirectory(directory))
   }
 
+  async isEmpty(): Promise<boolean> {
+    for await (const _ of this.#reader.entries('')) return false
+    return true
+  }
+
   /** @returns length and digest; undefined where there is no such file. @throws LedgerError ERR_LEDGER_CORRUPT where it cannot be read */
   async see(path: string): Promise<Digest | undefined> {
     const before = this.#seen.get(path)

@@ -18,6 +18,8 @@ export interface VerifyBundleOptions {
   readonly pin?: string
   /** One of several of a series, which have the pin together: that this one does not show what was pinned is no matter then. */
   readonly among?: boolean
+  /** That what led from the pinned key to another may be gone: the ledger before the first of these was disposed of, as they say. */
+  readonly keyGone?: boolean
   /** By whose word, from outside, the bundle's anchors count. */
   readonly anchors?: AnchorOptions
   /** Reads the disclosed texts of controls again, so that the mapping follows from the ledger too. */
@@ -35,6 +37,7 @@ export interface BundleFinding {
     | 'SIGNATURE'
     | 'TRUST'
     | 'KEY_COMPROMISED'
+    | 'KEY_UNPROVEN'
     | 'CHECKPOINT'
     | 'PIN'
     | 'PIN_UNREADABLE'
@@ -64,6 +67,8 @@ export interface BundleVerification {
   readonly exceptions: boolean
   /** What its ledger says of the one before it in its series, where the bundle shows that. */
   readonly continues: EntryOf<'continued'> | undefined
+  /** Origins of ledgers before it that it says were disposed of. */
+  readonly disposed: readonly string[]
   /** The newest of each who vouches for what is in the bundle, by keys from outside. */
   readonly anchors: readonly Anchor[]
   /** What cannot be seen from a bundle alone. */

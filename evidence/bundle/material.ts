@@ -5,7 +5,7 @@
 import { LedgerError } from '../../lib/errors.ts'
 import { canonical, type Json } from '../../lib/format/canonical.ts'
 import { decodeDisclosure, disclosureDigest } from '../../lib/format/disclosure.ts'
-import type { Entry } from '../../lib/format/entry.ts'
+import type { Entry, EntryOf } from '../../lib/format/entry.ts'
 import type { Hash } from '../../lib/format/merkle.ts'
 import type { Mapping } from '../mapping.ts'
 import type { Import } from '../reconcile.ts'
@@ -199,4 +199,18 @@ export function disclose(m: Material): DisclosedMaterial {
     })
   }
   return { before, entries }
+}
+
+/** What the ledger says of the one before it in its series, where that is shown. */
+export function continuesOf(material: Material | undefined): EntryOf<'continued'> | undefined {
+  const { state = [], envelopes = [] } = material ?? {}
+  for (const { index, entry } of [...state, ...envelopes.slice(0, 2)])
+    if (index === 1 && entry.kind === 'continued') return entry
+  return undefined
+}
+
+/** Origins of ledgers before it that it says were disposed of. */
+export function disposedOf(material: Material | undefined): readonly string[] {
+  const { state = [], envelopes = [] } = material ?? {}
+  return [...state, ...envelopes].flatMap(({ entry }) => (entry.kind === 'disposed' ? [entry.of] : []))
 }

@@ -8,7 +8,7 @@ import type { Trust } from '../trust.ts'
 import { stampedOnly, vouched } from '../verification.ts'
 import { BundleExamination } from './bundle-examination.ts'
 import type { BundleFinding, BundleVerification, VerifyBundleOptions } from './bundle-verification.ts'
-import type { Material } from './material.ts'
+import { continuesOf, disposedOf, type Material } from './material.ts'
 import { checkAnchors } from './steps/anchored.ts'
 import { checkDisclosures, checkMapping, checkRecordings, deriveAgain } from './steps/derived.ts'
 import { checkFiles, checkManifest, checkSignature } from './steps/files.ts'
@@ -65,23 +65,17 @@ export async function examineBundle(options: VerifyBundleOptions): Promise<Exami
     results,
     reconciliations,
     exceptions: [...results, ...reconciliations].some(({ word }) => word === 'exceptions-noted'),
-    continues: continuesOf(x),
+    continues: continuesOf(x.material),
+    disposed: disposedOf(x.material),
     anchors: x.anchors.newest,
     undetectable: missing ? 'There was no bundle here to verify.' : undetectable(x, broken),
   }
   return { verification, trust: x.trust, material: x.material }
 }
 
-function continuesOf({ material }: BundleExamination): BundleVerification['continues'] {
-  const { state = [], envelopes = [] } = material ?? {}
-  for (const { index, entry } of [...state, ...envelopes.slice(0, 2)])
-    if (index === 1 && entry.kind === 'continued') return entry
-  return undefined
-}
-
 /** Nothing was found to be changed: it could not be told. */
 const untold: ReadonlySet<BundleFinding['code']> = new Set<BundleFinding['code']>([
-  ...(['BUNDLE_MISSING', 'ANCHOR_ABSENT', 'KEY_COMPROMISED', 'PIN_UNREADABLE'] as const),
+  ...(['BUNDLE_MISSING', 'ANCHOR_ABSENT', 'KEY_COMPROMISED', 'KEY_UNPROVEN', 'PIN_UNREADABLE'] as const),
 ])
 
 /** What a bundle alone cannot show, and how much of that others vouch for by keys from outside. */

@@ -46,19 +46,9 @@ export async function verifyBundles(options: VerifyBundleOptions): Promise<Bundl
     return { verdict, bundles: [{ bundle: options.directory, verification }], findings: [], exceptions }
   }
   const { numbers, extra } = within
-  const bundles: Numbered[] = []
-  const discontinued: BundleFinding[] = []
-  // Of the one before alone: together they may be more than fits into memory.
-  let shown: Material | undefined
-  for (const number of numbers) {
-    const directory = join(options.directory, String(number))
-    const before = bundles.at(-1)
-    const { material, ...examined } = await examineNext(options, directory, before)
-    const one = { number, bundle: directory, ...examined }
-    if (before !== undefined) discontinued.push(...(await followedBy(before, shown, one, material)))
-    bundles.push(one)
-    shown = material
-  }
+  const first = await examineAll(options, numbers)
+  const keyGone = isKeyGone(first.bundles)
+  const { bundles, discontinued } = keyGone ? await examineAll({ ...options, keyGone }, numbers) : first
   const pinned = options.pin === undefined || bundles.some(isPinned) ? [] : [unpinned]
   const findings = [
     ...extra,
@@ -76,6 +66,31 @@ export async function verifyBundles(options: VerifyBundleOptions): Promise<Bundl
     findings,
     exceptions: bundles.some(({ verification }) => verification.exceptions),
   }
+}
+
+/** Each, and how it follows the one before. */
+async function examineAll(options: VerifyBundleOptions, numbers: readonly number[]) {
+  const bundles: Numbered[] = []
+  const discontinued: BundleFinding[] = []
+  // Of the one before alone: together they may be more than fits into memory.
+  let shown: Material | undefined
+  for (const number of numbers) {
+    const directory = join(options.directory, String(number))
+    const before = bundles.at(-1)
+    const { material, ...examined } = await examineNext(options, directory, before)
+    const one = { number, bundle: directory, ...examined }
+    if (before !== undefined) discontinued.push(...(await followedBy(before, shown, one, material)))
+    bundles.push(one)
+    shown = material
+  }
+  return { bundles, discontinued }
+}
+
+/** Whether what led from the pinned key to the one that speaks in the first may be in a ledger that was disposed of: one of them says so. */
+function isKeyGone(bundles: readonly Numbered[]): boolean {
+  const [first] = bundles
+  const before = first?.trust === undefined ? first?.verification.continues?.of : undefined
+  return before !== undefined && bundles.some(({ verification }) => verification.disposed.includes(before))
 }
 
 interface Within {
@@ -126,10 +141,12 @@ async function examineNext(
   directory: string,
   before: Numbered | undefined,
 ): Promise<Examined> {
-  const { certificate, ...rest } = options
+  const { certificate, keyGone = false, ...rest } = options
+  // What was found to be what it was leads on from there.
+  const gone = keyGone && before?.verification.verdict !== 'OK' ? { keyGone } : {}
   const against = async (by: string) => {
     const own = certificate === undefined || by !== options.fingerprint ? {} : { certificate }
-    return { by, ...(await examineBundle({ ...rest, ...own, fingerprint: by, among: true, directory })) }
+    return { by, ...(await examineBundle({ ...rest, ...own, ...gone, fingerprint: by, among: true, directory })) }
   }
   const by = before?.verification.verdict === 'OK' ? before.by : options.fingerprint
   const first = await against(by)

@@ -10,6 +10,7 @@ import { type EntryOf, parseEntry } from '../../lib/format/entry.ts'
 import { checkpointFile } from '../../lib/format/layout.ts'
 import { counted } from '../../lib/format/words.ts'
 import { isAddress } from '../address.ts'
+import { rotationGone } from '../disposed.ts'
 import type { Examination } from '../examination.ts'
 import { type Finding, isUnreachable, unlessUnreachable } from '../finding.ts'
 import { followKeys, KeyError } from '../key-chain.ts'
@@ -140,10 +141,7 @@ async function wasDisposedOf({ options }: Examination, finding: Finding): Promis
   const { code, actual } = finding
   if (code !== 'KEY_SUBSTITUTED' || actual === undefined || (await options.member?.keyGone?.()) !== true)
     return undefined
-  const what =
-    'another OpenPGP key speaks here than the pinned one: if it was rotated to, that was in a ledger that was disposed of. Ask the owner of this ' +
-    'one, and not whoever gave it to you, for the fingerprint'
-  return { ...finding, code: 'KEY_UNPROVEN', what }
+  return { ...finding, code: 'KEY_UNPROVEN', what: rotationGone }
 }
 
 /**

@@ -18,6 +18,7 @@ beforeAll(async () => {
   where = mkdtempSync(join(tmpdir(), 'counterfoil-exit-'))
   install(where)
   expect((await shell(init, where)).status).toBe(exit.good)
+  mkdirSync(join(where, 'empty'))
   mkdirSync(join(where, 'folder'))
   writeFileSync(join(where, 'folder/some.txt'), 'no ledger')
   const slip = 'name: crm\nlegder: {}\n'
@@ -51,6 +52,7 @@ describe('the command', () => {
     ['a ledger that is not there',          `counterfoil verify none --key ${key}`,                        exit.incomplete, /no such directory/],
     ['a folder that is no ledger',          `counterfoil verify folder --key ${key}`,                      exit.incomplete, /ledger/],
     ['a bundle that is not there',          `counterfoil verify-bundle none --key ${key}`,                 exit.incomplete, /no such directory[\s\S]*INCOMPLETE {2}no bundle$/m],
+    ['an empty folder for a bundle',        `counterfoil verify-bundle empty --key ${key}`,                exit.incomplete, /is an empty folder[\s\S]*INCOMPLETE {2}no bundle$/m],
     ['a folder that is no bundle',          `counterfoil verify-bundle folder --key ${key}`,               exit.broken,     /manifest|bundle|SHA256SUMS/],
     ['a fingerprint that is none',          'counterfoil verify folder --key 12',                          exit.usage,      /fingerprint/],
     ['one person where two are needed',      'counterfoil init --dir one --people user@crm.example --upstream env:X', exit.usage, /names two: who uses it, and who approves/],

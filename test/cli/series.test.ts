@@ -2,6 +2,7 @@
 import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
+import { exitStatusOf } from '../../cli/exit.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { openGuard } from '../../lib/open.ts'
 import { aside, placeOfTwo, printed, run } from '../support/commands.ts'
@@ -119,6 +120,22 @@ it('is rolled over, verified with one pin, rotated, bundled and disposed of', as
   expect(aside.join('')).toMatch(
     /whoever pinned the OpenPGP key [0-9A-F]{40} must be given the new fingerprint, [0-9A-F]{40}: what leads to it goes with crm\/2/,
   )
+  // Nobody is accused then, and nothing is OK.
+  await run('bundle', ...period, '--out', at('newest'), ...config)
+  const former = ['--key', at('former.pub.asc')]
+  for (const args of [
+    ['verify-bundle', at('newest')],
+    ['verify', at('ledger')],
+    ['keys', 'show', at('ledger/series/3')],
+  ]) {
+    process.exitCode = undefined
+    const told = await run(...args, ...former).catch(error => {
+      process.exitCode = exitStatusOf(error)
+      return String(error)
+    })
+    expect([process.exitCode, told.match(/^(TAMPERED|OK) .*$/m)], args.join(' ')).toEqual([4, null])
+    expect(told.replaceAll(/\s+/g, ' ')).toContain('that was in a ledger that was disposed of')
+  }
 })
 
 /** What is left, once the first is gone. @param at a path in the folder of the ledger. @param held the hold that was placed in the second */

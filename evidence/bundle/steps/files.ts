@@ -16,17 +16,20 @@ import {
   sumsFile,
 } from '../manifest.ts'
 import { primaryPaths } from '../material.ts'
-import { isUntold, otherSigner, signerOf } from '../signer.ts'
+import { isSignerUntold, isUntold, otherSigner, signerOf } from '../signer.ts'
 
 const unsummed = [sumsFile, signatureFile]
 
 export async function checkFiles(x: BundleExamination): Promise<string> {
+  // A slip in a path, most often: nothing was found to be changed.
+  const missing = (what: string) => x.fail({ code: 'BUNDLE_MISSING', what })
   try {
-    x.files = await BundleFiles.open(x.options.directory)
+    const files = await BundleFiles.open(x.options.directory)
+    if (await files.isEmpty()) return missing(`${x.options.directory} is an empty folder`)
+    x.files = files
   } catch (error) {
     if (!isOurs(error)) throw error
-    // A slip in a path, most often: nothing was found to be changed.
-    return x.fail({ code: 'BUNDLE_MISSING', what: error.message })
+    return missing(error.message)
   }
   const unreadable = new Set<string>()
   const see = async (path: string) => {
@@ -90,6 +93,7 @@ export async function checkSignature(x: BundleExamination): Promise<string> {
     if (!isOurs(error)) throw error
     const actual = await otherSigner(x, data, signature)
     if (actual === undefined) return x.fail({ code: 'SIGNATURE', what: error.message, file: alteredOf(x) })
+    if (await isSignerUntold(x)) return skip('whose signature would count could not be told')
     const what = `${sumsFile} is signed by another key than the one given`
     return x.fail({ code: 'SIGNATURE', what, expected: x.fingerprint, actual, file: signatureFile })
   }

@@ -48,8 +48,13 @@ export async function establishTrust(x: BundleExamination): Promise<string> {
     x.trust = await trustOf(x, material)
   } catch (error) {
     if (!isUntold(error)) throw error
-    const { what, index: _index, file: _file, ...keys } = error.finding
-    return x.fail({ ...keys, code: 'KEY_COMPROMISED', what })
+    const { code, what, expected, actual } = error.finding
+    return x.fail({
+      code,
+      what,
+      ...(expected === undefined ? {} : { expected }),
+      ...(actual === undefined ? {} : { actual }),
+    })
   }
   return sayTrust(x.trust, x.fingerprint)
 }
