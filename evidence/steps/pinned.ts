@@ -34,6 +34,10 @@ export async function checkPin(x: Examination): Promise<string> {
   if (elsewhere !== undefined) return x.fail(elsewhere)
   x.pin = pin
   const isSpoken = x.options.pin === undefined || trust.spans.some(({ seal }) => seal === pin.fingerprint)
+  if (pin.origin === trust.origin && !isSpoken && checkpoint.size < pin.size) {
+    const what = `the ledger has ${checkpoint.size} entries, and had ${pin.size} when it was pinned by a key that has not spoken yet here`
+    return x.fail({ code: 'ROLLBACK', what, expected: pin.fingerprint, actual: x.fingerprint })
+  }
   if (pin.origin !== trust.origin || !isSpoken) {
     const what = 'the pin is of another ledger or another key'
     return x.fail({ code: 'KEY_SUBSTITUTED', what, expected: pin.fingerprint, actual: x.fingerprint })

@@ -97,7 +97,9 @@ export async function establishTrust(x: Examination): Promise<string> {
     })
     x.trust = trustIn(chain)
   } catch (error) {
-    if (error instanceof KeyError) return x.fail((await wasDisposedOf(x, error.finding)) ?? error.finding)
+    if (error instanceof KeyError) {
+      return x.fail((await wasDisposedOf(x, error.finding)) ?? mayBeRolledBack(x, error.finding))
+    }
     if (!isOurs(error) || isUnreachable(error)) throw error
     return x.fail({ code: 'KEY_SUBSTITUTED', what: error.message, index: 0, expected: x.fingerprint })
   }
@@ -142,6 +144,14 @@ async function wasDisposedOf({ options }: Examination, finding: Finding): Promis
   if (code !== 'KEY_SUBSTITUTED' || actual === undefined || (await options.member?.keyGone?.()) !== true)
     return undefined
   return { ...finding, code: 'KEY_UNPROVEN', what: rotationGone }
+}
+
+/** Of a ledger that was put back to before the pinned key came, nothing leads to that key any more: the pin knows of more entries. */
+function mayBeRolledBack({ held, checkpoint }: Examination, finding: Finding): Finding {
+  const size = checkpoint?.size ?? 0
+  if (finding.code !== 'KEY_SUBSTITUTED' || held === undefined || held.size <= size) return finding
+  const also = `; the ledger has ${counted(size, 'entry')}, and had ${held.size} when it was pinned: it may have been rolled back to before that key came`
+  return { ...finding, what: `${finding.what}${also}` }
 }
 
 /**

@@ -202,6 +202,28 @@ describe('at an address', () => {
   })
 })
 
+describe('a ledger that is put back to before a rotation', () => {
+  it.each([
+    ['the new', () => newSeal.seal.fingerprint, 'KEY_SUBSTITUTED', /rolled back to before that key came$/],
+    ['the old', () => first.seal.fingerprint, 'ROLLBACK', /pinned by a key that has not spoken yet here$/],
+  ])('is told as that by its pin, where %s key is given', async (_, fingerprint, code, what) => {
+    const builder = await begin()
+    const size = builder.entries.length
+    const scratch = temporaryDirectory()
+    const [directory, pin] = [join(scratch, 'ledger'), join(scratch, 'pin.json')]
+    await rotated(builder, first, newSeal)
+    beat(builder)
+    await builder.write(directory)
+    const kept = await verifyLedger({ directory, pin, fingerprint: newSeal.seal.fingerprint, first: true })
+    expect(kept.verdict).toBe('OK')
+    await builder.write(directory, { size })
+    const { verdict, findings } = await verifyLedger({ directory, pin, fingerprint: fingerprint() })
+    expect(verdict).toBe('TAMPERED')
+    expect(findings[0]).toMatchObject({ code, what: expect.stringMatching(what) })
+    expect(findings[0]!.what).toContain(`${size} entries, and had ${kept.size}`)
+  })
+})
+
 describe('an incremental verification', () => {
   it('knows the keys that spoke before its pin, and goes on in full where it does not', async () => {
     const builder = await begin()
