@@ -14,15 +14,19 @@ export interface SameExchange {
   readonly open: boolean
 }
 
-/** @returns undefined for an entry that is of no exchange. @param records all that the ledger holds */
-export function sameExchange(of: LedgerRecord, records: readonly LedgerRecord[]): SameExchange | undefined {
+/** @returns undefined for an entry that is of no exchange. @param records all that the ledger holds. @param found what is shown itself */
+export function sameExchange(
+  of: LedgerRecord,
+  records: readonly LedgerRecord[],
+  found: readonly LedgerRecord[],
+): SameExchange | undefined {
   const exchange = 'exchange' in of.entry ? of.entry.exchange : undefined
   if (exchange === undefined) return undefined
   const turns = records.filter(({ entry }) => isTurnOf(entry, exchange))
   const permitted = turns.some(({ entry }) => entry.kind === 'decision' && entry.verdict === 'permit')
   return {
     exchange,
-    others: turns.filter(({ index }) => index !== of.index).map(({ index, entry }) => ({ index, entry })),
+    others: turns.filter(turn => !found.includes(turn)).map(({ index, entry }) => ({ index, entry })),
     open: permitted && !turns.some(({ entry }) => entry.kind === 'outcome'),
   }
 }

@@ -1,6 +1,6 @@
 /** From what a configuration says of OpenPGP keys to who seals, a key held in this process or by gpg; and to who may read recordings. */
 import type { SealKeySettings } from './config/config.ts'
-import { Misuse } from './errors.ts'
+import { isOurs, Misuse } from './errors.ts'
 import { gpgSealer } from './ledger/gpg-sealer.ts'
 import type { Readers } from './ledger/ledger.ts'
 import { openpgpSealer, type Sealer } from './ledger/sealer.ts'
@@ -32,7 +32,12 @@ async function found(settings: SealKeySettings): Promise<{ sealer: Sealer; expir
 
 /** @throws Misuse ERR_OPTION_INVALID */
 export async function heldKey(settings: Exclude<SealKeySettings, { gpg: unknown }>): Promise<SigningKey> {
-  return readPrivateKey(settings.armored.reveal(), settings.passphrase?.reveal())
+  try {
+    return await readPrivateKey(settings.armored.reveal(), settings.passphrase?.reveal())
+  } catch (error) {
+    if (!isOurs(error) || error.name !== 'Misuse') throw error
+    throw new Misuse('ERR_OPTION_INVALID', `ledger.keys.seal: ${error.message}`, {}, error)
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { familyOf, inspectLedger, type LedgerRecord } from '../../evidence/index.ts'
 import { type Config, loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
+import { lastCarried } from '../carried.ts'
 import { readSecret } from '../credentials.ts'
 import { withCustody } from '../custody.ts'
 import { ledgersOf } from '../ledgers.ts'
@@ -178,10 +179,4 @@ async function recordsOf({ directory, vaultKey }: Config['ledger'], key: Trusted
   const untold = verification.findings.find(({ code }) => familyOf(code) === 'untold' && code !== 'KEY_EXPIRED')
   if (untold === undefined && verification.sealKey !== undefined) return records
   throw new LedgerError('ERR_LEDGER_MISSING', `which holds there are cannot be told: ${untold?.what ?? detail}`)
-}
-
-/** Index of the last entry that was said in the ledger before; -1 where this is the first. */
-function lastCarried(records: readonly LedgerRecord[]): number {
-  for (const { index, entry } of records) if (entry.kind === 'continued') return index + entry.carried
-  return -1
 }

@@ -4,6 +4,7 @@ import { inspectLedger, type LedgerRecord } from '../../evidence/index.ts'
 import { type Config, loadConfig } from '../../lib/config/config.ts'
 import { LedgerError, Misuse } from '../../lib/errors.ts'
 import type { Json } from '../../lib/format/canonical.ts'
+import { lastCarried } from '../carried.ts'
 import { ledgersOf } from '../ledgers.ts'
 import { namesOf } from '../names.ts'
 import { colour, type Output, output, painted } from '../output.ts'
@@ -21,9 +22,11 @@ export function show(program: Command): void {
       const out = output(options.json === true)
       const config = await loadConfig(options.config, { evidence: true })
       const { records, found } = await lookedUp(config, id.replace(/^urn:uuid:/, ''))
-      const names = namesOf(records)
-      // Who asks by an id has the rest of the exchange among what was found.
-      const same = found.map(record => (isNumber(id) ? sameExchange(record, records) : undefined))
+      const [names, carried] = [namesOf(records), lastCarried(records)]
+      // Who asks by an exchange's id has the rest of it among what was found; by that of a grant, its decision alone.
+      const same = found.map(record =>
+        isNumber(id) || usesIt(record, id) ? sameExchange(record, records, found) : undefined,
+      )
       out.result(
         found.map((record, i) => ({
           ...{ index: record.index, entry: record.entry, disclosed: record.opened.values },
@@ -32,7 +35,7 @@ export function show(program: Command): void {
         })),
         () => {
           for (const [i, record] of found.entries()) {
-            print(out, record, names)
+            print(out, record, names, carried)
             if (same[i] !== undefined) printSame(out, same[i])
           }
         },
@@ -44,6 +47,7 @@ export function show(program: Command): void {
 async function lookedUp(config: Config, id: string) {
   const key = await readingKey(config.ledger.sealKey)
   let looked = 0
+  const gone = new Set<string>()
   for (const { ledger } of (await ledgersOf(config)).toReversed()) {
     const { verification, records } = await inspectLedger({
       directory: ledger.directory,
@@ -60,9 +64,15 @@ async function lookedUp(config: Config, id: string) {
     const found = records.filter(record => concerns(record, id))
     if (found.length > 0) return { records, found }
     looked += verification.size
+    for (const { entry } of records) if (entry.kind === 'disposed') gone.add(entry.of)
   }
-  throw new Misuse('ERR_OPTION_INVALID', `nothing under ${JSON.stringify(id)} in ${looked} published entries`)
+  const besides = gone.size === 0 ? '' : `; what was in ${[...gone].join(', ')}, disposed of, nobody can show any more`
+  throw new Misuse('ERR_OPTION_INVALID', `nothing under ${JSON.stringify(id)} in ${looked} published entries${besides}`)
 }
+
+/** Of a grant or an approval that was asked for: what was done under it. */
+const usesIt = ({ entry }: LedgerRecord, id: string) =>
+  entry.kind === 'decision' && (entry.grant === id || entry.approval === id)
 
 const isNumber = (id: string) => /^\d+$/.test(id)
 
@@ -74,8 +84,15 @@ function concerns({ index, entry }: LedgerRecord, id: string): boolean {
 
 const heads = new Set(['v', 'id', 'kind', 'time', 'writer', 'seq', 'sd'])
 
-function print(out: Output, { index, entry, opened }: LedgerRecord, names: ReadonlyMap<string, string>): void {
+function print(
+  out: Output,
+  { index, entry, opened }: LedgerRecord,
+  names: ReadonlyMap<string, string>,
+  carried: number,
+): void {
   out.line(painted`${colour.bold(`#${index}`)}  ${entry.time}  ${colour.bold(entry.kind)}`)
+  if (index > 1 && index <= carried)
+    out.wrapped('    said again by the rollover: it was said before that, in an earlier ledger', 4)
   for (const [name, value] of Object.entries(entry)) {
     if (!heads.has(name) && value !== undefined) out.line(`    ${name}: ${text(value as Json, names)}`)
   }

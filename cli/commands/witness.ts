@@ -10,10 +10,10 @@ import { withWitness } from '../../lib/config/add-witness.ts'
 import { loadConfig } from '../../lib/config/config.ts'
 import { splitAddress } from '../../lib/config/material.ts'
 import { diagnostics, loggable } from '../../lib/diagnostics.ts'
-import { Misuse } from '../../lib/errors.ts'
+import { isOurs, LedgerError, Misuse } from '../../lib/errors.ts'
 import { formatCosignerKey, parseCosignerKey } from '../../lib/format/cosignature.ts'
 import { formatVerifierKey, isName, type NoteVerifier } from '../../lib/format/note.ts'
-import { lockDirectory } from '../../lib/ledger/lock.ts'
+import { type Lock, lockDirectory } from '../../lib/ledger/lock.ts'
 import { logKey, witnessKeys } from '../given-keys.ts'
 import { output } from '../output.ts'
 import { repeatable } from '../values.ts'
@@ -94,7 +94,7 @@ async function serve({ name, key, state, first, origin, address }: ServeOptions)
   }
   const privateKey = await keyOf(key)
   await takeState(state, first === true)
-  const lock = lockDirectory(state)
+  const lock = lockOf(state)
   try {
     const server = await serveWitness({
       ...{ name, key: privateKey, state, logs, clock: systemClock, host, port },
@@ -110,6 +110,18 @@ async function serve({ name, key, state, first, origin, address }: ServeOptions)
 }
 
 /** @throws Misuse ERR_OPTION_INVALID: a witness that lost its memory must not begin anew by accident */
+/** Two that answer from one memory would each cosign what the other does not know of. @throws LedgerError ERR_LEDGER_LOCKED */
+function lockOf(state: string): Lock {
+  try {
+    return lockDirectory(state)
+  } catch (error) {
+    if (!isOurs(error) || error.code !== 'ERR_LEDGER_LOCKED' || error.data.pid === undefined) throw error
+    const { pid } = error.data
+    const what = `--state ${state}: process ${String(pid)} serves from it already: stop that first, or name another`
+    throw new LedgerError('ERR_LEDGER_LOCKED', what, { pid }, error)
+  }
+}
+
 async function takeState(state: string, first: boolean): Promise<void> {
   if (existsSync(state) === first) {
     const why = first

@@ -57,6 +57,9 @@ export function resolveSecret(
       code === 'ENOENT'
         ? `there is no such file: ${name}`
         : `the file of this secret cannot be read (${code ?? 'unknown error'}): ${name}`
-    return { missing, hint: 'paths are relative to counterfoil.yaml; `counterfoil init` makes keys' }
+    return {
+      missing,
+      hint: 'paths are relative to counterfoil.yaml; those of a new ledger `counterfoil init` makes, and those of one that there is come from a copy',
+    }
   }
 }
