@@ -92,6 +92,8 @@ export async function readPin(file: string): Promise<Pin | undefined> {
 
 /** @throws LedgerError ERR_CHECKPOINT_ROLLBACK where it is none */
 function parsePin(text: string): Pin {
+  if (text === '')
+    throw new LedgerError('ERR_CHECKPOINT_ROLLBACK', 'the pin is an empty file: bring the one that was kept back')
   try {
     const value = parseJson(text)
     check(shape, value)

@@ -29,6 +29,8 @@ export function erase(program: Command): void {
         out.line(
           `erased: ${what}, ${keys} destroyed; entry #${index} of ${origin} says so, by ${by!.id}, approved by ${approver!.id}`,
         )
+        if ('name' in target)
+          out.line('what was typed and recorded in their sessions stays: that is erased by session (--session ID)')
         out.line('older copies of the vault, and backups, are not reached from here: erase or let them expire too')
       })
     })

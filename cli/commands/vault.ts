@@ -17,7 +17,7 @@ export function vault(program: Command): void {
   group
     .command('rotate')
     .description('wrap every key of the vault under a new one; run again, it goes on where it was interrupted')
-    .requiredOption('--to <file>', 'the file of the new key; made where there is none')
+    .requiredOption('--to <file>', 'the file of the new key, or file:PATH; made where there is none')
     .option('--config <file>', 'counterfoil.yaml, which still names the old one', 'counterfoil.yaml')
     .option('--json', 'print one JSON document')
     .exitOverride()
@@ -25,7 +25,7 @@ export function vault(program: Command): void {
       const out = output(options.json === true)
       const config = await loadConfig(options.config, { evidence: true })
       requireClosed(await ledgersOf(config))
-      const file = resolve(options.to)
+      const file = resolve(options.to.replace(/^file:/, ''))
       const software = { software: `counterfoil/${version}`, placement: 'gateway', create: false } as const
       const series = await directoryOptions(config, software)
       const made = await makeKey(file)

@@ -9,6 +9,7 @@ import { prove } from '../../cli/commands/prove.ts'
 import { verify } from '../../cli/commands/verify.ts'
 import { witness as witnessCommand } from '../../cli/commands/witness.ts'
 import { exit, exitStatusOf } from '../../cli/exit.ts'
+import { lockDirectory } from '../../lib/ledger/lock.ts'
 import { install, shell } from '../support/samples.ts'
 
 let where: string
@@ -38,6 +39,7 @@ describe('init', () => {
 })
 
 describe('the command', () => {
+  const log = 'crm+1353c9e6+AZk/uUhPigydEKxraYLQmOlwdei023/aKgLb4QNT7JNt'
   const key = '0'.repeat(40)
   // biome-ignore format: a table
   const table: [what: string, line: string, status: number, says: RegExp][] = [
@@ -73,8 +75,24 @@ describe('the command', () => {
     300_000,
   )
 
+  it('given the state of a witness that is in use says which process serves from it', async () => {
+    const [key, state] = [join(where, 'used.key'), join(where, 'used.state')]
+    writeFileSync(key, generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }))
+    mkdirSync(state)
+    const lock = lockDirectory(state)
+    try {
+      const line = `counterfoil witness serve --name w.example --key used.key --state used.state --origin crm=${log}`
+      const ran = await shell(line, where)
+      expect([ran.status, ran.text]).toEqual([
+        exit.incomplete,
+        expect.stringContaining(`process ${process.pid} serves from it already`),
+      ])
+    } finally {
+      lock.release()
+    }
+  })
+
   it('given a key of the wrong kind says which kind is wanted, and which was given', async () => {
-    const log = 'crm+1353c9e6+AZk/uUhPigydEKxraYLQmOlwdei023/aKgLb4QNT7JNt'
     const witness = 'w2.example+b65d793c+BIS7q/Y6Q6+A2veFVsZI5ToZAzLIFRowIQbTZ4y0rV3R'
     writeFileSync(
       join(where, 'w.key'),
