@@ -108,7 +108,7 @@ export async function checkSeals(x: Examination): Promise<string> {
   )
   x.seals.push(...seals)
   x.findings.addAll(findings)
-  x.findings.addAll(await missingSeals(files, sealsKnownOf(x)))
+  x.findings.addAll(await missingSeals(files, sealsKnownOf(x, checkpoint, trust)))
   const newest = x.seals.at(-1)
   const unlisted = files.directory === undefined ? '; others than the newest cannot be listed at an address' : ''
   const since = x.after === undefined ? '' : ' since the pin'
@@ -118,8 +118,15 @@ export async function checkSeals(x: Examination): Promise<string> {
   return `${x.seals.length}${since}, the newest over ${counted(newest.size, 'entry')}${also}${unlisted}`
 }
 
-/** Sizes at which the ledger was sealed, by what else tells of that, and what that is. */
-function sealsKnownOf({ options, held, snapshots, checkpoint }: Examination): ReadonlyMap<number, string> {
+/**
+ * Sizes at which the ledger was sealed, by what else tells of that, and what that is. A checkpoint that is a seal
+ * itself stands for its own: that is kept right behind it, and whoever copies a ledger that is at work may come between.
+ */
+function sealsKnownOf(
+  { options, held, snapshots }: Examination,
+  checkpoint: SignedCheckpoint,
+  trust: Trust,
+): ReadonlyMap<number, string> {
   const known = new Map<number, string>()
   if (held?.sealed !== undefined) known.set(held.sealed, 'it stood there when the ledger was pinned')
   for (const { checkpoint: of, file } of snapshots?.snapshots ?? []) {
@@ -127,7 +134,8 @@ function sealsKnownOf({ options, held, snapshots, checkpoint }: Examination): Re
   }
   const followed = options.member?.followed?.size
   if (followed !== undefined) known.set(followed, 'a ledger that another follows is sealed before that')
-  return new Map([...known].filter(([size]) => size <= (checkpoint?.size ?? 0)))
+  const end = isSealed(checkpoint, trust) ? checkpoint.size : checkpoint.size + 1
+  return new Map([...known].filter(([size]) => size < end))
 }
 
 function sayNoSeal({ after }: Examination, checkpoint: SignedCheckpoint, trust: Trust): string {

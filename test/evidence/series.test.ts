@@ -46,6 +46,13 @@ async function two(parts: Partial<DirectoryOptions> = {}): Promise<DirectoryOpti
   return options
 }
 
+/** Its checkpoint, signed by the note key alone. */
+function unseal({ directory }: Pick<DirectoryOptions, 'directory'>): void {
+  const { note } = parseCheckpoint(readFileSync(join(directory, 'checkpoint')))
+  const signatures = note.signatures.filter(({ signature }) => signature.length === 64)
+  writeFileSync(join(directory, 'checkpoint'), formatNote({ ...note, signatures }))
+}
+
 async function told({ directory }: Pick<DirectoryOptions, 'directory'>, more: Partial<VerifyOptions> = {}) {
   const verified = await verifySeries({ directory, fingerprint, ...more })
   return verified.map(({ verification: { verdict, findings } }) =>
@@ -221,9 +228,7 @@ describe('a series of which the key was compromised', () => {
     // The note key alone has signed the second: there is no seal to be judged.
     const { directory } = memberOf(options, 2)
     for (const folder of ['checkpoint.d', 'snapshot']) rmSync(join(directory, folder), { recursive: true })
-    const { note } = parseCheckpoint(readFileSync(join(directory, 'checkpoint')))
-    const signatures = note.signatures.filter(({ signature }) => signature.length === 64)
-    writeFileSync(join(directory, 'checkpoint'), formatNote({ ...note, signatures }))
+    unseal({ directory })
     expect(await verify()).toEqual([1, 2].map(() => expect.stringContaining('KEY_REVOKED')))
   })
 })
@@ -404,6 +409,9 @@ describe('seals that are taken away', () => {
     ]
     expect(await told(options, { pin, first: true })).toEqual(['OK', 'OK'])
     takeSeals(options, 'snapshot')
+    // Its checkpoint is a seal itself, and stands for its own.
+    expect(await filesOf(options)).toEqual([[], []])
+    for (const one of [options, second]) unseal(one)
     const bySnapshot = sealsIn(second).map(size => `FILE_MISSING checkpoint.d/${size}`)
     takeSeals(second)
     expect(await filesOf(options)).toEqual([[`FILE_MISSING checkpoint.d/${last}`], bySnapshot])
@@ -421,9 +429,7 @@ describe('seals that are taken away', () => {
       return verification.steps.find(({ name }) => name === 'seals')
     }
     expect(await seals()).toMatchObject({ status: 'ok', detail: expect.stringMatching(/^none but the checkpoint/) })
-    const { note } = parseCheckpoint(readFileSync(join(options.directory, 'checkpoint')))
-    const signatures = note.signatures.filter(({ signature }) => signature.length === 64)
-    writeFileSync(join(options.directory, 'checkpoint'), formatNote({ ...note, signatures }))
+    unseal(options)
     expect(await seals()).toMatchObject({ status: 'ok', detail: expect.stringContaining('or they were taken away') })
   })
 })
