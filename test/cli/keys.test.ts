@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 import { Command } from 'commander'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { keys } from '../../cli/commands/keys.ts'
+import { exit, exitStatusOf } from '../../cli/exit.ts'
 import { initialise, writeKeys } from '../../cli/initialise.ts'
 import { newPassphrase } from '../../cli/keys/passphrase.ts'
 import { prepare } from '../../cli/keys/prepared.ts'
@@ -196,6 +197,10 @@ describe('revoking', () => {
     await place.use()
     expect(await place.verify()).toMatchObject({ verdict: 'INCOMPLETE', findings: [{ code: 'KEY_COMPROMISED' }] })
     expect(await place.verify(now)).toMatchObject({ verdict: 'OK', findings: [] })
+    // keys show has the same status as verify: nothing is known to be broken.
+    const shown = await ledgerKeys(place.ledger, { fingerprint: old }).catch((error: unknown) => error)
+    expect(shown).toMatchObject({ message: expect.stringContaining('compromised') })
+    expect(exitStatusOf(shown)).toBe(exit.incomplete)
     const published = await readFile(join(place.ledger, 'keys', `${old}.asc`), 'utf8')
     expect(await readCertificate(published)).toMatchObject({ revoked: true, revocation: { reason: 'compromised' } })
   })
